@@ -1,0 +1,33 @@
+# Target vitrail_torch: LibTorch's CPU libraries as they lie in the PyPI wheel (or any LibTorch folder), and the
+# one precompiled header that all targets which include torch share.
+# The package's own TorchConfig.cmake is not used: for a CUDA wheel it demands a whole CUDA toolkit.
+find_library(TORCH_CPU_LIBRARY torch_cpu PATHS "${VITRAIL_TORCH_DIR}/torch/lib" REQUIRED)
+get_filename_component(torch_lib_dir "${TORCH_CPU_LIBRARY}" DIRECTORY)
+get_filename_component(torch_root "${torch_lib_dir}" DIRECTORY)
+
+# The wheel ships fmt's headers, newer than the distribution's library: give the compiler every folder of
+# torch/include except that one.
+set(torch_include "${PROJECT_BINARY_DIR}/torch_include")
+file(GLOB torch_headers RELATIVE "${torch_root}/include" "${torch_root}/include/*")
+list(REMOVE_ITEM torch_headers fmt)
+file(MAKE_DIRECTORY "${torch_include}")
+foreach(header IN LISTS torch_headers)
+  file(CREATE_LINK "${torch_root}/include/${header}" "${torch_include}/${header}" SYMBOLIC)
+endforeach()
+
+add_library(vitrail_torch INTERFACE)
+target_include_directories(vitrail_torch SYSTEM INTERFACE "${torch_include}" "${torch_include}/torch/csrc/api/include")
+target_link_libraries(vitrail_torch INTERFACE "${TORCH_CPU_LIBRARY}" "${torch_lib_dir}/libc10.so")
+target_link_options(vitrail_torch INTERFACE
+  "LINKER:-rpath,${torch_lib_dir}" LINKER:--disable-new-dtags LINKER:--unresolved-symbols=ignore-in-shared-libs)
+
+file(WRITE "${PROJECT_BINARY_DIR}/torch_pch.cpp" "// the precompiled header needs one source file\n")
+add_library(vitrail_torch_pch STATIC "${PROJECT_BINARY_DIR}/torch_pch.cpp")
+target_link_libraries(vitrail_torch_pch PUBLIC vitrail_flags vitrail_torch)
+target_precompile_headers(vitrail_torch_pch PRIVATE <torch/torch.h>)
+
+# vitrail_uses_torch(TARGET): links LibTorch and takes the shared precompiled header.
+function(vitrail_uses_torch target)
+  target_link_libraries(${target} PUBLIC vitrail_torch)
+  target_precompile_headers(${target} REUSE_FROM vitrail_torch_pch)
+endfunction()

@@ -1,0 +1,36 @@
+// Settings of the data path; the option table in launcher/options.cpp binds keys, bounds and help to these fields.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace vitrail::datasets {
+
+enum class Order { shuffled, sequential };
+
+struct DataConfig {
+  std::string train;  // pack folder, tensor:FILE or synthetic:...
+  std::string val;
+  std::int64_t global_batch_size = 256;  // images per step, over all lanes
+  Order order = Order::shuffled;
+  std::int64_t workers = 1;         // decode threads per rank
+  std::int64_t prefetch_steps = 2;  // steps decoded ahead
+};
+
+enum class Crop { rrc, none };
+
+struct AugmentConfig {
+  Crop crop = Crop::rrc;
+  double crop_min_area = 0.08;  // rrc: smallest share of the image's area
+  bool flip = true;
+  double mixup = 0.0;   // alpha of the Beta law; 0: off
+  double cutmix = 0.0;  // alpha of the Beta law; 0: off
+};
+
+// What the evaluation transform needs: shorter side to floor(image_size / crop_ratio), then the centre.
+struct EvaluationTransform {
+  std::int64_t image_size = 224;
+  double crop_ratio = 1.0;
+};
+
+}  // namespace vitrail::datasets

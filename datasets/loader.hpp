@@ -1,0 +1,81 @@
+// Batches for training and evaluation, made ahead by worker threads. What comes out is a pure function of the plan:
+// number of threads, prefetch depth and number of ranks change nothing (design: lanes).
+// Throws: Error from the data set; Error(refused) for plans that cannot be honoured, naming the option.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "datasets/data_config.hpp"
+#include "datasets/dataset.hpp"
+
+namespace vitrail::datasets {
+
+// One lane's share of one step: b images, normalised and mixed.
+struct LaneBatch {
+  std::int64_t lane = 0;
+  std::int64_t images_count = 0;              // b
+  std::vector<float> images;                  // [b, 3, S, S]
+  std::vector<std::int64_t> labels;           // [b]
+  std::vector<std::int64_t> partner_labels;   // [b]; equal to labels without mixing
+  std::vector<double> weights;                // [b]; target = weight * label + (1 - weight) * partner
+  std::vector<std::uint64_t> sample_ids;      // [b]; position in the data set, in batch order
+};
+
+struct LanePlan {
+  std::uint64_t seed = 0;
+  std::int64_t lanes = 1;              // L of the run
+  std::int64_t first_lane = 0;         // this rank's lanes: [first_lane, end_lane)
+  std::int64_t end_lane = 1;
+};
+
+struct TrainPlan {
+  LanePlan lanes;
+  DataConfig data;
+  AugmentConfig augment;
+  std::int64_t image_size = 224;
+  std::int64_t first_step = 0;  // 0-based step of the run at which to begin; epoch = step / steps_per_epoch
+};
+
+// floor(N / B): the last N mod B samples of an epoch's order are dropped. Error(refused) if that is 0.
+std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t global_batch_size);
+
+class TrainLoader {
+ public:
+  TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan);
+  ~TrainLoader();
+
+  // The next lane batch of this rank: lanes in order, then the next step. Blocks until it is ready.
+  LaneBatch next();
+  double seconds_waited() const;  // total time next() blocked
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Up to `batch` consecutive images of one lane (image i belongs to lane i mod L), unaugmented.
+struct EvaluationBatch {
+  std::int64_t lane = 0;
+  std::int64_t images_count = 0;
+  std::vector<float> images;         // [images_count, 3, S, S]
+  std::vector<std::int64_t> labels;  // [images_count]
+  std::vector<std::int64_t> indices; // [images_count]
+};
+
+class EvaluationLoader {
+ public:
+  EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
+                   const EvaluationTransform& transform, std::int64_t batch, std::int64_t workers);
+  ~EvaluationLoader();
+
+  bool next(EvaluationBatch& out);  // lane by lane; false after the last
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vitrail::datasets

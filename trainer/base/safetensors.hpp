@@ -1,0 +1,65 @@
+// The safetensors container: named, typed, shaped byte ranges in one file (8-byte header length, JSON header, data).
+// Reading checks every claim of the header against the file before anything is allocated for it.
+// Throws: Error(bad_data) naming file and tensor; Error(io). Source: the format's README at huggingface/safetensors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trainer/base/atomic_file.hpp"
+
+namespace vitrail {
+
+enum class DataType : std::uint8_t { f16, bf16, f32, f64, i32, i64, u8, boolean };
+std::size_t size_of(DataType type);  // bytes of one element
+const char* name_of(DataType type);  // as in the header: "F32"
+
+struct TensorInfo {
+  DataType type = DataType::f32;
+  std::vector<std::int64_t> shape;
+  std::uint64_t begin = 0, end = 0;  // byte range behind the header
+
+  std::int64_t elements() const;
+};
+
+class SafetensorsReader {
+ public:
+  explicit SafetensorsReader(const std::filesystem::path& path);
+
+  const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const TensorInfo& info(const std::string& name) const;  // Error(bad_data) if absent
+
+  // Bytes of the whole tensor, or `bytes.size()` of them from `offset` (bytes) on.
+  void read(const std::string& name, std::span<std::byte> bytes, std::uint64_t offset = 0) const;
+  std::vector<float> read_as_float(const std::string& name) const;  // from f16, bf16, f32 or f64
+  std::vector<double> read_as_double(const std::string& name) const;
+
+  const std::filesystem::path& path() const { return file_.path(); }
+
+ private:
+  void parse_header(const std::string& header, std::uint64_t data_bytes);
+
+  File file_;
+  std::uint64_t data_begin_ = 0;
+  std::map<std::string, TensorInfo> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// One tensor to write: the bytes must live until write_safetensors returns.
+struct TensorBytes {
+  DataType type = DataType::f32;
+  std::vector<std::int64_t> shape;
+  std::span<const std::byte> bytes;
+};
+
+// Atomic; tensors in name order, so the same content gives the same bytes.
+void write_safetensors(const std::filesystem::path& path, const std::map<std::string, TensorBytes>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace vitrail

@@ -1,0 +1,77 @@
+// All settings of a run in one value: each owner's struct, and the trainer's own. launcher/options.cpp fills it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "datasets/data_config.hpp"
+#include "models/model_config.hpp"
+#include "sharding/sharding_config.hpp"
+#include "trainer/base/duration.hpp"
+
+namespace vitrail::trainer {
+
+enum class Device { automatic, cpu, cuda };
+enum class Precision { fp32, fp64 };
+enum class ScheduleName { cosine, constant };
+enum class LossName { ce, bce };
+
+struct RunConfig {
+  std::string name = "default";
+  std::string dir;  // empty: runs/<name>
+  std::uint64_t seed = 0;
+  std::int64_t lanes = 1;
+  std::int64_t epochs = 0;  // one of epochs and steps is given
+  std::int64_t steps = 0;
+  std::int64_t threads = 1;  // compute threads per rank; part of a run's identity on a CPU
+  Device device = Device::automatic;
+};
+
+struct LossConfig {
+  LossName name = LossName::ce;
+  double smoothing = 0.0;
+};
+
+struct ScheduleConfig {
+  ScheduleName name = ScheduleName::cosine;
+  Duration warmup{0, Duration::Unit::steps};
+  double warmup_lr = 1e-6;
+  double min_lr = 1e-5;
+};
+
+struct PrecisionConfig {
+  Precision compute = Precision::fp32;
+};
+
+struct CheckpointConfig {
+  Duration every{10 * 60, Duration::Unit::seconds};
+  std::int64_t keep_last = 2;
+  std::string resume = "auto";  // auto, never, or a checkpoint folder
+};
+
+struct EvaluationConfig {
+  Duration every{1, Duration::Unit::epochs};
+  double crop_ratio = 1.0;
+  std::int64_t batch_size = 256;  // images of one lane in one forward pass
+};
+
+struct LogConfig {
+  Duration every{10, Duration::Unit::seconds};  // the console line
+};
+
+struct Config {
+  RunConfig run;
+  datasets::DataConfig data;
+  datasets::AugmentConfig augment;
+  models::ModelConfig model;
+  LossConfig loss;
+  sharding::OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  PrecisionConfig precision;
+  sharding::ShardingConfig sharding;
+  CheckpointConfig checkpoint;
+  EvaluationConfig evaluation;
+  LogConfig log;
+};
+
+}  // namespace vitrail::trainer
