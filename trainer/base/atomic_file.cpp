@@ -1,11 +1,11 @@
 #include "trainer/base/atomic_file.hpp"
 
+#include <cerrno>
+#include <utility>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <utility>
 
 #include "trainer/base/error.hpp"
 
@@ -14,9 +14,12 @@ namespace {
 
 int flags_of(File::Mode mode) {
   switch (mode) {
-    case File::Mode::read: return O_RDONLY | O_CLOEXEC;
-    case File::Mode::create: return O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC;
-    case File::Mode::append: return O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    case File::Mode::read:
+      return O_RDONLY | O_CLOEXEC;
+    case File::Mode::create:
+      return O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC;
+    case File::Mode::append:
+      return O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
   }
   return O_RDONLY | O_CLOEXEC;
 }
@@ -37,7 +40,7 @@ File::~File() {
 File::File(File&& other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
 
 std::uint64_t File::size() const {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd_, &status) != 0) throw io_error("cannot stat", path_, errno);
   return static_cast<std::uint64_t>(status.st_size);
 }

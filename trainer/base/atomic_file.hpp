@@ -21,7 +21,8 @@ class File {
 
   std::uint64_t size() const;
   void write(std::span<const std::byte> bytes);  // all of it, at the current position
-  void read_at(std::uint64_t offset, std::span<std::byte> bytes) const;  // all of it; Error(io) if the file is shorter
+  void read_at(std::uint64_t offset,
+               std::span<std::byte> bytes) const;  // all of it; Error(io) if the file is shorter
   void truncate(std::uint64_t size);
   void sync();
   void close();  // throws where the destructor could only swallow

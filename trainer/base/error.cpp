@@ -7,8 +7,10 @@ namespace vitrail {
 
 Error io_error(const std::string& what, const std::string& path, int errno_value) {
   std::string hint;
-  if (errno_value == ENOSPC || errno_value == EDQUOT) hint = "free space or raise the quota, then run the same command again";
-  if (errno_value == EACCES || errno_value == EROFS || errno_value == EPERM) hint = "choose a folder that you may write to";
+  if (errno_value == ENOSPC || errno_value == EDQUOT)
+    hint = "free space or raise the quota, then run the same command again";
+  if (errno_value == EACCES || errno_value == EROFS || errno_value == EPERM)
+    hint = "choose a folder that you may write to";
   return Error(ExitCode::io,
                fmt::format("{}: {}: {}", what, path, std::generic_category().message(errno_value)), hint);
 }

@@ -1,4 +1,5 @@
-// The one exception type of the program: what went wrong, which exit code it means, and what the user can change.
+// The one exception type of the program: what went wrong, which exit code it means, and what the user can
+// change.
 #pragma once
 
 #include <stdexcept>

@@ -44,7 +44,8 @@ void Philox::refill() {
 
 void Philox::seek(std::uint64_t draw) {
   const std::uint64_t block = draw / 4;
-  if (block >= kBlockMask) throw Error(ExitCode::refused, fmt::format("random draw {} is out of range", draw));
+  if (block >= kBlockMask)
+    throw Error(ExitCode::refused, fmt::format("random draw {} is out of range", draw));
   counter_[0] = (counter_[0] & ~kBlockMask) | static_cast<std::uint32_t>(block);
   refill();
   used_ = static_cast<unsigned>(draw % 4);

@@ -1,6 +1,6 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., SC'11; Random123's implementation).
-// A stream is a pure function of (seed, purpose, when, id, sub): epoch or step, sample or lane, copy or layer.
-// Nothing about ranks, threads or time enters, so every rank can draw any stream at any moment.
+// A stream is a pure function of (seed, purpose, when, id, sub): epoch or step, sample or lane, copy or
+// layer. Nothing about ranks, threads or time enters, so every rank can draw any stream at any moment.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ class Philox {
 
   std::uint32_t next_u32();
   std::uint64_t next_u64();
-  double uniform();                        // [0, 1), 53 bits
+  double uniform();                         // [0, 1), 53 bits
   double uniform(double low, double high);  // [low, high)
   std::uint64_t below(std::uint64_t n);     // 0 .. n-1 without bias; n >= 1
   double normal();                          // mean 0, variance 1 (Box-Muller, one of the pair)

@@ -1,12 +1,11 @@
 #include "trainer/base/progress.hpp"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
 #include <utility>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace vitrail {
 
@@ -29,7 +28,8 @@ void Progress::add(std::uint64_t count, std::uint64_t bytes) {
   bytes_ += bytes;
   if (!visible_) return;
   const auto now = std::chrono::steady_clock::now();
-  if (now - printed_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000))) return;
+  if (now - printed_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000)))
+    return;
   printed_ = now;
   print(false);
 }
@@ -38,7 +38,8 @@ void Progress::print(bool last) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
   std::string line = fmt::format("{}: {}/{} {}, {:.0f} {}/s", what_, done_, total_, unit_, rate, unit_);
-  if (bytes_ > 0 && seconds > 0) line += fmt::format(", {:.1f} MB/s", static_cast<double>(bytes_) / seconds / 1e6);
+  if (bytes_ > 0 && seconds > 0)
+    line += fmt::format(", {:.1f} MB/s", static_cast<double>(bytes_) / seconds / 1e6);
   if (last) {
     line += fmt::format(", {}", format_duration(seconds));
   } else if (rate > 0) {

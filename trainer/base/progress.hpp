@@ -1,5 +1,5 @@
-// A progress line on stderr for long work: done/total, rate, ETA. On a terminal the line is redrawn; in a log file
-// it is printed at most every ten seconds. Safe to call from several threads.
+// A progress line on stderr for long work: done/total, rate, ETA. On a terminal the line is redrawn; in a log
+// file it is printed at most every ten seconds. Safe to call from several threads.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,5 @@
 #include "trainer/base/safetensors.hpp"
 
-#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -16,29 +15,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
 
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own bound
-
-struct TypeRow {
-  DataType type;
-  const char* name;
-  std::size_t bytes;
-};
-constexpr std::array<TypeRow, 8> kTypes = {{{DataType::f16, "F16", 2},
-                                            {DataType::bf16, "BF16", 2},
-                                            {DataType::f32, "F32", 4},
-                                            {DataType::f64, "F64", 8},
-                                            {DataType::i32, "I32", 4},
-                                            {DataType::i64, "I64", 8},
-                                            {DataType::u8, "U8", 1},
-                                            {DataType::boolean, "BOOL", 1}}};
-
-const TypeRow& row_of(DataType type) { return kTypes.at(static_cast<std::size_t>(type)); }
-
-std::optional<DataType> type_named(const std::string& name) {
-  for (const TypeRow& row : kTypes) {
-    if (name == row.name) return row.type;
-  }
-  return std::nullopt;
-}
 
 float half_to_float(std::uint16_t h) {
   const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000) << 16;
@@ -61,7 +37,8 @@ std::optional<std::uint64_t> product(const std::vector<std::int64_t>& shape) {
   std::uint64_t n = 1;
   for (const std::int64_t size : shape) {
     if (size < 0) return std::nullopt;
-    if (size != 0 && n > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / static_cast<std::uint64_t>(size)) {
+    if (size != 0 && n > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) /
+                             static_cast<std::uint64_t>(size)) {
       return std::nullopt;
     }
     n *= static_cast<std::uint64_t>(size);
@@ -70,9 +47,6 @@ std::optional<std::uint64_t> product(const std::vector<std::int64_t>& shape) {
 }
 
 }  // namespace
-
-std::size_t size_of(DataType type) { return row_of(type).bytes; }
-const char* name_of(DataType type) { return row_of(type).name; }
 
 std::int64_t TensorInfo::elements() const {
   std::int64_t n = 1;
@@ -116,7 +90,8 @@ void SafetensorsReader::parse_header(const std::string& header, std::uint64_t da
       info.end = offsets[1];
       const auto elements = product(info.shape);
       if (!elements || *elements > data_bytes || *elements * size_of(*type) != info.end - info.begin) {
-        bad(path(), fmt::format("tensor {}: its shape does not fill its {} bytes", name, info.end - info.begin));
+        bad(path(),
+            fmt::format("tensor {}: its shape does not fill its {} bytes", name, info.end - info.begin));
       }
       if (info.begin != info.end && !ranges.emplace(info.begin, std::pair(info.end, name)).second) {
         bad(path(), fmt::format("tensor {} overlaps another", name));
@@ -141,10 +116,12 @@ const TensorInfo& SafetensorsReader::info(const std::string& name) const {
   return found->second;
 }
 
-void SafetensorsReader::read(const std::string& name, std::span<std::byte> bytes, std::uint64_t offset) const {
+void SafetensorsReader::read(const std::string& name, std::span<std::byte> bytes,
+                             std::uint64_t offset) const {
   const TensorInfo& tensor = info(name);
   if (offset > tensor.end - tensor.begin || bytes.size() > tensor.end - tensor.begin - offset) {
-    throw Error(ExitCode::bad_data, fmt::format("{}: tensor {} is shorter than what is wanted", path().string(), name));
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}: tensor {} is shorter than what is wanted", path().string(), name));
   }
   file_.read_at(data_begin_ + tensor.begin + offset, bytes);
 }
@@ -182,7 +159,8 @@ std::vector<float> SafetensorsReader::read_as_float(const std::string& name) con
       read(name, std::as_writable_bytes(std::span(bits)));
       const bool half = tensor.type == DataType::f16;
       for (std::size_t i = 0; i < n; ++i) {
-        out[i] = half ? half_to_float(bits[i]) : std::bit_cast<float>(static_cast<std::uint32_t>(bits[i]) << 16);
+        out[i] =
+            half ? half_to_float(bits[i]) : std::bit_cast<float>(static_cast<std::uint32_t>(bits[i]) << 16);
       }
       return out;
     }

@@ -1,6 +1,7 @@
-// The safetensors container: named, typed, shaped byte ranges in one file (8-byte header length, JSON header, data).
-// Reading checks every claim of the header against the file before anything is allocated for it.
-// Throws: Error(bad_data) naming file and tensor; Error(io). Source: the format's README at huggingface/safetensors.
+// The safetensors container: named, typed, shaped byte ranges in one file (8-byte header length, JSON header,
+// data). Reading checks every claim of the header against the file before anything is allocated for it.
+// Throws: Error(bad_data) naming file and tensor; Error(io). Source: the format's README at
+// huggingface/safetensors.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +13,9 @@
 #include <vector>
 
 #include "trainer/base/atomic_file.hpp"
+#include "trainer/base/data_type.hpp"
 
 namespace vitrail {
-
-enum class DataType : std::uint8_t { f16, bf16, f32, f64, i32, i64, u8, boolean };
-std::size_t size_of(DataType type);  // bytes of one element
-const char* name_of(DataType type);  // as in the header: "F32"
 
 struct TensorInfo {
   DataType type = DataType::f32;

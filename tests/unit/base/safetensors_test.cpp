@@ -53,11 +53,11 @@ TEST_F(Safetensors, ReadsHalfTypes) {
 
 TEST_F(Safetensors, LyingHeadersAreRefused) {
   const char* headers[] = {
-      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,16]}})",                      // behind the end
-      R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})",                       // shape and bytes differ
-      R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})",                       // unknown type
-      R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})",                      // negative
-      R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})",   // product overflows
+      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,16]}})",  // behind the end
+      R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})",   // shape and bytes differ
+      R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})",   // unknown type
+      R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})",  // negative
+      R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})",  // product overflows
       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
       R"({"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
       R"({"a":{"shape":[2],"data_offsets":[0,8]}})",
