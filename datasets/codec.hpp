@@ -1,6 +1,8 @@
-// Encoded bytes <-> Image. JPEG by libjpeg-turbo (islow DCT, fancy upsampling: Pillow's pixels), PNG by libpng.
-// Grey becomes three equal channels, CMYK and alpha are converted as Pillow's convert("RGB") does; EXIF is ignored.
-// Throws: Error(bad_data) with the decoder's own words; images over 2^28 pixels are refused before decoding.
+// Encoded bytes <-> Image. JPEG by libjpeg-turbo (islow DCT, fancy upsampling: Pillow's pixels), PNG by
+// libpng. Grey becomes three equal channels, CMYK and alpha are converted as Pillow's convert("RGB") does;
+// EXIF is ignored. Throws: Error(bad_data) with the decoder's own words, for its warnings too (a truncated
+// file is only a warning to libjpeg), except those that lose no pixel; images over 2^28 pixels are refused
+// before decoding.
 #pragma once
 
 #include <cstddef>

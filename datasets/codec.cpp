@@ -1,0 +1,32 @@
+#include "datasets/codec.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "datasets/codec_detail.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+template <std::size_t N>
+bool starts_with(std::span<const std::byte> bytes, const std::array<unsigned char, N>& magic) {
+  return bytes.size() >= N && std::equal(magic.begin(), magic.end(), bytes.begin(),
+                                         [](unsigned char a, std::byte b) { return std::byte{a} == b; });
+}
+
+}  // namespace
+
+Image decode_image(std::span<const std::byte> encoded) {
+  constexpr std::array<unsigned char, 3> kJpeg = {0xff, 0xd8, 0xff};
+  constexpr std::array<unsigned char, 8> kPng = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+  if (starts_with(encoded, kJpeg)) return decode_jpeg(encoded);
+  if (starts_with(encoded, kPng)) return decode_png(encoded);
+  if (encoded.empty()) throw Error(ExitCode::bad_data, "empty image file");
+  std::string head;
+  for (std::size_t i = 0; i < std::min<std::size_t>(encoded.size(), 8); ++i) {
+    head += fmt::format(" {:02x}", static_cast<unsigned>(encoded[i]));
+  }
+  throw Error(ExitCode::bad_data, fmt::format("neither JPEG nor PNG: the file starts with{}", head));
+}
+
+}  // namespace vitrail::datasets
