@@ -40,13 +40,21 @@ class PngReader {
     run([&] { png_read_info(png_, info_); });
     const std::uint32_t width = png_get_image_width(png_, info_), height = png_get_image_height(png_, info_);
     check_pixels(width, height);
-    run([&] { to_rgb8(); });
+    const bool grey16 =
+        png_get_bit_depth(png_, info_) == 16 && png_get_color_type(png_, info_) == PNG_COLOR_TYPE_GRAY;
+    run([&] { grey16 ? keep_grey16() : to_rgb8(); });
     Image image{static_cast<int>(width), static_cast<int>(height), {}};
     image.rgb.resize(std::size_t{width} * height * 3);
+    std::vector<std::uint8_t> wide(grey16 ? std::size_t{width} * height * 2 : 0);
     std::vector<png_bytep> rows(height);
-    for (std::uint32_t y = 0; y < height; ++y) rows[y] = image.row(static_cast<int>(y));
+    for (std::size_t y = 0; y < height; ++y) {
+      rows[y] = grey16 ? &wide[y * width * 2] : image.row(static_cast<int>(y));
+    }
     run([&] { png_read_image(png_, rows.data()); });
     run([&] { png_read_end(png_, nullptr); });
+    for (std::size_t i = 0; i < wide.size(); i += 2) {  // big endian; Pillow clips here and doesn't scale
+      std::fill_n(&image.rgb[i / 2 * 3], 3, wide[i] != 0 ? 255 : wide[i + 1]);
+    }
     return image;
   }
 
@@ -54,6 +62,11 @@ class PngReader {
   template <class Calls>
   void run(Calls&& calls) {
     guarded(jump_, "PNG", calls);
+  }
+
+  void keep_grey16() {
+    png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
   }
 
   // As Pillow's convert("RGB"): 16-bit samples lose the low byte, alpha is dropped, not blended.

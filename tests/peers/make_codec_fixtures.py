@@ -75,6 +75,7 @@ def cases():
     yield "png_palette_transparent", encode(rgb.quantize(50), "PNG", transparency=7)
     yield "png_1x1", encode(rgb.crop((3, 3, 4, 4)), "PNG")
     deep = picture(width, height, 4).astype(np.uint16) * 257 + 100 * picture(width, height, 4, 2)
+    deep[:5] = np.arange(width)[None, :, None] * 7  # Pillow clips 16-bit grey at 255: have values on both sides
     deep = deep.astype(">u2")
     yield "png_grey16", png(width, height, 16, 0, [deep[y, :, 0].tobytes() for y in range(height)])
     yield "png_rgb16", png(width, height, 16, 2, [deep[y, :, :3].tobytes() for y in range(height)])
@@ -82,7 +83,7 @@ def cases():
     yield "png_rgba16", png(width, height, 16, 6, [deep[y].tobytes() for y in range(height)])
     nibbles = np.random.default_rng(3).integers(0, 256, (height, (width + 1) // 2), dtype=np.uint8)
     yield "png_grey4", png(width, height, 4, 0, [row.tobytes() for row in nibbles])
-    yield "png_grey2", png(width, height, 2, 0, [row.tobytes() for row in nibbles])
+    yield "png_grey2", png(width, height, 2, 0, [row[: (width + 3) // 4].tobytes() for row in nibbles])
     pixels = picture(width, height, 3)
     key = struct.pack(">HHH", *(int(v) for v in pixels[4, 4]))
     yield "png_rgb_transparent", png(
