@@ -1,33 +1,25 @@
-// Batches for training and evaluation, made ahead by worker threads. What comes out is a pure function of the plan:
-// number of threads, prefetch depth and number of ranks change nothing (design: lanes).
-// Throws: Error from the data set; Error(refused) for plans that cannot be honoured, naming the option.
+// Batches for training and evaluation, made ahead by worker threads. What comes out is a pure function of the
+// plan: number of threads, prefetch depth and number of ranks change nothing (design: lanes). Images are
+// cropped, flipped and normalised; ready tensors (tensor:) are taken as they are. Both are mixed if asked.
+// Throws: Error(refused) for plans that cannot be honoured, naming the option; an Error that a worker met
+// comes out of next() of the batch it belongs to, naming data set and sample, and out of every later next().
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "datasets/data_config.hpp"
 #include "datasets/dataset.hpp"
+#include "datasets/lane_batch.hpp"
+#include "datasets/sampler.hpp"
 
 namespace vitrail::datasets {
 
-// One lane's share of one step: b images, normalised and mixed.
-struct LaneBatch {
-  std::int64_t lane = 0;
-  std::int64_t images_count = 0;              // b
-  std::vector<float> images;                  // [b, 3, S, S]
-  std::vector<std::int64_t> labels;           // [b]
-  std::vector<std::int64_t> partner_labels;   // [b]; equal to labels without mixing
-  std::vector<double> weights;                // [b]; target = weight * label + (1 - weight) * partner
-  std::vector<std::uint64_t> sample_ids;      // [b]; position in the data set, in batch order
-};
-
 struct LanePlan {
   std::uint64_t seed = 0;
-  std::int64_t lanes = 1;              // L of the run
-  std::int64_t first_lane = 0;         // this rank's lanes: [first_lane, end_lane)
+  std::int64_t lanes = 1;       // L of the run
+  std::int64_t first_lane = 0;  // this rank's lanes: [first_lane, end_lane)
   std::int64_t end_lane = 1;
 };
 
@@ -39,9 +31,8 @@ struct TrainPlan {
   std::int64_t first_step = 0;  // 0-based step of the run at which to begin; epoch = step / steps_per_epoch
 };
 
-// floor(N / B): the last N mod B samples of an epoch's order are dropped. Error(refused) if that is 0.
-std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t global_batch_size);
-
+// Holds at most data.prefetch_steps steps of this rank's lanes; the destructor drops them and joins the
+// threads.
 class TrainLoader {
  public:
   TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan);
@@ -60,9 +51,9 @@ class TrainLoader {
 struct EvaluationBatch {
   std::int64_t lane = 0;
   std::int64_t images_count = 0;
-  std::vector<float> images;         // [images_count, 3, S, S]
-  std::vector<std::int64_t> labels;  // [images_count]
-  std::vector<std::int64_t> indices; // [images_count]
+  std::vector<float> images;          // [images_count, 3, S, S]
+  std::vector<std::int64_t> labels;   // [images_count]
+  std::vector<std::int64_t> indices;  // [images_count]
 };
 
 class EvaluationLoader {

@@ -1,0 +1,19 @@
+// One lane's share of one step: b images of S x S, normalised and mixed, ready for the model.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace vitrail::datasets {
+
+struct LaneBatch {
+  std::int64_t lane = 0;
+  std::int64_t images_count = 0;             // b
+  std::vector<float> images;                 // [b, 3, S, S]
+  std::vector<std::int64_t> labels;          // [b]
+  std::vector<std::int64_t> partner_labels;  // [b]; equal to labels without mixing
+  std::vector<double> weights;               // [b]; target = weight * label + (1 - weight) * partner
+  std::vector<std::uint64_t> sample_ids;     // [b]; position in the data set, in batch order
+};
+
+}  // namespace vitrail::datasets
