@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""House rules that no compiler knows: sizes, opening words of headers, what may be called where, what lies at the top."""
+
+import re
+import sys
+from pathlib import Path
+
+import sources
+
+MAX_LINES = {".cpp": 400, ".cu": 400, ".hpp": 200, ".cuh": 200}
+MAX_LINES_OF = {"trainer/train_step.cpp": 299}
+TOP = {
+    "CMakeLists.txt", "CMakePresets.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+    "launcher", "trainer", "sharding", "datasets", "models", "slurm", "configs", "tests", "ci",
+}  # and names that begin with a dot
+
+# (what code matches, where it is allowed, what to tell): where is a pattern of paths.
+CALLS = (
+    (r"\b(MPI_[A-Z]\w*|nccl[A-Z]\w*|H5[A-Z]{1,2}[a-z_]\w*)\s*\(", r"_handles\.(hpp|cpp)$",
+     "is called only in *_handles.*, where each call is checked and each handle owned"),
+    (r"\b((?:secure_)?getenv|setenv|putenv|unsetenv|environ)\b", r"^launcher/environment\.cpp$|^tests/",
+     "is used only in launcher/environment.cpp"),
+    (r"(std::s?rand\b|(?<![\w:.>])s?rand(?=\s*\()|\brandom_device\b)", r"^$",
+     "has a state of its own: use trainer/base/philox.hpp"),
+    (r"\bstatic\b[^;(){}=]*\b(\w*[iI]nstance\w*)\b", r"^$", "looks like a singleton: pass the object in"),
+)
+INCLUDES = (
+    (r"(mpi|nccl|hdf5|H5\w*)\.h", r"_handles\.(hpp|cpp)$", "is included only in *_handles.*"),
+    (r"boost/program_options.*", r"^launcher/options", "is included only in launcher/options*"),
+)
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+# Homes, scratch folders of one person, work folders of one machine: nobody else has them.
+MACHINE_PATH = re.compile(r"(?<![\w.$}~-])/(?:root|work|home|Users)/\w+")
+TEXT = {".cpp", ".hpp", ".cu", ".cuh", ".py", ".sh", ".cmake", ".txt", ".md", ".cfg", ".json", ".yml", ""}
+CHECKERS = {"ci/check_style.py"}  # names what it forbids
+
+
+def header_opening(text):
+    """What is wrong with the lines before #pragma once, or None."""
+    lines = text.split("\n")
+    if "#pragma once" not in lines:
+        return "has no #pragma once"
+    before = [line for line in lines[: lines.index("#pragma once")] if line]
+    if not 1 <= len(before) <= 5 or not all(line.startswith("// ") for line in before):
+        return "opens with 1 to 5 comment lines that say what it is, then #pragma once"
+    return None
+
+
+def check_cpp(path, text):
+    problems = []
+    count, limit = text.count("\n"), MAX_LINES_OF.get(str(path), MAX_LINES[path.suffix])
+    if count > limit:
+        problems.append(f"{path}:{limit + 1}: {count} lines, {limit} are allowed: split it by what it does")
+    if path.suffix in (".hpp", ".cuh") and (complaint := header_opening(text)):
+        problems.append(f"{path}:1: {complaint}")
+    code = sources.code_only(text)
+    for pattern, where, what in CALLS:
+        if not re.search(where, str(path)):
+            for match in re.finditer(pattern, code):
+                problems.append(f"{path}:{code.count(chr(10), 0, match.start()) + 1}: {match[1]} {what}")
+    for line, _, name in sources.includes(text):
+        for pattern, where, what in INCLUDES:
+            if re.fullmatch(pattern, name) and not re.search(where, str(path)):
+                problems.append(f"{path}:{line}: <{name}> {what}")
+    return problems
+
+
+def check_text(path, text):
+    problems = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if match := UNFINISHED.search(line):
+            problems.append(f"{path}:{number}: {match[1]}: finish it, or open an issue")
+        if match := MACHINE_PATH.search(line):
+            problems.append(f"{path}:{number}: {match[0]}... exists on one machine only")
+    return problems
+
+
+def check_top(paths):
+    tops = {path.parts[0] for path in paths}
+    return [f"{name}: the top level is fixed (ci/check_style.py)" for name in sorted(tops - TOP) if name[0] != "."]
+
+
+def self_test():
+    def cpp(text, path="datasets/a.cpp"):
+        return len(check_cpp(Path(path), text))
+
+    opening = "// What it is.\n#pragma once\n"
+    assert cpp("int x;\n" * 400) == 0 and cpp("int x;\n" * 401) == 1
+    assert cpp("int x;\n" * 300, "trainer/train_step.cpp") == 1
+    assert cpp(opening, "a.hpp") == 0 and cpp(opening + "int x;\n" * 199, "a.hpp") == 1
+    assert cpp("#pragma once\n", "a.hpp") == 1 and cpp("// a\n" * 6 + "#pragma once\n", "a.hpp") == 1
+    assert cpp("// a\n#ifndef A\n#pragma once\n", "a.hpp") == 1 and cpp("// a\n", "a.hpp") == 1
+    assert cpp("MPI_Send(x);") == 1 and cpp("H5Fopen (x);") == 1 and cpp("ncclGroupStart();") == 1
+    assert cpp("MPI_Send(x);", "sharding/mpi_handles.cpp") == 0
+    assert cpp('// MPI_Send(x)\nf("H5Fopen(", \'"\'); /* getenv */ g(R"x(getenv)x");') == 0
+    assert cpp("auto x = 1'000; std::getenv(a);  // ' '") == 1
+    assert cpp("getenv(a);", "launcher/environment.cpp") == 0
+    assert cpp("int x = std::rand();") == 1 and cpp("srand(1);") == 1 and cpp("std::random_device d;") == 1
+    assert cpp("torch::rand({2}); x.rand(1); operand(1);") == 0
+    assert cpp("static Foo& get_instance();") == 1 and cpp("static int count_of(Foo instance);") == 0
+    assert cpp("#include <mpi.h>\n") == 1 and cpp("#include <mpi.h>\n", "sharding/mpi_handles.hpp") == 1  # opening
+    assert cpp("#include <boost/program_options.hpp>\n") == 1
+    assert len(check_text(Path("a.md"), "a TODO\nand /home/me/x\n")) == 2
+    assert not check_text(Path("a.md"), "todo, $SCRATCH/work/x and https://a.org/home/x\n")
+    assert check_top([Path("helpers/a.cpp"), Path(".gitignore"), Path("ci/x")]) != []
+    assert check_top([Path(".gitignore"), Path("ci/x"), Path("README.md")]) == []
+
+
+def main():
+    if "--self-test" in sys.argv:
+        return self_test()
+    paths = sources.files()
+    problems = check_top(paths)
+    for path in paths:
+        if path.suffix in TEXT and str(path) not in CHECKERS | {"LICENSE"}:
+            problems += check_text(path, sources.read(path))
+        if path.suffix in MAX_LINES:
+            problems += check_cpp(path, sources.read(path))
+    return sources.report("check_style", problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# Sourced by the scripts of this folder: where things are, how to say something, how to build and to run tests.
+# Leaves the caller in the root of the repository.
+set -euo pipefail
+deps=$(realpath -m "${VITRAIL_DEPS:-$(dirname "${BASH_SOURCE[0]}")/../.deps}")  # clones may share one
+torch_dir=$deps/torch-2.11.0
+export VITRAIL_DEPS=$deps
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Open MPI starts nothing as root unless told that this is meant; a container's root is.
+if ((EUID == 0)); then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
+
+die() {
+  say "$*" >&2
+  exit 1
+}
+
+# configure PRESET FOLDER [CMAKE ARGUMENTS...]: a build folder with our LibTorch; silent unless it fails.
+configure() {
+  local preset=$1 folder=$2
+  shift 2
+  mkdir -p "$folder"
+  if ! cmake --preset "$preset" -B "$folder" -DVITRAIL_TORCH_DIR="$torch_dir" "$@" >"$folder/configure.log" 2>&1; then
+    sed -n '/^CMake Error/,$p' "$folder/configure.log" >&2
+    say "CMake cannot configure $folder (all it says: $folder/configure.log)" >&2
+    return 1
+  fi
+}
+
+# build PRESET FOLDER [CMAKE ARGUMENTS...]: configures and compiles everything in it.
+build() {
+  configure "$@" && cmake --build "$2"
+}
+
+# run_tests FOLDER: as many at once as there are cores; a test that needs more of them says so (PROCESSORS).
+run_tests() {
+  ctest --test-dir "$1" --output-on-failure --no-tests=error -j "$(nproc)"
+}
+
+# fashion_mnist train|t10k: the data source of one split, from Debian's package or $VITRAIL_FASHION_MNIST.
+fashion_mnist() {
+  local folder=${VITRAIL_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
+  local images=$folder/$1-images-idx3-ubyte.gz labels=$folder/$1-labels-idx1-ubyte.gz
+  [[ -r $images && -r $labels ]] ||
+    die "Fashion-MNIST is not in $folder: install Debian's dataset-fashion-mnist, or name the folder of its four" \
+      "idx files in VITRAIL_FASHION_MNIST"
+  echo "idx:$images,$labels"
+}

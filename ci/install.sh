@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Installs what is missing: packages of a Debian-like system, and LibTorch from PyPI's wheel into .deps
+# (or $VITRAIL_DEPS, which several clones may share). What is there is left alone.
+#
+#   ci/install.sh [run|test]   run: to build and to train; test (default): also to test and to check
+#
+# Elsewhere, and without root, libraries come from modules or any CMAKE_PREFIX_PATH: CMake has the last word.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+run_packages=(
+  cmake ninja-build g++ ccache mold pkg-config git python3 python3-venv procps
+  libopenmpi-dev openmpi-bin libhdf5-dev libboost-program-options-dev libfmt-dev
+  libjpeg-dev libpng-dev zlib1g-dev libxxhash-dev nlohmann-json3-dev librandom123-dev
+  dataset-fashion-mnist)
+test_packages=(
+  libgtest-dev libgmock-dev hdf5-tools clang-format clang-tidy shellcheck
+  slurmctld slurmd slurm-client munge iproute2)
+wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+
+missing_packages() {
+  local installed package
+  installed=$(dpkg-query -W -f ' ${Package}:${db:Status-Status} ' "$@" 2>/dev/null || true)
+  for package; do
+    [[ $installed == *" $package:installed "* ]] || echo "$package"
+  done
+}
+
+# as_root COMMAND...: as we are, or through a sudo that asks no password.
+as_root() {
+  if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
+}
+
+can_be_root() {
+  ((EUID == 0)) || sudo -n true 2>/dev/null
+}
+
+# Succeeds if CMake finds every library, wherever it comes from. Its complaint is left in build/probe.
+libraries_are_found() {
+  local tests=OFF
+  [[ $set == run ]] || tests=ON
+  command -v cmake >/dev/null &&
+    configure dev build/probe --fresh -DVITRAIL_TORCH=OFF -DVITRAIL_TESTS=$tests 2>/dev/null
+}
+
+explain_without_root() {
+  if ((${#missing[@]})); then
+    say "${#missing[@]} packages are missing, and this user is neither root nor has sudo. As root:"
+    echo
+    echo "    apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+    echo
+    say "or without root:"
+  else
+    say "not a Debian-like system, and CMake does not find everything. Please"
+  fi
+  cat <<'TEXT'
+    take CMake >= 3.25, Ninja, a C++20 compiler, Python, MPI, HDF5, Boost.Program_options, fmt, libjpeg-turbo,
+    libpng, zlib, xxHash, nlohmann-json, Random123 (and GoogleTest for tests) from modules or your own folders:
+        module load gcc cmake openmpi hdf5 boost            # names differ from site to site
+        python3 -m venv ~/tools && ~/tools/bin/pip install cmake ninja && export PATH=~/tools/bin:$PATH
+        export CMAKE_PREFIX_PATH=/path/to/one:/path/to/another
+    and run this again.
+TEXT
+  if ! command -v cmake >/dev/null; then
+    say "now: no cmake in PATH"
+  elif [[ -f build/probe/configure.log ]]; then
+    say "now: $(awk 'f && NF { sub(/^ +/, ""); print; exit } /^CMake Error/ { f = 1 }' build/probe/configure.log)" \
+      "(all of it in build/probe/configure.log)"
+  fi
+}
+
+ensure_packages() {
+  missing=()
+  if command -v dpkg-query >/dev/null; then
+    mapfile -t missing < <(missing_packages "${packages[@]}")
+    ((${#missing[@]})) || return 0
+    if can_be_root; then
+      say "installing ${#missing[@]} packages: ${missing[*]}"
+      as_root apt-get update -q
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+      changed=yes
+      return
+    fi
+  fi
+  if ! libraries_are_found; then
+    explain_without_root >&2
+    exit 1
+  fi
+  ((${#missing[@]} == 0)) || say "CMake finds all libraries; going on without these packages: ${missing[*]}"
+}
+
+# The wheel's Python part is not used, so one fixed tag serves whatever Python is here.
+download_torch() {
+  local staging=$1 machine
+  machine=$(uname -m)
+  python3 -m venv "$staging/venv"
+  TMPDIR=$staging "$staging/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-deps \
+    --only-binary :all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
+    --platform "manylinux_2_28_$machine" --platform "manylinux_2_25_$machine" --platform "manylinux2014_$machine" \
+    --target "$staging/wheels" "${wheels[@]}"
+}
+
+# Unpacked under another name and renamed when whole: an interrupted download leaves nothing that looks ready.
+ensure_torch() {
+  [[ ! -e $torch_dir ]] || return 0
+  say "fetching LibTorch (${wheels[*]}; 0.5 GB, 1.2 GB unpacked) into $torch_dir"
+  mkdir -p "$deps"
+  staging=$(mktemp -d "$deps/.torch.XXXXXX")
+  trap 'rm -rf "$staging"' EXIT
+  download_torch "$staging" || die "LibTorch could not be fetched; put the wheels' content into $torch_dir by hand," \
+    "or name a LibTorch with cmake -DVITRAIL_TORCH_DIR=FOLDER"
+  # Another clone may have been faster; then its copy is as good.
+  mv -T "$staging/wheels" "$torch_dir" 2>/dev/null || [[ -e $torch_dir/torch ]] ||
+    die "cannot create $torch_dir"
+  changed=yes
+}
+
+set=${1:-test}
+case $set in
+  run) packages=("${run_packages[@]}") ;;
+  test) packages=("${run_packages[@]}" "${test_packages[@]}") ;;
+  *) die "unknown set '$set'; known: run, test" ;;
+esac
+changed=no
+ensure_packages
+ensure_torch
+if [[ $changed == yes ]]; then say "done"; else say "nothing to install"; fi
