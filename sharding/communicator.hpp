@@ -1,0 +1,61 @@
+// What the ranks of a run say to each other. Every call is collective: all ranks make the same calls in the
+// same order. Calls return when this rank's part is done. Counts and offsets are elements. Throws:
+// PeerFailure when another rank has announced that it failed; Error(io) when the network refuses.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trainer/base/data_type.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::sharding {
+
+// Another rank failed; its own message is on its way to the report, so this rank just stops.
+class PeerFailure : public std::runtime_error {
+ public:
+  explicit PeerFailure(int peer) : std::runtime_error(fmt::format("rank {} failed", peer)), peer_(peer) {}
+  int peer() const { return peer_; }
+
+ private:
+  int peer_;
+};
+
+// Elements [begin, begin + count) of a buffer, for one peer.
+struct Segment {
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+};
+
+struct Traffic {
+  std::int64_t elements_sent = 0;  // in all_to_all and all_gather, own parts not counted
+  double seconds_waited = 0;       // inside any call
+};
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  // send[p] of `source` goes to rank p; receive[p] of `target` comes from rank p. The own segments are not
+  // copied: the caller has them already.
+  virtual void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
+                          std::span<const Segment> receive, DataType type) = 0;
+  // In place: segments[p] of `buffer` is rank p's contribution.
+  virtual void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) = 0;
+  // Element-wise sum. Exact where all ranks but one contribute zero, which is how this program uses it.
+  virtual void all_reduce_sum(std::span<double> values) = 0;
+  virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
+  virtual void barrier() = 0;
+
+  const Traffic& traffic() const { return traffic_; }
+
+ protected:
+  Traffic traffic_;
+};
+
+}  // namespace vitrail::sharding

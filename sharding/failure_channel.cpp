@@ -1,0 +1,112 @@
+#include "sharding/failure_channel.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <thread>
+
+namespace vitrail::sharding {
+namespace {
+
+enum class Kind : int { failed, stopped, verdict };
+
+template <std::size_t N>
+void copy_text(std::array<char, N>& to, const std::string& from) {
+  const std::size_t n = std::min(from.size(), N - 1);
+  std::memcpy(to.data(), from.data(), n);
+  to[n] = '\0';
+}
+
+}  // namespace
+
+// Small enough for MPI's eager path: it leaves without the receiver's help.
+struct FailureChannel::Message {
+  Kind kind = Kind::stopped;
+  int rank = 0;
+  ExitCode code = ExitCode::crash;
+  std::array<char, 2048> text{};
+  std::array<char, 512> hint{};
+};
+
+FailureChannel::FailureChannel() : incoming_(std::make_unique<Message>()) { post_receive(); }
+
+FailureChannel::~FailureChannel() {
+  // The posted receive is never completed on a good run; MPI frees it at MPI_Finalize.
+  receive_.abandon();
+  incoming_.release();  // NOLINT(bugprone-unused-return-value): MPI may still write into it
+  if (verdict_ || !failures_.empty() || !outgoing_.empty()) comm_.abandon();
+}
+
+void FailureChannel::post_receive() {
+  receive_ = comm_.receive_from_any(std::as_writable_bytes(std::span(incoming_.get(), 1)));
+}
+
+void FailureChannel::send(const Message& message, int to) {
+  outgoing_.push_back(std::make_unique<Message>(message));
+  comm_.send(std::as_bytes(std::span(outgoing_.back().get(), 1)), to);
+}
+
+void FailureChannel::announce(const Failure& failure) {
+  Message message;
+  message.kind = Kind::failed;
+  message.rank = comm_.rank();
+  message.code = failure.code;
+  copy_text(message.text, failure.message);
+  copy_text(message.hint, failure.hint);
+  for (int peer = 0; peer < comm_.size(); ++peer) {
+    if (peer != comm_.rank()) send(message, peer);
+  }
+}
+
+void FailureChannel::poll() {
+  while (receive_.test()) {
+    const Message& message = *incoming_;
+    switch (message.kind) {
+      case Kind::failed:
+        failures_[message.rank] = {message.code, message.text.data(), message.hint.data()};
+        stopped_[message.rank] = true;
+        break;
+      case Kind::stopped:
+        stopped_[message.rank] = true;
+        break;
+      case Kind::verdict:
+        verdict_ = message.code;
+        break;
+    }
+    post_receive();
+  }
+}
+
+std::optional<int> FailureChannel::failed_peer() {
+  poll();
+  if (failures_.empty()) return std::nullopt;
+  return failures_.begin()->first;
+}
+
+Settlement FailureChannel::settle(const std::optional<Failure>& own, std::chrono::milliseconds deadline) {
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  const auto wait_for = [&](auto&& done) {
+    for (poll(); !done() && std::chrono::steady_clock::now() < end; poll()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  };
+  Message message;
+  message.rank = comm_.rank();
+  if (comm_.rank() != 0) {
+    if (!own) send(message, 0);
+    wait_for([&] { return verdict_.has_value(); });
+    const ExitCode fallback = own ? own->code : ExitCode::crash;
+    return {verdict_.value_or(fallback), {}, 0};
+  }
+  const int peers = comm_.size() - 1;
+  wait_for([&] { return static_cast<int>(stopped_.size()) == peers; });
+  if (own) failures_[0] = *own;
+  const ExitCode code = failures_.empty() ? ExitCode::crash : failures_.begin()->second.code;
+  message.kind = Kind::verdict;
+  message.code = code;
+  for (int peer = 1; peer < comm_.size(); ++peer) send(message, peer);
+  verdict_ = code;
+  return {code, failures_, peers - static_cast<int>(stopped_.size())};
+}
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,57 @@
+// How ranks tell each other that one of them failed, on a communicator of its own, so that nobody waits for
+// ever in a collective whose peer is gone. A failing rank announces; every wait polls; then all ranks settle:
+// rank 0 gathers the reports, says one verdict, and everybody leaves with its exit code. Throws: Error(io)
+// when MPI refuses.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sharding/mpi_handles.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::sharding {
+
+struct Failure {
+  ExitCode code = ExitCode::crash;
+  std::string message;
+  std::string hint;
+};
+
+struct Settlement {
+  ExitCode code = ExitCode::crash;  // the same on every rank that heard the verdict
+  std::map<int, Failure> failures;  // rank 0: own and gathered; elsewhere empty
+  int unanswered = 0;               // rank 0: ranks that said nothing before the deadline
+};
+
+class FailureChannel {
+ public:
+  FailureChannel();
+  ~FailureChannel();
+
+  void announce(const Failure& failure);  // to all other ranks, without waiting
+  std::optional<int> failed_peer();       // polls; the first rank that announced a failure
+
+  // After an own failure (already announced) or a peer's: ends within `deadline`, whatever the peers do.
+  Settlement settle(const std::optional<Failure>& own, std::chrono::milliseconds deadline);
+
+ private:
+  struct Message;
+  void post_receive();
+  void poll();
+  void send(const Message& message, int to);
+
+  MpiComm comm_;
+  std::unique_ptr<Message> incoming_;
+  MpiRequest receive_;
+  std::deque<std::unique_ptr<Message>> outgoing_;  // must outlive their sends
+  std::map<int, Failure> failures_;                // announced by peers
+  std::map<int, bool> stopped_;                    // rank 0: peers that have nothing more to say
+  std::optional<ExitCode> verdict_;
+};
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,32 @@
+#include "sharding/lane_state.hpp"
+
+namespace vitrail::sharding {
+
+const char* name_of(StateKind kind) {
+  switch (kind) {
+    case StateKind::weight:
+      return "weight";
+    case StateKind::exp_avg:
+      return "exp_avg";
+    case StateKind::exp_avg_sq:
+      return "exp_avg_sq";
+  }
+  return "";
+}
+
+LaneState::LaneState(const BucketPlan& plan, LaneRange lanes, DataType type)
+    : plan_(plan), lanes_(lanes), type_(type) {
+  for (auto& of_kind : buffers_) {
+    for (const Bucket& bucket : plan.buckets) of_kind.emplace_back(type, bucket.slice * lanes.count());
+  }
+}
+
+Buffer& LaneState::slices(StateKind kind, std::size_t bucket) {
+  return buffers_[static_cast<std::size_t>(kind)][bucket];
+}
+
+std::byte* LaneState::piece(StateKind kind, const Piece& piece) {
+  return slices(kind, piece.bucket).at(offset_of(piece));
+}
+
+}  // namespace vitrail::sharding

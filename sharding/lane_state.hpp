@@ -1,0 +1,43 @@
+// What a rank keeps for its lanes: master weights and the optimizer's two moments, one buffer per bucket.
+// Units: elements. 12 bytes per parameter / N in fp32.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "sharding/bucket_plan.hpp"
+#include "sharding/buffer.hpp"
+
+namespace vitrail::sharding {
+
+enum class StateKind : std::uint8_t { weight, exp_avg, exp_avg_sq };
+constexpr std::array kStateKinds = {StateKind::weight, StateKind::exp_avg, StateKind::exp_avg_sq};
+const char* name_of(StateKind kind);  // as it stands in checkpoints: "weight", "exp_avg", "exp_avg_sq"
+
+class LaneState {
+ public:
+  LaneState(const BucketPlan& plan, LaneRange lanes, DataType type);
+
+  DataType type() const { return type_; }
+  LaneRange lanes() const { return lanes_; }
+  const BucketPlan& plan() const { return plan_; }
+  bool owns(const Piece& piece) const { return lanes_.contains(piece.lane); }
+
+  // Address of an owned piece.
+  std::byte* piece(StateKind kind, const Piece& piece);
+  // This rank's slices of a bucket, lanes in order: plan.buckets[bucket].slice * lanes().count() elements.
+  Buffer& slices(StateKind kind, std::size_t bucket);
+  // Where an owned piece lies in slices(): elements.
+  std::int64_t offset_of(const Piece& piece) const {
+    return piece.in_bucket - lanes_.begin * plan_.buckets[piece.bucket].slice;
+  }
+
+ private:
+  const BucketPlan& plan_;
+  LaneRange lanes_;
+  DataType type_;
+  std::array<std::vector<Buffer>, kStateKinds.size()> buffers_;  // [kind][bucket]
+};
+
+}  // namespace vitrail::sharding

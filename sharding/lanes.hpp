@@ -1,0 +1,27 @@
+// Lanes: the L fixed shares of a run, and which of them a rank holds. Pure functions.
+// Rank r of N holds the consecutive lanes [floor(rL/N), floor((r+1)L/N)); L is a power of two and N <= L.
+// Sums over lanes follow one balanced binary tree, so they do not depend on where the lanes live.
+// Throws: Error(refused) if L is no power of two or N > L.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace vitrail::sharding {
+
+struct LaneRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+
+  std::int64_t count() const { return end - begin; }
+  bool contains(std::int64_t lane) const { return begin <= lane && lane < end; }
+  bool operator==(const LaneRange&) const = default;
+};
+
+LaneRange lanes_of_rank(std::int64_t lanes, int world, int rank);
+
+// The maximal aligned power-of-two blocks of a range, in lane order: the tree's nodes that lie inside it.
+// [2, 7) is {2,3} {4,5} {6}. With N a power of two a rank's lanes are one block.
+std::vector<LaneRange> aligned_blocks(LaneRange lanes);
+
+}  // namespace vitrail::sharding

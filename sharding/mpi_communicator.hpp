@@ -1,0 +1,35 @@
+// The communicator of ranks under an MPI launcher, for tensors in host memory. Every wait polls the failure
+// channel.
+#pragma once
+
+#include "sharding/communicator.hpp"
+#include "sharding/failure_channel.hpp"
+#include "sharding/mpi_handles.hpp"
+
+namespace vitrail::sharding {
+
+class MpiCommunicator final : public Communicator {
+ public:
+  explicit MpiCommunicator(FailureChannel& failures) : failures_(failures) {}
+  ~MpiCommunicator() override;
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
+                  std::span<const Segment> receive, DataType type) override;
+  void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
+  void all_reduce_sum(std::span<double> values) override;
+  void broadcast(std::span<std::byte> bytes, int root) override;
+  void barrier() override;
+
+ private:
+  void wait(MpiRequest request);
+
+  FailureChannel& failures_;
+  MpiComm comm_;
+  int rank_ = comm_.rank();
+  int size_ = comm_.size();
+  bool broken_ = false;
+};
+
+}  // namespace vitrail::sharding

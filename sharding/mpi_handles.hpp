@@ -1,0 +1,74 @@
+// The only raw MPI calls: RAII of the library, of communicators and of requests. Operations are non-blocking:
+// they return a request that the caller tests, so that nobody waits for ever inside the library. Throws:
+// Error(io) with MPI's own words for a status code.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include <mpi.h>
+
+#include "trainer/base/data_type.hpp"
+
+namespace vitrail::sharding {
+
+// MPI_Init_thread .. MPI_Finalize. At most one in a process.
+class MpiSession {
+ public:
+  MpiSession();
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  // Leaves the library without the collective MPI_Finalize: after a failure peers may never come to it.
+  void abandon() { abandoned_ = true; }
+
+ private:
+  bool abandoned_ = false;
+};
+
+// An operation under way. Its buffers must stay until test() has returned true.
+class MpiRequest {
+ public:
+  MpiRequest() = default;
+  explicit MpiRequest(MPI_Request request) : request_(request) {}
+
+  bool test();                                     // true once the operation is complete, and from then on
+  void abandon() { request_ = MPI_REQUEST_NULL; }  // after a failure: peers may never complete it
+
+ private:
+  MPI_Request request_ = MPI_REQUEST_NULL;
+};
+
+// Counts and offsets of one buffer, by rank, as MPI wants them.
+struct MpiLayout {
+  std::vector<int> counts, offsets;
+};
+
+// A duplicate of MPI_COMM_WORLD that reports errors instead of aborting.
+class MpiComm {
+ public:
+  MpiComm();
+  ~MpiComm();
+  MpiComm(const MpiComm&) = delete;
+  MpiComm& operator=(const MpiComm&) = delete;
+
+  int rank() const;
+  int size() const;
+
+  MpiRequest all_to_all(const std::byte* send, const MpiLayout& to, std::byte* receive, const MpiLayout& from,
+                        DataType type) const;
+  MpiRequest all_gather_in_place(std::byte* buffer, const MpiLayout& layout, DataType type) const;
+  MpiRequest all_reduce_sum_in_place(std::span<double> values) const;
+  MpiRequest broadcast(std::span<std::byte> bytes, int root) const;
+  MpiRequest barrier() const;
+  MpiRequest send(std::span<const std::byte> bytes, int to) const;
+  MpiRequest receive_from_any(std::span<std::byte> bytes) const;
+
+  void abandon() { comm_ = MPI_COMM_NULL; }  // freeing is collective: not after a failure
+
+ private:
+  MPI_Comm comm_ = MPI_COMM_NULL;
+};
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,90 @@
+#include "sharding/update_kernels.hpp"
+
+#include <array>
+#include <cmath>
+
+namespace vitrail::sharding {
+namespace {
+
+// Scalars in the element type, rounded once.
+template <class Real>
+struct Scalars {
+  Real scale, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, decay, sqrt_bias2;
+  explicit Scalars(const UpdateStep& s)
+      : scale(static_cast<Real>(s.gradient_scale)),
+        beta1(static_cast<Real>(s.beta1)),
+        one_minus_beta1(static_cast<Real>(1 - s.beta1)),
+        beta2(static_cast<Real>(s.beta2)),
+        one_minus_beta2(static_cast<Real>(1 - s.beta2)),
+        eps(static_cast<Real>(s.eps)),
+        decay(static_cast<Real>(s.weight_decay)),
+        sqrt_bias2(static_cast<Real>(std::sqrt(s.bias_correction2))) {}
+};
+
+}  // namespace
+
+template <class Real>
+double sum_of_squares(const Real* x, std::int64_t n) {
+  constexpr std::int64_t kWays = 8;  // independent partial sums: vectorisable, and always the same eight
+  std::array<double, kWays> partial{};
+  std::int64_t i = 0;
+  for (; i + kWays <= n; i += kWays) {
+    for (std::int64_t k = 0; k < kWays; ++k) {
+      const auto value = static_cast<double>(x[i + k]);
+      partial[static_cast<std::size_t>(k)] += value * value;
+    }
+  }
+  double rest = 0;
+  for (; i < n; ++i) rest += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return ((partial[0] + partial[4]) + (partial[2] + partial[6])) +
+         ((partial[1] + partial[5]) + (partial[3] + partial[7])) + rest;
+}
+
+template <class Real>
+void adamw_update(const UpdateStep& step, std::int64_t n, const Real* __restrict sum, Real* __restrict weight,
+                  Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
+  const Scalars<Real> s(step);
+  const auto keep = static_cast<Real>(1 - step.lr * step.weight_decay);
+  const auto rate = static_cast<Real>(step.lr / step.bias_correction1);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Real g = sum[i] * s.scale;
+    const Real m = exp_avg[i] + s.one_minus_beta1 * (g - exp_avg[i]);
+    const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    weight[i] = weight[i] * keep - rate * (m / (std::sqrt(v) / s.sqrt_bias2 + s.eps));
+  }
+}
+
+template <class Real>
+void lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
+                    const Real* __restrict weight, Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
+  const Scalars<Real> s(step);
+  const auto bias1 = static_cast<Real>(step.bias_correction1);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Real g = sum[i] * s.scale;
+    const Real m = s.beta1 * exp_avg[i] + s.one_minus_beta1 * g;
+    const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    sum[i] = (m / bias1) / (std::sqrt(v) / s.sqrt_bias2 + s.eps) + s.decay * weight[i];
+  }
+}
+
+template <class Real>
+void apply_update(double rate, std::int64_t n, const Real* __restrict update, Real* __restrict weight) {
+  const auto r = static_cast<Real>(rate);
+  for (std::int64_t i = 0; i < n; ++i) weight[i] -= r * update[i];
+}
+
+template double sum_of_squares<float>(const float*, std::int64_t);
+template double sum_of_squares<double>(const double*, std::int64_t);
+template void adamw_update<float>(const UpdateStep&, std::int64_t, const float*, float*, float*, float*);
+template void adamw_update<double>(const UpdateStep&, std::int64_t, const double*, double*, double*, double*);
+template void lamb_direction<float>(const UpdateStep&, std::int64_t, float*, const float*, float*, float*);
+template void lamb_direction<double>(const UpdateStep&, std::int64_t, double*, const double*, double*,
+                                     double*);
+template void apply_update<float>(double, std::int64_t, const float*, float*);
+template void apply_update<double>(double, std::int64_t, const double*, double*);
+
+}  // namespace vitrail::sharding

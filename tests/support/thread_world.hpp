@@ -1,0 +1,123 @@
+// A world of N ranks as threads of one process, for tests: run_world(N, f) calls f(communicator) on N
+// threads. Throws what the lowest rank threw.
+#pragma once
+
+#include <algorithm>
+#include <barrier>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "sharding/communicator.hpp"
+
+namespace vitrail::tests {
+
+class ThreadWorld {
+ public:
+  explicit ThreadWorld(int ranks) : barrier(ranks), size(ranks), slots(static_cast<std::size_t>(ranks)) {}
+
+  struct Slot {
+    const std::byte* bytes = nullptr;
+    std::span<const sharding::Segment> segments;
+    std::vector<double> values;
+  };
+  std::barrier<> barrier;
+  int size;
+  std::vector<Slot> slots;  // by rank; written before a barrier, read after it
+};
+
+class ThreadCommunicator final : public sharding::Communicator {
+ public:
+  ThreadCommunicator(ThreadWorld& world, int rank) : world_(world), rank_(rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return world_.size; }
+
+  void all_to_all(const std::byte* source, std::span<const sharding::Segment> send, std::byte* target,
+                  std::span<const sharding::Segment> receive, DataType type) override {
+    publish(source, send);
+    for (int peer = 0; peer < size(); ++peer) {
+      if (peer == rank_) continue;
+      const auto& slot = world_.slots[static_cast<std::size_t>(peer)];
+      const auto& from = slot.segments[static_cast<std::size_t>(rank_)];
+      const auto& to = receive[static_cast<std::size_t>(peer)];
+      if (from.count != to.count) throw Error(ExitCode::crash, "all_to_all: counts differ");
+      copy(target, to.begin, slot.bytes, from.begin, from.count, type);
+      traffic_.elements_sent += send[static_cast<std::size_t>(peer)].count;
+    }
+    world_.barrier.arrive_and_wait();
+  }
+
+  void all_gather(std::byte* buffer, std::span<const sharding::Segment> segments, DataType type) override {
+    publish(buffer, segments);
+    for (int peer = 0; peer < size(); ++peer) {
+      if (peer == rank_) continue;
+      const auto& part = segments[static_cast<std::size_t>(peer)];
+      copy(buffer, part.begin, world_.slots[static_cast<std::size_t>(peer)].bytes, part.begin, part.count,
+           type);
+    }
+    traffic_.elements_sent += segments[static_cast<std::size_t>(rank_)].count * (size() - 1);
+    world_.barrier.arrive_and_wait();
+  }
+
+  void all_reduce_sum(std::span<double> values) override {
+    world_.slots[static_cast<std::size_t>(rank_)].values.assign(values.begin(), values.end());
+    world_.barrier.arrive_and_wait();
+    std::fill(values.begin(), values.end(), 0.0);
+    for (const auto& slot : world_.slots) {
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] += slot.values[i];
+    }
+    world_.barrier.arrive_and_wait();
+  }
+
+  void broadcast(std::span<std::byte> bytes, int root) override {
+    publish(bytes.data(), {});
+    if (rank_ != root)
+      std::memcpy(bytes.data(), world_.slots[static_cast<std::size_t>(root)].bytes, bytes.size());
+    world_.barrier.arrive_and_wait();
+  }
+
+  void barrier() override { world_.barrier.arrive_and_wait(); }
+
+ private:
+  void publish(const std::byte* bytes, std::span<const sharding::Segment> segments) {
+    auto& slot = world_.slots[static_cast<std::size_t>(rank_)];
+    slot.bytes = bytes;
+    slot.segments = segments;
+    world_.barrier.arrive_and_wait();
+  }
+  static void copy(std::byte* to, std::int64_t to_begin, const std::byte* from, std::int64_t from_begin,
+                   std::int64_t count, DataType type) {
+    const auto size = static_cast<std::int64_t>(size_of(type));
+    if (count > 0)
+      std::memcpy(to + to_begin * size, from + from_begin * size, static_cast<std::size_t>(count * size));
+  }
+
+  ThreadWorld& world_;
+  int rank_;
+};
+
+inline void run_world(int size, const std::function<void(sharding::Communicator&)>& f) {
+  ThreadWorld world(size);
+  std::vector<std::exception_ptr> errors(static_cast<std::size_t>(size));
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([&, rank] {
+      try {
+        ThreadCommunicator communicator(world, rank);
+        f(communicator);
+      } catch (...) {
+        errors[static_cast<std::size_t>(rank)] = std::current_exception();
+        world.barrier.arrive_and_drop();  // the others must not wait for this rank
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+}  // namespace vitrail::tests

@@ -1,0 +1,138 @@
+#include "sharding/gradient_reducer.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/thread_world.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/philox.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+std::vector<ParameterShape> parameters() {
+  return {{"bias", 100, false}, {"w0", 3000, true}, {"w1", 777, true}};
+}
+
+template <class Real>
+std::vector<Real> gradient(std::int64_t lane, std::size_t parameter) {
+  std::vector<Real> values(static_cast<std::size_t>(parameters()[parameter].elements));
+  Philox random(1, Purpose::test, static_cast<std::uint64_t>(lane), parameter);
+  // Magnitudes over many octaves: a sum in another order has other bits.
+  for (Real& value : values) value = static_cast<Real>(random.normal() * std::exp(6 * random.normal()));
+  return values;
+}
+
+// The tree over lanes, written as its definition.
+template <class Real>
+std::vector<Real> tree_sum(std::int64_t begin, std::int64_t end, std::size_t parameter) {
+  if (end - begin == 1) return gradient<Real>(begin, parameter);
+  const std::int64_t middle = (begin + end) / 2;
+  std::vector<Real> left = tree_sum<Real>(begin, middle, parameter);
+  const std::vector<Real> right = tree_sum<Real>(middle, end, parameter);
+  for (std::size_t i = 0; i < left.size(); ++i) left[i] = left[i] + right[i];
+  return left;
+}
+
+template <class Real>
+DataType type_of() {
+  return sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
+}
+
+// Sums of all parameters as `world` ranks make them, two steps in a row so that old sums cannot leak into new
+// ones.
+template <class Real>
+std::vector<std::vector<Real>> reduce(int world, std::int64_t lanes, std::int64_t bucket_elements) {
+  const BucketPlan plan = make_bucket_plan(parameters(), lanes, bucket_elements);
+  std::vector<std::vector<Real>> sums;
+  for (const ParameterShape& p : plan.parameters) sums.emplace_back(static_cast<std::size_t>(p.elements));
+  std::mutex mutex;
+  tests::run_world(world, [&](Communicator& communicator) {
+    GradientReducer reducer(plan, type_of<Real>(), communicator);
+    for (int step = 0; step < 2; ++step) {
+      for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
+        reducer.begin_lane(lane);
+        for (std::size_t p = plan.parameters.size(); p-- > 0;) {
+          const std::vector<Real> g = gradient<Real>(lane, p);
+          reducer.add(p, reinterpret_cast<const std::byte*>(g.data()));
+        }
+        reducer.end_lane();
+      }
+      reducer.exchange();
+    }
+    const std::lock_guard lock(mutex);
+    for (const Piece& piece : plan.pieces) {
+      if (!reducer.lanes().contains(piece.lane)) continue;
+      const std::int64_t first = piece.in_bucket - reducer.lanes().begin * plan.buckets[piece.bucket].slice;
+      std::memcpy(sums[piece.parameter].data() + piece.in_parameter,
+                  reducer.sum(piece.bucket) + static_cast<std::size_t>(first) * sizeof(Real),
+                  static_cast<std::size_t>(piece.elements) * sizeof(Real));
+    }
+  });
+  return sums;
+}
+
+template <class Real>
+class GradientReducerTest : public testing::Test {};
+using Reals = testing::Types<float, double>;
+TYPED_TEST_SUITE(GradientReducerTest, Reals);
+
+TYPED_TEST(GradientReducerTest, AnyNumberOfRanksGivesTheBitsOfTheTree) {
+  for (const std::int64_t lanes : {1, 2, 8}) {
+    std::vector<std::vector<TypeParam>> expected;
+    for (std::size_t p = 0; p < parameters().size(); ++p)
+      expected.push_back(tree_sum<TypeParam>(0, lanes, p));
+    for (int world = 1; world <= lanes; ++world) {
+      for (const std::int64_t bucket : {500, 100'000}) {
+        EXPECT_EQ(reduce<TypeParam>(world, lanes, bucket), expected)
+            << world << " ranks, " << lanes << " lanes";
+      }
+    }
+  }
+}
+
+TEST(GradientReducer, OtherOrdersHaveOtherBits) {  // else the test above could not fail
+  std::vector<float> sequential(3000);
+  for (std::int64_t lane = 0; lane < 8; ++lane) {
+    const std::vector<float> g = gradient<float>(lane, 1);
+    for (std::size_t i = 0; i < g.size(); ++i) sequential[i] += g[i];
+  }
+  EXPECT_NE(sequential, tree_sum<float>(0, 8, 1));
+}
+
+TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {
+  constexpr std::int64_t kLanes = 8;
+  const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 500);
+  for (const int world : {1, 2, 4, 8}) {
+    tests::run_world(world, [&](Communicator& communicator) {
+      GradientReducer reducer(plan, DataType::f32, communicator);
+      reducer.exchange();
+      EXPECT_EQ(communicator.traffic().elements_sent, plan.padded_elements() / world * (world - 1));
+    });
+  }
+}
+
+TEST(GradientReducer, MissingAndDoubleGradientsAreNamed) {
+  const BucketPlan plan = make_bucket_plan(parameters(), 1, 500);
+  tests::run_world(1, [&](Communicator& communicator) {
+    GradientReducer reducer(plan, DataType::f32, communicator);
+    const std::vector<float> g(3000);
+    const auto* bytes = reinterpret_cast<const std::byte*>(g.data());
+    reducer.begin_lane(0);
+    reducer.add(1, bytes);
+    EXPECT_THROW(reducer.add(1, bytes), Error);
+    reducer.add(0, bytes);
+    try {
+      reducer.end_lane();
+      FAIL() << "no error";
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find("w1"), std::string::npos);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace vitrail::sharding

@@ -1,0 +1,157 @@
+#include "sharding/sharded_optimizer.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include "sharding/parameter_gather.hpp"
+#include "tests/support/thread_world.hpp"
+#include "trainer/base/philox.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+constexpr std::int64_t kLanes = 4;
+const std::vector<double> kDecay = {0.0, 0.05, 0.05};
+
+std::vector<ParameterShape> parameters() {
+  return {{"bias", 100, false}, {"w0", 3000, true}, {"w1", 777, true}};
+}
+
+double value(std::uint64_t when, std::size_t parameter, std::int64_t i) {
+  Philox random(2, Purpose::test, when, parameter);
+  random.seek(static_cast<std::uint64_t>(4 * i));
+  return random.normal();
+}
+
+// Weights by parameter after `steps` updates on `world` ranks.
+template <class Real>
+std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, int steps,
+                                     double* last_norm = nullptr) {
+  const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
+  const DataType type = sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
+  std::vector<std::vector<Real>> result;
+  for (const ParameterShape& p : plan.parameters) result.emplace_back(static_cast<std::size_t>(p.elements));
+  std::mutex mutex;
+  tests::run_world(world, [&](Communicator& communicator) {
+    GradientReducer gradients(plan, type, communicator);
+    LaneState state(plan, gradients.lanes(), type);
+    ShardedOptimizer optimizer(config, kDecay, communicator);
+    for (const Piece& piece : plan.pieces) {
+      if (!state.owns(piece)) continue;
+      auto* weight = reinterpret_cast<Real*>(state.piece(StateKind::weight, piece));
+      for (std::int64_t i = 0; i < piece.elements; ++i) {
+        weight[i] = static_cast<Real>(value(0, piece.parameter, piece.in_parameter + i));
+      }
+    }
+    for (int step = 1; step <= steps; ++step) {
+      for (std::int64_t lane = gradients.lanes().begin; lane < gradients.lanes().end; ++lane) {
+        gradients.begin_lane(lane);
+        for (std::size_t p = 0; p < plan.parameters.size(); ++p) {
+          std::vector<Real> g(static_cast<std::size_t>(plan.parameters[p].elements));
+          for (std::size_t i = 0; i < g.size(); ++i) {
+            g[i] = static_cast<Real>(
+                value(static_cast<std::uint64_t>(step * 100 + lane), p, static_cast<std::int64_t>(i)));
+          }
+          gradients.add(p, reinterpret_cast<const std::byte*>(g.data()));
+        }
+        gradients.end_lane();
+      }
+      gradients.exchange();
+      PieceSums squares = optimizer.gradient_squares(state, gradients);
+      communicator.all_reduce_sum(squares.values());
+      const double scale = 1.0 / kLanes;
+      const double norm = ShardedOptimizer::gradient_norm(squares, scale);
+      optimizer.step(state, gradients, 1e-2, scale, norm);
+      if (last_norm != nullptr && communicator.rank() == 0) *last_norm = norm;
+    }
+    const std::lock_guard lock(mutex);
+    for (const Piece& piece : plan.pieces) {
+      if (!state.owns(piece)) continue;
+      std::memcpy(result[piece.parameter].data() + piece.in_parameter, state.piece(StateKind::weight, piece),
+                  static_cast<std::size_t>(piece.elements) * sizeof(Real));
+    }
+  });
+  return result;
+}
+
+TEST(ShardedOptimizer, AnyNumberOfRanksTakesTheStepOfOne) {
+  for (const OptimizerName name : {OptimizerName::adamw, OptimizerName::lamb}) {
+    for (const double clip : {0.0, 0.5}) {
+      OptimizerConfig config;
+      config.name = name;
+      config.clip_norm = clip;
+      const auto one = train<float>(1, config, 3);
+      for (const int world : {2, 3, 4}) EXPECT_EQ(train<float>(world, config, 3), one) << world;
+    }
+  }
+}
+
+TEST(ShardedOptimizer, NormIsThatOfTheMeanGradient) {
+  double norm = 0;
+  train<double>(2, OptimizerConfig{}, 1, &norm);
+  double squares = 0;
+  for (std::size_t p = 0; p < parameters().size(); ++p) {
+    for (std::int64_t i = 0; i < parameters()[p].elements; ++i) {
+      double mean = 0;
+      for (std::uint64_t lane = 0; lane < kLanes; ++lane) mean += value(100 + lane, p, i) / kLanes;
+      squares += mean * mean;
+    }
+  }
+  EXPECT_NEAR(norm, std::sqrt(squares), 1e-12 * norm);
+}
+
+// One step of LAMB from its definition, for a tensor that no clip touches.
+TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
+  OptimizerConfig config;
+  config.lamb_max_grad_norm = 0;
+  const auto after = train<double>(3, config, 1);
+  for (std::size_t p = 0; p < parameters().size(); ++p) {
+    const std::int64_t n = parameters()[p].elements;
+    std::vector<double> update(static_cast<std::size_t>(n));
+    double weight_squares = 0, update_squares = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      double g = 0;
+      for (std::uint64_t lane = 0; lane < kLanes; ++lane) g += value(100 + lane, p, i) / kLanes;
+      const double w = value(0, p, i);
+      double& u = update[static_cast<std::size_t>(i)];
+      u = g / (std::abs(g) + config.eps) + kDecay[p] * w;  // first step: both moments are the gradient's
+      weight_squares += w * w;
+      update_squares += u * u;
+    }
+    const double ratio = kDecay[p] == 0 ? 1 : std::sqrt(weight_squares / update_squares);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      EXPECT_NEAR(after[p][k], value(0, p, i) - 1e-2 * ratio * update[k], 1e-12);
+    }
+  }
+}
+
+TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
+  const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
+  for (const int world : {1, 2, 3, 4}) {
+    tests::run_world(world, [&](Communicator& communicator) {
+      std::vector<Buffer> buckets;
+      std::vector<std::byte*> addresses;
+      const LaneRange own = lanes_of_rank(kLanes, world, communicator.rank());
+      for (const Bucket& bucket : plan.buckets) {
+        Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * kLanes);
+        for (std::int64_t i = own.begin * bucket.slice; i < own.end * bucket.slice; ++i) {
+          buffer.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(i + 1);
+        }
+      }
+      for (Buffer& buffer : buckets) addresses.push_back(buffer.data());
+      ParameterGather(plan, communicator).gather(addresses, DataType::f32);
+      for (Buffer& buffer : buckets) {
+        for (std::int64_t i = 0; i < buffer.elements(); ++i) {
+          ASSERT_EQ(buffer.as<float>()[static_cast<std::size_t>(i)], static_cast<float>(i + 1));
+        }
+      }
+    });
+  }
+}
+
+}  // namespace
+}  // namespace vitrail::sharding
