@@ -1,5 +1,5 @@
-// Initial values of parameters: each element is a pure function of (seed, parameter name, element index), so a rank
-// fills just the slice it owns and any number of ranks starts from the same weights.
+// Initial values of parameters: each element is a pure function of (seed, parameter name, element index), so
+// a rank fills just the slice it owns and any number of ranks starts from the same weights.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@ namespace vitrail::models {
 struct Init {
   enum class Law { constant, normal, uniform };
   Law law = Law::constant;
-  double value = 0;  // constant: the value; normal: standard deviation around 0; uniform: bound, U(-value, value)
+  double value =
+      0;  // constant: the value; normal: standard deviation around 0; uniform: bound, U(-value, value)
 };
 
 // Elements [begin, begin + out.size()) of parameter `name`.

@@ -1,0 +1,26 @@
+// Which models there are and what each would be, without building one: for tables, plans, export and import.
+// Throws: as make_model.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/model_config.hpp"
+#include "models/parameter_spec.hpp"
+
+namespace vitrail::models {
+
+struct ModelSummary {
+  std::string name;  // ours, also where timm's was asked for
+  std::int64_t params = 0, macs = 0, tokens = 0, image_size = 0, classes = 0;
+  std::int64_t activation_bytes = 0;  // of one image, see macs.hpp
+};
+
+std::vector<std::string> known_models();   // our names, smallest network of a family first
+std::vector<std::string> model_aliases();  // timm's names, accepted wherever ours are
+
+ModelSummary describe_model(const ModelConfig& config);
+std::vector<ParameterSpec> parameters_of(const ModelConfig& config);  // the specs of make_model(config)
+
+}  // namespace vitrail::models

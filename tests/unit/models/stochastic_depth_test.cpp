@@ -1,0 +1,70 @@
+#include "models/stochastic_depth.hpp"
+
+#include <gtest/gtest.h>
+
+#include <torch/torch.h>
+
+namespace vitrail::models {
+namespace {
+
+constexpr double kScale = 1 / (1 - 0.4);
+
+struct Outcome {
+  at::Tensor value, x_gradient, weight_gradient, gain_gradient;
+};
+
+// Value and gradients of a branch with a norm and a matrix, by `combine(x, branch)`.
+template <class Combine>
+Outcome outcome(Combine combine) {
+  at::Generator generator = at::detail::createCPUGenerator(4);
+  const auto random = [&](std::vector<std::int64_t> shape) {
+    return at::randn(shape, generator, at::TensorOptions().dtype(at::kDouble));
+  };
+  const at::Tensor x = random({5, 3, 4}).requires_grad_();
+  const at::Tensor weight = random({4, 4}).requires_grad_();
+  const at::Tensor gain = random({4}).requires_grad_();
+  const at::Tensor probe = random({5, 3, 4});
+  const auto branch = [&](const at::Tensor& z) { return at::linear(at::layer_norm(z, {4}, gain), weight); };
+  const at::Tensor value = combine(x, branch);
+  (value * probe).sum().backward();
+  return {value.detach(), x.grad(), weight.grad(), gain.grad()};
+}
+
+class StochasticDepthTest : public ::testing::TestWithParam<std::vector<std::int64_t>> {};
+
+TEST_P(StochasticDepthTest, IsComputingAllAndZeroingTheDropped) {
+  const std::vector<std::int64_t>& kept = GetParam();
+  const Outcome ours = outcome(
+      [&](const at::Tensor& x, const Branch& branch) { return add_to_kept(x, kept, kScale, branch); });
+  at::Tensor mask = at::zeros({5, 1, 1}, at::kDouble);
+  for (const std::int64_t row : kept) mask[row] = kScale;
+  const Outcome reference =
+      outcome([&](const at::Tensor& x, const Branch& branch) { return x + mask * branch(x); });
+  EXPECT_TRUE(at::allclose(ours.value, reference.value, 1e-13, 1e-13));
+  EXPECT_TRUE(at::allclose(ours.x_gradient, reference.x_gradient, 1e-13, 1e-13));
+  // Defined, and zero, also where no image was kept.
+  ASSERT_TRUE(ours.weight_gradient.defined());
+  ASSERT_TRUE(ours.gain_gradient.defined());
+  EXPECT_TRUE(at::allclose(ours.weight_gradient, reference.weight_gradient, 1e-13, 1e-13));
+  EXPECT_TRUE(at::allclose(ours.gain_gradient, reference.gain_gradient, 1e-13, 1e-13));
+}
+
+INSTANTIATE_TEST_SUITE_P(Masks, StochasticDepthTest,
+                         ::testing::Values(std::vector<std::int64_t>{}, std::vector<std::int64_t>{3},
+                                           std::vector<std::int64_t>{0, 2, 4},
+                                           std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+
+TEST(StochasticDepthRowsTest, TheBranchSeesOnlyTheKeptRows) {
+  const at::Tensor x = at::arange(10, at::kFloat).view({5, 2});
+  at::Tensor seen;
+  const at::Tensor value = add_to_kept(x, {1, 4}, 2.0, [&](const at::Tensor& z) {
+    seen = z;
+    return at::ones_like(z);
+  });
+  EXPECT_TRUE(at::equal(seen, at::stack({x[1], x[4]})));
+  EXPECT_TRUE(at::equal(value[0], x[0]));
+  EXPECT_TRUE(at::equal(value[4], x[4] + 2));
+}
+
+}  // namespace
+}  // namespace vitrail::models

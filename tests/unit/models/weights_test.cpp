@@ -1,0 +1,97 @@
+#include "models/weights.hpp"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/catalogue.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::models {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class WeightsTest : public ::testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::create_directories(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  template <class T>
+  void add(const std::string& name, DataType type, std::vector<std::int64_t> shape,
+           const std::vector<T>& values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    storage_.emplace_back(bytes.begin(), bytes.end());
+    tensors_[name] = {type, std::move(shape), {}};
+    order_.push_back(name);
+  }
+
+  SafetensorsReader written() {
+    for (std::size_t i = 0; i < order_.size(); ++i) tensors_[order_[i]].bytes = storage_[i];
+    const std::filesystem::path path = directory_ / "weights.safetensors";
+    write_safetensors(path, tensors_);
+    return SafetensorsReader(path);
+  }
+
+ private:
+  std::filesystem::path directory_ = std::filesystem::path(::testing::TempDir()) /
+                                     ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::vector<std::vector<std::byte>> storage_;
+  std::vector<std::string> order_;
+  std::map<std::string, TensorBytes> tensors_;
+};
+
+const std::vector<ParameterSpec> kSpecs = {{"a", {2, 2}, {}}, {"b", {3}, {}}, {"c", {1}, {}}};
+
+TEST_F(WeightsTest, AFileThatFitsIsAccepted) {
+  add<float>("a", DataType::f32, {2, 2}, {1, 2, 3, 4});
+  add<double>("b", DataType::f64, {3}, {1, 2, 3});
+  add<std::uint16_t>("c", DataType::bf16, {1}, {0x3f80});
+  EXPECT_NO_THROW(check_weights(written(), kSpecs));
+}
+
+TEST_F(WeightsTest, AllDifferencesAreListedAtOnce) {
+  add<float>("a", DataType::f32, {4}, {1, 2, 3, 4});
+  add<std::int64_t>("b", DataType::i64, {3}, {1, 2, 3});
+  add<float>("head_dist.weight", DataType::f32, {1}, {1});
+  add<float>("head_dist.bias", DataType::f32, {1}, {1});
+  try {
+    check_weights(written(), kSpecs);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::bad_data);
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("weights.safetensors"), HasSubstr("missing: c;"),
+                                    HasSubstr("not in the model: head_dist.bias, head_dist.weight"),
+                                    HasSubstr("a is F32 [4], wanted [2, 2]"), HasSubstr("b is I64 [3]")));
+    EXPECT_FALSE(error.hint().empty());
+  }
+}
+
+TEST_F(WeightsTest, SlicesOfEveryTypeAreRead) {
+  add<float>("single", DataType::f32, {5}, {0.5F, 1.5F, 2.5F, 3.5F, 4.5F});
+  add<double>("double", DataType::f64, {5}, {0.1, 1.1, 2.1, 3.1, 4.1});
+  add<std::uint16_t>("half", DataType::f16, {3}, {0x3c00, 0xc000, 0x3800});
+  add<std::uint16_t>("brain", DataType::bf16, {3}, {0x3f80, 0xc000, 0x3f00});
+  add<std::int32_t>("integer", DataType::i32, {2}, {1, 2});
+  const SafetensorsReader file = written();
+  const auto slice = [&](const std::string& name, std::int64_t begin, std::size_t count) {
+    std::vector<double> out(count);
+    read_weights(file, name, begin, out);
+    return out;
+  };
+  EXPECT_EQ(slice("single", 1, 3), (std::vector<double>{1.5, 2.5, 3.5}));
+  EXPECT_EQ(slice("double", 3, 2), (std::vector<double>{3.1, 4.1}));
+  EXPECT_EQ(slice("half", 1, 2), (std::vector<double>{-2, 0.5}));
+  EXPECT_EQ(slice("brain", 0, 3), (std::vector<double>{1, -2, 0.5}));
+  EXPECT_TRUE(slice("single", 5, 0).empty());
+  EXPECT_THROW(slice("single", 3, 3), Error);
+  EXPECT_THROW(slice("half", -1, 2), Error);
+  EXPECT_THROW(slice("integer", 0, 2), Error);
+  EXPECT_THROW(slice("absent", 0, 1), Error);
+}
+
+}  // namespace
+}  // namespace vitrail::models
