@@ -8,9 +8,9 @@
 namespace vitrail::datasets {
 namespace {
 
-// Four suffice for large N; small N, where one round holds only a few random bits, need more to reach every
-// permutation about equally often.
-constexpr std::uint32_t kRounds = 12;
+// Large N would do with a few. Where N is small a round holds only a few random bits: at 12 rounds the 120
+// orders of 5 samples are still measurably uneven, at 16 no longer.
+constexpr std::uint32_t kRounds = 24;
 
 std::uint64_t ceil_sqrt(std::uint64_t n) {
   auto root = static_cast<std::uint64_t>(std::sqrt(static_cast<double>(n)));

@@ -1,0 +1,164 @@
+"""Writes tests/fixtures/datasets/{resize,transforms,crop_law,mixing}.safetensors: what Pillow, torchvision and timm
+make of small images, for tests/unit/datasets. Run with timm 1.0.31, torchvision 0.26.0 and a Pillow before 13:
+    python tests/peers/make_transform_fixtures.py OUTPUT_FOLDER
+Pillow 13 runs the vertical pass first where that is cheaper, which changes rounding; every release before it, and so
+every published recipe, ran the horizontal pass first.
+"""
+import math
+import pathlib
+import random
+import sys
+
+import numpy as np
+import PIL
+import torch
+import torchvision.transforms.functional as F
+from PIL import Image
+from safetensors.numpy import save_file
+from timm.data.mixup import Mixup, mixup_target
+from timm.data.transforms import RandomResizedCropAndInterpolation
+from timm.data.transforms_factory import transforms_imagenet_eval
+from torchvision.transforms import InterpolationMode
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def picture(width, height, seed):
+    """Smooth colours, hard edges and noise: all that makes a resampler round, ring and clip."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    smooth = np.stack([np.sin(x / 7 + c) * np.cos(y / 5 - c) for c in range(3)], -1) * 100 + 128
+    edges = (((x // 9 + y // 6) % 2) * 255)[..., None]
+    noise = rng.integers(0, 256, (height, width, 3))
+    kind = ((x * 3 // max(width, 1)) % 3)[..., None]
+    return np.choose(kind, [smooth, edges, noise]).clip(0, 255).astype(np.uint8)
+
+
+SOURCES = [picture(61, 47, 1), picture(40, 90, 2), picture(1, 1, 3), picture(3, 130, 4), picture(37, 37, 5)]
+
+
+def resize():
+    # source, box x y w h, size w h
+    cases = [
+        (0, 0, 0, 61, 47, 24, 24), (0, 0, 0, 61, 47, 61, 47), (0, 0, 0, 61, 47, 90, 31), (0, 7, 5, 33, 29, 32, 32),
+        (0, 60, 46, 1, 1, 5, 4), (0, 13, 0, 48, 47, 1, 1), (1, 0, 0, 40, 90, 13, 77), (1, 3, 11, 31, 64, 32, 64),
+        (1, 0, 0, 40, 90, 40, 28), (1, 5, 80, 20, 10, 17, 35), (2, 0, 0, 1, 1, 7, 3), (3, 0, 0, 3, 130, 5, 20),
+        (3, 1, 2, 2, 125, 32, 3), (4, 0, 0, 37, 37, 38, 36), (4, 0, 0, 37, 37, 3, 2), (4, 18, 1, 19, 2, 19, 9),
+    ]
+    out = {f"source.{i}": a for i, a in enumerate(SOURCES)}
+    out["cases"] = np.array(cases, np.int64)
+    for i, (s, x, y, w, h, width, height) in enumerate(cases):
+        image = Image.fromarray(SOURCES[s]).crop((x, y, x + w, y + h))
+        out[f"result.{i}"] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+    return out
+
+
+def tensor_of(image):
+    return F.normalize(F.to_tensor(image), MEAN, STD).numpy()
+
+
+def transforms():
+    out = {}
+    ramp = np.repeat(np.arange(256, dtype=np.uint8).reshape(1, 256, 1), 3, 2)
+    out["normalise"] = tensor_of(Image.fromarray(ramp))  # [3, 1, 256]
+    crops = [(0, 7, 5, 33, 29, 0, 16), (0, 7, 5, 33, 29, 1, 16), (1, 0, 20, 40, 30, 1, 24)]  # source x y w h flip S
+    out["crops"] = np.array(crops, np.int64)
+    for i, (s, x, y, w, h, flip, size) in enumerate(crops):
+        image = F.resized_crop(Image.fromarray(SOURCES[s]), y, x, h, w, [size, size], InterpolationMode.BICUBIC)
+        out[f"crop.{i}"] = tensor_of(F.hflip(image) if flip else image)
+    evaluations = [(0, 16, 1.0), (0, 28, 0.875), (1, 16, 0.9), (1, 33, 0.95), (2, 5, 1.0), (3, 12, 0.875), (4, 37, 1.0)]
+    out["evaluations"] = np.array(evaluations, np.float64)  # source, size, crop ratio
+    for i, (s, size, ratio) in enumerate(evaluations):
+        transform = transforms_imagenet_eval(size, crop_pct=ratio, interpolation="bicubic", mean=MEAN, std=STD)
+        out[f"evaluation.{i}"] = transform(Image.fromarray(SOURCES[s])).numpy()
+    # Only the geometry, for sizes that images really have: source w h, S, ratio -> scaled w h, window x y.
+    geometry = []
+    rng = random.Random(1)
+    for _ in range(300):
+        w, h, size = rng.randint(1, 900), rng.randint(1, 900), rng.choice([28, 128, 160, 224, 384])
+        ratio = rng.choice([1.0, 0.95, 0.9, 0.875])
+        scaled = math.floor(size / ratio)
+        short, long = min(w, h), max(w, h)
+        longer = int(scaled * long / short)
+        nw, nh = (scaled, longer) if w <= h else (longer, scaled)
+        left, top = int(round((nw - size) / 2.0)), int(round((nh - size) / 2.0))
+        geometry.append((w, h, size, ratio, nw, nh, left, top))
+    check_geometry(geometry[:40])
+    out["geometry"] = np.array(geometry, np.float64)
+    return out
+
+
+def check_geometry(rows):
+    """The formulas above are torchvision's: compare with what its functions do to an image."""
+    for w, h, size, ratio, nw, nh, left, top in rows:
+        image = Image.fromarray(np.arange(w * h, dtype=np.uint32).astype(np.uint8).reshape(h, w))
+        resized = F.resize(image, math.floor(size / ratio), InterpolationMode.BICUBIC)
+        assert resized.size == (nw, nh)
+        expected = np.asarray(resized)[top:top + size, left:left + size]
+        assert np.array_equal(np.asarray(F.center_crop(resized, size)), expected)
+
+
+def crop_law():
+    """The law of x, y, w, h over many draws of timm's sampler, for images of several shapes."""
+    random.seed(20240607)
+    draws = 200_000
+    images = [(500, 375, 0.08), (224, 300, 0.08), (400, 60, 0.3), (28, 28, 0.25)]
+    out = {"images": np.array(images, np.float64), "draws": np.array([draws])}
+    for i, (width, height, area) in enumerate(images):
+        image = Image.new("L", (width, height))
+        boxes = np.array([RandomResizedCropAndInterpolation.get_params(image, (area, 1.0), (3 / 4, 4 / 3))
+                          for _ in range(draws)])[:, [1, 0, 3, 2]]  # x y w h
+        out[f"cumulative.{i}"] = cumulative(boxes, width, height)
+        out[f"mean.{i}"] = boxes.mean(0)
+        out[f"deviation.{i}"] = boxes.std(0)
+    return out
+
+
+def cumulative(boxes, width, height):
+    """P(value <= t) at 33 thresholds over each range: exact for discrete values, unlike quantiles."""
+    ranges = [width, height, width, height]
+    return np.array([[(boxes[:, c] <= ranges[c] * k // 32).mean() for k in range(33)] for c in range(4)])
+
+
+def mixing():
+    rng = np.random.default_rng(7)
+    size, labels, classes = 9, np.array([3, 0, 2, 1], np.int64), 5
+    images = rng.standard_normal((4, 3, size, size)).astype(np.float32)
+    cases = []  # lambda drawn, cutmix, centre y, centre x, lambda used
+    out = {"images": images, "labels": labels}
+    for i, (lam, cut, seed) in enumerate([(0.3, 0, 0), (0.71828, 0, 0), (0.5, 1, 1), (0.02, 1, 2), (0.97, 1, 3),
+                                          (0.9999, 1, 4), (0.66, 1, 5)]):
+        mix = Mixup(mixup_alpha=1.0, cutmix_alpha=1.0, label_smoothing=0.0, num_classes=classes)
+        mix._params_per_batch = lambda lam=lam, cut=cut: (lam, bool(cut))
+        np.random.seed(seed)
+        centre = [np.random.randint(0, size), np.random.randint(0, size)]
+        np.random.seed(seed)
+        x, target = mix(torch.tensor(images.copy()), torch.tensor(labels))
+        np.random.seed(seed)
+        used = mix._mix_batch(torch.tensor(images.copy()))
+        assert torch.equal(target, mixup_target(torch.tensor(labels), classes, used))
+        cases.append((lam, cut, *centre, used))
+        out[f"mixed.{i}"] = x.numpy()
+        out[f"target.{i}"] = target.numpy()
+    out["cases"] = np.array(cases, np.float64)
+
+    np.random.seed(11)
+    draws = 100_000
+    for name, alphas, side in (("mixup", (0.8, 0.0), 32), ("cutmix", (0.0, 1.0), 32), ("both", (0.8, 1.0), 14)):
+        mix = Mixup(mixup_alpha=alphas[0], cutmix_alpha=alphas[1])
+        x = torch.zeros(2, 3, side, side)
+        used = np.array([mix._mix_batch(x) for _ in range(draws)])
+        out[f"law.{name}"] = np.array([(used <= k / 20).mean() for k in range(21)])
+    return out
+
+
+def main():
+    assert int(PIL.__version__.split(".")[0]) < 13, "see the top of this file"
+    folder = pathlib.Path(sys.argv[1])
+    for make in (resize, transforms, crop_law, mixing):
+        tensors = {k: np.ascontiguousarray(v) for k, v in make().items()}
+        save_file(tensors, folder / f"{make.__name__}.safetensors")
+
+
+if __name__ == "__main__":
+    main()
