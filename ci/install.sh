@@ -63,8 +63,10 @@ TEXT
   if ! command -v cmake >/dev/null; then
     say "now: no cmake in PATH"
   elif [[ -f build/probe/configure.log ]]; then
-    say "now: $(awk 'f && NF { sub(/^ +/, ""); print; exit } /^CMake Error/ { f = 1 }' build/probe/configure.log)" \
-      "(all of it in build/probe/configure.log)"
+    say "now: $(awk '/^CMake Error/ { seen = 1; next }
+                    seen && NF { sub(/^ +/, ""); words = words $0 " " }
+                    words && !NF { exit }
+                    END { print words }' build/probe/configure.log)(more in build/probe/configure.log)"
   fi
 }
 
@@ -85,7 +87,7 @@ ensure_packages() {
     explain_without_root >&2
     exit 1
   fi
-  ((${#missing[@]} == 0)) || say "CMake finds all libraries; going on without these packages: ${missing[*]}"
+  ((${#missing[@]} == 0)) || elsewhere=" (CMake finds every library; not from packages: ${missing[*]})"
 }
 
 # The wheel's Python part is not used, so one fixed tag serves whatever Python is here.
@@ -121,6 +123,7 @@ case $set in
   *) die "unknown set '$set'; known: run, test" ;;
 esac
 changed=no
+elsewhere=''
 ensure_packages
 ensure_torch
-if [[ $changed == yes ]]; then say "done"; else say "nothing to install"; fi
+if [[ $changed == yes ]]; then say "done$elsewhere"; else say "nothing to install$elsewhere"; fi

@@ -1,9 +1,12 @@
 # Target vitrail_torch: LibTorch's CPU libraries as they lie in the PyPI wheel (or any LibTorch folder), and the
 # one precompiled header that all targets which include torch share.
 # The package's own TorchConfig.cmake is not used: for a CUDA wheel it demands a whole CUDA toolkit.
-find_library(TORCH_CPU_LIBRARY torch_cpu PATHS "${VITRAIL_TORCH_DIR}/torch/lib" REQUIRED)
-get_filename_component(torch_lib_dir "${TORCH_CPU_LIBRARY}" DIRECTORY)
-get_filename_component(torch_root "${torch_lib_dir}" DIRECTORY)
+set(torch_root "${VITRAIL_TORCH_DIR}/torch")
+set(torch_lib_dir "${torch_root}/lib")
+if(NOT EXISTS "${torch_lib_dir}/libtorch_cpu.so")
+  message(FATAL_ERROR "There is no torch/lib/libtorch_cpu.so in ${VITRAIL_TORCH_DIR}: run ci/install.sh, name "
+                      "another folder with -DVITRAIL_TORCH_DIR=, or build without it with -DVITRAIL_TORCH=OFF")
+endif()
 
 # The wheel ships fmt's headers, newer than the distribution's library: give the compiler every folder of
 # torch/include except that one.
@@ -17,11 +20,12 @@ endforeach()
 
 add_library(vitrail_torch INTERFACE)
 target_include_directories(vitrail_torch SYSTEM INTERFACE "${torch_include}" "${torch_include}/torch/csrc/api/include")
-target_link_libraries(vitrail_torch INTERFACE "${TORCH_CPU_LIBRARY}" "${torch_lib_dir}/libc10.so")
+target_link_libraries(vitrail_torch INTERFACE "${torch_lib_dir}/libtorch_cpu.so" "${torch_lib_dir}/libc10.so")
 target_link_options(vitrail_torch INTERFACE
   "LINKER:-rpath,${torch_lib_dir}" LINKER:--disable-new-dtags LINKER:--unresolved-symbols=ignore-in-shared-libs)
 
-file(WRITE "${PROJECT_BINARY_DIR}/torch_pch.cpp" "// the precompiled header needs one source file\n")
+file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/torch_pch.cpp"
+     CONTENT "// the precompiled header needs one source file\n")
 add_library(vitrail_torch_pch STATIC "${PROJECT_BINARY_DIR}/torch_pch.cpp")
 target_link_libraries(vitrail_torch_pch PUBLIC vitrail_flags vitrail_torch)
 target_precompile_headers(vitrail_torch_pch PRIVATE <torch/torch.h>)

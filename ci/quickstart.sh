@@ -54,7 +54,7 @@ steps_done() {  # NAME
 }
 
 run_killed_on_the_way() {  # NAME
-  local at=$((30 + RANDOM % 11))
+  local at=$((31 + RANDOM % 8))
   if (($(steps_done "$1") >= steps)) && [[ -e runs/$1/checkpoints/latest ]]; then
     say "runs/$1 was killed, resumed and finished before"
     return

@@ -21,7 +21,7 @@ stage() {
     shift 2
   fi
   if [[ -n $only && $name != "$only" ]]; then return; fi
-  if [[ -n $needs && $(outcome_of "$needs") == FAILED ]]; then
+  if [[ -n $needs && $(outcome_of "$needs") == @(FAILED|not*) ]]; then
     outcome="not run: needs $needs"
   else
     printf '\n== %s\n' "$name"
