@@ -1,0 +1,23 @@
+#include "datasets/dataset.hpp"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "datasets/pack_dataset.hpp"
+#include "datasets/synthetic_dataset.hpp"
+#include "datasets/tensor_dataset.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::datasets {
+
+std::shared_ptr<const Dataset> open_dataset(const std::string& source) {
+  if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
+  if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
+  std::error_code ignored;
+  if (std::filesystem::is_directory(source, ignored)) return open_pack_dataset(source);
+  throw Error(ExitCode::usage, fmt::format("data source {}: no such folder", source),
+              "a source is the folder of a pack, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE");
+}
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,69 @@
+// The raw view of a pack: manifest, index mapped read-only (the page cache shares it within a node), and
+// where each record lies. No HDF5 library. Opening checks hashes and sizes of manifest and index and that
+// every shard is there. Throws: Error(bad_data) naming the file; Error(io).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/pack_format.hpp"
+
+namespace vitrail::datasets {
+
+// A whole file in memory, unmapped by the destructor.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+struct RecordPlace {
+  std::uint64_t shard = 0;
+  std::uint64_t row = 0;             // within the shard
+  std::uint64_t begin = 0, end = 0;  // within the shard's blob; begin <= end <= its size
+  std::uint32_t crc32c = 0;
+};
+
+class PackIndex {
+ public:
+  explicit PackIndex(const std::filesystem::path& pack);
+  void check_shards() const;  // that all are there, with the right sizes
+
+  const std::filesystem::path& path() const { return path_; }
+  const Manifest& manifest() const { return manifest_; }
+  std::uint32_t label(std::uint64_t image) const;  // Error(bad_data) if it is no class
+  RecordPlace place(std::uint64_t image) const;
+  std::uint64_t first_image(std::uint64_t shard) const { return first_[shard]; }
+
+  // Columns of one shard, as in its own arrays.
+  std::span<const std::uint64_t> offsets(std::uint64_t shard) const;  // n + 1
+  std::span<const std::uint32_t> labels(std::uint64_t shard) const;
+  std::span<const std::uint32_t> crcs(std::uint64_t shard) const;
+
+  std::string fingerprint()
+      const;  // of what training sees: classes, labels, records; not of names and folders
+
+ private:
+  template <class T>
+  std::span<const T> column(const ArrayEntry& entry, const char* name) const;
+
+  const std::filesystem::path path_;
+  const Manifest manifest_;
+  const MappedFile file_;
+  std::span<const std::uint64_t> offset_;
+  std::span<const std::uint32_t> label_, crc32c_;
+  std::vector<std::uint64_t> first_;  // first image of each shard, and N
+};
+
+}  // namespace vitrail::datasets
