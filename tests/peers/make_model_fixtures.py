@@ -61,7 +61,9 @@ def small_network():
         logits, gradients = compute(model, images.double(), probe.double())
         tensors[f"{mode}.logits"] = logits
         tensors |= {f"{mode}.gradient.{name}": g for name, g in gradients.items()}
-    save_file(tensors, FIXTURES / "vit.safetensors", metadata={"drop_path": str(RATE)})
+    path = FIXTURES / "vit.safetensors"
+    save_file(tensors, path, metadata={"drop_path": str(RATE)})
+    path.chmod(0o644)
 
 
 def kept_bytes(size):

@@ -7,6 +7,7 @@
 
 #include <torch/torch.h>
 
+#include "models/drop_path_mask.hpp"
 #include "models/weights.hpp"
 #include "trainer/base/error.hpp"
 
@@ -96,6 +97,17 @@ TEST_P(VitTest, SameKeySameBitsOtherStepOtherDraws) {
   EXPECT_TRUE(at::equal(logits(1, true), logits(1, true)));
   EXPECT_FALSE(at::equal(logits(1, true), logits(2, true)));
   EXPECT_TRUE(at::equal(logits(1, false), logits(2, false)));
+}
+
+TEST_P(VitTest, TheMasksAreTheDrawnOnes) {
+  const std::unique_ptr<Model> model = make_model(small_network());
+  bind(*model);
+  Pass given{.training = true, .seed = 7, .step = 3, .lane = 2};
+  const at::Tensor drawn = model->forward(stored("images"), given);
+  given.kept_images = [](int layer, int branch, std::int64_t images) {
+    return draw_kept_images({.seed = 7, .step = 3, .lane = 2, .layer = layer, .branch = branch}, 0.4, images);
+  };
+  EXPECT_TRUE(at::equal(model->forward(stored("images"), given), drawn));
 }
 
 // The owner may overwrite parameters between passes; the model must look at them anew.
