@@ -1,0 +1,61 @@
+#include "launcher/command.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "launcher/nearest_key.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+constexpr std::array<CommandInfo, 9> kCommands = {{
+    {Command::pack, "pack", "--source SPEC --output DIR [options]",
+     "turn IDX files or a folder of images into a pack: HDF5 shards that training reads",
+     "vitrail pack --source folder:photos --output packs/photos"},
+    {Command::verify, "verify", "PACK [options]", "read a pack in full and check every byte of it",
+     "vitrail verify packs/photos --decode", 1, 1},
+    {Command::info, "info", "PACK [options]", "what a pack holds: images, classes, shards, bytes",
+     "vitrail info packs/photos --format json", 1, 1},
+    {Command::launch, "launch", "[-n RANKS] [--config FILE ...] [--section.key VALUE ...]",
+     "start train on many ranks, here or in a Slurm job, and report how they ended",
+     "vitrail launch -n 2 --config configs/quickstart.cfg"},
+    {Command::train, "train", "[--config FILE ...] [--section.key VALUE ...]",
+     "train a model; one rank of launch, or a world of one by itself",
+     "vitrail train --config configs/quickstart.cfg --run.steps 20"},
+    {Command::eval, "eval", "--data SOURCE [--checkpoint DIR] [--config FILE ...] [--section.key VALUE ...]",
+     "exact top-1, top-5 and loss of a checkpoint or of a safetensors file",
+     "vitrail eval --checkpoint runs/quickstart/checkpoints/latest --data packs/photos-test"},
+    {Command::models, "models", "[--model NAME] [options]",
+     "the models: parameters, multiply-accumulates, tokens, activation bytes",
+     "vitrail models --model vit_b16 --model.image_size 384"},
+    {Command::export_weights, "export", "--checkpoint DIR --output FILE",
+     "write a checkpoint's weights as safetensors under timm's tensor names",
+     "vitrail export --checkpoint runs/quickstart/checkpoints/latest --output model.safetensors"},
+    {Command::checkpoint, "checkpoint", "list|verify|hash|compare PATH [PATH] [options]",
+     "list the checkpoints of a run; verify, hash or compare them",
+     "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights", 2, 3},
+}};
+
+}  // namespace
+
+std::span<const CommandInfo> commands() { return kCommands; }
+
+const CommandInfo& info_of(Command command) {
+  return *std::find_if(kCommands.begin(), kCommands.end(),
+                       [&](const CommandInfo& info) { return info.command == command; });
+}
+
+Command command_named(const std::string& name) {
+  std::vector<std::string> names;
+  for (const CommandInfo& info : kCommands) {
+    if (info.name == name) return info.command;
+    names.emplace_back(info.name);
+  }
+  throw Error(ExitCode::usage, fmt::format("command line: unknown command {}; nearest known command: {} "
+                                           "(vitrail --help lists them)",
+                                           name, nearest_key(name, names)));
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,216 @@
+#include "launcher/command_line.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "launcher/help.hpp"
+#include "launcher/nearest_key.hpp"
+#include "launcher/options.hpp"
+#include "launcher/options_text.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/validate.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+template <class... Values>
+Error usage(fmt::format_string<Values...> format, Values&&... values) {
+  return Error(ExitCode::usage, fmt::format(format, std::forward<Values>(values)...));
+}
+
+std::string assignment(const Setting& setting) {
+  return fmt::format("{}: {}{}{}", setting.place, setting.label(), setting.is_flag ? " " : " = ",
+                     setting.value);
+}
+
+Error unknown(const Setting& setting, const std::vector<Option>& options, Command command) {
+  std::vector<std::string> known;
+  for (const Option& option : options) {
+    if (setting.is_flag ? option.used_by(command) : option.is_setting()) known.push_back(option.key);
+  }
+  for (const char* part : {"accum", "micro_batch", "microbatch"}) {
+    if (setting.key.find(part) == std::string::npos) continue;
+    return usage(
+        "{}: {}: unknown key; gradients are accumulated over lanes: run.lanes is the number of micro-batches",
+        setting.place, setting.label());
+  }
+  return usage("{}: {}: unknown key; nearest known key: {}", setting.place, setting.label(),
+               nearest_key(setting.key, known));
+}
+
+Error not_of_command(const Setting& setting, const Option& option, Command command) {
+  std::string others;
+  for (const Command other : option.about.commands) {
+    others += fmt::format("{}{}", others.empty() ? "" : ", ", info_of(other).name);
+  }
+  return usage("{}: {}: `vitrail {}` does not use this; it is of {}", setting.place, setting.label(),
+               info_of(command).name, others);
+}
+
+// Applies settings to a command line and remembers which were given, and where last.
+class Settings {
+ public:
+  Settings(CommandLine& line, const std::vector<Option>& options) : line_(line), options_(options) {}
+
+  void apply_file(const std::string& path) {
+    std::error_code unreadable;
+    if (!std::filesystem::exists(path, unreadable))
+      throw usage("command line: --config {}: there is no such file", path);
+    std::map<std::string, std::string> places;
+    for (const Setting& setting : split_file(path, read_text(path))) {
+      const Option* option = find_option(options_, setting.key, line_.command);
+      if (option == nullptr) throw unknown(setting, options_, line_.command);
+      if (!option->is_setting())
+        throw usage("{}: {}: a flag of the command line, no setting", setting.place, setting.key);
+      const auto [earlier, first] = places.emplace(setting.key, setting.place);
+      if (!first)
+        throw usage("{}: {}: set twice in this file, first at {}", setting.place, setting.key,
+                    earlier->second);
+      apply(setting, *option);
+    }
+  }
+
+  void apply_flag(const Setting& setting) {
+    const Option* option = find_option(options_, setting.key, line_.command);
+    if (option == nullptr) throw unknown(setting, options_, line_.command);
+    if (!option->used_by(line_.command)) throw not_of_command(setting, *option, line_.command);
+    apply(setting, *option);
+    if (line_.command == Command::launch && option->used_by(Command::train)) {
+      line_.train_arguments.insert(line_.train_arguments.end(), setting.words.begin(), setting.words.end());
+    }
+  }
+
+  // A setting that changes nothing is a misunderstanding: better now than after a week of training.
+  void refuse_unused() const {
+    for (const auto& [option, setting] : given_) {
+      const Condition* condition = option->used_by(line_.command) ? option->unmet(line_) : nullptr;
+      if (condition == nullptr) continue;
+      const std::string where = fmt::format("{}: {}: nothing uses this", setting.place, setting.label());
+      const Option* decides = find_option(options_, condition->key, line_.command);
+      if (decides == nullptr) throw usage("{} without {}", where, condition->text);
+      const std::string value = decides->get(line_).value_or("");
+      throw usage("{} when {}{}{} (it needs {})", where, decides->key, value.empty() ? " is empty" : " = ",
+                  value, condition->text);
+    }
+  }
+
+  void require() const {
+    for (const Option& option : options_) {
+      if (!option.about.required || !option.used_by(line_.command) || !option.get(line_).value_or("").empty())
+        continue;
+      throw usage("command line: `vitrail {}` needs {}{} {}: {}", info_of(line_.command).name,
+                  option.is_setting() ? "" : "--", option.key, option.about.placeholder, option.about.help);
+    }
+  }
+
+ private:
+  void apply(const Setting& setting, const Option& option) {
+    if (!option.set(line_, setting.value))
+      throw usage("{}: expected {}", assignment(setting), option.expected());
+    given_.insert_or_assign(&option, setting);
+  }
+
+  CommandLine& line_;
+  const std::vector<Option>& options_;
+  std::map<const Option*, Setting> given_;  // in the order of the table
+};
+
+void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
+  const CommandInfo& info = info_of(line.command);
+  const auto form = [&] { return fmt::format("vitrail {} {}", info.name, info.usage); };
+  if (arguments.size() > info.most_arguments) {
+    throw usage("command line: {}: a word without a key that nothing takes; usage: {}",
+                arguments[info.most_arguments], form());
+  }
+  if (arguments.size() < info.least_arguments) throw usage("command line: too few words; usage: {}", form());
+  if (line.command == Command::checkpoint) {
+    const std::map<std::string, CheckpointAction> actions = {{"list", CheckpointAction::list},
+                                                             {"verify", CheckpointAction::verify},
+                                                             {"hash", CheckpointAction::hash},
+                                                             {"compare", CheckpointAction::compare}};
+    const auto action = actions.find(arguments.front());
+    if (action == actions.end()) {
+      throw usage("command line: checkpoint {}: expected list, verify, hash or compare", arguments.front());
+    }
+    line.action = action->second;
+    arguments.erase(arguments.begin());
+    const std::size_t paths = line.action == CheckpointAction::compare ? 2 : 1;
+    if (arguments.size() != paths) {
+      throw usage("command line: checkpoint {}: expected {}, got {}", action->first,
+                  paths == 1 ? "one path" : "two paths", arguments.size());
+    }
+  }
+  line.paths = std::move(arguments);
+}
+
+void refuse_conflicts(const CommandLine& line) {
+  const trainer::Config& config = line.config;
+  if (line.command == Command::train || line.command == Command::launch) trainer::validate(config);
+  if (line.command == Command::eval) {
+    trainer::validate_evaluation(config);
+    if (line.flags.checkpoint.empty() && config.model.weights.empty()) {
+      throw usage(
+          "command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or --model.weights "
+          "FILE");
+    }
+  }
+  if (line.command == Command::launch && line.launch.ranks.value_or(1) > config.run.lanes) {
+    throw Error(ExitCode::refused,
+                fmt::format("--ranks {} with run.lanes = {}: a rank without a lane would have nothing to do; "
+                            "start at most {} ranks, or choose more lanes for a new run",
+                            *line.launch.ranks, config.run.lanes, config.run.lanes));
+  }
+}
+
+}  // namespace
+
+CommandLine parse_command_line(const std::vector<std::string>& words) {
+  CommandLine line;
+  if (words.empty()) line.answer = Answer{help_text(), ExitCode::usage};
+  if (!words.empty() && (words[0] == "--help" || words[0] == "-h")) line.answer = Answer{help_text()};
+  if (!words.empty() && words[0] == "--version") line.answer = Answer{"vitrail " VITRAIL_VERSION "\n"};
+  if (line.answer) return line;
+
+  line.command = command_named(words.front());
+  const std::vector<Option> options = make_options();
+  const Words given = split_flags({words.begin() + 1, words.end()}, options);
+  const auto is = [](const char* key) {
+    return [key](const Setting& setting) { return setting.key == key; };
+  };
+  if (std::any_of(given.flags.begin(), given.flags.end(), is("help"))) {
+    line.answer = Answer{help_text(line.command, options)};
+    return line;
+  }
+  Settings settings(line, options);
+  for (const Setting& flag : given.flags) {
+    if (flag.key == "config") settings.apply_file(flag.value);
+  }
+  for (const Setting& flag : given.flags) settings.apply_flag(flag);
+  take_arguments(line, given.arguments);
+  settings.refuse_unused();
+  if (line.flags.print_config) {
+    line.answer = Answer{print_config(line)};
+    return line;
+  }
+  settings.require();
+  refuse_conflicts(line);
+  return line;
+}
+
+std::string print_config(const CommandLine& line) {
+  std::string text, section;
+  for (const Option& option : make_options()) {
+    const std::optional<std::string> value = option.get(line);
+    if (!option.is_setting() || !option.used_by(line.command) || option.unmet(line) || !value) continue;
+    const std::size_t dot = option.key.find('.');
+    if (option.key.substr(0, dot) != section) {
+      text += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", option.key.substr(0, dot));
+      section = option.key.substr(0, dot);
+    }
+    text += fmt::format("{} ={}{}\n", option.key.substr(dot + 1), value->empty() ? "" : " ", *value);
+  }
+  return text;
+}
+
+}  // namespace vitrail::launcher

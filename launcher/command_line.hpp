@@ -1,0 +1,70 @@
+// What the user asked for, as one value: the command, the settings of a run and the command's own flags.
+// Units and defaults: beside the fields; keys, bounds and help: launcher/options.cpp.
+// Throws: Error(usage), one line naming where it came from, the key, the value and what is expected;
+// Error(refused) for valid options that cannot be honoured together; Error(io) for a file nobody can read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launcher/command.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/config.hpp"
+
+namespace vitrail::launcher {
+
+enum class Via { automatic, srun, mpirun };
+
+struct LaunchConfig {
+  Via via = Via::automatic;  // automatic: srun inside a Slurm job, else mpirun
+  std::string srun_args;     // added to srun's own, as a shell would split them
+  std::optional<std::int64_t> ranks, nodes, gpus_per_node;
+};
+
+enum class OutputFormat { text, json };
+enum class StatePart { weights, optimizer, all };
+enum class CheckpointAction { list, verify, hash, compare };
+
+// Flags of single commands; those of runs are in trainer::Config and LaunchConfig.
+struct Flags {
+  bool help = false;
+  bool print_config = false;
+  std::vector<std::string> config_files;
+  OutputFormat format = OutputFormat::text;
+  std::string source;                   // pack
+  std::string split = "train";          // pack
+  std::string output;                   // pack: a folder; export: a file
+  std::int64_t shard_mib = 1024;        // pack
+  std::optional<std::int64_t> threads;  // pack, verify; absent: one per core
+  bool decode = false;                  // verify
+  std::string checkpoint;               // eval, export
+  std::string model;                    // models; empty: all of them
+  StatePart part = StatePart::all;      // checkpoint hash
+};
+
+// Printed instead of running the command.
+struct Answer {
+  std::string text;
+  ExitCode code = ExitCode::done;  // usage: the text belongs on stderr
+};
+
+struct CommandLine {
+  Command command = Command::train;
+  trainer::Config config;
+  LaunchConfig launch;
+  Flags flags;
+  CheckpointAction action = CheckpointAction::list;
+  std::vector<std::string> paths;            // PACK, or the paths of `checkpoint`
+  std::vector<std::string> train_arguments;  // launch: what each rank's `vitrail train` is given
+  std::optional<Answer> answer;              // --help, --version, --print-config, or no command at all
+};
+
+// `words`: argv without the program. Config files apply in their order, then flags; later wins.
+CommandLine parse_command_line(const std::vector<std::string>& words);
+
+// The settings that the command uses, as an INI file that parses to the same settings.
+std::string print_config(const CommandLine& line);
+
+}  // namespace vitrail::launcher

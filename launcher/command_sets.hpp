@@ -1,0 +1,16 @@
+// Which commands share settings, as the option table names them.
+#pragma once
+
+#include <vector>
+
+#include "launcher/command.hpp"
+
+namespace vitrail::launcher {
+
+inline const std::vector<Command> kTraining = {Command::launch, Command::train};
+inline const std::vector<Command> kRunning = {Command::launch, Command::train, Command::eval};
+inline const std::vector<Command> kModelled = {Command::launch, Command::train, Command::eval,
+                                               Command::models};
+inline const std::vector<Command> kConfigured = kModelled;  // these take --config
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,131 @@
+#include "launcher/environment.hpp"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "trainer/base/error.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+std::optional<std::int64_t> parse_count(const std::string& text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || rest != end || value < 0) return std::nullopt;
+  return value;
+}
+
+std::string text_of(const Lookup& lookup, const std::string& name) {
+  const std::optional<std::string> value = lookup(name);
+  if (!value) {
+    throw Error(ExitCode::usage,
+                fmt::format("environment: {} is missing beside the launcher's other variables", name));
+  }
+  return *value;
+}
+
+std::int64_t count_of(const Lookup& lookup, const std::string& name) {
+  const std::string text = text_of(lookup, name);
+  const std::optional<std::int64_t> value = parse_count(text);
+  if (!value)
+    throw Error(ExitCode::usage, fmt::format("environment: {} = {}: expected a whole number", name, text));
+  return *value;
+}
+
+void read_open_mpi(const Lookup& lookup, Environment& environment) {
+  environment.launcher = Launcher::open_mpi;
+  environment.rank = count_of(lookup, "OMPI_COMM_WORLD_RANK");
+  environment.world = count_of(lookup, "OMPI_COMM_WORLD_SIZE");
+  environment.local_rank = count_of(lookup, "OMPI_COMM_WORLD_LOCAL_RANK");
+  environment.local_size = count_of(lookup, "OMPI_COMM_WORLD_LOCAL_SIZE");
+}
+
+void read_slurm_step(const Lookup& lookup, Environment& environment) {
+  environment.launcher = Launcher::slurm;
+  environment.rank = count_of(lookup, "SLURM_PROCID");
+  environment.world = count_of(lookup, "SLURM_NTASKS");
+  environment.local_rank = count_of(lookup, "SLURM_LOCALID");
+  const std::string tasks = text_of(lookup, "SLURM_STEP_TASKS_PER_NODE");
+  const std::int64_t node = count_of(lookup, "SLURM_NODEID");
+  const std::optional<std::int64_t> size = tasks_on_node(tasks, node);
+  if (!size) {
+    throw Error(ExitCode::usage,
+                fmt::format("environment: SLURM_STEP_TASKS_PER_NODE = {} does not tell the tasks "
+                            "of node {}",
+                            tasks, node));
+  }
+  environment.local_size = *size;
+}
+
+SlurmJob read_slurm_job(const Lookup& lookup) {
+  SlurmJob job;
+  job.id = text_of(lookup, "SLURM_JOB_ID");
+  job.nodes = count_of(lookup, "SLURM_NNODES");
+  if (lookup("SLURM_RESTART_COUNT")) job.restart_count = count_of(lookup, "SLURM_RESTART_COUNT");
+  job.array_job_id = lookup("SLURM_ARRAY_JOB_ID").value_or("");
+  job.array_task_id = lookup("SLURM_ARRAY_TASK_ID").value_or("");
+  return job;
+}
+
+void check_places(const Environment& environment) {
+  const auto inside = [](std::int64_t place, std::int64_t size, const char* what) {
+    if (place < size) return;
+    throw Error(ExitCode::usage,
+                fmt::format("environment: the launcher says {} {} of {}", what, place, size));
+  };
+  inside(environment.rank, environment.world, "rank");
+  inside(environment.local_rank, environment.local_size, "local rank");
+}
+
+}  // namespace
+
+std::optional<std::int64_t> tasks_on_node(const std::string& tasks_per_node, std::int64_t node) {
+  std::istringstream parts(tasks_per_node);
+  for (std::string part; std::getline(parts, part, ',');) {
+    std::optional<std::int64_t> repeats = 1;
+    const std::size_t bracket = part.find("(x");
+    if (bracket != std::string::npos) {
+      if (part.back() != ')') return std::nullopt;
+      repeats = parse_count(part.substr(bracket + 2, part.size() - bracket - 3));
+    }
+    const std::optional<std::int64_t> tasks = parse_count(part.substr(0, bracket));
+    if (!tasks || !repeats) return std::nullopt;
+    if (node < *repeats) return tasks;
+    node -= *repeats;
+  }
+  return std::nullopt;
+}
+
+// Open MPI first: mpirun inside an allocation inherits the batch script's Slurm variables. These alone make
+// no step either: a batch script has SLURM_PROCID too, and only srun --mpi=pmix adds PMIX_RANK.
+Environment read_environment(const Lookup& lookup, const std::string& host) {
+  Environment environment;
+  environment.host = host;
+  if (lookup("OMPI_COMM_WORLD_RANK")) {
+    read_open_mpi(lookup, environment);
+  } else if (lookup("SLURM_PROCID") && lookup("PMIX_RANK")) {
+    read_slurm_step(lookup, environment);
+  }
+  if (lookup("SLURM_JOB_ID")) environment.slurm = read_slurm_job(lookup);
+  check_places(environment);
+  return environment;
+}
+
+Environment read_environment() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) throw io_error("host name", "gethostname", errno);
+  const auto lookup = [](const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  return read_environment(lookup, host.data());
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,40 @@
+// What the surroundings tell this process: who started it, which rank it is, and the Slurm job around it.
+// The only place that reads environment variables; a pure value, so that nothing changes behind anyone's
+// back. Throws: Error(usage) naming the variable, where a launcher's variables are missing or contradict each
+// other.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace vitrail::launcher {
+
+enum class Launcher { none, open_mpi, slurm };
+
+struct SlurmJob {
+  std::string id;
+  std::int64_t nodes = 1;
+  std::int64_t restart_count = 0;  // Slurm leaves it out before the first requeue
+  std::string array_job_id;        // empty: not of an array
+  std::string array_task_id;
+};
+
+struct Environment {
+  Launcher launcher = Launcher::none;
+  std::int64_t rank = 0, world = 1;
+  std::int64_t local_rank = 0, local_size = 1;  // among the ranks of this node
+  std::optional<SlurmJob> slurm;                // absent: not inside an allocation
+  std::string host;
+};
+
+using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
+
+Environment read_environment(const Lookup& lookup, const std::string& host);
+Environment read_environment();  // of this process
+
+// Tasks on node `node` of Slurm's short form: "2(x3),1" is 2, 2, 2, 1. Absent: malformed, or too few nodes.
+std::optional<std::int64_t> tasks_on_node(const std::string& tasks_per_node, std::int64_t node);
+
+}  // namespace vitrail::launcher

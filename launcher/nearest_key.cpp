@@ -1,0 +1,48 @@
+#include "launcher/nearest_key.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+namespace vitrail::launcher {
+namespace {
+
+// Optimal string alignment distance, three rows of its table at a time.
+std::size_t edits(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> before(b.size() + 1), previous(b.size() + 1), row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    before = previous;
+    previous = row;
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = previous[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({replaced, previous[j] + 1, row[j - 1] + 1});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string nearest_key(const std::string& key, const std::vector<std::string>& known) {
+  const bool has_section = key.find('.') != std::string::npos;
+  std::string nearest;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  for (const std::string& candidate : known) {
+    const std::size_t dot = candidate.find('.');
+    std::size_t distance = edits(key, candidate);
+    if (!has_section && dot != std::string::npos) {
+      distance = std::min(distance, edits(key, candidate.substr(dot + 1)));
+    }
+    if (distance < least) {
+      least = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,276 @@
+#include "launcher/options.hpp"
+
+#include <bit>
+#include <string_view>
+
+#include "launcher/command_sets.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using namespace datasets;
+using namespace models;
+using namespace sharding;
+using namespace trainer;
+
+bool is_plain_name(const std::string& name) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  return !name.empty() && name.front() != '.' && name.find_first_not_of(kLetters) == std::string::npos;
+}
+
+bool is_power_of_two(const std::int64_t& value) {
+  return std::has_single_bit(static_cast<std::uint64_t>(value));
+}
+bool is_given(const std::string& text) { return !text.empty(); }
+bool counts_images(const Duration& duration) { return duration.unit != Duration::Unit::seconds; }
+
+Condition with_cosine() {
+  return {"schedule.name", "schedule.name = cosine",
+          [](const CommandLine& line) { return line.config.schedule.name == ScheduleName::cosine; }};
+}
+
+Condition with_warmup() {
+  return {"schedule.warmup", "a schedule.warmup above 0",
+          [](const CommandLine& line) { return line.config.schedule.warmup.count > 0; }};
+}
+
+Condition with_lamb() {
+  return {"optimizer.name", "optimizer.name = lamb",
+          [](const CommandLine& line) { return line.config.optimizer.name == OptimizerName::lamb; }};
+}
+
+// Tensors are images already: they are used as they are.
+Condition with_images() {
+  return {"data.train", "a data.train other than tensor:", [](const CommandLine& line) {
+            return !line.config.data.train.starts_with("tensor:");
+          }};
+}
+
+Condition with_random_crop() {
+  return {"augment.crop", "augment.crop = rrc",
+          [](const CommandLine& line) { return line.config.augment.crop == Crop::rrc; }};
+}
+
+Condition with_validation() {
+  return {"data.val", "data.val", [](const CommandLine& line) { return !line.config.data.val.empty(); }};
+}
+
+}  // namespace
+
+void add_run_settings(std::vector<Option>& table) {
+  const Section run(
+      table, "run", kTraining, [](auto& line) -> auto& { return line.config.run; });
+  run.add("name", &RunConfig::name, {.help = "name of the run", .placeholder = "NAME"},
+          {"letters, digits, '.', '_' and '-' only", is_plain_name});
+  run.add("dir", &RunConfig::dir,
+          {.help = "folder of the run: configuration, metrics, log and checkpoints",
+           .placeholder = "DIR",
+           .absent = "runs/<run.name>"});
+  run.add("seed", &RunConfig::seed, {.help = "of every random draw: order, crops, mixing, initial weights"});
+  run.add("lanes", &RunConfig::lanes,
+          {.help = "micro-batches of a step, fixed for the whole life of a run; at most so many ranks can "
+                   "ever share it",
+           .bounds = from_to(1, 65536),
+           .commands = kRunning},
+          {"a power of two", is_power_of_two});
+  run.add("epochs", &RunConfig::epochs,
+          {.help = "length of the run, or else run.steps", .bounds = from_to(0, 1e6), .unit = "epochs"});
+  run.add("steps", &RunConfig::steps,
+          {.help = "length of the run, or else run.epochs", .bounds = from_to(0, 1e12), .unit = "steps"});
+  run.add("threads", &RunConfig::threads,
+          {.help = "compute threads of each rank; on a CPU the last bits of a result depend on it",
+           .bounds = from_to(1, 1024),
+           .unit = "threads",
+           .commands = kRunning});
+  run.choice("device", &RunConfig::device,
+             {{Device::automatic, "auto"}, {Device::cpu, "cpu"}, {Device::cuda, "cuda"}},
+             {.help = "where the model is computed", .commands = kRunning});
+}
+
+void add_data_settings(std::vector<Option>& table) {
+  const Section data(
+      table, "data", kTraining, [](auto& line) -> auto& { return line.config.data; });
+  data.add("train", &DataConfig::train,
+           {.help = "images to train on: a pack's folder, tensor:FILE.safetensors or "
+                    "synthetic:IMAGES,CLASSES,SIZE",
+            .placeholder = "SOURCE",
+            .required = true});
+  data.add("val", &DataConfig::val,
+           {.help = "images to evaluate on, in the same forms",
+            .placeholder = "SOURCE",
+            .absent = "none",
+            .commands = kRunning});
+  data.add("global_batch_size", &DataConfig::global_batch_size,
+           {.help = "images of a step, over all lanes; a multiple of run.lanes",
+            .bounds = from_to(1, 1 << 20),
+            .unit = "images"});
+  data.choice("order", &DataConfig::order, {{Order::shuffled, "shuffled"}, {Order::sequential, "sequential"}},
+              {.help = "a new permutation each epoch, or as the source has them"});
+  data.add("workers", &DataConfig::workers,
+           {.help = "threads of each rank that read and decode; no result depends on it",
+            .bounds = from_to(1, 1024),
+            .unit = "threads",
+            .commands = kRunning});
+  data.add("prefetch_steps", &DataConfig::prefetch_steps,
+           {.help = "how far ahead batches are made", .bounds = from_to(1, 64), .unit = "steps"});
+
+  const Section augment(
+      table, "augment", kTraining, [](auto& line) -> auto& { return line.config.augment; });
+  augment.choice("crop", &AugmentConfig::crop, {{Crop::rrc, "rrc"}, {Crop::none, "none"}},
+                 {.help = "a random part of the image, resized (rrc); or the evaluation transform (none)",
+                  .when = {with_images()}});
+  augment.add("crop_min_area", &AugmentConfig::crop_min_area,
+              {.help = "smallest share of an image's area that a random crop keeps",
+               .bounds = above_to(0, 1),
+               .when = {with_images(), with_random_crop()}});
+  augment.add("flip", &AugmentConfig::flip,
+              {.help = "mirror every second image, at random", .when = {with_images()}});
+  augment.add("mixup", &AugmentConfig::mixup,
+              {.help = "alpha of the Beta law that blends pairs of images of a lane; 0: never",
+               .bounds = from_to(0, 100)});
+  augment.add("cutmix", &AugmentConfig::cutmix,
+              {.help = "alpha of the Beta law that pastes a box between pairs of images of a lane; 0: never",
+               .bounds = from_to(0, 100)});
+}
+
+void add_model_settings(std::vector<Option>& table) {
+  const Section model(
+      table, "model", kTraining, [](auto& line) -> auto& { return line.config.model; });
+  const std::string own = "the named model's own";
+  model.add("name", &ModelConfig::name,
+            {.help = "`vitrail models` lists them", .placeholder = "NAME", .commands = kRunning});
+  model.add("image_size", &ModelConfig::image_size,
+            {.help = "side of the square images that the model sees",
+             .bounds = from_to(8, 2048),
+             .unit = "pixels",
+             .commands = kModelled});
+  model.add(
+      "classes", &ModelConfig::classes,
+      {.help = "outputs of the head", .bounds = from_to(1, 1e6), .unit = "classes", .commands = kModelled});
+  model.add("patch", &ModelConfig::patch,
+            {.help = "side of a patch",
+             .bounds = from_to(1, 256),
+             .unit = "pixels",
+             .absent = own,
+             .commands = kModelled});
+  model.add(
+      "width", &ModelConfig::width,
+      {.help = "channels of a token", .bounds = from_to(1, 65536), .absent = own, .commands = kModelled});
+  model.add("depth", &ModelConfig::depth,
+            {.help = "encoder blocks", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
+  model.add("heads", &ModelConfig::heads,
+            {.help = "attention heads", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
+  model.add("drop_path", &ModelConfig::drop_path,
+            {.help = "share of images for which a branch is left out, the same in every layer",
+             .bounds = from_below(0, 1)});
+  model.add("layer_scale", &ModelConfig::layer_scale,
+            {.help = "first value of every branch's gain; 0: no such gain",
+             .bounds = from_to(0, 10),
+             .commands = kRunning});
+  model.add("weights", &ModelConfig::weights,
+            {.help = "safetensors file under timm's tensor names to start from",
+             .placeholder = "FILE",
+             .absent = "random, by run.seed",
+             .commands = kRunning});
+}
+
+void add_update_settings(std::vector<Option>& table) {
+  const Section loss(
+      table, "loss", kTraining, [](auto& line) -> auto& { return line.config.loss; });
+  loss.choice("name", &LossConfig::name, {{LossName::ce, "ce"}, {LossName::bce, "bce"}},
+              {.help = "cross-entropy, or binary cross-entropy for each class"});
+  loss.add("smoothing", &LossConfig::smoothing,
+           {.help = "share of the target spread over all classes; 0 with bce", .bounds = from_below(0, 1)});
+
+  const Section optimizer(
+      table, "optimizer", kTraining, [](auto& line) -> auto& { return line.config.optimizer; });
+  optimizer.choice("name", &OptimizerConfig::name,
+                   {{OptimizerName::adamw, "adamw"}, {OptimizerName::lamb, "lamb"}},
+                   {.help = "the update rule"});
+  optimizer.add("lr", &OptimizerConfig::lr,
+                {.help = "learning rate, used as written: no scaling by the batch", .bounds = above(0)});
+  optimizer.add("beta1", &OptimizerConfig::beta1,
+                {.help = "decay of the mean of gradients", .bounds = from_below(0, 1)});
+  optimizer.add("beta2", &OptimizerConfig::beta2,
+                {.help = "decay of the mean of squared gradients", .bounds = from_below(0, 1)});
+  optimizer.add("eps", &OptimizerConfig::eps,
+                {.help = "added to the root of the mean square before dividing", .bounds = above(0)});
+  optimizer.add(
+      "weight_decay", &OptimizerConfig::weight_decay,
+      {.help = "of matrices; biases, gains, position and class tokens have none", .bounds = at_least(0)});
+  optimizer.add("clip_norm", &OptimizerConfig::clip_norm,
+                {.help = "largest norm of the whole gradient; 0: no clipping", .bounds = at_least(0)});
+  optimizer.add("lamb_max_grad_norm", &OptimizerConfig::lamb_max_grad_norm,
+                {.help = "LAMB's own clipping, after clip_norm; 0: none",
+                 .bounds = at_least(0),
+                 .when = {with_lamb()}});
+
+  const Section schedule(
+      table, "schedule", kTraining, [](auto& line) -> auto& { return line.config.schedule; });
+  schedule.choice("name", &ScheduleConfig::name,
+                  {{ScheduleName::cosine, "cosine"}, {ScheduleName::constant, "constant"}},
+                  {.help = "the learning rate over the run"});
+  schedule.add("warmup", &ScheduleConfig::warmup,
+               {.help = "linear rise from warmup_lr to optimizer.lr", .when = {with_cosine()}},
+               {"in epochs or steps", counts_images});
+  schedule.add("warmup_lr", &ScheduleConfig::warmup_lr,
+               {.help = "learning rate of the first step",
+                .bounds = at_least(0),
+                .when = {with_cosine(), with_warmup()}});
+  schedule.add("min_lr", &ScheduleConfig::min_lr,
+               {.help = "learning rate at the end", .bounds = at_least(0), .when = {with_cosine()}});
+}
+
+void add_upkeep_settings(std::vector<Option>& table) {
+  const Section precision(
+      table, "precision", kRunning, [](auto& line) -> auto& { return line.config.precision; });
+  precision.choice("compute", &PrecisionConfig::compute,
+                   {{Precision::fp32, "fp32"}, {Precision::fp64, "fp64"}},
+                   {.help = "type of matrices and activations; fp64 is for comparisons"});
+
+  const Section sharding(
+      table, "sharding", kTraining, [](auto& line) -> auto& { return line.config.sharding; });
+  sharding.choice("communicator", &ShardingConfig::communicator,
+                  {{CommunicatorKind::automatic, "auto"},
+                   {CommunicatorKind::mpi, "mpi"},
+                   {CommunicatorKind::local, "local"}},
+                  {.help = "how ranks talk; local is a world of one"});
+  sharding.add("bucket_mib", &ShardingConfig::bucket_mib,
+               {.help = "gradients exchanged at once", .bounds = from_to(1, 4096), .unit = "MiB"});
+
+  const Section checkpoint(
+      table, "checkpoint", kTraining, [](auto& line) -> auto& { return line.config.checkpoint; });
+  checkpoint.add("every", &CheckpointConfig::every,
+                 {.help = "time between checkpoints; 0st: none on the way"});
+  checkpoint.add("keep_last", &CheckpointConfig::keep_last,
+                 {.help = "how many are kept; never fewer than two whole ones",
+                  .bounds = from_to(2, 1e6),
+                  .unit = "checkpoints"});
+  checkpoint.add(
+      "resume", &CheckpointConfig::resume,
+      {.help = "go on from the run's latest checkpoint if there is one, begin anew, or go on from that one",
+       .placeholder = "auto|never|DIR"},
+      {"auto, never or a checkpoint's folder", is_given});
+
+  const Section evaluate(
+      table, "evaluate", kTraining, [](auto& line) -> auto& { return line.config.evaluation; });
+  evaluate.add("every", &EvaluationConfig::every,
+               {.help = "time between evaluations; 0ep: none on the way", .when = {with_validation()}});
+  evaluate.add("crop_ratio", &EvaluationConfig::crop_ratio,
+               {.help = "side of the centre crop over the resized image's shorter side",
+                .bounds = above_to(0, 1),
+                .when = {with_validation()},
+                .commands = kRunning});
+  evaluate.add("batch_size", &EvaluationConfig::batch_size,
+               {.help = "images of a lane computed at once",
+                .bounds = from_to(1, 65536),
+                .unit = "images",
+                .when = {with_validation()},
+                .commands = kRunning});
+
+  const Section log(
+      table, "log", kTraining, [](auto& line) -> auto& { return line.config.log; });
+  log.add("every", &LogConfig::every, {.help = "time between lines on the console"});
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,161 @@
+#include <algorithm>
+
+#include "launcher/command_sets.hpp"
+#include "launcher/options.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+std::vector<Command> every_command() {
+  std::vector<Command> all;
+  for (const CommandInfo& info : commands()) all.push_back(info.command);
+  return all;
+}
+
+Condition with_srun() {
+  return {"launch.via", "launch.via = auto or srun",
+          [](const CommandLine& line) { return line.launch.via != Via::mpirun; }};
+}
+
+Condition with_hash() {
+  return {"", "`checkpoint hash`",
+          [](const CommandLine& line) { return line.action == CheckpointAction::hash; }};
+}
+
+void add_pack_flags(std::vector<Option>& table) {
+  const auto reach = [](auto& line) -> auto& { return line.flags; };
+  const Section pack(table, "", {Command::pack}, reach);
+  pack.add("source", &Flags::source,
+           {.help = "what to pack: folder:DIR (a folder for each class) or idx:IMAGES,LABELS",
+            .placeholder = "SPEC",
+            .required = true});
+  pack.add("output", &Flags::output,
+           {.help = "folder of the pack; a pack begun there is completed",
+            .placeholder = "DIR",
+            .required = true});
+  pack.add("split", &Flags::split,
+           {.help = "name of this part of the data, kept in the pack", .placeholder = "NAME"},
+           {"not empty", [](const std::string& text) { return !text.empty(); }});
+  pack.add("shard-mib", &Flags::shard_mib,
+           {.help = "size of a shard", .bounds = from_to(1, 65536), .unit = "MiB"});
+  pack.add("threads", &Flags::threads,
+           {.help = "threads that decode; no byte of the pack depends on it",
+            .bounds = from_to(1, 1024),
+            .unit = "threads",
+            .absent = "one for each core"});
+
+  const Section verify(table, "", {Command::verify}, reach);
+  verify.add("decode", &Flags::decode, {.help = "decode every image too"});
+  verify.add("threads", &Flags::threads,
+             {.help = "threads that read",
+              .bounds = from_to(1, 1024),
+              .unit = "threads",
+              .absent = "one for each core"});
+}
+
+void add_weights_flags(std::vector<Option>& table) {
+  const auto reach = [](auto& line) -> auto& { return line.flags; };
+  const Section eval(table, "", {Command::eval}, reach);
+  eval.add(
+      "checkpoint", &Flags::checkpoint,
+      {.help = "checkpoint whose weights are evaluated", .placeholder = "DIR", .absent = "model.weights"});
+  // Another name for data.val, so what --print-config saves needs no flag.
+  const Section data(
+      table, "", {Command::eval}, [](auto& line) -> auto& { return line.config.data; });
+  data.add("data", &datasets::DataConfig::val,
+           {.help = "images to evaluate on; short for data.val", .placeholder = "SOURCE", .required = true});
+
+  const Section models(table, "", {Command::models}, reach);
+  models.add("model", &Flags::model,
+             {.help = "only this one", .placeholder = "NAME", .absent = "all of them"});
+
+  const Section export_weights(table, "", {Command::export_weights}, reach);
+  export_weights.add(
+      "checkpoint", &Flags::checkpoint,
+      {.help = "checkpoint whose weights are written", .placeholder = "DIR", .required = true});
+  export_weights.add("output", &Flags::output,
+                     {.help = "safetensors file to write", .placeholder = "FILE", .required = true});
+
+  const Section checkpoint(table, "", {Command::checkpoint}, reach);
+  checkpoint.choice(
+      "part", &Flags::part,
+      {{StatePart::weights, "weights"}, {StatePart::optimizer, "optimizer"}, {StatePart::all, "all"}},
+      {.help = "what is hashed", .placeholder = "PART", .when = {with_hash()}});
+}
+
+void add_launch_flags(std::vector<Option>& table) {
+  const Section launch(
+      table, "", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
+  launch.add("ranks", &LaunchConfig::ranks,
+             {.help = "how many ranks; at most run.lanes",
+              .bounds = from_to(1, 65536),
+              .unit = "ranks",
+              .absent = "one for each GPU or slot",
+              .letter = 'n'});
+  launch.add("nodes", &LaunchConfig::nodes,
+             {.help = "spread over so many nodes",
+              .bounds = from_to(1, 65536),
+              .unit = "nodes",
+              .absent = "those of the job"});
+  launch.add("gpus-per-node", &LaunchConfig::gpus_per_node,
+             {.help = "GPUs used on each node",
+              .bounds = from_to(1, 64),
+              .unit = "GPUs",
+              .absent = "all that are seen"});
+}
+
+}  // namespace
+
+void add_flags(std::vector<Option>& table) {
+  const auto reach = [](auto& line) -> auto& { return line.flags; };
+  add_pack_flags(table);
+  add_weights_flags(table);
+  add_launch_flags(table);
+
+  const Section configured(table, "", kConfigured, reach);
+  configured.add("config", &Flags::config_files,
+                 {.help = "file of settings: [section], then key = value; may be repeated, later wins",
+                  .placeholder = "FILE"});
+  configured.add("print-config", &Flags::print_config,
+                 {.help = "print the settings in use as such a file, and do nothing else"});
+
+  const Section listing(table, "", {Command::info, Command::eval, Command::models, Command::checkpoint},
+                        reach);
+  listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
+                 {.help = "a text to read, or one JSON document", .placeholder = "FORM"});
+
+  const Section common(table, "", every_command(), reach);
+  common.add("help", &Flags::help, {.help = "this text", .letter = 'h'});
+}
+
+void add_launch_settings(std::vector<Option>& table) {
+  const Section launch(
+      table, "launch", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
+  launch.choice("via", &LaunchConfig::via,
+                {{Via::automatic, "auto"}, {Via::srun, "srun"}, {Via::mpirun, "mpirun"}},
+                {.help = "who starts the ranks; auto: srun inside a Slurm job, else mpirun"});
+  launch.add("srun_args", &LaunchConfig::srun_args,
+             {.help = "more arguments for srun, as a shell would split them", .when = {with_srun()}});
+}
+
+std::vector<Option> make_options() {
+  std::vector<Option> table;
+  add_flags(table);
+  add_launch_settings(table);
+  add_run_settings(table);
+  add_data_settings(table);
+  add_model_settings(table);
+  add_update_settings(table);
+  add_upkeep_settings(table);
+  return table;
+}
+
+const Option* find_option(const std::vector<Option>& options, const std::string& key, Command command) {
+  const Option* found = nullptr;
+  for (const Option& option : options) {
+    if (option.key == key && (found == nullptr || option.used_by(command))) found = &option;
+  }
+  return found;
+}
+
+}  // namespace vitrail::launcher

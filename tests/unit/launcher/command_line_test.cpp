@@ -1,0 +1,284 @@
+#include "launcher/command_line.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/launcher/parsing.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(CommandLine, FlagsBecomeFields) {
+  const CommandLine line = parse_command_line(
+      minimal_training() + std::vector<std::string>{"--run.seed=18446744073709551615", "--run.lanes", "8",
+                                                    "--optimizer.name", "adamw", "--optimizer.lr", "1e-3",
+                                                    "--augment.flip", "false", "--schedule.warmup", "5ep",
+                                                    "--model.depth", "3", "--checkpoint.every", "2h",
+                                                    "--run.name", "vit.s16_a-1"});
+  EXPECT_EQ(line.command, Command::train);
+  EXPECT_FALSE(line.answer);
+  EXPECT_EQ(line.config.data.train, "packs/a");
+  EXPECT_EQ(line.config.run.seed, 18446744073709551615u);
+  EXPECT_EQ(line.config.run.lanes, 8);
+  EXPECT_EQ(line.config.optimizer.name, sharding::OptimizerName::adamw);
+  EXPECT_EQ(line.config.optimizer.lr, 1e-3);
+  EXPECT_FALSE(line.config.augment.flip);
+  EXPECT_EQ(line.config.schedule.warmup, (Duration{5, Duration::Unit::epochs}));
+  EXPECT_EQ(line.config.model.depth, 3);
+  EXPECT_FALSE(line.config.model.width);
+  EXPECT_EQ(line.config.checkpoint.every, (Duration{7200, Duration::Unit::seconds}));
+  EXPECT_EQ(line.config.run.name, "vit.s16_a-1");
+}
+
+TEST(CommandLine, FilesApplyInOrderThenFlags) {
+  const std::string first =
+      config_file("[run]\nlanes = 4  # four\nsteps = 7\nthreads = 2\n[data]\ntrain=a b\n");
+  const std::string second = config_file("# comment\n\n[run]\nlanes = 8\r\nsteps = 9\n", "b.cfg");
+  // The flag stands before the files and still wins.
+  const CommandLine line =
+      parse_command_line({"train", "--run.lanes", "16", "--config", first, "--config", second});
+  EXPECT_EQ(line.config.run.lanes, 16);
+  EXPECT_EQ(line.config.run.steps, 9);
+  EXPECT_EQ(line.config.run.threads, 2);
+  EXPECT_EQ(line.config.data.train, "a b");
+  EXPECT_THAT(line.flags.config_files, ElementsAre(first, second));
+}
+
+TEST(CommandLine, LaterFlagWins) {
+  EXPECT_EQ(
+      parse_command_line(minimal_training() + std::vector<std::string>{"--run.steps", "5"}).config.run.steps,
+      5);
+}
+
+TEST(CommandLine, FileMayHoldKeysOfOtherCommands) {
+  const std::string file =
+      config_file("[launch]\nvia = srun\n[optimizer]\nlr = 0.1\n[model]\nclasses = 10\n");
+  EXPECT_EQ(parse_command_line({"models", "--config", file}).config.model.classes, 10);
+}
+
+TEST(CommandLine, LaunchPassesOnWhatTrainUses) {
+  const std::string file = config_file("[data]\ntrain = a\n[run]\nsteps = 3\nlanes = 4\n");
+  const CommandLine line = parse_command_line(
+      {"launch", "-n", "3", "--config", file, "--run.name=x", "--launch.via", "srun", "--launch.srun_args",
+       "--exclusive -c 2", "--model.classes", "10", "--nodes", "2", "--gpus-per-node", "4"});
+  EXPECT_EQ(line.launch.ranks, 3);
+  EXPECT_EQ(line.launch.nodes, 2);
+  EXPECT_EQ(line.launch.gpus_per_node, 4);
+  EXPECT_EQ(line.launch.via, Via::srun);
+  EXPECT_EQ(line.launch.srun_args, "--exclusive -c 2");
+  EXPECT_THAT(line.train_arguments, ElementsAre("--config", file, "--run.name=x", "--model.classes", "10"));
+}
+
+TEST(CommandLine, SingleCommands) {
+  const CommandLine pack = parse_command_line({"pack", "--source", "folder:x", "--output", "y", "--shard-mib",
+                                               "64", "--threads", "3", "--split", "val"});
+  EXPECT_EQ(pack.flags.source, "folder:x");
+  EXPECT_EQ(pack.flags.output, "y");
+  EXPECT_EQ(pack.flags.shard_mib, 64);
+  EXPECT_EQ(pack.flags.threads, 3);
+  EXPECT_EQ(pack.flags.split, "val");
+
+  const CommandLine verify = parse_command_line({"verify", "packs/a", "--decode"});
+  EXPECT_TRUE(verify.flags.decode);
+  EXPECT_THAT(verify.paths, ElementsAre("packs/a"));
+  EXPECT_FALSE(verify.flags.threads);
+
+  EXPECT_EQ(parse_command_line({"info", "--format", "json", "packs/a"}).flags.format, OutputFormat::json);
+  EXPECT_EQ(parse_command_line({"models", "--model", "vit_b16"}).flags.model, "vit_b16");
+
+  const CommandLine weights =
+      parse_command_line({"export", "--checkpoint", "c", "--output", "m.safetensors"});
+  EXPECT_EQ(weights.command, Command::export_weights);
+  EXPECT_EQ(weights.flags.checkpoint, "c");
+
+  const CommandLine hash = parse_command_line({"checkpoint", "hash", "c", "--part", "optimizer"});
+  EXPECT_EQ(hash.action, CheckpointAction::hash);
+  EXPECT_EQ(hash.flags.part, StatePart::optimizer);
+  EXPECT_THAT(hash.paths, ElementsAre("c"));
+  EXPECT_THAT(parse_command_line({"checkpoint", "compare", "c", "d"}).paths, ElementsAre("c", "d"));
+}
+
+TEST(CommandLine, EvaluationSourceIsDataVal) {
+  const std::string file = config_file("[data]\nval = packs/val\n[model]\nweights = w.safetensors\n");
+  EXPECT_EQ(parse_command_line({"eval", "--config", file}).config.data.val, "packs/val");
+  EXPECT_EQ(parse_command_line({"eval", "--config", file, "--data", "other"}).config.data.val, "other");
+}
+
+TEST(CommandLine, Answers) {
+  EXPECT_EQ(parse_command_line({}).answer->code, ExitCode::usage);
+  EXPECT_EQ(parse_command_line({}).answer->text, parse_command_line({"--help"}).answer->text);
+  EXPECT_EQ(parse_command_line({"--help"}).answer->code, ExitCode::done);
+  EXPECT_THAT(parse_command_line({"--version"}).answer->text, ::testing::MatchesRegex("vitrail [0-9.]+\n"));
+  // Help is given even where the rest would be refused.
+  EXPECT_THAT(parse_command_line({"train", "--bogus", "-h"}).answer->text,
+              ::testing::HasSubstr("--run.lanes"));
+}
+
+struct Case {
+  std::vector<std::string> words;
+  std::string message;
+};
+
+TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
+  const std::vector<Case> cases = {
+      {{"--run.lanez", "4"}, "2 command line: --run.lanez: unknown key; nearest known key: run.lanes"},
+      {{"--lanes=4"}, "2 command line: --lanes: unknown key; nearest known key: run.lanes"},
+      {{"--run.lanes", "x"},
+       "2 command line: --run.lanes x: expected a whole number, 1 to 65536, a power of two"},
+      {{"--run.lanes", "3"},
+       "2 command line: --run.lanes 3: expected a whole number, 1 to 65536, a power of two"},
+      {{"--run.lanes", "4x"},
+       "2 command line: --run.lanes 4x: expected a whole number, 1 to 65536, a power of two"},
+      {{"--run.lanes"},
+       "2 command line: --run.lanes: a value is missing: expected a whole number, 1 to 65536, "
+       "a power of two"},
+      {{"--run.name", "--run.lanes", "4"},
+       "2 command line: --run.name: a value is missing: expected letters, digits, '.', '_' and '-' only"},
+      {{"--run.name", ".."},
+       "2 command line: --run.name ..: expected letters, digits, '.', '_' and '-' only"},
+      {{"--data.global_batch_size", "-5"},
+       "2 command line: --data.global_batch_size -5: expected a whole number, 1 to 1048576 images"},
+      {{"--run.steps", "99999999999999999999"},
+       "2 command line: --run.steps 99999999999999999999: expected a whole number, 0 to 1000000000000 steps"},
+      {{"--run.seed", "-1"},
+       "2 command line: --run.seed -1: expected a whole number, 0 to 18446744073709551615"},
+      {{"--optimizer.lr", "0"}, "2 command line: --optimizer.lr 0: expected a number, > 0"},
+      {{"--optimizer.lr", "nan"}, "2 command line: --optimizer.lr nan: expected a number, > 0"},
+      {{"--optimizer.beta2", "1"}, "2 command line: --optimizer.beta2 1: expected a number, >= 0, < 1"},
+      {{"--checkpoint.keep_last", "1"},
+       "2 command line: --checkpoint.keep_last 1: expected a whole number, 2 to 1000000 checkpoints"},
+      {{"--augment.flip", "yes"}, "2 command line: --augment.flip yes: expected true or false"},
+      {{"--schedule.name", "step"}, "2 command line: --schedule.name step: expected cosine or constant"},
+      {{"--schedule.warmup", "5"},
+       "2 command line: --schedule.warmup 5: expected a length of training: 5ep, 1000st, 30s, 10min or 2h, "
+       "in epochs or steps"},
+      {{"--schedule.warmup", "5min"},
+       "2 command line: --schedule.warmup 5min: expected a length of training: 5ep, 1000st, 30s, 10min or "
+       "2h, "
+       "in epochs or steps"},
+      {{"--data.train", "a#b"},
+       "2 command line: --data.train a#b: expected text without '#', line breaks or blanks at its ends"},
+      {{"--print-config=3"}, "2 command line: --print-config stands alone: it takes no value"},
+      {{"--source", "x"}, "2 command line: --source: `vitrail train` does not use this; it is of pack"},
+      {{"extra"},
+       "2 command line: extra: a word without a key that nothing takes; usage: vitrail train "
+       "[--config FILE ...] [--section.key VALUE ...]"},
+      {{"--config", "missing.cfg"}, "2 command line: --config missing.cfg: there is no such file"}};
+  for (const Case& c : cases) EXPECT_EQ(refusal(minimal_training() + c.words), c.message);
+}
+
+TEST(CommandLineErrors, AccumulationIsToldOfLanes) {
+  for (const char* key :
+       {"train.grad_accum_steps", "gradient_accumulation", "run.accumulate", "micro_batch_size"}) {
+    EXPECT_EQ(
+        refusal({"train", std::string("--") + key, "2"}),
+        std::string("2 command line: --") + key +
+            ": unknown key; gradients are accumulated over lanes: run.lanes is the number of micro-batches");
+  }
+}
+
+TEST(CommandLineErrors, OfCommands) {
+  EXPECT_EQ(
+      refusal({"trian"}),
+      "2 command line: unknown command trian; nearest known command: train (vitrail --help lists them)");
+  EXPECT_EQ(refusal({"pack", "--output", "x"}),
+            "2 command line: `vitrail pack` needs --source SPEC: what to pack: folder:DIR (a folder for each "
+            "class) or "
+            "idx:IMAGES,LABELS");
+  EXPECT_EQ(refusal({"train"}),
+            "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder, "
+            "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
+  EXPECT_EQ(refusal({"pack", "--run.lanes", "4"}),
+            "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, eval");
+  EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
+  EXPECT_EQ(refusal({"eval", "--data", "x"}),
+            "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "
+            "--model.weights FILE");
+  EXPECT_EQ(refusal({"checkpoint", "has", "x"}),
+            "2 command line: checkpoint has: expected list, verify, hash or compare");
+  EXPECT_EQ(refusal({"checkpoint", "compare", "x"}),
+            "2 command line: checkpoint compare: expected two paths, got 1");
+  EXPECT_EQ(refusal({"checkpoint", "list", "x", "y"}),
+            "2 command line: checkpoint list: expected one path, got 2");
+}
+
+TEST(CommandLineErrors, OfFilesNameTheLine) {
+  const auto told = [](const std::string& text) {
+    const std::string file = config_file(text);
+    const std::string message = refusal({"train", "--config", file});
+    const std::size_t at = message.find(file);
+    return at == std::string::npos ? message : message.substr(at + file.size() - 5);
+  };
+  EXPECT_EQ(told("[run]\n\nlanez = 4\n"), "a.cfg:3: run.lanez: unknown key; nearest known key: run.lanes");
+  EXPECT_EQ(told("lanes = 4\n"), "a.cfg:1: lanes: unknown key; nearest known key: run.lanes");
+  EXPECT_EQ(told("[run]\nlanes = 0\n"),
+            "a.cfg:2: run.lanes = 0: expected a whole number, 1 to 65536, a power of two");
+  EXPECT_EQ(told("[run]\nlanes = \n"),
+            "a.cfg:2: run.lanes = : expected a whole number, 1 to 65536, a power of two");
+  EXPECT_EQ(told("[run]\nlanes 4\n"), "a.cfg:2: lanes 4: expected [section], key = value or # comment");
+  EXPECT_EQ(told("[run\nlanes = 4\n"), "a.cfg:1: [run: expected [section], key = value or # comment");
+  EXPECT_EQ(told("[optimizer]\nlr = 0.1\n[run]\nsteps = 1\n[optimizer]\nlr = 0.2\n").substr(0, 55),
+            "a.cfg:6: optimizer.lr: set twice in this file, first at");
+  EXPECT_EQ(told("source = x\n"), "a.cfg:1: source: a flag of the command line, no setting");
+  // Values of other commands' keys are checked too: the file is one record.
+  EXPECT_EQ(told("[launch]\nvia = ssh\n"), "a.cfg:2: launch.via = ssh: expected auto, srun or mpirun");
+}
+
+TEST(CommandLineErrors, SettingsThatNothingUses) {
+  const std::vector<Case> cases = {
+      {{"--schedule.name", "constant", "--schedule.warmup_lr", "1e-5"},
+       "2 command line: --schedule.warmup_lr: nothing uses this when schedule.name = constant (it needs "
+       "schedule.name "
+       "= cosine)"},
+      {{"--schedule.warmup_lr", "1e-5"},
+       "2 command line: --schedule.warmup_lr: nothing uses this when schedule.warmup = 0st (it needs a "
+       "schedule.warmup "
+       "above 0)"},
+      {{"--evaluate.every", "1ep"},
+       "2 command line: --evaluate.every: nothing uses this when data.val is empty (it needs data.val)"},
+      {{"--optimizer.name", "adamw", "--optimizer.lamb_max_grad_norm", "2"},
+       "2 command line: --optimizer.lamb_max_grad_norm: nothing uses this when optimizer.name = adamw (it "
+       "needs "
+       "optimizer.name = lamb)"},
+      {{"--augment.crop", "none", "--augment.crop_min_area", "0.3"},
+       "2 command line: --augment.crop_min_area: nothing uses this when augment.crop = none (it needs "
+       "augment.crop = "
+       "rrc)"},
+      {{"--data.train", "tensor:a.safetensors", "--augment.flip", "true"},
+       "2 command line: --augment.flip: nothing uses this when data.train = tensor:a.safetensors (it needs a "
+       "data.train "
+       "other than tensor:)"}};
+  for (const Case& c : cases) EXPECT_EQ(refusal(minimal_training() + c.words), c.message);
+  EXPECT_EQ(refusal({"checkpoint", "list", "x", "--part", "weights"}),
+            "2 command line: --part: nothing uses this without `checkpoint hash`");
+  EXPECT_EQ(refusal({"launch", "--data.train", "a", "--run.steps", "1", "--launch.via", "mpirun",
+                     "--launch.srun_args", "-c 2"}),
+            "2 command line: --launch.srun_args: nothing uses this when launch.via = mpirun (it needs "
+            "launch.via = auto "
+            "or srun)");
+  // Set in a file and made useless by a flag: the line of the file is named.
+  const std::string file = config_file("[schedule]\nmin_lr = 0\n");
+  EXPECT_EQ(
+      refusal(minimal_training() + std::vector<std::string>{"--config", file, "--schedule.name", "constant"}),
+      "2 " + file +
+          ":2: schedule.min_lr: nothing uses this when schedule.name = constant (it needs schedule.name = "
+          "cosine)");
+}
+
+TEST(CommandLineErrors, MixingOfTensorsIsAllowed) {
+  EXPECT_EQ(refusal(minimal_training() +
+                    std::vector<std::string>{"--data.train", "tensor:a", "--augment.mixup", "0.8"}),
+            "");
+}
+
+TEST(CommandLineErrors, MoreRanksThanLanes) {
+  EXPECT_EQ(refusal({"launch", "-n", "3", "--data.train", "a", "--run.steps", "1", "--run.lanes", "2"}),
+            "78 --ranks 3 with run.lanes = 2: a rank without a lane would have nothing to do; start at most "
+            "2 ranks, or "
+            "choose more lanes for a new run");
+}
+
+}  // namespace
+}  // namespace vitrail::launcher

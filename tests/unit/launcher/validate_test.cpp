@@ -1,0 +1,108 @@
+#include "trainer/validate.hpp"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "trainer/base/error.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+// What a good configuration is refused with after `change`: "78 ..."; empty: accepted.
+std::string refusal(const std::function<void(Config&)>& change,
+                    const std::function<void(const Config&)>& check = validate) {
+  Config config;
+  config.run.lanes = 4;
+  config.run.steps = 20;
+  config.data.global_batch_size = 32;
+  change(config);
+  try {
+    check(config);
+  } catch (const Error& error) {
+    return std::to_string(static_cast<int>(error.code())) + " " + error.what();
+  }
+  return "";
+}
+
+TEST(Validate, AcceptsAGoodConfiguration) {
+  EXPECT_EQ(refusal([](Config&) {}), "");
+  EXPECT_EQ(refusal([](Config& c) {
+              c.run.steps = 0;
+              c.run.epochs = 90;
+              c.augment.mixup = 0.8;
+              c.augment.cutmix = 1.0;
+              c.loss.smoothing = 0.1;
+              c.precision.compute = Precision::fp64;
+              c.run.device = Device::cpu;
+            }),
+            "");
+}
+
+TEST(Validate, LanesAreAPowerOfTwo) {
+  for (const std::int64_t lanes : {0, 3, 6, -4}) {
+    EXPECT_EQ(refusal([&](Config& c) { c.run.lanes = lanes; }),
+              "78 run.lanes = " + std::to_string(lanes) +
+                  ": lanes are a power of two; choose the most ranks the run will ever use, rounded up");
+  }
+}
+
+TEST(Validate, ExactlyOneLength) {
+  EXPECT_EQ(refusal([](Config& c) { c.run.steps = 0; }),
+            "78 run.epochs = 0 with run.steps = 0: set exactly one of them, the length of the run");
+  EXPECT_EQ(refusal([](Config& c) { c.run.epochs = 2; }),
+            "78 run.epochs = 2 with run.steps = 20: set exactly one of them, the length of the run");
+}
+
+TEST(Validate, EveryLaneTakesTheSame) {
+  EXPECT_EQ(
+      refusal([](Config& c) { c.data.global_batch_size = 30; }),
+      "78 data.global_batch_size = 30 with run.lanes = 4: every lane takes the same number of images; set "
+      "data.global_batch_size = 28 or 32");
+  EXPECT_EQ(
+      refusal([](Config& c) { c.data.global_batch_size = 3; }),
+      "78 data.global_batch_size = 3 with run.lanes = 4: every lane takes the same number of images; set "
+      "data.global_batch_size = 4");
+}
+
+TEST(Validate, MixingNeedsPairs) {
+  const std::string end =
+      " with data.global_batch_size = 36 and run.lanes = 4: mixing pairs the images of a lane, and 9 is odd; "
+      "set "
+      "data.global_batch_size = 32 or 40, or both alphas to 0";
+  EXPECT_EQ(refusal([](Config& c) {
+              c.data.global_batch_size = 36;
+              c.augment.mixup = 0.8;
+            }),
+            "78 augment.mixup = 0.8 and augment.cutmix = 0" + end);
+  EXPECT_EQ(refusal([](Config& c) {
+              c.data.global_batch_size = 36;
+              c.augment.cutmix = 1;
+            }),
+            "78 augment.mixup = 0 and augment.cutmix = 1" + end);
+  EXPECT_EQ(refusal([](Config& c) { c.data.global_batch_size = 36; }), "");
+}
+
+TEST(Validate, SmoothingWithBinaryCrossEntropy) {
+  EXPECT_EQ(
+      refusal([](Config& c) {
+        c.loss.name = LossName::bce;
+        c.loss.smoothing = 0.1;
+      }),
+      "78 loss.smoothing = 0.1 with loss.name = bce: smoothing would make every class a positive one; set "
+      "loss.smoothing = 0, or loss.name = ce");
+  EXPECT_EQ(refusal([](Config& c) { c.loss.name = LossName::bce; }), "");
+}
+
+TEST(Validate, DeviceOfThisBuild) {
+  const std::string message = "78 run.device = cuda: this build has no CUDA; set run.device = cpu or auto";
+  EXPECT_EQ(refusal([](Config& c) { c.run.device = Device::cuda; }), message);
+  EXPECT_EQ(refusal([](Config& c) { c.run.device = Device::cuda; }, validate_evaluation), message);
+}
+
+TEST(Validate, EvaluationNeedsNoLength) {
+  EXPECT_EQ(refusal([](Config& c) { c.run.steps = 0; }, validate_evaluation), "");
+}
+
+}  // namespace
+}  // namespace vitrail::trainer

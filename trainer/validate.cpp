@@ -1,0 +1,88 @@
+#include "trainer/validate.hpp"
+
+#include <bit>
+#include <utility>
+
+#include "trainer/base/error.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+template <class... Values>
+Error refuse(fmt::format_string<Values...> format, Values&&... values) {
+  return Error(ExitCode::refused, fmt::format(format, std::forward<Values>(values)...));
+}
+
+// "24 or 32": the multiples of `divisor` around `value`.
+std::string multiples_around(std::int64_t value, std::int64_t divisor) {
+  const std::int64_t below = value / divisor * divisor;
+  return below == 0 ? fmt::to_string(divisor) : fmt::format("{} or {}", below, below + divisor);
+}
+
+// Sums over lanes are balanced binary trees, so that any split over ranks adds in the same order.
+void check_lanes(const RunConfig& run) {
+  if (run.lanes >= 1 && std::has_single_bit(static_cast<std::uint64_t>(run.lanes))) return;
+  throw refuse(
+      "run.lanes = {}: lanes are a power of two; choose the most ranks the run will ever use, rounded up",
+      run.lanes);
+}
+
+void check_length(const RunConfig& run) {
+  if ((run.epochs > 0) != (run.steps > 0)) return;
+  throw refuse("run.epochs = {} with run.steps = {}: set exactly one of them, the length of the run",
+               run.epochs, run.steps);
+}
+
+void check_batch(const Config& config) {
+  const std::int64_t batch = config.data.global_batch_size, lanes = config.run.lanes;
+  if (batch >= 1 && batch % lanes == 0) return;
+  throw refuse(
+      "data.global_batch_size = {} with run.lanes = {}: every lane takes the same number of images; set "
+      "data.global_batch_size = {}",
+      batch, lanes, multiples_around(batch, lanes));
+}
+
+// Mixing pairs image i of a lane with image b - 1 - i.
+void check_mixing(const Config& config) {
+  if (config.augment.mixup == 0.0 && config.augment.cutmix == 0.0) return;
+  const std::int64_t batch = config.data.global_batch_size, lanes = config.run.lanes;
+  if (batch / lanes % 2 == 0) return;
+  throw refuse(
+      "augment.mixup = {} and augment.cutmix = {} with data.global_batch_size = {} and run.lanes = {}: "
+      "mixing "
+      "pairs the images of a lane, and {} is odd; set data.global_batch_size = {}, or both alphas to 0",
+      config.augment.mixup, config.augment.cutmix, batch, lanes, batch / lanes,
+      multiples_around(batch, 2 * lanes));
+}
+
+// The targets of bce are 1 wherever the mixed target is above 0, which smoothing makes true of every class.
+void check_loss(const LossConfig& loss) {
+  if (loss.name != LossName::bce || loss.smoothing == 0.0) return;
+  throw refuse(
+      "loss.smoothing = {} with loss.name = bce: smoothing would make every class a positive one; set "
+      "loss.smoothing = 0, or loss.name = ce",
+      loss.smoothing);
+}
+
+void check_device(const RunConfig& run) {
+  if (run.device != Device::cuda) return;
+  throw refuse("run.device = cuda: this build has no CUDA; set run.device = cpu or auto");
+}
+
+}  // namespace
+
+void validate(const Config& config) {
+  check_lanes(config.run);
+  check_length(config.run);
+  check_batch(config);
+  check_mixing(config);
+  check_loss(config.loss);
+  check_device(config.run);
+}
+
+void validate_evaluation(const Config& config) {
+  check_lanes(config.run);
+  check_device(config.run);
+}
+
+}  // namespace vitrail::trainer
