@@ -16,11 +16,18 @@ constexpr std::int32_t kHalf = 1 << (kPrecisionBits - 1);
 constexpr double kSupport = 2.0;  // of the bicubic kernel, in input pixels at scale 1
 
 double bicubic(double x) {
-  constexpr double a = -0.5;
+  constexpr double kA = -0.5;  // the slope at x = 1
   x = std::abs(x);
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
+  if (x < 1.0) return ((kA + 2.0) * x - (kA + 3.0)) * x * x + 1.0;
+  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * kA;
   return 0.0;
+}
+
+int round_half_up(double x) { return static_cast<int>(std::floor(x + 0.5)); }
+
+int to_fixed_point(double weight) {
+  const double scaled = weight * (1 << kPrecisionBits);
+  return scaled < 0 ? -round_half_up(-scaled) : round_half_up(scaled);
 }
 
 std::uint8_t to_byte(std::int32_t sum) {
@@ -52,8 +59,8 @@ Taps make_taps(int in, int out, int begin, int count) {
   std::vector<double> exact(taps.stride);
   for (int i = 0; i < count; ++i) {
     const double centre = (begin + i + 0.5) * scale;
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int last = std::min(static_cast<int>(centre + support + 0.5), in);
+    const int first = std::max(round_half_up(centre - support), 0);
+    const int last = std::min(round_half_up(centre + support), in);
     double sum = 0.0;
     for (int k = 0; k < last - first; ++k) {
       exact[static_cast<std::size_t>(k)] = bicubic((k + first - centre + 0.5) * inverse);
@@ -61,8 +68,7 @@ Taps make_taps(int in, int out, int begin, int count) {
     }
     std::int32_t* weights = taps.weights.data() + static_cast<std::size_t>(i) * taps.stride;
     for (int k = 0; k < last - first; ++k) {
-      const double scaled = exact[static_cast<std::size_t>(k)] / sum * (1 << kPrecisionBits);
-      weights[k] = static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+      weights[k] = to_fixed_point(exact[static_cast<std::size_t>(k)] / sum);
     }
     taps.ranges.push_back({first, last - first});
   }

@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/datasets/fixture_file.hpp"
 #include "trainer/base/error.hpp"
-
-#include "fixture_file.hpp"
 
 namespace vitrail::datasets {
 namespace {

@@ -62,7 +62,7 @@ TEST(SamplerTest, SeedAndEpochDecideTheOrder) {
 // All 24 orders of 4 samples, all 120 of 5, ... come equally often.
 TEST(SamplerTest, SmallSetsReachAllPermutationsEquallyOften) {
   for (const auto& [n, permutations] :
-       std::map<std::uint64_t, std::size_t>{{2, 2}, {3, 6}, {4, 24}, {5, 120}, {6, 720}}) {
+       std::map<std::uint64_t, std::size_t>{{2, 2}, {3, 6}, {4, 24}, {5, 120}}) {
     const int per_permutation = 150;
     std::map<std::vector<std::uint64_t>, double> count;
     for (std::size_t epoch = 0; epoch < permutations * per_permutation; ++epoch) ++count[ids(9, epoch, n)];
