@@ -119,19 +119,25 @@ bool already_complete(const Job& job) {
 std::optional<ShardRecord> finished_shard(const Job& job, std::uint64_t shard) {
   const fs::path path = job.record_path(shard);
   if (!fs::exists(path)) return std::nullopt;
-  const ShardRecord record =
-      parse_shard_record(read_text(path), path.string(), shard_name(shard, job.shards()));
-  const bool ours = record.pack_id == job.manifest.id &&
-                    size_of_file(job.options.output / record.shard.file.name) == record.shard.file.bytes;
-  return ours ? std::optional(record) : std::nullopt;
+  try {
+    ShardRecord record = parse_shard_record(read_text(path), path.string(), shard_name(shard, job.shards()));
+    const bool ours = record.pack_id == job.manifest.id &&
+                      size_of_file(job.options.output / record.shard.file.name) == record.shard.file.bytes;
+    if (ours) return record;
+  } catch (const Error& e) {
+    if (e.code() != ExitCode::bad_data)
+      throw;  // a damaged record vouches for nothing: its shard is packed again
+  }
+  return std::nullopt;
 }
 
 // Why this image cannot be part of the pack; nothing if it was added.
 std::optional<std::string> add_image(const Job& job, std::size_t index, ShardWriter& writer) {
   const SourceItem& item = job.source->items()[index];
   if (item.problem != nullptr) return item.problem;
-  if (item.bytes > kMaxFileBytes)
+  if (item.bytes > kMaxFileBytes) {
     return fmt::format("a file of {} bytes; the limit is {}", item.bytes, kMaxFileBytes);
+  }
   const std::vector<std::byte> encoded = job.source->read(index);
   Image image;
   try {

@@ -12,8 +12,9 @@ namespace {
 
 class PackDataset final : public Dataset {
  public:
-  explicit PackDataset(const std::filesystem::path& pack)
-      : index_(pack), fingerprint_(index_.fingerprint()) {}
+  explicit PackDataset(const std::filesystem::path& pack) : index_(pack), fingerprint_(index_.fingerprint()) {
+    index_.check_shards();
+  }
 
   std::int64_t size() const override { return static_cast<std::int64_t>(index_.manifest().images); }
   std::int64_t classes() const override {

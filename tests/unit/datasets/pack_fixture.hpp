@@ -1,0 +1,84 @@
+// A scratch folder with small sources to pack: the encoded images of codec.safetensors in class folders, or
+// IDX files.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "datasets/pack.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/safetensors.hpp"
+
+namespace vitrail::datasets {
+
+namespace fs = std::filesystem;
+
+class PackTest : public testing::Test {
+ protected:
+  PackTest() {
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+  }
+  ~PackTest() override { fs::remove_all(dir_); }
+
+  static std::string fixture_image(const std::string& name) {
+    const SafetensorsReader fixture(fs::path(VITRAIL_FIXTURES) / "datasets/codec.safetensors");
+    std::string bytes(static_cast<std::size_t>(fixture.info(name + ".file").elements()), '\0');
+    fixture.read(name + ".file", std::as_writable_bytes(std::span(bytes)));
+    return bytes;
+  }
+
+  void put(const fs::path& path, const std::string& bytes) const {
+    fs::create_directories((dir_ / path).parent_path());
+    std::ofstream(dir_ / path, std::ios::binary) << bytes;
+  }
+
+  // `classes` folders of `each` images; every image differs from every other (bytes behind an image are
+  // ignored).
+  std::string make_folder(const std::string& name, int classes, int each) const {
+    const std::string jpeg = fixture_image("jpeg_1x1"), large = fixture_image("jpeg_420");
+    for (int c = 0; c < classes; ++c) {
+      for (int i = 0; i < each; ++i) {
+        const std::string file = fmt::format("{}/n{:08}/n{:08}_{}.JPEG", name, c, c, i);
+        put(file, (i % 3 == 0 ? large : jpeg) + fmt::format("{:04}{:04}", c, i));
+      }
+    }
+    return "folder:" + (dir_ / name).string();
+  }
+
+  PackOptions options(const std::string& source, const std::string& output,
+                      std::uint64_t shard_bytes = 1 << 30) const {
+    return {source, dir_ / output, "train", shard_bytes, 1, false};
+  }
+
+  // Name -> bytes of everything in a folder of the scratch folder.
+  std::map<std::string, std::string> contents(const std::string& folder) const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(dir_ / folder)) {
+      files[entry.path().filename().string()] = entry.is_directory() ? "a folder" : read_text(entry.path());
+    }
+    return files;
+  }
+
+  const fs::path dir_ = fs::path(testing::TempDir()) / fmt::format("vitrail_pack_{}", ::getpid());
+};
+
+template <class Function>
+Error error_of(const Function& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e;
+  }
+  ADD_FAILURE() << "no error";
+  return {ExitCode::done, ""};
+}
+
+}  // namespace vitrail::datasets
