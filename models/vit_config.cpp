@@ -102,15 +102,15 @@ std::vector<std::string> vit_aliases() {
 
 VitConfig resolve_vit(const ModelConfig& config) {
   const Size& size = size_named(config.name);
-  const VitConfig vit{.name = size.name,
-                      .patch = config.patch.value_or(size.patch),
-                      .width = config.width.value_or(size.width),
-                      .depth = config.depth.value_or(size.depth),
-                      .heads = config.heads.value_or(size.heads),
-                      .image_size = config.image_size,
-                      .classes = config.classes,
-                      .drop_path = config.drop_path,
-                      .layer_scale = config.layer_scale};
+  VitConfig vit{.name = size.name,
+                .patch = config.patch.value_or(size.patch),
+                .width = config.width.value_or(size.width),
+                .depth = config.depth.value_or(size.depth),
+                .heads = config.heads.value_or(size.heads),
+                .image_size = config.image_size,
+                .classes = config.classes,
+                .drop_path = config.drop_path,
+                .layer_scale = config.layer_scale};
   validate(vit);
   return vit;
 }

@@ -1,7 +1,8 @@
 #include "models/vit.hpp"
 
-#include <map>
+#include <functional>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -73,7 +74,7 @@ class VitTest : public ::testing::TestWithParam<at::ScalarType> {
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       const std::string& name = model->parameters()[i].name;
       ASSERT_TRUE(leaves_[i].grad().defined()) << name;
-      const at::Tensor reference = stored(mode + ".gradient." + name);
+      const at::Tensor reference = stored(fmt::format("{}.gradient.{}", mode, name));
       const double error = (leaves_[i].grad() - reference).norm().item<double>();
       EXPECT_LE(error, (exact ? 1e-10 : 1e-4) * reference.norm().item<double>()) << name;
     }
