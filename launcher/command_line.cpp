@@ -71,6 +71,15 @@ class Settings {
     }
   }
 
+  void apply_base(const SettingsMap& base) {
+    for (const auto& [key, value] : base) {
+      const Option* option = find_option(options_, key, line_.command);
+      if (option == nullptr || !option->used_by(line_.command)) continue;
+      if (!option->set(line_, value))
+        throw usage("checkpoint: {} = {}: expected {}", key, value, option->expected());
+    }
+  }
+
   void apply_flag(const Setting& setting) {
     const Option* option = find_option(options_, setting.key, line_.command);
     if (option == nullptr) throw unknown(setting, options_, line_.command);
@@ -165,7 +174,7 @@ void refuse_conflicts(const CommandLine& line) {
 
 }  // namespace
 
-CommandLine parse_command_line(const std::vector<std::string>& words) {
+CommandLine parse_command_line(const std::vector<std::string>& words, const SettingsMap& base) {
   CommandLine line;
   if (words.empty()) line.answer = Answer{help_text(), ExitCode::usage};
   if (!words.empty() && (words[0] == "--help" || words[0] == "-h")) line.answer = Answer{help_text()};
@@ -175,18 +184,21 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   line.command = command_named(words.front());
   const std::vector<Option> options = make_options();
   const Words given = split_flags({words.begin() + 1, words.end()}, options);
-  const auto is = [](const char* key) {
-    return [key](const Setting& setting) { return setting.key == key; };
-  };
-  if (std::any_of(given.flags.begin(), given.flags.end(), is("help"))) {
+  const auto asks_for_help = [](const Setting& flag) { return flag.key == "help"; };
+  if (std::any_of(given.flags.begin(), given.flags.end(), asks_for_help)) {
     line.answer = Answer{help_text(line.command, options)};
     return line;
   }
   Settings settings(line, options);
+  settings.apply_base(base);
   for (const Setting& flag : given.flags) {
-    if (flag.key == "config") settings.apply_file(flag.value);
+    if (flag.key != "config") continue;
+    settings.apply_flag(flag);
+    settings.apply_file(flag.value);
   }
-  for (const Setting& flag : given.flags) settings.apply_flag(flag);
+  for (const Setting& flag : given.flags) {
+    if (flag.key != "config") settings.apply_flag(flag);
+  }
   take_arguments(line, given.arguments);
   settings.refuse_unused();
   if (line.flags.print_config) {
@@ -198,17 +210,39 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   return line;
 }
 
-std::string print_config(const CommandLine& line) {
-  std::string text, section;
+std::string checkpoint_to_evaluate(const std::vector<std::string>& words) {
+  if (words.empty() || words.front() != info_of(Command::eval).name) return "";
+  const Words given = split_flags({words.begin() + 1, words.end()}, make_options());
+  std::string path;
+  for (const Setting& flag : given.flags) {
+    if (flag.key == "checkpoint") path = flag.value;
+  }
+  return path;
+}
+
+SettingsMap resolved_settings(const CommandLine& line) {
+  SettingsMap settings;
   for (const Option& option : make_options()) {
     const std::optional<std::string> value = option.get(line);
     if (!option.is_setting() || !option.used_by(line.command) || option.unmet(line) || !value) continue;
+    settings[option.key] = *value;
+  }
+  return settings;
+}
+
+std::string print_config(const CommandLine& line) {
+  const SettingsMap settings = resolved_settings(line);
+  std::string text, section;
+  for (const Option& option : make_options()) {  // in the order of the table
+    const auto value = settings.find(option.key);
+    if (!option.is_setting() || value == settings.end()) continue;
     const std::size_t dot = option.key.find('.');
     if (option.key.substr(0, dot) != section) {
       text += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", option.key.substr(0, dot));
       section = option.key.substr(0, dot);
     }
-    text += fmt::format("{} ={}{}\n", option.key.substr(dot + 1), value->empty() ? "" : " ", *value);
+    text += fmt::format("{} ={}{}\n", option.key.substr(dot + 1), value->second.empty() ? "" : " ",
+                        value->second);
   }
   return text;
 }

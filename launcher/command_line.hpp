@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "trainer/config.hpp"
 
 namespace vitrail::launcher {
+
+using SettingsMap = std::map<std::string, std::string>;  // "run.lanes" -> "4"
 
 enum class Via { automatic, srun, mpirun };
 
@@ -61,8 +64,16 @@ struct CommandLine {
   std::optional<Answer> answer;              // --help, --version, --print-config, or no command at all
 };
 
-// `words`: argv without the program. Config files apply in their order, then flags; later wins.
-CommandLine parse_command_line(const std::vector<std::string>& words);
+// `words`: argv without the program. Config files apply in their order, then flags; later wins. `base`:
+// settings that come before all of them (a checkpoint's); those that the command does not use are passed
+// over.
+CommandLine parse_command_line(const std::vector<std::string>& words, const SettingsMap& base = {});
+
+// The --checkpoint of an `eval` line; empty for any other line.
+std::string checkpoint_to_evaluate(const std::vector<std::string>& words);
+
+// The settings that the command uses, key -> value.
+SettingsMap resolved_settings(const CommandLine& line);
 
 // The settings that the command uses, as an INI file that parses to the same settings.
 std::string print_config(const CommandLine& line);

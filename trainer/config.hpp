@@ -1,4 +1,5 @@
-// All settings of a run in one value: each owner's struct, and the trainer's own. launcher/options.cpp fills it.
+// All settings of a run in one value: each owner's struct, and the trainer's own. launcher/options.cpp fills
+// it.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,64 @@
+#include <thread>
+
+#include "datasets/pack.hpp"
+#include "datasets/pack_info.hpp"
+#include "datasets/pack_verify.hpp"
+#include "launcher/run_commands.hpp"
+#include "launcher/world.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+int threads_of(const Flags& flags) {
+  if (flags.threads) return static_cast<int>(*flags.threads);
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+ExitCode run_pack(const CommandLine& line, const Environment& environment) {
+  World world(environment, sharding::CommunicatorKind::automatic);
+  return world.run("packing", [&] {
+    sharding::Communicator& ranks = world.communicator();
+    datasets::PackOptions options;
+    options.source = line.flags.source;
+    options.output = line.flags.output;
+    options.shard_bytes = static_cast<std::uint64_t>(line.flags.shard_mib) << 20;
+    options.threads = threads_of(line.flags);
+    const datasets::PackReport report =
+        datasets::pack(options, {ranks.rank(), ranks.size(), [&] { ranks.barrier(); }});
+    if (ranks.rank() != 0) return ExitCode::done;
+    if (report.already_complete) {
+      fmt::print(stderr, "{}: already complete\n", line.flags.output);
+    } else {
+      fmt::print(stderr, "{}: {} images in {} shard{}, {:.1f} MB, {} quarantined\n", line.flags.output,
+                 report.images, report.shards, report.shards == 1 ? "" : "s",
+                 static_cast<double>(report.bytes) / 1e6, report.quarantined);
+    }
+    return ExitCode::done;
+  });
+}
+
+ExitCode run_verify(const CommandLine& line) {
+  const std::string& pack = line.paths.front();
+  const auto report = datasets::verify_pack(pack, {threads_of(line.flags), line.flags.decode, true});
+  for (const datasets::Problem& problem : report.problems)
+    fmt::print(stderr, "{}/{}\n", pack, problem.text());
+  if (!report.problems.empty()) {
+    fmt::print(stderr, "{}: damaged: {} problem{}\n", pack, report.problems.size(),
+               report.problems.size() == 1 ? "" : "s");
+    return ExitCode::bad_data;
+  }
+  fmt::print(stderr, "{}: good: {} images, {} shard{}, {:.1f} MB\n", pack, report.images, report.shards,
+             report.shards == 1 ? "" : "s", static_cast<double>(report.bytes) / 1e6);
+  return ExitCode::done;
+}
+
+ExitCode run_info(const CommandLine& line) {
+  const datasets::PackInfo info = datasets::pack_info(line.paths.front());
+  const bool json = line.flags.format == OutputFormat::json;
+  fmt::print("{}\n", json ? to_json(info) : to_text(info));
+  return ExitCode::done;
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,69 @@
+#include "launcher/failure_report.hpp"
+
+#include <set>
+#include <vector>
+
+namespace vitrail::launcher {
+namespace {
+
+std::string ranks_text(const std::vector<int>& ranks, int world) {
+  if (static_cast<int>(ranks.size()) == world && world > 1) return "all ranks";
+  std::string text = ranks.size() == 1 ? "rank" : "ranks";
+  for (std::size_t i = 0; i < ranks.size(); ++i) text += fmt::format("{} {}", i == 0 ? "" : ",", ranks[i]);
+  return text;
+}
+
+}  // namespace
+
+const char* meaning_of(ExitCode code) {
+  switch (code) {
+    case ExitCode::done:
+      return "done";
+    case ExitCode::crash:
+      return "crash";
+    case ExitCode::usage:
+      return "usage";
+    case ExitCode::bad_data:
+      return "bad data";
+    case ExitCode::io:
+      return "input/output";
+    case ExitCode::refused:
+      return "cannot be honoured";
+    case ExitCode::saved:
+      return "saved, please requeue";
+    case ExitCode::watchdog:
+      return "watchdog";
+  }
+  return "unknown";
+}
+
+std::string failure_report(const std::string& what, const sharding::Settlement& settlement, int world,
+                           const std::string& host, const std::string& last_words) {
+  std::map<std::string, std::vector<int>> ranks_by_message;
+  std::set<std::string> hints;
+  for (const auto& [rank, failure] : settlement.failures) {
+    ranks_by_message[failure.message].push_back(rank);
+    if (!failure.hint.empty()) hints.insert(failure.hint);
+  }
+  std::string text;
+  if (world == 1) {
+    text = fmt::format("vitrail: {} stopped: {}\n", what, settlement.failures.at(0).message);
+  } else {
+    text =
+        fmt::format("vitrail: {} stopped: {} of {} ranks failed\n", what, settlement.failures.size(), world);
+    for (const auto& [message, ranks] : ranks_by_message) {
+      text += fmt::format("  {}: {}\n", ranks_text(ranks, world), message);
+    }
+    if (settlement.unanswered > 0) {
+      text += fmt::format("  {} rank(s) did not answer and are ended ({} reports)\n", settlement.unanswered,
+                          host);
+    }
+  }
+  for (const std::string& hint : hints) text += fmt::format("  hint: {}\n", hint);
+  if (!last_words.empty()) text += fmt::format("{}\n", last_words);
+  text +=
+      fmt::format("exit status {} ({})\n", static_cast<int>(settlement.code), meaning_of(settlement.code));
+  return text;
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,17 @@
+// What the user reads when ranks fail: once, from rank 0, whatever rank it came from. Ranks that failed with
+// the same words share a line.
+#pragma once
+
+#include <string>
+
+#include "sharding/failure_channel.hpp"
+
+namespace vitrail::launcher {
+
+// `host` is rank 0's; `last_words` may be empty.
+std::string failure_report(const std::string& what, const sharding::Settlement& settlement, int world,
+                           const std::string& host, const std::string& last_words);
+
+const char* meaning_of(ExitCode code);  // "bad data"
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,25 @@
+// What each command does, once its line is parsed. Results go to stdout (one JSON document with --format
+// json), words to stderr. Return the exit code; throw Error for what stops them.
+#pragma once
+
+#include "launcher/command_line.hpp"
+#include "launcher/environment.hpp"
+
+namespace vitrail::launcher {
+
+// data_commands.cpp
+ExitCode run_pack(const CommandLine& line, const Environment& environment);
+ExitCode run_verify(const CommandLine& line);
+ExitCode run_info(const CommandLine& line);
+
+// training_commands.cpp
+ExitCode run_launch(const CommandLine& line, const Environment& environment);
+ExitCode run_train(const CommandLine& line, const Environment& environment);
+ExitCode run_eval(const CommandLine& line, const Environment& environment);
+
+// weights_commands.cpp
+ExitCode run_models(const CommandLine& line);
+ExitCode run_export(const CommandLine& line);
+ExitCode run_checkpoint(const CommandLine& line);
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,22 @@
+// How `launch` starts the ranks: the words of one srun or mpirun command, from the command line and the
+// surroundings. A pure function. Throws: Error(refused) where the two contradict each other.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launcher/command_line.hpp"
+#include "launcher/environment.hpp"
+
+namespace vitrail::launcher {
+
+struct SpawnPlan {
+  std::vector<std::string> words;
+  std::string summary;  // for the user: "2 ranks by mpirun, 1 core each"
+};
+
+// `cores`: of this host. `root`: Open MPI asks for an extra word then.
+SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, const std::string& program,
+                     unsigned cores, bool root);
+
+}  // namespace vitrail::launcher

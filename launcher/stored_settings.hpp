@@ -1,0 +1,16 @@
+// A checkpoint knows the settings it was trained with: `vitrail eval --checkpoint DIR` needs no --config.
+// Throws: as parse_command_line; Error(bad_data) for a damaged manifest.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launcher/command_line.hpp"
+
+namespace vitrail::launcher {
+
+// Parses the line; where it names a checkpoint to evaluate, settings that the line leaves out are the
+// checkpoint's.
+CommandLine parse_with_stored_settings(const std::vector<std::string>& words);
+
+}  // namespace vitrail::launcher

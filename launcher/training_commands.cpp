@@ -1,0 +1,76 @@
+#include <filesystem>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "launcher/child_process.hpp"
+#include "launcher/run_commands.hpp"
+#include "launcher/spawn_plan.hpp"
+#include "launcher/world.hpp"
+#include "trainer/checkpoint_folder.hpp"
+#include "trainer/evaluate_weights.hpp"
+#include "trainer/run_directory.hpp"
+#include "trainer/train.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+// Names this attempt in the temporary folders that it may leave behind.
+std::string writer_of(const Environment& environment) {
+  if (environment.slurm)
+    return fmt::format("job{}-{}", environment.slurm->id, environment.slurm->restart_count);
+  return fmt::format("{}-{}", environment.host, ::getpid());
+}
+
+std::string last_checkpoint(const std::filesystem::path& checkpoints) {
+  const auto found = trainer::list_checkpoints(checkpoints);
+  return found.empty() ? "no checkpoint was written yet"
+                       : fmt::format("last checkpoint: {}", found.front().string());
+}
+
+}  // namespace
+
+ExitCode run_launch(const CommandLine& line, const Environment& environment) {
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  const SpawnPlan plan =
+      plan_spawn(line, environment, program, std::thread::hardware_concurrency(), ::geteuid() == 0);
+  const auto say = [](const std::string& text) { fmt::print(stderr, "vitrail launch: {}\n", text); };
+  say(plan.summary);
+  const int status = run_child(plan.words, say);
+  if (status > 128)
+    say(fmt::format("a rank was killed (signal {}); the same command resumes from the last checkpoint",
+                    status - 128));
+  return static_cast<ExitCode>(status);
+}
+
+ExitCode run_train(const CommandLine& line, const Environment& environment) {
+  trainer::StopSignal stop;  // before any thread is started
+  World world(environment, line.config.sharding.communicator);
+  trainer::Log log(world.communicator().rank() == 0);
+  const trainer::TrainRequest request{line.config, resolved_settings(line), print_config(line),
+                                      writer_of(environment)};
+  const auto directory = trainer::run_directory(line.config.run);
+  return world.run(
+      "training", [&] { return trainer::train(request, world.communicator(), log, stop); },
+      [&] { return last_checkpoint(directory.checkpoints()); });
+}
+
+ExitCode run_eval(const CommandLine& line, const Environment& environment) {
+  World world(environment, line.config.sharding.communicator);
+  return world.run("evaluation", [&] {
+    const auto result = trainer::evaluate_weights(line.config, line.flags.checkpoint, world.communicator());
+    if (world.communicator().rank() != 0) return ExitCode::done;
+    if (line.flags.format == OutputFormat::json) {
+      const nlohmann::ordered_json json = {
+          {"images", result.images}, {"top1", result.top1}, {"top5", result.top5}, {"loss", result.loss}};
+      fmt::print("{}\n", json.dump());
+    } else {
+      fmt::print("{} images: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}\n", result.images, result.top1,
+                 result.top5, result.loss);
+    }
+    return ExitCode::done;
+  });
+}
+
+}  // namespace vitrail::launcher

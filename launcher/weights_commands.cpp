@@ -1,0 +1,133 @@
+#include <nlohmann/json.hpp>
+
+#include "launcher/run_commands.hpp"
+#include "models/catalogue.hpp"
+#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint_reader.hpp"
+#include "trainer/export_weights.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+trainer::StatePart part_of(StatePart part) {
+  switch (part) {
+    case StatePart::weights:
+      return trainer::StatePart::weights;
+    case StatePart::optimizer:
+      return trainer::StatePart::optimizer;
+    case StatePart::all:
+      return trainer::StatePart::all;
+  }
+  return trainer::StatePart::all;
+}
+
+trainer::CheckpointReader open_verified(const std::string& path) {
+  trainer::CheckpointReader checkpoint(trainer::find_checkpoint(path));
+  checkpoint.verify();
+  return checkpoint;
+}
+
+ExitCode list(const std::string& path, bool json) {
+  namespace fs = std::filesystem;
+  const bool is_run = fs::exists(fs::path(path) / "checkpoints");
+  const auto found = trainer::list_checkpoints(is_run ? fs::path(path) / "checkpoints" : fs::path(path));
+  Json rows = Json::array();
+  for (auto at = found.rbegin(); at != found.rend(); ++at) {
+    const auto manifest = trainer::read_checkpoint_manifest(*at);
+    std::uint64_t bytes = 0;
+    for (const auto& file : manifest.files) bytes += file.bytes;
+    rows.push_back({{"path", at->string()},
+                    {"step", manifest.state.step},
+                    {"lanes", manifest.lanes},
+                    {"ranks", manifest.world},
+                    {"bytes", bytes}});
+    if (!json) {
+      fmt::print("{}  step {}, {} lanes, written by {} rank{}, {:.1f} MB\n", at->string(),
+                 manifest.state.step, manifest.lanes, manifest.world, manifest.world == 1 ? "" : "s",
+                 static_cast<double>(bytes) / 1e6);
+    }
+  }
+  if (json) fmt::print("{}\n", rows.dump());
+  if (found.empty()) fmt::print(stderr, "{}: no checkpoints\n", path);
+  return ExitCode::done;
+}
+
+ExitCode compare(const std::string& a, const std::string& b, bool json) {
+  Json rows = Json::object();
+  bool same = true;
+  const auto left = open_verified(a), right = open_verified(b);
+  for (const auto& [part, name] : {std::pair{trainer::StatePart::weights, "weights"},
+                                   std::pair{trainer::StatePart::optimizer, "optimizer"}}) {
+    const std::string x = state_hash(left, part), y = state_hash(right, part);
+    rows[name] = {{"left", x}, {"right", y}, {"equal", x == y}};
+    if (!json) fmt::print("{:<10} {} {} {}\n", name, x, x == y ? "=" : "!=", y);
+    same = same && x == y;
+  }
+  if (json) fmt::print("{}\n", rows.dump());
+  return same ? ExitCode::done : ExitCode::crash;
+}
+
+}  // namespace
+
+ExitCode run_models(const CommandLine& line) {
+  std::vector<std::string> names = models::known_models();
+  if (!line.flags.model.empty()) names = {line.flags.model};
+  Json rows = Json::array();
+  const bool json = line.flags.format == OutputFormat::json;
+  if (!json)
+    fmt::print("{:<24} {:>12} {:>10} {:>8} {:>6} {:>8} {:>14}\n", "model", "params", "GMACs", "tokens", "px",
+               "classes", "activations");
+  for (const std::string& name : names) {
+    models::ModelConfig config = line.config.model;
+    config.name = name;
+    const models::ModelSummary m = models::describe_model(config);
+    rows.push_back({{"name", m.name},
+                    {"params", m.params},
+                    {"macs", m.macs},
+                    {"tokens", m.tokens},
+                    {"image_size", m.image_size},
+                    {"classes", m.classes},
+                    {"activation_bytes", m.activation_bytes}});
+    if (!json) {
+      fmt::print("{:<24} {:>12} {:>10.3f} {:>8} {:>6} {:>8} {:>10.1f} MiB\n", m.name, m.params,
+                 static_cast<double>(m.macs) / 1e9, m.tokens, m.image_size, m.classes,
+                 static_cast<double>(m.activation_bytes) / (1 << 20));
+    }
+  }
+  if (json) fmt::print("{}\n", rows.dump());
+  return ExitCode::done;
+}
+
+ExitCode run_export(const CommandLine& line) {
+  const auto checkpoint = open_verified(line.flags.checkpoint);
+  trainer::export_weights(checkpoint, line.flags.output);
+  fmt::print(stderr, "{}: {} tensors of step {}\n", line.flags.output,
+             checkpoint.manifest().parameters.size(), checkpoint.manifest().state.step);
+  return ExitCode::done;
+}
+
+ExitCode run_checkpoint(const CommandLine& line) {
+  const bool json = line.flags.format == OutputFormat::json;
+  switch (line.action) {
+    case CheckpointAction::list:
+      return list(line.paths.front(), json);
+    case CheckpointAction::compare:
+      return compare(line.paths[0], line.paths[1], json);
+    case CheckpointAction::hash: {
+      const std::string hash = state_hash(open_verified(line.paths.front()), part_of(line.flags.part));
+      fmt::print("{}\n", json ? Json({{"hash", hash}}).dump() : hash);
+      return ExitCode::done;
+    }
+    case CheckpointAction::verify: {
+      const auto checkpoint = open_verified(line.paths.front());
+      fmt::print(stderr, "{}: good: step {}, {} files\n", checkpoint.folder().string(),
+                 checkpoint.manifest().state.step, checkpoint.manifest().files.size());
+      return ExitCode::done;
+    }
+  }
+  return ExitCode::done;
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,79 @@
+#include "launcher/world.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <optional>
+
+#include "launcher/failure_report.hpp"
+#include "sharding/failure_channel.hpp"
+#include "sharding/local_communicator.hpp"
+#include "sharding/mpi_communicator.hpp"
+
+namespace vitrail::launcher {
+
+struct World::Mpi {
+  sharding::MpiSession session;
+  sharding::FailureChannel failures;
+  sharding::MpiCommunicator communicator{failures};
+};
+
+World::World(const Environment& environment, sharding::CommunicatorKind kind) : environment_(environment) {
+  const bool alone = environment.launcher == Launcher::none;
+  if (kind == sharding::CommunicatorKind::mpi && alone) {
+    throw Error(ExitCode::refused, "sharding.communicator = mpi, but no launcher started this process",
+                "use vitrail launch, or leave sharding.communicator out");
+  }
+  if (kind == sharding::CommunicatorKind::local && environment.world > 1) {
+    throw Error(ExitCode::refused,
+                fmt::format("sharding.communicator = local cannot join {} ranks", environment.world),
+                "leave sharding.communicator out");
+  }
+  if (alone || kind == sharding::CommunicatorKind::local) {
+    local_ = std::make_unique<sharding::LocalCommunicator>();
+  } else {
+    mpi_ = std::make_unique<Mpi>();
+  }
+}
+
+World::~World() = default;
+
+sharding::Communicator& World::communicator() {
+  return mpi_ ? static_cast<sharding::Communicator&>(mpi_->communicator) : *local_;
+}
+
+ExitCode World::run(const std::string& what, const std::function<ExitCode()>& work,
+                    const std::function<std::string()>& last_words) {
+  std::optional<sharding::Failure> own;
+  try {
+    return work();
+  } catch (const sharding::PeerFailure&) {
+    // Its report comes from the rank that failed.
+  } catch (const Error& e) {
+    own = {e.code(), e.what(), e.hint()};
+  } catch (const std::bad_alloc&) {
+    own = {ExitCode::crash, "out of memory",
+           "use more ranks, or a smaller data.global_batch_size / run.lanes"};
+  } catch (const std::exception& e) {
+    own = {ExitCode::crash, e.what(), ""};
+  }
+  constexpr std::chrono::milliseconds kDeadline{5000};
+  sharding::Settlement settlement;
+  if (mpi_) {
+    if (own) mpi_->failures.announce(*own);
+    settlement = mpi_->failures.settle(own, kDeadline);
+  } else {
+    settlement = {own->code, {{0, *own}}, 0};
+  }
+  if (communicator().rank() == 0) {
+    const std::string report = failure_report(what, settlement, communicator().size(), environment_.host,
+                                              last_words ? last_words() : "");
+    std::fputs(report.c_str(), stderr);
+  }
+  if (!mpi_) return settlement.code;
+  std::fflush(nullptr);
+  std::_Exit(static_cast<int>(settlement.code));
+}
+
+}  // namespace vitrail::launcher

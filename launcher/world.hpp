@@ -1,0 +1,38 @@
+// The ranks of this run as this process sees them: alone without MPI, under a launcher with it. Runs the
+// program's work and, when any rank fails, sees to one report and one exit code for all of them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "launcher/environment.hpp"
+#include "sharding/communicator.hpp"
+#include "sharding/sharding_config.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::launcher {
+
+class World {
+ public:
+  // Throws Error(refused) for a communicator that this world cannot have.
+  World(const Environment& environment, sharding::CommunicatorKind kind);
+  ~World();
+
+  sharding::Communicator& communicator();
+
+  // The exit code of `work`, or that of its failure after the report. Never returns when another rank may be
+  // gone: then the process ends here, since MPI_Finalize would wait for that rank. `what` begins the report:
+  // "training". `last_words` is asked after a failure for a line that helps the user, e.g. the last
+  // checkpoint.
+  ExitCode run(const std::string& what, const std::function<ExitCode()>& work,
+               const std::function<std::string()>& last_words = {});
+
+ private:
+  struct Mpi;
+  const Environment& environment_;
+  std::unique_ptr<Mpi> mpi_;  // null in a world of one
+  std::unique_ptr<sharding::Communicator> local_;
+};
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,136 @@
+#include "trainer/assembly.hpp"
+
+#include <torch/torch.h>
+
+#include "datasets/sampler.hpp"
+#include "models/weights.hpp"
+#include "trainer/gradient_hooks.hpp"
+#include "trainer/param_groups.hpp"
+#include "trainer/tensor_type.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+std::shared_ptr<const datasets::Dataset> open_checked(const std::string& source,
+                                                      const models::ModelConfig& model) {
+  auto dataset = datasets::open_dataset(source);
+  if (dataset->classes() > model.classes) {
+    throw Error(ExitCode::refused,
+                fmt::format("{} has {} classes, model.classes is {}", dataset->describe(), dataset->classes(),
+                            model.classes),
+                fmt::format("set model.classes = {}", dataset->classes()));
+  }
+  return dataset;
+}
+
+sharding::BucketPlan plan_for(const models::Model& model, const Config& config) {
+  const std::int64_t bytes = config.sharding.bucket_mib << 20;
+  const auto width = static_cast<std::int64_t>(size_of(compute_type(config.precision.compute)));
+  return make_bucket_plan(shapes_for_plan(model.parameters()), config.run.lanes, bytes / width);
+}
+
+// Writes `values` into a piece of Real elements.
+void store(DataType type, std::byte* piece, std::span<const double> values) {
+  sharding::with_real(type, [&](auto real) {
+    auto* out = reinterpret_cast<decltype(real)*>(piece);
+    for (std::size_t i = 0; i < values.size(); ++i) out[i] = static_cast<decltype(real)>(values[i]);
+  });
+}
+
+}  // namespace
+
+struct Assembly::Hooks {
+  GradientHooks hooks;
+};
+
+Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
+    : config(settings),
+      communicator(ranks),
+      train_data(open_checked(config.data.train, config.model)),
+      validation_data(config.data.val.empty() ? nullptr : open_checked(config.data.val, config.model)),
+      steps_per_epoch(datasets::steps_per_epoch(train_data->size(), config.data.global_batch_size)),
+      total_steps(trainer::total_steps(config.run, steps_per_epoch)),
+      schedule(config.schedule, config.optimizer.lr, total_steps, steps_per_epoch),
+      model(models::make_model(config.model)),
+      plan(plan_for(*model, config)),
+      gradients(plan, compute_type(config.precision.compute), communicator),
+      masters(plan, gradients.lanes(), gradients.type()),
+      optimizer(config.optimizer,
+                weight_decay_by_parameter(model->parameters(), config.optimizer.weight_decay), communicator),
+      gather(plan, communicator),
+      parameters(plan, model->parameters(), compute_type(config.precision.compute)) {
+  at::set_num_threads(static_cast<int>(config.run.threads));
+  model->bind(parameters.tensors());
+  hooks_.reset(new Hooks{{parameters.tensors(), gradients}});
+}
+
+Assembly::~Assembly() = default;
+
+void Assembly::initialise_weights() {
+  std::optional<SafetensorsReader> weights;
+  if (!config.model.weights.empty()) {
+    weights.emplace(config.model.weights);
+    models::check_weights(*weights, model->parameters());
+  }
+  std::vector<double> values;
+  for (const sharding::Piece& piece : plan.pieces) {
+    if (!masters.owns(piece)) continue;
+    const models::ParameterSpec& spec = model->parameters()[piece.parameter];
+    values.resize(static_cast<std::size_t>(piece.elements));
+    if (weights) {
+      models::read_weights(*weights, spec.name, piece.in_parameter, values);
+    } else {
+      models::fill_initial(spec.init, config.run.seed, spec.name, piece.in_parameter, values);
+    }
+    store(masters.type(), masters.piece(sharding::StateKind::weight, piece), values);
+  }
+  publish_weights();
+}
+
+void Assembly::publish_weights() {
+  parameters.take_masters(masters);
+  gather.gather(parameters.bucket_addresses(), parameters.type());
+}
+
+void Assembly::start_loader(std::int64_t step) {
+  const datasets::LanePlan lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
+                                 gradients.lanes().end};
+  loader_.emplace(train_data,
+                  datasets::TrainPlan{lanes, config.data, config.augment, config.model.image_size, step});
+}
+
+StepContext Assembly::context() {
+  return {config,    schedule,  *model, *loader_, communicator,
+          gradients, optimizer, gather, masters,  parameters};
+}
+
+void Assembly::say_what_it_is(Log& log) const {
+  const std::int64_t elements = plan.parameter_elements();
+  const std::int64_t per_rank = (config.run.lanes + communicator.size() - 1) / communicator.size();
+  std::int64_t sums = 0;  // full gradients that the largest rank keeps
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    std::int64_t own = 0;
+    for (const auto& block :
+         sharding::aligned_blocks(sharding::lanes_of_rank(plan.lanes, communicator.size(), rank))) {
+      own += std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
+    }
+    sums = std::max(sums, own);
+  }
+  const double mib = static_cast<double>(plan.padded_elements()) *
+                     static_cast<double>(size_of(gradients.type())) / (1 << 20);
+  log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
+                       config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
+                       name_of(parameters.type()), config.model.image_size, config.model.classes));
+  log.line(fmt::format("data: {} ({} images), {} steps of {} images an epoch, {} steps in all",
+                       train_data->describe(), train_data->size(), steps_per_epoch,
+                       config.data.global_batch_size, total_steps));
+  log.line(fmt::format(
+      "{} rank{} x {} thread{}, {} lanes of {} images, at most {} a rank: {} full gradient sum{} of {:.1f} "
+      "MiB, "
+      "optimizer state {:.1f} MiB a rank",
+      communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
+      config.run.threads == 1 ? "" : "s", config.run.lanes, config.data.global_batch_size / config.run.lanes,
+      per_rank, sums, sums == 1 ? "" : "s", mib, 3 * mib / communicator.size()));
+}
+
+}  // namespace vitrail::trainer

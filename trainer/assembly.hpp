@@ -1,0 +1,48 @@
+// From a configuration to a run that is ready for its first step: model, plan, state, loader, optimizer, in
+// one visible order. Holds everything that training owns. Throws: Error(refused) for what cannot be honoured
+// together, naming the key; what opening the data throws.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "trainer/log.hpp"
+#include "trainer/train_step.hpp"
+
+namespace vitrail::trainer {
+
+class Assembly {
+ public:
+  Assembly(const Config& config, sharding::Communicator& communicator);
+  ~Assembly();
+  Assembly(const Assembly&) = delete;
+  Assembly& operator=(const Assembly&) = delete;
+
+  void initialise_weights();             // from the seed, or from model.weights; then publish_weights()
+  void publish_weights();                // masters -> all ranks' parameters
+  void start_loader(std::int64_t step);  // batches from this step on
+  StepContext context();
+  void say_what_it_is(Log& log) const;  // sizes, lanes and memory, before the first step
+
+  const Config& config;
+  sharding::Communicator& communicator;
+  std::shared_ptr<const datasets::Dataset> train_data;
+  std::shared_ptr<const datasets::Dataset> validation_data;  // null without data.val
+  std::int64_t steps_per_epoch;
+  std::int64_t total_steps;
+  Schedule schedule;
+  std::unique_ptr<models::Model> model;
+  sharding::BucketPlan plan;
+  sharding::GradientReducer gradients;
+  sharding::LaneState masters;
+  sharding::ShardedOptimizer optimizer;
+  sharding::ParameterGather gather;
+  ParameterStore parameters;
+
+ private:
+  struct Hooks;
+  std::unique_ptr<Hooks> hooks_;
+  std::optional<datasets::TrainLoader> loader_;
+};
+
+}  // namespace vitrail::trainer

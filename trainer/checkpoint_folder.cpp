@@ -1,0 +1,88 @@
+#include "trainer/checkpoint_folder.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <unistd.h>
+
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_checkpoint(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with("step-") && name.find(".tmp") == std::string::npos &&
+         fs::exists(path / "manifest.json");
+}
+
+void remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw io_error("cannot remove", path, error.value());
+}
+
+std::vector<fs::path> entries(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) paths.push_back(entry.path());
+  return paths;
+}
+
+}  // namespace
+
+std::string checkpoint_name(std::int64_t step) { return fmt::format("step-{:08}", step); }
+
+std::vector<fs::path> list_checkpoints(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const fs::path& path : entries(folder)) {
+    if (is_checkpoint(path) && !fs::is_symlink(path)) found.push_back(path);
+  }
+  std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) {
+    const std::string x = a.filename().string(), y = b.filename().string();
+    return x.size() != y.size() ? x.size() > y.size() : x > y;  // a step may outgrow its eight digits
+  });
+  return found;
+}
+
+fs::path find_checkpoint(const fs::path& path) {
+  if (fs::exists(path / "manifest.json")) return path;
+  for (const fs::path& folder : {path, path / "checkpoints"}) {
+    const auto found = list_checkpoints(folder);
+    if (!found.empty()) return found.front();
+  }
+  throw Error(ExitCode::usage, fmt::format("{}: no checkpoint there", path.string()),
+              "give a folder step-..., a checkpoints/ folder or a run's folder");
+}
+
+void point_latest_to(const fs::path& checkpoint) {
+  const fs::path link = checkpoint.parent_path() / "latest";
+  const fs::path temporary = checkpoint.parent_path() / "latest.tmp";
+  remove_tree(temporary);
+  if (::symlink(checkpoint.filename().c_str(), temporary.c_str()) != 0) {
+    throw io_error("cannot create", temporary, errno);
+  }
+  rename_durably(temporary, link);
+}
+
+void remove_leftovers(const fs::path& folder) {
+  for (const fs::path& path : entries(folder)) {
+    if (path.filename().string().find(".tmp") != std::string::npos) remove_tree(path);
+  }
+}
+
+void prune_checkpoints(const fs::path& folder, std::int64_t keep_last) {
+  const auto found = list_checkpoints(folder);
+  for (std::size_t i = static_cast<std::size_t>(keep_last); i < found.size(); ++i) {
+    // Renamed first: a folder that is half deleted must not look like a checkpoint.
+    fs::path doomed = found[i];
+    doomed += ".tmp-delete";
+    rename_durably(found[i], doomed);
+    remove_tree(doomed);
+  }
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,26 @@
+// The folder checkpoints/ of a run: names, which ones are there, which is the newest, what may be deleted.
+// A checkpoint is a folder step-00012345 with a manifest; anything with ".tmp" in its name never was one.
+// Throws: Error(io).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace vitrail::trainer {
+
+std::string checkpoint_name(std::int64_t step);  // "step-00012345"
+
+// Committed checkpoints, newest first.
+std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& folder);
+
+// `path` as a user gives it: a checkpoint, or a checkpoints/ folder or a run (then its newest).
+// Error(usage) if there is none.
+std::filesystem::path find_checkpoint(const std::filesystem::path& path);
+
+void point_latest_to(const std::filesystem::path& checkpoint);  // symbolic link `latest`, replaced by rename
+void remove_leftovers(const std::filesystem::path& folder);     // temporary folders of attempts that died
+void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep_last);
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,76 @@
+// What a checkpoint says about itself: manifest.json, written last. Everything a restore needs is here
+// (addresses and hashes included), so restoring parses no HDF5. Throws: Error(bad_data) naming file and
+// entry.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sharding/bucket_plan.hpp"
+#include "sharding/lane_state.hpp"
+#include "trainer/base/data_type.hpp"
+
+namespace vitrail::trainer {
+
+// Where a run stands; with the weights and moments, all of its state.
+struct TrainState {
+  std::int64_t step = 0;             // finished steps
+  std::int64_t optimizer_steps = 0;  // of those, the ones that updated the weights
+  std::int64_t evaluated_step = 0;   // the last step that was evaluated
+  std::uint64_t metrics_bytes = 0;   // length of metrics.jsonl
+};
+
+struct StoredParameter {
+  std::string name;
+  std::vector<std::int64_t> shape;
+
+  std::int64_t elements() const;
+  bool operator==(const StoredParameter&) const = default;
+};
+
+// A run of elements of one parameter; a lane's data are its runs one after another, without padding.
+struct StoredRun {
+  std::size_t parameter = 0;
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+};
+
+struct StoredLane {
+  std::int64_t lane = 0;
+  std::vector<StoredRun> runs;
+  std::map<std::string, std::uint64_t> address;  // by kind of state: first byte in the file
+};
+
+struct StoredFile {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::string hash;  // XXH3-128 of the whole file
+  std::vector<StoredLane> lanes;
+};
+
+struct CheckpointManifest {
+  TrainState state;
+  std::int64_t lanes = 1;
+  int world = 1;                                // ranks that wrote it
+  DataType type = DataType::f32;                // of the state
+  std::string data_fingerprint;                 // of the training set
+  std::string machine;                          // instruction set: bits are promised within one
+  std::string writer;                           // job and attempt
+  std::map<std::string, std::string> settings;  // the resolved configuration
+  std::vector<StoredParameter> parameters;      // registration order
+  std::vector<StoredFile> files;                // by rank
+};
+
+constexpr int kCheckpointVersion = 1;
+
+std::string to_json(const CheckpointManifest& manifest);
+// The entry of one file alone: how ranks send theirs to rank 0.
+std::string to_json(const StoredFile& file);
+StoredFile stored_file_from_json(const std::string& text);
+
+CheckpointManifest read_checkpoint_manifest(const std::filesystem::path& folder);
+
+}  // namespace vitrail::trainer

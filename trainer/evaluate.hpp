@@ -1,0 +1,33 @@
+// Exact evaluation: image i belongs to lane i mod L, every image counts once whatever the number of ranks and
+// the batch size; hits are counted as integers, losses are added in double in lane order. Ties go to the
+// lower class. Throws: Error(bad_data) naming a label outside the model's classes; what the loader throws;
+// PeerFailure.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "datasets/loader.hpp"
+#include "models/model.hpp"
+#include "sharding/communicator.hpp"
+#include "trainer/config.hpp"
+#include "trainer/metrics.hpp"
+
+namespace vitrail::trainer {
+
+struct EvaluationPlan {
+  std::int64_t lanes = 1;
+  std::int64_t batch = 256;  // images of one lane in one forward pass
+  std::int64_t workers = 1;
+  datasets::EvaluationTransform transform;
+  DataType type = DataType::f32;
+};
+
+// `interrupted` is asked after every batch of this rank; once true anywhere, all ranks stop and nothing is
+// returned.
+std::optional<EvaluationMetrics> evaluate(const models::Model& model,
+                                          std::shared_ptr<const datasets::Dataset> dataset,
+                                          const EvaluationPlan& plan, sharding::Communicator& communicator,
+                                          const std::function<bool()>& interrupted);
+
+}  // namespace vitrail::trainer

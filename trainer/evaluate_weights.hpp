@@ -1,0 +1,17 @@
+// Evaluation without training: the weights of a checkpoint, or of a safetensors file, on data.val.
+// Throws: Error(bad_data) for weights that do not fit the model, naming tensors; as evaluate().
+#pragma once
+
+#include <string>
+
+#include "sharding/communicator.hpp"
+#include "trainer/config.hpp"
+#include "trainer/metrics.hpp"
+
+namespace vitrail::trainer {
+
+// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights.
+EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
+                                   sharding::Communicator& communicator);
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,19 @@
+// Training losses on soft targets: logits [B,K], labels of a lane batch -> scalar, mean over the batch.
+//   ce:  -sum_k t_k log softmax(z)_k        bce: mean over classes of -[t' log s(z) + (1 - t') log(1 - s(z))]
+// t mixes two one-hot labels smoothed as timm does (off = s / K, on = 1 - s + off); t' is 1 where t > 0 (DeiT
+// III). Throws: Error(bad_data) for a label that the model has no class for.
+#pragma once
+
+#include "datasets/lane_batch.hpp"
+#include "trainer/config.hpp"
+
+namespace at {
+class Tensor;
+}
+
+namespace vitrail::trainer {
+
+at::Tensor soft_targets(const datasets::LaneBatch& batch, const at::Tensor& logits, double smoothing);
+at::Tensor training_loss(const LossConfig& config, const at::Tensor& logits, const at::Tensor& targets);
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,55 @@
+// metrics.jsonl: one line a finished step, one line an evaluation; each step once, however often the run was
+// interrupted, because a restored run cuts the file back to the length that its checkpoint recorded.
+// Floats are printed in the shortest form that reads back to the same bits. Throws: Error(io).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "trainer/base/atomic_file.hpp"
+
+namespace vitrail::trainer {
+
+struct StepMetrics {
+  std::int64_t step = 0;    // steps finished, this one included
+  double epoch = 0;         // epochs finished, with fraction
+  std::int64_t images = 0;  // images seen since the run began
+  double loss = 0;          // mean over the global batch
+  double lr = 0;
+  double weight_decay = 0;
+  double grad_norm = 0;  // before clipping
+  double loss_scale = 1;
+  std::int64_t skipped = 0;  // steps skipped so far
+  std::string order_hash;    // of the sample ids of this step, over all lanes
+  double images_per_s = 0;
+  double data_wait = 0;           // seconds of this step that rank 0 waited for data
+  double comm_exposed = 0;        // seconds of this step that rank 0 waited in communication
+  std::int64_t memory_bytes = 0;  // resident set of rank 0
+  double seconds = 0;             // of this step
+};
+
+struct EvaluationMetrics {
+  std::int64_t images = 0;
+  double top1 = 0, top5 = 0;  // percent
+  double loss = 0;
+};
+
+std::string to_json_line(const StepMetrics& metrics);
+std::string to_json_line(std::int64_t step, const EvaluationMetrics& metrics);
+
+class MetricsFile {
+ public:
+  // Keeps the first `bytes` of what is there and appends. Error(bad_data) if the file is shorter than that.
+  MetricsFile(const std::filesystem::path& path, std::uint64_t bytes);
+
+  void append(const std::string& line);
+  std::uint64_t sync();  // length so far, durable
+
+ private:
+  File file_;
+};
+
+std::int64_t resident_bytes();  // of this process
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,35 @@
+// The weights that the model computes with: flat buckets in the compute type, and one leaf tensor per
+// parameter that looks into them. Every rank holds all of them; the lane state holds the master copies.
+// Shapes: as the model's specs. Throws: std::bad_alloc.
+#pragma once
+
+#include <vector>
+
+#include "models/model.hpp"
+#include "sharding/bucket_plan.hpp"
+#include "sharding/lane_state.hpp"
+
+namespace vitrail::trainer {
+
+class ParameterStore {
+ public:
+  ParameterStore(const sharding::BucketPlan& plan, const std::vector<models::ParameterSpec>& specs,
+                 DataType type);
+  ~ParameterStore();
+
+  const std::vector<at::Tensor>& tensors() const;  // in the order of the specs, requires_grad
+
+  // Copies the masters of the state's lanes into the buckets; the other lanes' slices come by
+  // ParameterGather.
+  void take_masters(sharding::LaneState& state);
+  std::vector<std::byte*> bucket_addresses() const;
+  DataType type() const { return type_; }
+
+ private:
+  const sharding::BucketPlan& plan_;
+  DataType type_;
+  std::vector<at::Tensor> buckets_;
+  std::vector<at::Tensor> tensors_;
+};
+
+}  // namespace vitrail::trainer

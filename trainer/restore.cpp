@@ -1,0 +1,165 @@
+#include "trainer/restore.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include <torch/torch.h>
+
+#include "sharding/gather_text.hpp"
+#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint_reader.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+constexpr std::array<std::string_view, 9> kIdentity = {"run.seed",   "run.lanes",  "data.global_batch_size",
+                                                       "data.order", "augment.",   "model.",
+                                                       "loss.",      "precision.", "optimizer.name"};
+
+// May change without a word: where things lie and how they are watched.
+constexpr std::array<std::string_view, 8> kSilent = {"run.name",    "run.dir", "data.",   "checkpoint.",
+                                                     "evaluate.", "log.",    "launch.", "sharding."};
+
+template <std::size_t N>
+bool matches(const std::array<std::string_view, N>& patterns, const std::string& key) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
+    return pattern.ends_with('.') ? key.starts_with(pattern) : key == pattern;
+  });
+}
+
+std::string value_of(const std::map<std::string, std::string>& settings, const std::string& key) {
+  const auto found = settings.find(key);
+  return found == settings.end() ? "unset" : found->second;
+}
+
+std::map<std::string, std::string> merged_keys(const std::map<std::string, std::string>& a,
+                                               const std::map<std::string, std::string>& b) {
+  std::map<std::string, std::string> all = a;
+  all.insert(b.begin(), b.end());
+  return all;
+}
+
+void check_same_run(const CheckpointManifest& stored, const Assembly& run,
+                    const std::map<std::string, std::string>& settings) {
+  std::string why = why_refused(stored.settings, settings);
+  if (why.empty() && stored.data_fingerprint != run.train_data->fingerprint()) {
+    why = fmt::format("data.train was another data set (fingerprint {}), now it is {} ({})",
+                      stored.data_fingerprint, run.train_data->describe(), run.train_data->fingerprint());
+  }
+  std::vector<StoredParameter> parameters;
+  for (const auto& spec : run.model->parameters()) parameters.push_back({spec.name, spec.shape});
+  if (why.empty() && parameters != stored.parameters) why = "the model has other parameters";
+  if (why.empty() && stored.type != run.masters.type()) why = "precision.compute was another";
+  if (why.empty()) return;
+  throw Error(ExitCode::refused,
+              fmt::format("the run's checkpoint of step {} is of another run: {}", stored.state.step, why),
+              "set it back, or begin a new run with another run.name");
+}
+
+void say_changes(const CheckpointManifest& stored, const std::map<std::string, std::string>& settings,
+                 Log& log) {
+  for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
+    if (value_of(stored.settings, key) == value_of(settings, key) || matches(kSilent, key)) continue;
+    log.line(fmt::format("changed since the checkpoint: {} was {}, is {}", key,
+                         value_of(stored.settings, key), value_of(settings, key)));
+  }
+  if (stored.machine != machine_name()) {
+    log.line(fmt::format(
+        "this machine computes with {}, the checkpoint was written with {}: the same bits are not promised",
+        machine_name(), stored.machine));
+  }
+}
+
+// Ranks share the reading: file f is compared with its hash by rank f mod N.
+void verify_together(const CheckpointReader& checkpoint, sharding::Communicator& communicator) {
+  const auto files = checkpoint.manifest().files.size();
+  const auto world = static_cast<std::size_t>(communicator.size());
+  sharding::agree(communicator, [&] {
+    for (auto f = static_cast<std::size_t>(communicator.rank()); f < files; f += world)
+      checkpoint.verify_file(f);
+  });
+}
+
+TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
+  for (const sharding::Piece& piece : run.plan.pieces) {
+    if (!run.masters.owns(piece)) continue;
+    const std::size_t bytes = static_cast<std::size_t>(piece.elements) * size_of(run.masters.type());
+    for (const sharding::StateKind kind : sharding::kStateKinds) {
+      checkpoint.read(kind, piece.parameter, piece.in_parameter, {run.masters.piece(kind, piece), bytes});
+    }
+  }
+  run.optimizer.set_steps(checkpoint.manifest().state.optimizer_steps);
+  run.publish_weights();
+  return checkpoint.manifest().state;
+}
+
+// The checkpoints to try, newest first, as rank 0 sees them.
+std::vector<std::string> candidates(const Config& config, const RunDirectory& directory,
+                                    sharding::Communicator& communicator) {
+  std::string own;
+  sharding::agree(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    const bool automatic = config.checkpoint.resume == "auto" || config.checkpoint.resume == "never";
+    const auto found = automatic ? list_checkpoints(directory.checkpoints())
+                                 : std::vector{find_checkpoint(config.checkpoint.resume)};
+    for (const auto& path : found) own += path.string() + "\n";
+  });
+  const std::string all = sharding::gather_text(communicator, own).front();
+  std::vector<std::string> paths;
+  for (std::size_t begin = 0; begin < all.size(); begin = all.find('\n', begin) + 1) {
+    paths.push_back(all.substr(begin, all.find('\n', begin) - begin));
+  }
+  return paths;
+}
+
+}  // namespace
+
+std::string machine_name() { return at::get_cpu_capability(); }
+
+bool is_identity(const std::string& key) {
+  return matches(kIdentity, key) && key != "model.weights";  // weights are read once, at the beginning
+}
+
+std::string why_refused(const std::map<std::string, std::string>& stored,
+                        const std::map<std::string, std::string>& current) {
+  for (const auto& [key, unused] : merged_keys(stored, current)) {
+    const std::string was = value_of(stored, key), is = value_of(current, key);
+    if (is_identity(key) && was != is) return fmt::format("{} was {}, is {}", key, was, is);
+  }
+  return "";
+}
+
+std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
+                                  const std::map<std::string, std::string>& settings, Log& log) {
+  const std::vector<std::string> paths = candidates(run.config, directory, run.communicator);
+  if (paths.empty()) return std::nullopt;
+  if (run.config.checkpoint.resume == "never") {
+    throw Error(ExitCode::refused,
+                fmt::format("{} holds a run already and checkpoint.resume = never", directory.root.string()),
+                "choose another run.name, or remove that folder");
+  }
+  for (const std::string& path : paths) {
+    std::optional<CheckpointReader> checkpoint;
+    try {
+      sharding::agree(run.communicator, [&] { checkpoint.emplace(path); });
+      verify_together(*checkpoint, run.communicator);
+    } catch (const Error& e) {
+      if (e.code() != ExitCode::bad_data) throw;
+      log.line(fmt::format("checkpoint passed over: {}", e.what()));
+      continue;
+    }
+    check_same_run(checkpoint->manifest(), run, settings);
+    say_changes(checkpoint->manifest(), settings, log);
+    TrainState state{};
+    sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
+    log.line(fmt::format("resumed from {} (step {}, written by {} rank{})", path, state.step,
+                         checkpoint->manifest().world, checkpoint->manifest().world == 1 ? "" : "s"));
+    return state;
+  }
+  throw Error(ExitCode::bad_data,
+              fmt::format("none of the {} checkpoints of {} is whole", paths.size(), directory.root.string()),
+              "restore one from a copy, or begin a new run with another run.name");
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,27 @@
+// The folder of a run: config.cfg, metrics.jsonl, log.txt, checkpoints/.
+// Throws: Error(io) where it cannot be made or written.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "trainer/config.hpp"
+
+namespace vitrail::trainer {
+
+struct RunDirectory {
+  std::filesystem::path root;
+
+  std::filesystem::path config() const { return root / "config.cfg"; }
+  std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
+  std::filesystem::path log() const { return root / "log.txt"; }
+  std::filesystem::path checkpoints() const { return root / "checkpoints"; }
+};
+
+RunDirectory run_directory(const RunConfig& config);  // run.dir, or runs/<run.name>
+
+// Makes the folders and proves that a file can be written there, before anything expensive begins.
+void prepare(const RunDirectory& directory);
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,40 @@
+#include "trainer/train.hpp"
+
+#include "sharding/gather_text.hpp"
+#include "trainer/assembly.hpp"
+#include "trainer/restore.hpp"
+#include "trainer/run_directory.hpp"
+#include "trainer/train_loop.hpp"
+
+namespace vitrail::trainer {
+
+ExitCode train(const TrainRequest& request, sharding::Communicator& communicator, Log& log,
+               StopSignal& stop) {
+  const RunDirectory directory = run_directory(request.config.run);
+  sharding::agree(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    prepare(directory);
+    log.open(directory.log());
+  });
+
+  Assembly run(request.config, communicator);
+  run.say_what_it_is(log);
+  TrainState state;
+  if (const auto restored = restore(run, directory, request.settings, log)) {
+    state = *restored;
+  } else {
+    run.initialise_weights();
+  }
+  if (state.step > run.total_steps) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("the checkpoint is at step {}, the run ends at step {}", state.step, run.total_steps),
+        "raise run.steps or run.epochs");
+  }
+  sharding::agree(communicator, [&] {
+    if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
+  });
+  return TrainLoop(run, state, request, directory, log, stop).run();
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,27 @@
+// A whole training run on this rank: assemble, restore, step, evaluate, save, until the last step or until
+// asked to stop. Every rank calls it with the same request. Throws: Error with the step in its message;
+// PeerFailure.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "sharding/communicator.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/config.hpp"
+#include "trainer/log.hpp"
+#include "trainer/stop_signal.hpp"
+
+namespace vitrail::trainer {
+
+struct TrainRequest {
+  Config config;
+  std::map<std::string, std::string> settings;  // the resolved configuration, key -> value
+  std::string config_text;                      // the same as a file that can be given back to --config
+  std::string writer;  // names this attempt in its checkpoints, e.g. the job and its restarts
+};
+
+// done, or saved when a stop was asked for.
+ExitCode train(const TrainRequest& request, sharding::Communicator& communicator, Log& log, StopSignal& stop);
+
+}  // namespace vitrail::trainer

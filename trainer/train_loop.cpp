@@ -1,0 +1,180 @@
+#include "trainer/train_loop.hpp"
+
+#include <c10/util/Exception.h>
+
+#include "sharding/gather_text.hpp"
+#include "trainer/base/progress.hpp"
+#include "trainer/checkpoint_writer.hpp"
+#include "trainer/evaluate.hpp"
+#include "trainer/restore.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+TrainLoop::TrainLoop(Assembly& run, TrainState state, const TrainRequest& request,
+                     const RunDirectory& directory, Log& log, StopSignal& stop)
+    : run_(run),
+      state_(state),
+      request_(request),
+      directory_(directory),
+      log_(log),
+      stop_(stop),
+      writer_(sharding::gather_text(run.communicator, request.writer).front()),
+      saved_state_(state),
+      first_step_(state.step) {
+  sharding::agree(run.communicator, [&] {
+    if (run.communicator.rank() == 0) metrics_.emplace(directory.metrics(), state.metrics_bytes);
+  });
+}
+
+ExitCode TrainLoop::run() {
+  try {
+    return run_to_the_end();
+  } catch (const Error& e) {
+    const double epoch = static_cast<double>(state_.step) / static_cast<double>(run_.steps_per_epoch);
+    throw Error(e.code(), fmt::format("step {} (epoch {:.2f}): {}", state_.step + 1, epoch, e.what()),
+                e.hint());
+  }
+}
+
+ExitCode TrainLoop::run_to_the_end() {
+  const bool finished_before = state_.step == run_.total_steps && !evaluation_due();
+  if (finished_before) {
+    log_.line(fmt::format("the run is finished: step {} of {}", state_.step, run_.total_steps));
+    return ExitCode::done;
+  }
+  run_.start_loader(state_.step);
+  for (;;) {
+    if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
+    const bool finished = state_.step == run_.total_steps;
+    const bool save_due = agreed_.save || due(request_.config.checkpoint.every, "checkpoint.every");
+    if (finished || agreed_.stop || save_due) save();
+    if (finished && !agreed_.stop) return ExitCode::done;
+    if (agreed_.stop) {
+      log_.line(
+          fmt::format("stopped on request after step {}; the same command goes on from there", state_.step));
+      return ExitCode::saved;
+    }
+    step();
+  }
+}
+
+bool TrainLoop::due(const Duration& every, const char* key) const {
+  if (every.count == 0 || every.unit == Duration::Unit::seconds || state_.step == 0) return false;
+  return state_.step % in_steps(every, run_.steps_per_epoch, key) == 0;
+}
+
+bool TrainLoop::evaluation_due() const {
+  if (!run_.validation_data || state_.step == 0 || state_.evaluated_step == state_.step) return false;
+  return state_.step == run_.total_steps || due(request_.config.evaluation.every, "evaluate.every");
+}
+
+bool TrainLoop::evaluate_now() {
+  doing_ = fmt::format("evaluation after step {}", state_.step);
+  const Config& config = request_.config;
+  const EvaluationPlan plan{config.run.lanes,
+                            config.evaluation.batch_size,
+                            config.data.workers,
+                            {config.model.image_size, config.evaluation.crop_ratio},
+                            run_.parameters.type()};
+  const auto begin = Clock::now();
+  const auto result =
+      evaluate(*run_.model, run_.validation_data, plan, run_.communicator, [&] { return stop_.received(); });
+  if (!result) return false;
+  state_.evaluated_step = state_.step;
+  if (metrics_) metrics_->append(to_json_line(state_.step, *result));
+  log_.line(fmt::format(
+      "evaluation after step {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {} images in {}", state_.step,
+      result->top1, result->top5, result->loss, result->images, format_duration(seconds_since(begin))));
+  return true;
+}
+
+Wishes TrainLoop::own_wishes() {
+  const Duration& every = request_.config.checkpoint.every;
+  const bool by_clock = every.unit == Duration::Unit::seconds && every.count > 0;
+  const bool save =
+      by_clock && run_.communicator.rank() == 0 && seconds_since(saved_) >= static_cast<double>(every.count);
+  return {save, stop_.received()};
+}
+
+void TrainLoop::step() {
+  doing_ = fmt::format("step {} (epoch {})", state_.step + 1, state_.step / run_.steps_per_epoch);
+  StepContext context = run_.context();
+  const auto begin = Clock::now();
+  const double data_before = context.loader.seconds_waited();
+  const double comm_before = run_.communicator.traffic().seconds_waited;
+  const StepResult result = train_step(context, state_, own_wishes());
+  agreed_ = result.agreed;
+  record(result, seconds_since(begin), context.loader.seconds_waited() - data_before,
+         run_.communicator.traffic().seconds_waited - comm_before);
+}
+
+void TrainLoop::record(const StepResult& result, double seconds, double data_wait, double comm_wait) {
+  if (!metrics_) return;
+  const auto batch = request_.config.data.global_batch_size;
+  StepMetrics m;
+  m.step = state_.step;
+  m.epoch = static_cast<double>(state_.step) / static_cast<double>(run_.steps_per_epoch);
+  m.images = state_.step * batch;
+  m.loss = result.loss;
+  m.lr = result.lr;
+  m.weight_decay = request_.config.optimizer.weight_decay;
+  m.grad_norm = result.grad_norm;
+  m.order_hash = result.order_hash;
+  m.images_per_s = static_cast<double>(batch) / seconds;
+  m.data_wait = data_wait;
+  m.comm_exposed = comm_wait;
+  m.memory_bytes = resident_bytes();
+  m.seconds = seconds;
+  metrics_->append(to_json_line(m));
+  say(m);
+}
+
+void TrainLoop::say(const StepMetrics& m) {
+  const Duration& every = request_.config.log.every;
+  const bool by_clock =
+      every.unit == Duration::Unit::seconds && seconds_since(said_) >= static_cast<double>(every.count);
+  const bool last = state_.step == run_.total_steps;
+  if (!by_clock && !last && !due(every, "log.every")) return;
+  said_ = Clock::now();
+  const double per_step = seconds_since(began_) / static_cast<double>(state_.step - first_step_);
+  log_.line(
+      fmt::format("step {}/{} epoch {:.2f}: loss {:.4f}, lr {:.2e}, grad norm {:.3f}, {:.0f} images/s, "
+                  "data wait {:.0f} %, comm {:.0f} %, {:.0f} MiB, ETA {}",
+                  m.step, run_.total_steps, m.epoch, m.loss, m.lr, m.grad_norm, m.images_per_s,
+                  100 * m.data_wait / m.seconds, 100 * m.comm_exposed / m.seconds,
+                  static_cast<double>(m.memory_bytes) / (1 << 20),
+                  format_duration(per_step * static_cast<double>(run_.total_steps - state_.step))));
+}
+
+void TrainLoop::save() {
+  if (saved_state_.step == state_.step && saved_state_.evaluated_step == state_.evaluated_step) return;
+  doing_ = fmt::format("saving after step {}", state_.step);
+  const auto begin = Clock::now();
+  CheckpointManifest manifest;
+  sharding::agree(run_.communicator, [&] {
+    if (metrics_) state_.metrics_bytes = metrics_->sync();
+  });
+  manifest.state = state_;
+  manifest.lanes = request_.config.run.lanes;
+  manifest.world = run_.communicator.size();
+  manifest.type = run_.masters.type();
+  manifest.data_fingerprint = run_.train_data->fingerprint();
+  manifest.machine = machine_name();
+  manifest.writer = writer_;
+  manifest.settings = request_.settings;
+  for (const auto& spec : run_.model->parameters()) manifest.parameters.push_back({spec.name, spec.shape});
+  const auto folder = save_checkpoint(directory_.checkpoints(), request_.config.checkpoint.keep_last,
+                                      manifest, run_.masters, run_.communicator);
+  saved_state_ = state_;
+  saved_ = Clock::now();
+  log_.line(fmt::format("saved {} in {}", folder.string(), format_duration(seconds_since(begin))));
+}
+
+}  // namespace vitrail::trainer

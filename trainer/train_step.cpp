@@ -1,0 +1,132 @@
+#include "trainer/train_step.hpp"
+
+#include <cmath>
+
+#include <torch/torch.h>
+
+#include "trainer/base/error.hpp"
+#include "trainer/base/hash.hpp"
+#include "trainer/loss.hpp"
+#include "trainer/tensor_type.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+// What ranks tell each other once a step, as doubles in one all-reduce. Each entry is filled by one rank and
+// zero elsewhere (the wishes: added), so every rank reads what one rank alone would have written.
+class StepReport {
+ public:
+  StepReport(std::int64_t lanes, sharding::PieceSums& squares)
+      : lanes_(static_cast<std::size_t>(lanes)), squares_(squares), values_(kWishes + 3 * lanes_) {}
+
+  double& save() { return values_[0]; }
+  double& stop() { return values_[1]; }
+  double& loss(std::size_t lane) { return values_[kWishes + lane]; }
+
+  // A 64-bit hash as two doubles that hold 32 bits each.
+  void set_order(std::size_t lane, std::uint64_t hash) {
+    values_[kWishes + lanes_ + 2 * lane] = static_cast<double>(hash >> 32);
+    values_[kWishes + lanes_ + 2 * lane + 1] = static_cast<double>(hash & 0xffffffffU);
+  }
+  std::string order_hash() const {
+    const auto orders = std::span(values_).subspan(kWishes + lanes_);
+    return fmt::format("{:016x}", hash_bytes(std::as_bytes(orders)).low);
+  }
+  double mean_loss() {
+    double sum = 0;
+    for (std::size_t lane = 0; lane < lanes_; ++lane) sum += loss(lane);
+    return sum / static_cast<double>(lanes_);
+  }
+  void exchange(sharding::Communicator& communicator) {
+    const std::size_t own = values_.size();
+    values_.insert(values_.end(), squares_.values().begin(), squares_.values().end());
+    communicator.all_reduce_sum(values_);
+    std::copy(values_.begin() + static_cast<std::ptrdiff_t>(own), values_.end(), squares_.values().begin());
+    values_.resize(own);
+  }
+
+ private:
+  static constexpr std::size_t kWishes = 2;
+  std::size_t lanes_;
+  sharding::PieceSums& squares_;
+  std::vector<double> values_;
+};
+
+struct LaneResult {
+  double loss;
+  std::uint64_t order;  // hash of the sample ids
+};
+
+// Forward and backward of one lane; its gradients go to the reducer as backward finishes them.
+LaneResult run_lane(StepContext& c, std::int64_t step) {
+  datasets::LaneBatch batch = c.loader.next();
+  models::Pass pass;
+  pass.training = true;
+  pass.seed = c.config.run.seed;
+  pass.step = static_cast<std::uint64_t>(step);
+  pass.lane = static_cast<std::uint64_t>(batch.lane);
+
+  const at::Tensor images =
+      image_tensor(batch.images, batch.images_count, c.config.model.image_size, c.parameters.type());
+  const at::Tensor logits = c.model.forward(images, pass);
+  const at::Tensor targets = soft_targets(batch, logits, c.config.loss.smoothing);
+  const at::Tensor loss = training_loss(c.config.loss, logits, targets);
+
+  c.gradients.begin_lane(batch.lane);
+  loss.backward();
+  c.gradients.end_lane();
+  return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low};
+}
+
+void check_finite(const StepResult& result) {
+  if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) return;
+  throw Error(ExitCode::refused,
+              fmt::format("training diverged: loss {}, gradient norm {}", result.loss, result.grad_norm),
+              "lower optimizer.lr, lengthen schedule.warmup or set optimizer.clip_norm, and begin a new run");
+}
+
+}  // namespace
+
+StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
+  // 1. Every lane of this rank: batch -> logits -> loss -> gradients, added into the tree over lanes.
+  std::vector<LaneResult> lanes;
+  const sharding::LaneRange range = c.gradients.lanes();
+  for (std::int64_t lane = range.begin; lane < range.end; ++lane) lanes.push_back(run_lane(c, state.step));
+
+  // 2. The sum over all lanes; each rank keeps the slices of its own lanes.
+  c.gradients.exchange();
+
+  // 3. One small exchange: losses, order, wishes, and the squares that make the norm of the whole gradient.
+  sharding::PieceSums squares = c.optimizer.gradient_squares(c.masters, c.gradients);
+  StepReport report(c.config.run.lanes, squares);
+  report.save() = own.save ? 1 : 0;
+  report.stop() = own.stop ? 1 : 0;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    report.loss(static_cast<std::size_t>(range.begin) + i) = lanes[i].loss;
+    report.set_order(static_cast<std::size_t>(range.begin) + i, lanes[i].order);
+  }
+  report.exchange(c.communicator);
+
+  // 4. What all ranks now know alike. Lane losses are means, so the mean gradient is the sum over L.
+  const double scale = 1.0 / static_cast<double>(c.config.run.lanes);
+  StepResult result;
+  result.loss = report.mean_loss();
+  result.grad_norm = sharding::ShardedOptimizer::gradient_norm(squares, scale);
+  result.lr = c.schedule.lr(state.step);
+  result.order_hash = report.order_hash();
+  result.agreed = {report.save() > 0, report.stop() > 0};
+  check_finite(result);
+
+  // 5. Clip and update the master weights of this rank's lanes.
+  c.optimizer.step(c.masters, c.gradients, result.lr, scale, result.grad_norm);
+
+  // 6. The new weights of all lanes, for the next forward pass.
+  c.parameters.take_masters(c.masters);
+  c.gather.gather(c.parameters.bucket_addresses(), c.parameters.type());
+
+  ++state.step;
+  state.optimizer_steps = c.optimizer.steps();
+  return result;
+}
+
+}  // namespace vitrail::trainer

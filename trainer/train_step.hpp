@@ -1,0 +1,54 @@
+// One step of training, the whole of it: train_step.cpp reads top to bottom.
+// Throws: Error(refused) when the loss or a gradient is not finite; what the loader and the model throw;
+// PeerFailure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "datasets/loader.hpp"
+#include "models/model.hpp"
+#include "sharding/communicator.hpp"
+#include "sharding/gradient_reducer.hpp"
+#include "sharding/lane_state.hpp"
+#include "sharding/parameter_gather.hpp"
+#include "sharding/sharded_optimizer.hpp"
+#include "trainer/checkpoint_manifest.hpp"
+#include "trainer/config.hpp"
+#include "trainer/parameter_store.hpp"
+#include "trainer/schedule.hpp"
+
+namespace vitrail::trainer {
+
+// Everything a step works with; owned by the caller.
+struct StepContext {
+  const Config& config;
+  const Schedule& schedule;
+  const models::Model& model;
+  datasets::TrainLoader& loader;
+  sharding::Communicator& communicator;
+  sharding::GradientReducer& gradients;
+  sharding::ShardedOptimizer& optimizer;
+  sharding::ParameterGather& gather;
+  sharding::LaneState& masters;
+  ParameterStore& parameters;
+};
+
+// What this rank wants; the step tells it to all ranks and returns what any of them wanted.
+struct Wishes {
+  bool save = false;  // a checkpoint is due by this rank's clock
+  bool stop = false;  // this rank was asked to stop
+};
+
+struct StepResult {
+  double loss = 0;       // mean over the global batch
+  double grad_norm = 0;  // before clipping
+  double lr = 0;
+  std::string order_hash;  // of the sample ids, over all lanes
+  Wishes agreed;
+};
+
+// Takes step number `state.step` (0-based) and advances `state`.
+StepResult train_step(StepContext& c, TrainState& state, Wishes own);
+
+}  // namespace vitrail::trainer
