@@ -58,7 +58,7 @@ class Reader {
     return value.get<std::string>();
   }
   std::string hash(const char* key) const {
-    const std::string value = text(key);
+    std::string value = text(key);
     if (value.size() != 32 || value.find_first_not_of("0123456789abcdef") != std::string::npos) {
       fail(fmt::format("{}: not a hash of 32 hex digits", key));
     }

@@ -180,10 +180,10 @@ IndexEntry write_index(const fs::path& pack, const std::vector<ShardEntry>& shar
   const auto entry = [](const Column& c) {
     return ArrayEntry{c.info.address, c.info.bytes(), c.hasher.digest().hex()};
   };
-  const IndexEntry index{{kIndexFile, whole.size(), hash_file(temporary).hex()},
-                         entry(columns[0]),
-                         entry(columns[1]),
-                         entry(columns[2])};
+  IndexEntry index{{kIndexFile, whole.size(), hash_file(temporary).hex()},
+                   entry(columns[0]),
+                   entry(columns[1]),
+                   entry(columns[2])};
   rename_durably(temporary, path);
   return index;
 }
