@@ -32,7 +32,8 @@ class PackDatasetTest : public PackTest {
     return "idx:" + (dir_ / "images").string() + "," + (dir_ / "labels").string();
   }
   std::string gzip(const std::string& name) const {
-    const std::string path = (dir_ / (name + ".gz")).string(), bytes = read_text(dir_ / name);
+    std::string path = (dir_ / (name + ".gz")).string();
+    const std::string bytes = read_text(dir_ / name);
     gzFile file = gzopen(path.c_str(), "wb");
     gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
     gzclose(file);
