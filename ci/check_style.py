@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""House rules that no compiler knows: sizes, opening words of headers, what may be called where, what lies at the top."""
+"""House rules that no compiler knows: sizes, opening words of headers, what may be called where,
+what a configuration records, what lies at the top of the repository."""
 
 import re
 import sys
@@ -26,12 +27,13 @@ CALLS = (
 )
 INCLUDES = (
     (r"(mpi|nccl|hdf5|H5\w*)\.h", r"_handles\.(hpp|cpp)$", "is included only in *_handles.*"),
-    (r"boost/program_options.*", r"^launcher/options", "is included only in launcher/options*"),
+    (r"boost/program_options.*", r"^launcher/\w+\.cpp$", "is included only in launcher/*.cpp"),
 )
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 # Homes, scratch folders of one person, work folders of one machine: nobody else has them.
 MACHINE_PATH = re.compile(r"(?<![\w.$}~-])/(?:root|work|home|Users)/\w+")
 TEXT = {".cpp", ".hpp", ".cu", ".cuh", ".py", ".sh", ".cmake", ".txt", ".md", ".cfg", ".json", ".yml", ""}
+CONFIG_HEADER = ("Source", "Command", "Hardware", "Expected")  # a figure, or that it has not been run yet
 CHECKERS = {"ci/check_style.py"}  # names what it forbids
 
 
@@ -75,6 +77,13 @@ def check_text(path, text):
     return problems
 
 
+def check_config(path, text):
+    """A configuration is the record of an experiment: where it comes from, how it is run, what comes out."""
+    comments = re.match(r"(?:#.*\n)*", text)[0]
+    absent = [label for label in CONFIG_HEADER if not re.search(rf"^# {label}: +\S", comments, re.M)]
+    return [f"{path}:1: opens without {', '.join(f'# {label}:' for label in absent)}"] if absent else []
+
+
 def check_top(paths):
     tops = {path.parts[0] for path in paths}
     return [f"{name}: the top level is fixed (ci/check_style.py)" for name in sorted(tops - TOP) if name[0] != "."]
@@ -102,6 +111,10 @@ def self_test():
     assert cpp("#include <boost/program_options.hpp>\n") == 1
     assert len(check_text(Path("a.md"), "a TODO\nand /home/me/x\n")) == 2
     assert not check_text(Path("a.md"), "todo, $SCRATCH/work/x and https://a.org/home/x\n")
+    header = "# a\n# Source: x\n# Command: x\n# Hardware: x\n# Expected: not yet run\n"
+    assert not check_config("a.cfg", header + "[run]\n")
+    assert check_config("a.cfg", header.replace("x\n# Hardware:", "\n# Hardware:")) != []
+    assert check_config("a.cfg", "[run]\n" + header) != []
     assert check_top([Path("helpers/a.cpp"), Path(".gitignore"), Path("ci/x")]) != []
     assert check_top([Path(".gitignore"), Path("ci/x"), Path("README.md")]) == []
 
@@ -114,6 +127,8 @@ def main():
     for path in paths:
         if path.suffix in TEXT and str(path) not in CHECKERS | {"LICENSE"}:
             problems += check_text(path, sources.read(path))
+        if path.suffix == ".cfg":
+            problems += check_config(path, sources.read(path))
         if path.suffix in MAX_LINES:
             problems += check_cpp(path, sources.read(path))
     return sources.report("check_style", problems)

@@ -43,7 +43,7 @@ def complaint(tool, build, path, stamp):
     if run.returncode == 0:
         stamp.touch()
         return ""
-    return run.stdout + run.stderr
+    return run.stdout or run.stderr
 
 
 def self_test():

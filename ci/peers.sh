@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that other programs read what vitrail writes: a pack through h5py, h5dump and Pillow. The Python packages go,
-# pinned by ci/peers.txt, into .deps/peers.
+# Checks that other programs read what vitrail writes: a pack of 10,000 images through h5py, h5dump and Pillow. The
+# Python packages go, pinned by ci/peers.txt, into .deps/peers.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 venv=$deps/peers
 vitrail=build/dev/vitrail
@@ -20,6 +20,4 @@ source=$(fashion_mnist t10k)
 ensure_python
 rm -rf "$pack"
 "$vitrail" pack --source "$source" --output "$pack"
-IFS=, read -r images labels <<<"${source#idx:}"
-"$venv/bin/python" tests/peers/pack_interop.py "$pack" "$images" "$labels"
-say "packs read the same in h5py, h5dump and Pillow"
+"$venv/bin/python" tests/peers/pack_interop.py "$pack"
