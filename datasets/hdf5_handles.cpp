@@ -39,6 +39,12 @@ Hdf5Handle own(Hdf5Handle::Closer closer, hid_t id, Arguments&&... arguments) {
   return {check(id, std::forward<Arguments>(arguments)...), closer};
 }
 
+Hdf5Handle file_creation(const std::filesystem::path& path) {
+  auto creation = own(H5Pclose, H5Pcreate(H5P_FILE_CREATE), ExitCode::io, path, "make a property list");
+  check(H5Pset_obj_track_times(creation.id(), false), ExitCode::io, path, "switch time stamps off");
+  return creation;
+}
+
 Hdf5Handle file_access(const std::filesystem::path& path) {
   // What goes wrong becomes an exception; the library shall not print beside it.
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
@@ -55,6 +61,8 @@ Hdf5Handle memory_type(ElementType type, const std::filesystem::path& path) {
   if (type.kind == Kind::u16) base = H5T_STD_U16LE;
   if (type.kind == Kind::u32) base = H5T_STD_U32LE;
   if (type.kind == Kind::u64) base = H5T_STD_U64LE;
+  if (type.kind == Kind::f32) base = H5T_IEEE_F32LE;
+  if (type.kind == Kind::f64) base = H5T_IEEE_F64LE;
   if (type.kind == Kind::text) base = H5T_C_S1;
   auto copy = own(H5Tclose, H5Tcopy(base), ExitCode::io, path, "copy a type");
   if (type.kind == Kind::text) {
@@ -71,7 +79,7 @@ ElementType element_type(const Hdf5Handle& stored, const std::filesystem::path& 
   if (H5Tget_class(stored.id()) == H5T_STRING && H5Tis_variable_str(stored.id()) == 0) {
     return {Kind::text, H5Tget_size(stored.id())};
   }
-  for (const Kind kind : {Kind::u8, Kind::u16, Kind::u32, Kind::u64}) {
+  for (const Kind kind : {Kind::u8, Kind::u16, Kind::u32, Kind::u64, Kind::f32, Kind::f64}) {
     if (H5Tequal(stored.id(), memory_type({kind}, path).id()) > 0) return {kind};
   }
   throw Error(ExitCode::bad_data,
@@ -87,8 +95,10 @@ std::size_t ElementType::bytes() const {
     case Kind::u16:
       return 2;
     case Kind::u32:
+    case Kind::f32:
       return 4;
     case Kind::u64:
+    case Kind::f64:
       return 8;
     case Kind::text:
       return text_bytes;
@@ -106,8 +116,7 @@ int Hdf5Handle::close() { return id_ < 0 ? 0 : closer_(std::exchange(id_, -1)); 
 
 H5File H5File::create(const std::filesystem::path& path, std::uint64_t large_bytes, std::uint64_t alignment) {
   const auto access = file_access(path);
-  const auto creation = own(H5Pclose, H5Pcreate(H5P_FILE_CREATE), ExitCode::io, path, "make a property list");
-  check(H5Pset_obj_track_times(creation.id(), false), ExitCode::io, path, "switch time stamps off");
+  const auto creation = file_creation(path);
   check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V18, H5F_LIBVER_V18), ExitCode::io, path,
         "choose the file format");
   check(H5Pset_alignment(access.id(), large_bytes, alignment), ExitCode::io, path, "set the alignment");
@@ -119,6 +128,23 @@ H5File H5File::open(const std::filesystem::path& path) {
   const auto access = file_access(path);
   return {path, own(H5Fclose, H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), ExitCode::bad_data, path,
                     "open the file")};
+}
+
+H5File H5File::in_memory(const std::string& name) {
+  const auto access = file_access(name);
+  const auto creation = file_creation(name);
+  constexpr std::size_t kGrowBy = std::size_t{1} << 16;
+  check(H5Pset_fapl_core(access.id(), kGrowBy, false), ExitCode::io, name, "choose memory");
+  return {name, own(H5Fclose, H5Fcreate(name.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()),
+                    ExitCode::io, name, "create the file")};
+}
+
+void H5File::create_group(const std::string& name) {
+  const std::string what = "create group /" + name;
+  const auto creation = own(H5Pclose, H5Pcreate(H5P_GROUP_CREATE), ExitCode::io, path_, what);
+  check(H5Pset_obj_track_times(creation.id(), false), ExitCode::io, path_, what);
+  own(H5Gclose, H5Gcreate2(file_.id(), name.c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), ExitCode::io,
+      path_, what);
 }
 
 ArrayInfo H5File::create_array(const std::string& name, ElementType type,
@@ -228,6 +254,15 @@ std::string H5File::attribute(const std::string& name) const {
   check(H5Aread(attribute.id(), memory_type(type, path_).id(), text.data()), ExitCode::bad_data, path_, what);
   text.resize(std::min(text.size(), text.find('\0')));
   return text;
+}
+
+std::span<std::byte> H5File::image() {
+  check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), ExitCode::io, path_, "lay out the file");
+  void* memory = nullptr;
+  check(H5Fget_vfd_handle(file_.id(), H5P_DEFAULT, &memory), ExitCode::io, path_, "show its memory");
+  hsize_t size = 0;
+  check(H5Fget_filesize(file_.id(), &size), ExitCode::io, path_, "tell its size");
+  return {*static_cast<std::byte**>(memory), static_cast<std::size_t>(size)};
 }
 
 void H5File::close() { check(file_.close(), ExitCode::io, path_, "close the file"); }

@@ -15,7 +15,7 @@
 namespace vitrail::datasets {
 
 struct ElementType {
-  enum class Kind { u8, u16, u32, u64, text };
+  enum class Kind { u8, u16, u32, u64, f32, f64, text };
   Kind kind = Kind::u8;
   std::size_t text_bytes = 0;  // length of every text, padded with NULs
 
@@ -26,8 +26,7 @@ struct ElementType {
 struct ArrayInfo {
   ElementType type;
   std::vector<std::uint64_t> shape;
-  std::uint64_t address =
-      0;  // of the first byte, counted from the start of the file; 0 where there are no bytes
+  std::uint64_t address = 0;  // of the first byte, from the start of the file; 0 where there are no bytes
 
   std::uint64_t elements() const;
   std::uint64_t bytes() const { return elements() * type.bytes(); }
@@ -55,7 +54,10 @@ class H5File {
   // Whatever takes `large_bytes` or more starts at a multiple of `alignment`. An existing file is replaced.
   static H5File create(const std::filesystem::path& path, std::uint64_t large_bytes, std::uint64_t alignment);
   static H5File open(const std::filesystem::path& path);  // for reading
+  // A file that never touches a disk, which HDF5 may not survive when it is full: the caller writes image().
+  static H5File in_memory(const std::string& name);
 
+  void create_group(const std::string& name);
   ArrayInfo create_array(const std::string& name, ElementType type, const std::vector<std::uint64_t>& shape);
   // Rows [first, first + count) along the first dimension; `bytes` is exactly their size.
   void write(const std::string& name, std::uint64_t first, std::uint64_t count,
@@ -66,6 +68,8 @@ class H5File {
 
   void set_attribute(const std::string& name, const std::string& text);
   std::string attribute(const std::string& name) const;
+
+  std::span<std::byte> image();  // of a file in memory, all arrays laid out; arrays may be filled through it
 
   void close();  // flushes; throws where the destructor could only swallow
 

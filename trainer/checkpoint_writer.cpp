@@ -1,12 +1,13 @@
 #include "trainer/checkpoint_writer.hpp"
 
+#include <algorithm>
 #include <cstring>
 
+#include "datasets/hdf5_handles.hpp"
 #include "sharding/gather_text.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/checkpoint_folder.hpp"
-#include "trainer/hdf5_image_handles.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -25,42 +26,52 @@ std::vector<const Piece*> pieces_of_lane(const sharding::BucketPlan& plan, std::
   return pieces;
 }
 
-struct LaneData {
-  StoredLane stored;
-  std::vector<const Piece*> pieces;
-  std::map<StateKind, std::size_t> data;  // handle in the image
-};
+using datasets::ElementType;
+using datasets::H5File;
 
-LaneData add_lane(Hdf5Image& image, const LaneState& state, std::int64_t lane) {
-  LaneData result;
-  result.stored.lane = lane;
-  result.pieces = pieces_of_lane(state.plan(), lane);
-  std::vector<std::uint64_t> table;
-  std::uint64_t elements = 0;
-  for (const Piece* piece : result.pieces) {
-    result.stored.runs.push_back({piece->parameter, piece->in_parameter, piece->elements});
-    for (const auto value :
-         {static_cast<std::int64_t>(piece->parameter), piece->in_parameter, piece->elements}) {
-      table.push_back(static_cast<std::uint64_t>(value));
-    }
-    elements += static_cast<std::uint64_t>(piece->elements);
-  }
-  const std::string group = fmt::format("/lane-{:05}", lane);
-  image.add_group(group);
-  if (elements == 0) return result;  // a tiny model on many lanes: this one owns padding only
-  image.add_table(group + "/runs", table, 3);
-  for (const StateKind kind : sharding::kStateKinds) {
-    result.data[kind] = image.add_data(fmt::format("{}/{}", group, name_of(kind)), state.type(), {elements});
-  }
-  return result;
+ElementType element_type(DataType type) {
+  return {type == DataType::f64 ? ElementType::Kind::f64 : ElementType::Kind::f32};
 }
 
-void fill_lane(Hdf5Image& image, LaneState& state, LaneData& lane) {
-  for (const auto& [kind, data] : lane.data) {
-    const std::uint64_t address = image.address(data);
-    lane.stored.address[name_of(kind)] = address;
-    std::byte* to = image.bytes().data() + address;
-    for (const Piece* piece : lane.pieces) {
+void add_names(H5File& image, const std::vector<StoredParameter>& parameters) {
+  std::size_t width = 1;
+  for (const StoredParameter& parameter : parameters) width = std::max(width, parameter.name.size());
+  std::string names(width * parameters.size(), '\0');
+  for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].name.copy(&names[i * width], width);
+  image.create_array("parameters", {ElementType::Kind::text, width}, {parameters.size()});
+  image.write("parameters", 0, parameters.size(), std::as_bytes(std::span(names)));
+}
+
+// Arrays of one lane: `runs` says which elements of which parameter its data are, one row each.
+StoredLane add_lane(H5File& image, const LaneState& state, std::int64_t lane,
+                    const std::vector<const Piece*>& pieces) {
+  StoredLane stored{lane, {}, {}};
+  std::vector<std::uint64_t> rows;
+  std::uint64_t elements = 0;
+  for (const Piece* piece : pieces) {
+    stored.runs.push_back({piece->parameter, piece->in_parameter, piece->elements});
+    rows.insert(rows.end(), {piece->parameter, static_cast<std::uint64_t>(piece->in_parameter),
+                             static_cast<std::uint64_t>(piece->elements)});
+    elements += static_cast<std::uint64_t>(piece->elements);
+  }
+  if (elements == 0) return stored;  // a tiny model on many lanes: this one owns padding only
+  const std::string group = fmt::format("lane-{:05}", lane);
+  image.create_group(group);
+  image.create_array(group + "/runs", {ElementType::Kind::u64}, {pieces.size(), 3});
+  image.write(group + "/runs", 0, pieces.size(), std::as_bytes(std::span(rows)));
+  for (const StateKind kind : sharding::kStateKinds) {
+    const std::string name = fmt::format("{}/{}", group, name_of(kind));
+    stored.address[name_of(kind)] = image.create_array(name, element_type(state.type()), {elements}).address;
+  }
+  return stored;
+}
+
+void fill_lane(std::span<std::byte> image, LaneState& state, const StoredLane& lane,
+               const std::vector<const Piece*>& pieces) {
+  if (pieces.empty()) return;
+  for (const StateKind kind : sharding::kStateKinds) {
+    std::byte* to = image.data() + lane.address.at(name_of(kind));
+    for (const Piece* piece : pieces) {
       const std::size_t bytes = static_cast<std::size_t>(piece->elements) * size_of(state.type());
       std::memcpy(to, state.piece(kind, *piece), bytes);
       to += bytes;
@@ -71,25 +82,21 @@ void fill_lane(Hdf5Image& image, LaneState& state, LaneData& lane) {
 // Writes this rank's file and says what is in it.
 StoredFile write_rank_file(const fs::path& folder, const CheckpointManifest& manifest, LaneState& state,
                            int rank) {
-  Hdf5Image image;
-  std::vector<std::string> names;
-  for (const StoredParameter& parameter : manifest.parameters) names.push_back(parameter.name);
-  image.add_names("/parameters", names);
-  std::vector<LaneData> lanes;
-  for (std::int64_t lane = state.lanes().begin; lane < state.lanes().end; ++lane) {
-    lanes.push_back(add_lane(image, state, lane));
-  }
-  image.lay_out();
   StoredFile stored;
-  for (LaneData& lane : lanes) {
-    fill_lane(image, state, lane);
-    stored.lanes.push_back(lane.stored);
-  }
   stored.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, manifest.world);
-  stored.bytes = image.bytes().size();
-  stored.hash = hash_bytes(image.bytes()).hex();
+  H5File file_in_memory = H5File::in_memory(stored.name);
+  add_names(file_in_memory, manifest.parameters);
+  for (std::int64_t lane = state.lanes().begin; lane < state.lanes().end; ++lane) {
+    stored.lanes.push_back(add_lane(file_in_memory, state, lane, pieces_of_lane(state.plan(), lane)));
+  }
+  const std::span<std::byte> image = file_in_memory.image();
+  for (const StoredLane& lane : stored.lanes) {
+    fill_lane(image, state, lane, pieces_of_lane(state.plan(), lane.lane));
+  }
+  stored.bytes = image.size();
+  stored.hash = hash_bytes(image).hex();
   File file(folder / stored.name, File::Mode::create);
-  file.write(image.bytes());
+  file.write(image);
   file.sync();
   file.close();
   return stored;
