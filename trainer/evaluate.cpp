@@ -72,7 +72,7 @@ std::optional<EvaluationMetrics> evaluate(const models::Model& model,
   datasets::EvaluationLoader loader(dataset, {0, plan.lanes, lanes.begin, lanes.end}, plan.transform,
                                     plan.batch, plan.workers);
   const std::int64_t per_lane = (dataset->size() + plan.lanes - 1) / plan.lanes;
-  Progress progress("evaluation", "images",
+  Progress progress(communicator.size() > 1 ? "evaluation on rank 0" : "evaluation", "images",
                     static_cast<std::uint64_t>(std::min(dataset->size(), per_lane * lanes.count())),
                     communicator.rank() == 0);
   std::vector<double> sums(static_cast<std::size_t>(plan.lanes) * kColumns +
