@@ -4,8 +4,8 @@
 #include <array>
 #include <vector>
 
-#include "launcher/nearest_key.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/nearest.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -55,7 +55,7 @@ Command command_named(const std::string& name) {
   }
   throw Error(ExitCode::usage, fmt::format("command line: unknown command {}; nearest known command: {} "
                                            "(vitrail --help lists them)",
-                                           name, nearest_key(name, names)));
+                                           name, nearest_name(name, names)));
 }
 
 }  // namespace vitrail::launcher

@@ -5,10 +5,10 @@
 #include <map>
 
 #include "launcher/help.hpp"
-#include "launcher/nearest_key.hpp"
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
 #include "trainer/base/atomic_file.hpp"
+#include "trainer/base/nearest.hpp"
 #include "trainer/validate.hpp"
 
 namespace vitrail::launcher {
@@ -36,7 +36,7 @@ Error unknown(const Setting& setting, const std::vector<Option>& options, Comman
         setting.place, setting.label());
   }
   return usage("{}: {}: unknown key; nearest known key: {}", setting.place, setting.label(),
-               nearest_key(setting.key, known));
+               nearest_name(setting.key, known));
 }
 
 Error not_of_command(const Setting& setting, const Option& option, Command command) {

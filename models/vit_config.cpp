@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "models/nearest_name.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/nearest.hpp"
 
 namespace vitrail::models {
 namespace {

@@ -1,10 +1,10 @@
-#include "launcher/nearest_key.hpp"
+#include "trainer/base/nearest.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <numeric>
 
-namespace vitrail::launcher {
+namespace vitrail {
 namespace {
 
 // Optimal string alignment distance, three rows of its table at a time.
@@ -27,15 +27,15 @@ std::size_t edits(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::string nearest_key(const std::string& key, const std::vector<std::string>& known) {
-  const bool has_section = key.find('.') != std::string::npos;
+std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
+  const bool has_section = name.find('.') != std::string::npos;
   std::string nearest;
   std::size_t least = std::numeric_limits<std::size_t>::max();
   for (const std::string& candidate : known) {
     const std::size_t dot = candidate.find('.');
-    std::size_t distance = edits(key, candidate);
+    std::size_t distance = edits(name, candidate);
     if (!has_section && dot != std::string::npos) {
-      distance = std::min(distance, edits(key, candidate.substr(dot + 1)));
+      distance = std::min(distance, edits(name, candidate.substr(dot + 1)));
     }
     if (distance < least) {
       least = distance;
@@ -45,4 +45,4 @@ std::string nearest_key(const std::string& key, const std::vector<std::string>& 
   return nearest;
 }
 
-}  // namespace vitrail::launcher
+}  // namespace vitrail
