@@ -29,7 +29,7 @@ struct Pattern {
 };
 
 Pattern pattern_of(std::int64_t label) {
-  Philox stream(kSeed, Purpose::init, kOfClass, static_cast<std::uint64_t>(label));
+  Philox stream(kSeed, Purpose::synthetic, kOfClass, static_cast<std::uint64_t>(label));
   Pattern pattern{};
   pattern.across = static_cast<int>(stream.below(33)) - 16;
   pattern.down = static_cast<int>(stream.below(33)) - 16;
@@ -55,7 +55,7 @@ class SyntheticDataset final : public Dataset {
 
   Sample read(std::int64_t index) const override {
     const Pattern pattern = pattern_of(label(index));
-    Philox stream(kSeed, Purpose::init, kOfSample, static_cast<std::uint64_t>(index));
+    Philox stream(kSeed, Purpose::synthetic, kOfSample, static_cast<std::uint64_t>(index));
     const auto phase = static_cast<int>(stream.below(kPeriod));
     const auto contrast = static_cast<int>(stream.below(129)) + 128;  // of 256
     Sample sample;

@@ -16,6 +16,7 @@ enum class Purpose : std::uint8_t {
   mixing = 4,
   drop_path = 5,
   test = 6,
+  synthetic = 7,
 };
 
 class Philox {
