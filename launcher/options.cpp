@@ -210,13 +210,10 @@ void add_update_settings(std::vector<Option>& table) {
   schedule.choice("name", &ScheduleConfig::name,
                   {{ScheduleName::cosine, "cosine"}, {ScheduleName::constant, "constant"}},
                   {.help = "the learning rate over the run"});
-  schedule.add("warmup", &ScheduleConfig::warmup,
-               {.help = "linear rise from warmup_lr to optimizer.lr", .when = {with_cosine()}},
+  schedule.add("warmup", &ScheduleConfig::warmup, {.help = "linear rise from warmup_lr to optimizer.lr"},
                {"in epochs or steps", counts_images});
   schedule.add("warmup_lr", &ScheduleConfig::warmup_lr,
-               {.help = "learning rate of the first step",
-                .bounds = at_least(0),
-                .when = {with_cosine(), with_warmup()}});
+               {.help = "learning rate of the first step", .bounds = at_least(0), .when = {with_warmup()}});
   schedule.add("min_lr", &ScheduleConfig::min_lr,
                {.help = "learning rate at the end", .bounds = at_least(0), .when = {with_cosine()}});
 }

@@ -192,6 +192,9 @@ TEST(CommandLineErrors, OfCommands) {
             "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
   EXPECT_EQ(refusal({"pack", "--run.lanes", "4"}),
             "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, eval");
+  EXPECT_EQ(
+      refusal({"pack", "--config", "missing.cfg"}),
+      "2 command line: --config: `vitrail pack` does not use this; it is of launch, train, eval, models");
   EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
   EXPECT_EQ(refusal({"eval", "--data", "x"}),
             "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "
@@ -228,10 +231,9 @@ TEST(CommandLineErrors, OfFilesNameTheLine) {
 
 TEST(CommandLineErrors, SettingsThatNothingUses) {
   const std::vector<Case> cases = {
-      {{"--schedule.name", "constant", "--schedule.warmup_lr", "1e-5"},
-       "2 command line: --schedule.warmup_lr: nothing uses this when schedule.name = constant (it needs "
-       "schedule.name "
-       "= cosine)"},
+      {{"--schedule.name", "constant", "--schedule.min_lr", "1e-5"},
+       "2 command line: --schedule.min_lr: nothing uses this when schedule.name = constant (it needs "
+       "schedule.name = cosine)"},
       {{"--schedule.warmup_lr", "1e-5"},
        "2 command line: --schedule.warmup_lr: nothing uses this when schedule.warmup = 0st (it needs a "
        "schedule.warmup "
@@ -265,6 +267,13 @@ TEST(CommandLineErrors, SettingsThatNothingUses) {
       "2 " + file +
           ":2: schedule.min_lr: nothing uses this when schedule.name = constant (it needs schedule.name = "
           "cosine)");
+}
+
+TEST(CommandLineErrors, WarmingUpToAConstantIsAllowed) {
+  EXPECT_EQ(refusal(minimal_training() + std::vector<std::string>{"--schedule.name", "constant",
+                                                                  "--schedule.warmup", "5st",
+                                                                  "--schedule.warmup_lr", "1e-5"}),
+            "");
 }
 
 TEST(CommandLineErrors, MixingOfTensorsIsAllowed) {

@@ -102,9 +102,9 @@ TEST(PrintConfig, PrintsOnlyWhatIsUsed) {
   EXPECT_EQ(line.answer->code, ExitCode::done);
   EXPECT_THAT(text, ::testing::HasSubstr(
                         "[run]\nname = default\ndir =\nseed = 0\nlanes = 1\nepochs = 0\nsteps = 20\n"));
-  EXPECT_THAT(text, ::testing::HasSubstr("[schedule]\nname = constant\n\n"));
+  EXPECT_THAT(text, ::testing::HasSubstr("[schedule]\nname = constant\nwarmup = 0st\n\n"));
   EXPECT_THAT(text, ::testing::HasSubstr("[augment]\nmixup = 0\n"));
-  for (const char* absent : {"warmup", "min_lr", "[launch]", "evaluate", "depth", "crop", "flip"}) {
+  for (const char* absent : {"warmup_lr", "min_lr", "[launch]", "evaluate", "depth", "crop", "flip"}) {
     EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr(absent)));
   }
 }
