@@ -14,7 +14,9 @@ steps=60     # of the two runs that are compared
 launched=''  # process id of a run in the background
 
 launch() { exec "$vitrail" launch -n 2 --config "$config" "$@"; }
-launch_short() { launch --run.name "$1" --run.steps $steps --checkpoint.every 10st; }
+launch_short() {  # NAME
+  launch --run.name "$1" --run.epochs 0 --run.steps $steps --checkpoint.every 10st
+}
 
 ensure_pack() {  # SPLIT FOLDER
   local source
