@@ -23,6 +23,7 @@ ExitCode run_pack(const CommandLine& line, const Environment& environment) {
     datasets::PackOptions options;
     options.source = line.flags.source;
     options.output = line.flags.output;
+    options.split = line.flags.split;
     options.shard_bytes = static_cast<std::uint64_t>(line.flags.shard_mib) << 20;
     options.threads = threads_of(line.flags);
     const datasets::PackReport report =
