@@ -1,0 +1,129 @@
+"""Evaluation counts every image once, at any number of ranks and any batch size, and measures what it says."""
+
+import array
+import json
+import math
+import unittest
+
+import harness
+
+WORLDS = (1, 2, 3, 4)
+STEPS = 60
+IMAGES = 1003  # divisible by no number of lanes or ranks, and by no batch size below
+KEYS = ["images", "top1", "top5", "loss"]
+
+
+def measured(text):
+    """The one JSON document that stdout is; floats as the text they are."""
+    result = json.loads(text, parse_float=str)
+    assert list(result) == KEYS, f"keys {list(result)}"
+    return result
+
+
+class EvaluationTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.data = cls.make_pack("data", IMAGES)
+        cls.settings = harness.TINY_RUN | {  # learns something in two seconds
+            "run.steps": STEPS,
+            "augment.crop": "none",
+            "augment.mixup": 0,
+            "augment.cutmix": 0,
+            "model.drop_path": 0,
+            "model.layer_scale": 0,
+            "optimizer.name": "adamw",
+            "optimizer.lr": 0.01,
+            "data.train": cls.data,
+            "data.val": cls.data,
+            "evaluate.every": "0ep",  # only at the end
+        }
+        cls.run_folder = cls.folder / "run-2"
+        cls.vitrail("launch", "-n", 2, *harness.flags(cls.settings | {"run.dir": cls.run_folder}))
+        cls.checkpoint = cls.run_folder / "checkpoints" / "latest"
+        cls.expected = cls.evaluate(cls.data, "--checkpoint", cls.checkpoint)
+        print(f"{IMAGES} images: {cls.expected}")
+
+    @classmethod
+    def evaluate(cls, data, *words, ranks=None):
+        return measured(cls.vitrail("eval", "--data", data, "--format", "json", *words, ranks=ranks)[0])
+
+    def test_model_tells_classes_apart(self):
+        """What is compared below is no constant answer, which would hide a wrong image or label."""
+        self.assertEqual(self.expected["images"], IMAGES)
+        self.assertGreater(float(self.expected["top1"]), 25)
+        self.assertGreater(float(self.expected["top5"]), float(self.expected["top1"]))
+        self.assertLess(float(self.expected["top5"]), 100)
+
+    def test_any_number_of_ranks(self):
+        for ranks in WORLDS:
+            with self.subTest(ranks=ranks):
+                self.assertEqual(self.evaluate(self.data, "--checkpoint", self.checkpoint, ranks=ranks), self.expected)
+
+    def test_at_the_end_of_training(self):
+        for ranks in WORLDS:
+            with self.subTest(ranks=ranks):
+                run = self.folder / f"run-{ranks}"
+                if ranks != 2:
+                    self.launch(run, ranks, self.settings)
+                self.assertEqual(harness.read_metrics(run)[1], [{"step": STEPS, "eval": self.expected}])
+
+    def test_any_batch_size(self):
+        for batch in (1, 7, 250):
+            for ranks in (None, 3):
+                with self.subTest(batch=batch, ranks=ranks):
+                    words = ("--checkpoint", self.checkpoint, "--evaluate.batch_size", batch)
+                    found = self.evaluate(self.data, *words, ranks=ranks)
+                    for key in KEYS[:3]:
+                        self.assertEqual(found[key], self.expected[key])
+                    # A matrix product may round otherwise when it has other rows: the loss is equal, its bits are not.
+                    difference = abs(float(found["loss"]) / float(self.expected["loss"]) - 1)
+                    print(f"{batch} images at once: loss {difference:.1e} away, relative")
+                    self.assertLess(difference, 1e-6)
+
+    def test_whole_test_set(self):
+        data = self.make_pack("all", 10000)
+        results = [self.evaluate(data, "--checkpoint", self.checkpoint, ranks=ranks) for ranks in WORLDS]
+        print(f"10000 images: {results[0]}")
+        self.assertEqual(results[0]["images"], 10000)
+        self.assertNotEqual(results[0]["loss"], self.expected["loss"])
+        for result in results[1:]:
+            self.assertEqual(result, results[0])
+
+    def model_flags(self):
+        model = {key: value for key, value in self.settings.items() if key in harness.TINY_MODEL}
+        return harness.flags(model | {"run.lanes": 4, "model.layer_scale": 0})
+
+    def test_exported_weights(self):
+        exported = self.folder / "exported.safetensors"
+        self.vitrail("export", "--checkpoint", self.checkpoint, "--output", exported)
+        words = ("--model.weights", exported, *self.model_flags())
+        for ranks in (None, 3):
+            with self.subTest(ranks=ranks):
+                self.assertEqual(self.evaluate(self.data, *words, ranks=ranks), self.expected)
+
+    def test_known_answer(self):
+        """A network of zeros with a bias answers alike to every image: counts and loss follow from the labels."""
+        exported, known = self.folder / "shape.safetensors", self.folder / "known.safetensors"
+        self.vitrail("export", "--checkpoint", self.checkpoint, "--output", exported)
+        tensors, _ = harness.read_safetensors(exported)
+        for name, (shape, values) in tensors.items():
+            tensors[name] = (shape, array.array("f", [0.0] * len(values)))
+        bias = [0.5, -1.25, 2.0, 0.0, 1.5, -0.75, 0.25, 3.0, -2.0, 1.0]  # exact in fp32, no two alike
+        tensors["head.bias"] = ([10], array.array("f", bias))
+        harness.write_safetensors(known, tensors)
+        labels = harness.test_images(IMAGES)[1][8:]
+        ranking = sorted(range(10), key=lambda c: -bias[c])
+        total = math.log(sum(map(math.exp, bias)))
+        for ranks in (None, *WORLDS):
+            with self.subTest(ranks=ranks):
+                found = self.evaluate(self.data, "--model.weights", known, *self.model_flags(), ranks=ranks)
+                self.assertEqual(found["images"], IMAGES)
+                self.assertEqual(float(found["top1"]), 100 * labels.count(ranking[0]) / IMAGES)
+                self.assertEqual(float(found["top5"]), 100 * sum(label in ranking[:5] for label in labels) / IMAGES)
+                loss = sum(total - bias[label] for label in labels) / IMAGES
+                self.assertAlmostEqual(float(found["loss"]), loss, delta=1e-12)
+
+
+if __name__ == "__main__":
+    unittest.main()

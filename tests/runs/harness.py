@@ -1,0 +1,226 @@
+"""What the run tests share: starting the program as a user does, and reading what it leaves behind.
+
+Only Python's standard library. VITRAIL names the program if it is not build/dev/vitrail; VITRAIL_FASHION_MNIST the folder
+of the four IDX files where Debian's package is not installed.
+"""
+
+import array
+import contextlib
+import gzip
+import json
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests/fixtures"
+PATIENCE_S = 300  # for one command; a hang must end before ctest's own timeout, and say where
+POLL_S = 0.001
+SAFETENSORS_CODES = {"F32": "f", "F64": "d", "I64": "q"}
+
+# A ViT of 30,000 weights with everything that draws random numbers or couples ranks: drop-path, mixing, clipping.
+TINY_MODEL = {
+    "model.name": "vit_xxs4",
+    "model.image_size": 28,
+    "model.classes": 10,
+    "model.width": 32,
+    "model.depth": 2,
+    "model.heads": 2,
+}
+TINY_RUN = TINY_MODEL | {
+    "run.seed": 1,
+    "run.lanes": 4,
+    "run.steps": 20,
+    "data.global_batch_size": 32,
+    "augment.mixup": 0.8,
+    "augment.cutmix": 1.0,
+    "model.drop_path": 0.2,
+    "model.layer_scale": 0.1,
+    "optimizer.name": "lamb",
+    "optimizer.lr": 0.005,
+    "optimizer.clip_norm": 1.0,
+    "schedule.warmup": "5st",
+}
+
+
+def flags(settings):
+    return [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+
+
+def fashion_mnist():
+    folder = pathlib.Path(os.environ.get("VITRAIL_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
+    if not folder.is_dir():
+        sys.exit(f"Fashion-MNIST is not in {folder}: install Debian's dataset-fashion-mnist or set VITRAIL_FASHION_MNIST")
+    return folder
+
+
+def test_images(count):
+    """The first images and labels of Fashion-MNIST's test part, as IDX files' contents."""
+    images = gzip.decompress((fashion_mnist() / "t10k-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((fashion_mnist() / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    head = struct.pack(">I", count)
+    return images[:4] + head + images[8 : 16 + count * 784], labels[:4] + head + labels[8 : 8 + count]
+
+
+def read_safetensors(path):
+    """{name: (shape, array of numbers)}, and the metadata."""
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        tensors[name] = (entry["shape"], array.array(SAFETENSORS_CODES[entry["dtype"]], data[begin:end]))
+    return tensors, metadata
+
+
+def write_safetensors(path, tensors):
+    header, blob = {}, b""
+    for name, (shape, values) in tensors.items():
+        dtype = {code: dtype for dtype, code in SAFETENSORS_CODES.items()}[values.typecode]
+        begin = len(blob)
+        blob += values.tobytes()
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, len(blob)]}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + blob)
+
+
+def read_metrics(run):
+    """Lines of steps and lines of evaluations. Floats stay the text they are: equal text is equal bits."""
+    text = (run / "metrics.jsonl").read_text()
+    lines = [json.loads(line, parse_float=str) for line in text.splitlines()]
+    return [x for x in lines if "eval" not in x], [x for x in lines if "eval" in x]
+
+
+class Job:
+    """A command in a session of its own. mpirun and the ranks stay in that session: it tells which processes are ours."""
+
+    def __init__(self, words, environment, folder):
+        self.words = [str(word) for word in words]
+        self.streams = pathlib.Path(tempfile.mkdtemp(prefix="job-", dir=folder))
+        with open(self.streams / "out", "wb") as out, open(self.streams / "err", "wb") as err:
+            self.process = subprocess.Popen(
+                self.words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True
+            )
+        self.deadline = time.monotonic() + PATIENCE_S
+
+    def members(self):
+        """Ids of the session's living processes, launch and mpirun included."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdecimal():
+                continue
+            with contextlib.suppress(OSError):  # it ended while we looked
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == self.process.pid and fields[0] not in "ZX":
+                    found.append(int(entry.name))
+        return found
+
+    def ranks(self):
+        """Ids of the rank processes, `vitrail train ...`."""
+        found = []
+        for pid in self.members():
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:2] == [b"train"]:
+                    found.append(pid)
+        return sorted(found)
+
+    def kill(self):
+        """-9 for every process of the session, as when the machine loses power; returns when none is left."""
+        while members := self.members():
+            for pid in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(POLL_S)
+        return self.process.wait()
+
+    def wait_for(self, condition, what):
+        """Until the condition holds; the job must still be running then."""
+        while not condition():
+            if self.process.poll() is not None:
+                raise AssertionError(f"ended before {what}: {self.report()}")
+            if time.monotonic() > self.deadline:
+                raise AssertionError(f"no {what} within {PATIENCE_S} s: {self.report()}")
+            time.sleep(POLL_S)
+
+    def finish(self, expect=0):
+        """Waits for the end: (stdout, stderr) if the exit status is the expected one and no process is left."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0, self.deadline - time.monotonic()))
+        status = self.process.returncode
+        if status is None:
+            raise AssertionError(f"no end within {PATIENCE_S} s: {self.report()}")
+        if status != expect:
+            raise AssertionError(f"exit status {status}, not {expect}: {self.report()}")
+        if left := self.members():
+            raise AssertionError(f"processes {left} are left: {self.report()}")
+        return self.text("out"), self.text("err")
+
+    def report(self):
+        return f"{' '.join(self.words)}\n{self.text('out')}{self.text('err')}"
+
+    def text(self, stream):
+        return (self.streams / stream).read_text()
+
+
+class RunTest(unittest.TestCase):
+    """Tests that share a temporary folder, removed when the last is done, and the packs they make in it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="vitrail-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.program = os.environ.get("VITRAIL", ROOT / "build/dev/vitrail")
+        # What MPI leaves behind after kill -9 goes into our folder too, not into /tmp and /dev/shm.
+        cls.scratch = cls.folder / "scratch"
+        cls.scratch.mkdir()
+        outside = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        places = ("TMPDIR", "OMPI_MCA_btl_vader_backing_directory")
+        cls.environment = outside | dict.fromkeys(places, str(cls.scratch))
+
+    @classmethod
+    def start(cls, *words, ranks=None):
+        """A command that goes on by itself; with ranks: under mpirun."""
+        mpirun = []
+        if ranks is not None:
+            mpirun = ["mpirun", "-n", ranks, "--oversubscribe", "--bind-to", "none", "--quiet"]
+            mpirun += ["--allow-run-as-root"] * (os.geteuid() == 0)
+        job = Job([*mpirun, cls.program, *words], cls.environment, cls.scratch)
+        cls.addClassCleanup(job.kill)
+        return job
+
+    @classmethod
+    def vitrail(cls, *words, expect=0, ranks=None):
+        """Runs a command to its end: (stdout, stderr)."""
+        return cls.start(*words, ranks=ranks).finish(expect)
+
+    @classmethod
+    def make_pack(cls, name, images):
+        """A pack of the first so many test images of Fashion-MNIST."""
+        source = cls.make_idx(name, images)
+        cls.vitrail("pack", "--source", source, "--output", cls.folder / name)
+        return cls.folder / name
+
+    @classmethod
+    def make_idx(cls, name, images):
+        paths = cls.folder / f"{name}-images", cls.folder / f"{name}-labels"
+        for path, content in zip(paths, test_images(images)):
+            path.write_bytes(content)
+        return f"idx:{paths[0]},{paths[1]}"
+
+    def launch(self, run, ranks, settings, expect=0):
+        """Trains to the end; (stdout, stderr)."""
+        return self.vitrail("launch", "-n", ranks, *flags(settings | {"run.dir": run}), expect=expect)
+
+    def hash_of(self, run, part="all"):
+        text = self.vitrail("checkpoint", "hash", run / "checkpoints" / "latest", "--part", part)[0].strip()
+        self.assertRegex(text, "^[0-9a-f]{32}$")
+        return text

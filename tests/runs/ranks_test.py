@@ -1,0 +1,70 @@
+"""What a run computes does not depend on how many ranks share its lanes: 1, 2, 3 and 4 end in the same bits."""
+
+import unittest
+
+import harness
+
+PARTS = ("weights", "optimizer", "all")
+COMPUTED = ("step", "epoch", "images", "loss", "lr", "weight_decay", "grad_norm", "loss_scale", "skipped", "order_hash")
+# Eight lanes: three ranks hold 2, 3 and 3 of them, which is no aligned block of the sum's tree.
+SETTINGS = harness.TINY_RUN | {"run.lanes": 8}
+
+
+class RanksTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.settings = SETTINGS | {"data.train": cls.make_pack("train", 1003)}
+
+    def outcome(self, name, ranks, **changes):
+        """({part: hash}, computed values of every step) of a run; ranks None: `train` without a launcher."""
+        run = self.folder / name
+        settings = self.settings | {key.replace("__", "."): value for key, value in changes.items()}
+        if ranks is None:
+            self.vitrail("train", *harness.flags(settings | {"run.dir": run}))
+        else:
+            self.launch(run, ranks, settings)
+        steps, _ = harness.read_metrics(run)
+        self.assertEqual([line["step"] for line in steps], list(range(1, 21)))
+        return {part: self.hash_of(run, part) for part in PARTS}, [{key: line[key] for key in COMPUTED} for line in steps]
+
+    def check_worlds(self, optimizer):
+        alone = self.outcome(f"{optimizer}-alone", None, optimizer__name=optimizer)
+        self.assertEqual(len(set(alone[0].values())), len(PARTS), "the parts' hashes cover the same bytes")
+        clipped = sum(float(line["grad_norm"]) > 1 for line in alone[1])
+        self.assertGreater(clipped, 5, "clipping was not part of what is compared")
+        for ranks in (1, 2, 3, 4):
+            with self.subTest(optimizer=optimizer, ranks=ranks):
+                hashes, steps = self.outcome(f"{optimizer}-{ranks}", ranks, optimizer__name=optimizer)
+                for mine, theirs in zip(steps, alone[1]):
+                    self.assertEqual(mine, theirs)
+                self.assertEqual(hashes, alone[0])
+        print(f"{optimizer}: alone and at 1, 2, 3, 4 ranks: {alone[0]['all']}, {clipped} of 20 steps clipped")
+
+    def test_lamb(self):
+        self.check_worlds("lamb")
+
+    def test_adamw(self):
+        self.check_worlds("adamw")
+
+    def test_what_is_compared_counts(self):
+        """Each of these changes the hash: none is silently left out at every number of ranks alike."""
+        changes = {
+            "as it is": {},
+            "seed": {"run__seed": 2},
+            "drop-path": {"model__drop_path": 0.0},
+            "mixup": {"augment__mixup": 0.0},
+            "cutmix": {"augment__cutmix": 0.0},
+            "clipping": {"optimizer__clip_norm": 0.5},
+            "LAMB's own clipping": {"optimizer__lamb_max_grad_norm": 0.5},
+            "lanes": {"run__lanes": 4},
+        }
+        hashes = {}
+        for number, (what, change) in enumerate(changes.items()):
+            found = self.outcome(f"change-{number}", None, **change)[0]["all"]
+            self.assertNotIn(found, hashes, f"{what} makes no difference")
+            hashes[found] = what
+
+
+if __name__ == "__main__":
+    unittest.main()

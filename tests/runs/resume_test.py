@@ -1,0 +1,164 @@
+"""A run that is killed or asked to stop, and started again by the same command, ends as if nothing had happened."""
+
+import json
+import os
+import random
+import signal
+import time
+import unittest
+
+import harness
+
+STEPS = 40
+EVERY = 6  # steps between checkpoints: a kill loses up to five steps, which must come again with the same bits
+LAST_KILL = 26  # leaves the run some steps to be killed in, even when this process is slow to notice
+MEASURED = ("images_per_s", "data_wait", "comm_exposed", "memory_bytes", "seconds")  # all else is computed
+
+
+def computed(line):
+    return {key: value for key, value in line.items() if key not in MEASURED}
+
+
+class ResumeTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        pack = cls.make_pack("data", 1003)
+        cls.settings = harness.TINY_RUN | {
+            "run.steps": STEPS,
+            "data.train": pack,  # 31 steps an epoch: the run goes on in a second one
+            "data.val": pack,
+            "checkpoint.every": f"{EVERY}st",
+        }
+        cls.reference = cls.folder / "undisturbed"
+        cls.vitrail("launch", "-n", 2, *harness.flags(cls.settings | {"run.dir": cls.reference}))
+
+    def setUp(self):
+        # VITRAIL_TEST_SEED=N tries other moments; each test draws its own, also when it runs alone.
+        self.random = random.Random(f"{os.environ.get('VITRAIL_TEST_SEED', '1')} {self.id()}")
+
+    def start_run(self, run, ranks, settings=None):
+        return self.start("launch", "-n", ranks, *harness.flags((settings or self.settings) | {"run.dir": run}))
+
+    def finish_run(self, run, ranks):
+        return self.launch(run, ranks, self.settings)
+
+    def step_of(self, run):
+        """The last whole line of metrics.jsonl, while it is being written."""
+        try:
+            lines = (run / "metrics.jsonl").read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return 0
+        return json.loads(lines[-1])["step"] if lines else 0
+
+    def reach(self, job, run, step):
+        job.wait_for(lambda: self.step_of(run) >= step, f"step {step}")
+        time.sleep(self.random.uniform(0, 0.02))  # somewhere inside a step
+
+    def kill_in_step(self, run, ranks, step, settings=None):
+        """Starts the run and ends all its processes with -9 after that step."""
+        job = self.start_run(run, ranks, settings)
+        self.reach(job, run, step)
+        self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
+        reached = self.step_of(run)
+        self.assertLess(reached, STEPS, "the kill came after the end")
+        print(f"{run.name}: {ranks} ranks killed after step {reached}")
+
+    def saved_step(self, run):
+        return json.loads(self.vitrail("checkpoint", "list", run, "--format", "json")[0])[-1]["step"]
+
+    def check_as_undisturbed(self, run):
+        steps, evaluations = harness.read_metrics(run)
+        self.assertEqual([line["step"] for line in steps], list(range(1, STEPS + 1)))
+        expected_steps, expected_evaluations = harness.read_metrics(self.reference)
+        for mine, theirs in zip(steps, expected_steps):
+            self.assertEqual(computed(mine), computed(theirs))
+        self.assertEqual(evaluations, expected_evaluations)
+        self.assertEqual(self.hash_of(run), self.hash_of(self.reference))
+
+    def test_killed_and_resumed_on_any_number_of_ranks(self):
+        for before, after in ((2, 2), (2, 4), (4, 1), (2, 3)):
+            with self.subTest(before=before, after=after):
+                run = self.folder / f"killed-{before}-{after}"
+                self.kill_in_step(run, before, self.random.randint(EVERY, LAST_KILL))
+                _, log = self.finish_run(run, after)
+                self.assertIn(f"written by {before} rank", log)
+                self.check_as_undisturbed(run)
+
+    def test_killed_before_the_first_checkpoint(self):
+        run = self.folder / "killed-early"
+        settings = self.settings | {"checkpoint.every": "0st"}  # none but the last
+        self.kill_in_step(run, 2, self.random.randint(1, LAST_KILL), settings)
+        _, log = self.launch(run, 2, settings)
+        self.assertNotIn("resumed from", log)
+        self.check_as_undisturbed(run)
+
+    def test_killed_again_and_again(self):
+        run = self.folder / "killed-often"
+        step = 0
+        for ranks in (2, 3, 1, 4):
+            step = self.random.randint(step + 1, step + EVERY)
+            self.kill_in_step(run, ranks, step)
+        self.finish_run(run, 2)
+        self.check_as_undisturbed(run)
+
+    def test_killed_while_saving(self):
+        run = self.folder / "killed-saving"
+        checkpoints = run / "checkpoints"
+        job = self.start_run(run, 2)
+        self.reach(job, run, self.random.randint(1, LAST_KILL - EVERY))
+        job.wait_for(lambda: any(".tmp" in name for name in os.listdir(checkpoints)), "a checkpoint being written")
+        job.kill()
+        print(f"{run.name}: after step {self.step_of(run)}, left: {sorted(os.listdir(checkpoints))}")
+        self.finish_run(run, 2)
+        self.assertFalse([path for path in run.rglob("*") if ".tmp" in path.name], "left from the interrupted saving")
+        self.check_as_undisturbed(run)
+
+    def test_one_rank_killed(self):
+        run = self.folder / "rank-killed"
+        job = self.start_run(run, 2)
+        self.reach(job, run, self.random.randint(EVERY, LAST_KILL))
+        os.kill(self.random.choice(job.ranks()), signal.SIGKILL)
+        _, log = job.finish(expect=128 + signal.SIGKILL)
+        self.assertIn("a rank was killed (signal 9)", log)
+        self.finish_run(run, 2)
+        self.check_as_undisturbed(run)
+
+    def check_graceful(self, name, ask):
+        run = self.folder / name
+        job = self.start_run(run, 2)
+        self.reach(job, run, self.random.randint(1, LAST_KILL))
+        ask(job)
+        job.finish(expect=85)
+        stopped = self.step_of(run)
+        self.assertLess(stopped, STEPS)
+        self.assertEqual(self.saved_step(run), stopped, "a finished step was not saved")
+        print(f"{name}: stopped after step {stopped}")
+        _, log = self.finish_run(run, 2)
+        self.assertIn(f"(step {stopped}, ", log)
+        self.check_as_undisturbed(run)
+
+    def test_asked_to_stop(self):
+        self.check_graceful("usr1-to-launch", lambda job: os.kill(job.process.pid, signal.SIGUSR1))
+
+    def test_one_rank_terminated(self):
+        self.check_graceful("term-to-a-rank", lambda job: os.kill(self.random.choice(job.ranks()), signal.SIGTERM))
+
+    def test_finished_run_is_left_alone(self):
+        def contents():
+            files = (path for path in self.reference.rglob("*") if path.is_file() and path.name != "log.txt")
+            return {path: path.read_bytes() for path in files}
+
+        before = contents()
+        _, log = self.finish_run(self.reference, 3)
+        self.assertIn(f"the run is finished: step {STEPS} of {STEPS}", log)
+        self.assertEqual(contents(), before)
+
+    def test_own_config_repeats_the_run(self):
+        run = self.folder / "repeated"
+        self.vitrail("launch", "-n", 2, "--config", self.reference / "config.cfg", "--run.dir", run)
+        self.check_as_undisturbed(run)
+
+
+if __name__ == "__main__":
+    unittest.main()

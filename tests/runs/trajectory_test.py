@@ -1,0 +1,97 @@
+"""Twenty training steps against PyTorch's AdamW and timm's Lamb, from the same weights on the same tensors.
+
+tests/peers/make_trajectory_fixtures.py made the fixtures; it and their metadata tell the settings.
+"""
+
+import json
+import unittest
+
+import harness
+
+FIXTURES = harness.FIXTURES / "trajectory"
+STEPS, LANES = 20, 4
+WEIGHT_TOLERANCE = 1e-10  # absolute, fp64
+CLIPPING = {"adamw": "optimizer.clip_norm", "lamb": "optimizer.lamb_max_grad_norm"}  # of two, the smaller acts
+LOSS_TOLERANCE = 1e-5  # relative, fp32. Weights in fp32 diverge sooner: the key bias's gradient is rounding noise
+
+
+def relative(a, b):
+    return abs(a - b) / abs(b)
+
+
+class TrajectoryTest(harness.RunTest):
+    def settings_of(self, optimizer, metadata):
+        told = json.loads(metadata["settings"])
+        model = {f"model.{key}": value for key, value in told["model"].items()}
+        rule = told["optimizer"]
+        plain = {f"optimizer.{key}": rule[key] for key in rule if key not in ("batch", "label_smoothing")}
+        return model | plain | {
+            "run.lanes": LANES,
+            "run.steps": STEPS,
+            "data.train": f"tensor:{FIXTURES / 'data.safetensors'}",
+            "data.order": "sequential",
+            "data.global_batch_size": rule["batch"],
+            "model.name": "vit_xxs4",
+            "model.weights": FIXTURES / "initial.safetensors",
+            "optimizer.name": optimizer,
+            "loss.smoothing": rule["label_smoothing"],
+            "schedule.name": "constant",
+        }
+
+    def train(self, name, ranks, settings):
+        """(losses, gradient norms before clipping, final weights)"""
+        run = self.folder / name
+        self.launch(run, ranks, settings)
+        steps, _ = harness.read_metrics(run)
+        self.assertEqual(len(steps), STEPS)
+        exported = self.folder / f"{name}.safetensors"
+        self.vitrail("export", "--checkpoint", run / "checkpoints" / "latest", "--output", exported)
+        weights, _ = harness.read_safetensors(exported)
+        return [float(x["loss"]) for x in steps], [float(x["grad_norm"]) for x in steps], weights
+
+    def largest_difference(self, weights, expected):
+        theirs = {name[len("weights.") :]: tensor for name, tensor in expected.items() if name.startswith("weights.")}
+        self.assertEqual({n: shape for n, (shape, _) in weights.items()}, {n: shape for n, (shape, _) in theirs.items()})
+        return max(abs(a - b) for name in theirs for a, b in zip(weights[name][1], theirs[name][1]))
+
+    def check_fp64(self, optimizer):
+        expected, metadata = harness.read_safetensors(FIXTURES / f"{optimizer}.safetensors")
+        settings = self.settings_of(optimizer, metadata) | {"precision.compute": "fp64"}
+        for ranks in (1, 2, 4):
+            with self.subTest(optimizer=optimizer, ranks=ranks):
+                losses, norms, weights = self.train(f"{optimizer}-fp64-{ranks}", ranks, settings)
+                weight = self.largest_difference(weights, expected)
+                loss = max(map(relative, losses, expected["loss.fp64"][1]))
+                norm = max(map(relative, norms, expected["grad_norm.fp64"][1]))
+                print(f"{optimizer} fp64, {ranks} ranks: weights {weight:.1e}; relative: loss {loss:.1e}, norm {norm:.1e}")
+                self.assertLess(weight, WEIGHT_TOLERANCE)
+                self.assertLess(loss, WEIGHT_TOLERANCE)
+                self.assertLess(norm, WEIGHT_TOLERANCE)
+        with self.subTest(optimizer=optimizer, clipping=False):  # the comparison would notice a mistake
+            *_, weights = self.train(f"{optimizer}-unclipped", 1, settings | {CLIPPING[optimizer]: 0})
+            self.assertGreater(self.largest_difference(weights, expected), 1e6 * WEIGHT_TOLERANCE)
+
+    def check_fp32(self, optimizer):
+        expected, metadata = harness.read_safetensors(FIXTURES / f"{optimizer}.safetensors")
+        for ranks in (1, 2, 4):
+            with self.subTest(optimizer=optimizer, ranks=ranks):
+                losses, *_ = self.train(f"{optimizer}-fp32-{ranks}", ranks, self.settings_of(optimizer, metadata))
+                loss = max(map(relative, losses, expected["loss.fp32"][1]))
+                print(f"{optimizer} fp32, {ranks} ranks: relative: loss {loss:.1e}")
+                self.assertLess(loss, LOSS_TOLERANCE)
+
+    def test_adamw_fp64(self):
+        self.check_fp64("adamw")
+
+    def test_lamb_fp64(self):
+        self.check_fp64("lamb")
+
+    def test_adamw_fp32(self):
+        self.check_fp32("adamw")
+
+    def test_lamb_fp32(self):
+        self.check_fp32("lamb")
+
+
+if __name__ == "__main__":
+    unittest.main()
