@@ -68,6 +68,7 @@ SlurmJob read_slurm_job(const Lookup& lookup) {
   SlurmJob job;
   job.id = text_of(lookup, "SLURM_JOB_ID");
   job.nodes = count_of(lookup, "SLURM_NNODES");
+  if (lookup("SLURM_CPUS_PER_TASK")) job.cpus_per_task = count_of(lookup, "SLURM_CPUS_PER_TASK");
   if (lookup("SLURM_RESTART_COUNT")) job.restart_count = count_of(lookup, "SLURM_RESTART_COUNT");
   job.array_job_id = lookup("SLURM_ARRAY_JOB_ID").value_or("");
   job.array_task_id = lookup("SLURM_ARRAY_TASK_ID").value_or("");

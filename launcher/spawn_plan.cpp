@@ -7,36 +7,36 @@
 namespace vitrail::launcher {
 namespace {
 
-// One rank per `run.threads` cores of this host, but no rank without a lane.
-std::int64_t slots(const CommandLine& line, unsigned cores) {
-  const auto fitting = static_cast<std::int64_t>(cores) / line.config.run.threads;
+// One rank per `run.threads` processors of this host, but no rank without a lane.
+std::int64_t slots(const CommandLine& line, unsigned processors) {
+  const auto fitting = static_cast<std::int64_t>(processors) / line.config.run.threads;
   return std::clamp<std::int64_t>(fitting, 1, line.config.run.lanes);
 }
 
-SpawnPlan by_mpirun(const CommandLine& line, std::int64_t ranks, unsigned cores, bool root) {
-  const std::int64_t threads = line.config.run.threads;
+// Every rank gets its share of the host's processors, not just `run.threads`: its decode threads work there
+// too.
+SpawnPlan by_mpirun(std::int64_t ranks, std::int64_t processors, bool root) {
   SpawnPlan plan;
   plan.words = {"mpirun", "-n", std::to_string(ranks), "--quiet"};
   if (root) plan.words.emplace_back("--allow-run-as-root");
-  const bool fits = ranks * threads <= static_cast<std::int64_t>(cores);
+  const std::int64_t share = processors / ranks;
   const std::vector<std::string> placing =
-      fits ? std::vector<std::string>{"--map-by", fmt::format("slot:PE={}", threads), "--bind-to", "core"}
-           : std::vector<std::string>{"--oversubscribe", "--bind-to", "none"};
+      share > 0 ? std::vector<std::string>{"--use-hwthread-cpus", "--map-by",
+                                           fmt::format("slot:PE={}", share), "--bind-to", "hwthread"}
+                : std::vector<std::string>{"--oversubscribe", "--bind-to", "none"};
   plan.words.insert(plan.words.end(), placing.begin(), placing.end());
   plan.summary = fmt::format("{} rank{} by mpirun on this host, ", ranks, ranks == 1 ? "" : "s") +
-                 (fits ? fmt::format("{} core{} each", threads, threads == 1 ? "" : "s")
-                       : fmt::format("more than its {} cores: not bound", cores));
+                 (share > 0 ? fmt::format("bound to {} processor{} each", share, share == 1 ? "" : "s")
+                            : fmt::format("more than its {} processors: not bound", processors));
   return plan;
 }
 
-SpawnPlan by_srun(const CommandLine& line, std::int64_t ranks, std::int64_t nodes) {
+SpawnPlan by_srun(const CommandLine& line, const SlurmJob& job, std::int64_t ranks, std::int64_t nodes) {
   SpawnPlan plan;
-  plan.words = {"srun",
-                "--mpi=pmix",
-                "--kill-on-bad-exit=1",
-                fmt::format("--nodes={}", nodes),
-                fmt::format("--ntasks={}", ranks),
-                fmt::format("--cpus-per-task={}", line.config.run.threads)};
+  plan.words = {"srun", "--mpi=pmix", "--kill-on-bad-exit=1", fmt::format("--nodes={}", nodes),
+                fmt::format("--ntasks={}", ranks)};
+  // srun forgets what sbatch was told about processors per task.
+  if (job.cpus_per_task) plan.words.push_back(fmt::format("--cpus-per-task={}", *job.cpus_per_task));
   for (const std::string& word : boost::program_options::split_unix(line.launch.srun_args))
     plan.words.push_back(word);
   plan.summary = fmt::format("{} rank{} by srun on {} node{}", ranks, ranks == 1 ? "" : "s", nodes,
@@ -47,7 +47,7 @@ SpawnPlan by_srun(const CommandLine& line, std::int64_t ranks, std::int64_t node
 }  // namespace
 
 SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, const std::string& program,
-                     unsigned cores, bool root) {
+                     unsigned processors, bool root) {
   const LaunchConfig& launch = line.launch;
   const bool in_slurm = environment.slurm.has_value();
   if (launch.via == Via::srun && !in_slurm) {
@@ -62,8 +62,12 @@ SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, co
   }
   const std::int64_t nodes = launch.nodes.value_or(srun ? environment.slurm->nodes : 1);
   std::int64_t ranks = launch.ranks.value_or(0);
-  if (ranks == 0) ranks = launch.gpus_per_node ? nodes * *launch.gpus_per_node : nodes * slots(line, cores);
-  SpawnPlan plan = srun ? by_srun(line, ranks, nodes) : by_mpirun(line, ranks, cores, root);
+  if (ranks == 0) {
+    const std::int64_t per_node = launch.gpus_per_node.value_or(slots(line, processors));
+    ranks = std::min(nodes * per_node, line.config.run.lanes);
+  }
+  SpawnPlan plan = srun ? by_srun(line, *environment.slurm, ranks, nodes)
+                        : by_mpirun(ranks, static_cast<std::int64_t>(processors), root);
   plan.words.push_back(program);
   plan.words.emplace_back("train");
   plan.words.insert(plan.words.end(), line.train_arguments.begin(), line.train_arguments.end());

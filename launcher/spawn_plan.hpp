@@ -12,11 +12,11 @@ namespace vitrail::launcher {
 
 struct SpawnPlan {
   std::vector<std::string> words;
-  std::string summary;  // for the user: "2 ranks by mpirun, 1 core each"
+  std::string summary;  // for the user: "2 ranks by mpirun on this host, bound to 1 processor each"
 };
 
-// `cores`: of this host. `root`: Open MPI asks for an extra word then.
+// `processors`: hardware threads of this host. `root`: Open MPI asks for an extra word then.
 SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, const std::string& program,
-                     unsigned cores, bool root);
+                     unsigned processors, bool root);
 
 }  // namespace vitrail::launcher
