@@ -68,6 +68,7 @@ void check_consistent(const CheckpointManifest& m) {
                             run.begin <= m.parameters[run.parameter].elements() - run.count;
         if (!inside) bad(fmt::format("lane {} holds elements that no parameter has", lane.lane));
         elements += static_cast<std::uint64_t>(run.count);
+        if (elements > file.bytes) bad(fmt::format("lane {} holds more than {}", lane.lane, file.name));
       }
       for (const auto& [kind, address] : lane.address) {
         if (address > file.bytes || elements > (file.bytes - address) / size_of(m.type)) {
