@@ -1,6 +1,8 @@
 #include "launcher/failure_report.hpp"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace vitrail::launcher {
@@ -39,10 +41,16 @@ const char* meaning_of(ExitCode code) {
 
 std::string failure_report(const std::string& what, const sharding::Settlement& settlement, int world,
                            const std::string& host, const std::string& last_words) {
-  std::map<std::string, std::vector<int>> ranks_by_message;
+  std::vector<std::pair<std::string, std::vector<int>>> ranks_by_message;  // by their first rank
   std::set<std::string> hints;
   for (const auto& [rank, failure] : settlement.failures) {
-    ranks_by_message[failure.message].push_back(rank);
+    const auto same =
+        std::ranges::find(ranks_by_message, failure.message, [](const auto& e) { return e.first; });
+    if (same == ranks_by_message.end()) {
+      ranks_by_message.push_back({failure.message, {rank}});
+    } else {
+      same->second.push_back(rank);
+    }
     if (!failure.hint.empty()) hints.insert(failure.hint);
   }
   std::string text;

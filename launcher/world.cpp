@@ -8,6 +8,7 @@
 
 #include "launcher/failure_report.hpp"
 #include "sharding/failure_channel.hpp"
+#include "sharding/gather_text.hpp"
 #include "sharding/local_communicator.hpp"
 #include "sharding/mpi_communicator.hpp"
 
@@ -50,6 +51,8 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
     return work();
   } catch (const sharding::PeerFailure&) {
     // Its report comes from the rank that failed.
+  } catch (const sharding::AgreedError& e) {
+    if (e.rank() == communicator().rank()) own = {e.code(), e.what(), e.hint()};
   } catch (const Error& e) {
     own = {e.code(), e.what(), e.hint()};
   } catch (const std::bad_alloc&) {

@@ -43,9 +43,8 @@ void throw_agreed(const std::vector<std::string>& outcomes) {
   const std::size_t message = first->find(kSeparator) + 1;
   const std::size_t hint = first->find(kSeparator, message) + 1;
   const auto code = static_cast<ExitCode>(std::stoi(*first));
-  std::string text = first->substr(message, hint - 1 - message);
-  if (outcomes.size() > 1) text = fmt::format("rank {}: {}", first - outcomes.begin(), text);
-  throw Error(code, text, first->substr(hint));
+  throw AgreedError({code, first->substr(message, hint - 1 - message), first->substr(hint)},
+                    static_cast<int>(first - outcomes.begin()));
 }
 
 }  // namespace vitrail::sharding

@@ -11,12 +11,22 @@ namespace vitrail::sharding {
 
 std::vector<std::string> gather_text(Communicator& communicator, const std::string& own);
 
-// Runs `work` on every rank and agrees on the outcome: an Error on any rank becomes the same Error on all
-// ranks, after all of them have come here, so that nobody waits for one that threw.
+// What agree() throws: one rank's Error, the same on all ranks.
+class AgreedError : public Error {
+ public:
+  AgreedError(const Error& error, int rank) : Error(error), rank_(rank) {}
+  int rank() const { return rank_; }  // the one it happened on
+
+ private:
+  int rank_;
+};
+
+// Runs `work` on every rank and agrees on the outcome: an Error on any rank becomes the same AgreedError on
+// all ranks, after all of them have come here, so that nobody waits for one that threw.
 template <class Work>
 void agree(Communicator& communicator, Work&& work);
 
-// The Error that all ranks throw for the gathered outcomes; returns where every outcome is empty.
+// Throws the AgreedError of the first outcome that is not empty, if there is one.
 void throw_agreed(const std::vector<std::string>& outcomes);
 std::string outcome_of(const Error& error);
 

@@ -36,11 +36,15 @@ TrainLoop::TrainLoop(Assembly& run, TrainState state, const TrainRequest& reques
 ExitCode TrainLoop::run() {
   try {
     return run_to_the_end();
+  } catch (const sharding::AgreedError& e) {
+    throw sharding::AgreedError(named(e), e.rank());
   } catch (const Error& e) {
-    const double epoch = static_cast<double>(state_.step) / static_cast<double>(run_.steps_per_epoch);
-    throw Error(e.code(), fmt::format("step {} (epoch {:.2f}): {}", state_.step + 1, epoch, e.what()),
-                e.hint());
+    throw named(e);
   }
+}
+
+Error TrainLoop::named(const Error& error) const {
+  return {error.code(), fmt::format("{}: {}", doing_, error.what()), error.hint()};
 }
 
 ExitCode TrainLoop::run_to_the_end() {
