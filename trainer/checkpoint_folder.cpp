@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 #include <unistd.h>
 
@@ -15,8 +16,9 @@ namespace fs = std::filesystem;
 
 bool is_checkpoint(const fs::path& path) {
   const std::string name = path.filename().string();
-  return name.starts_with("step-") && name.find(".tmp") == std::string::npos &&
-         fs::exists(path / "manifest.json");
+  constexpr std::string_view kPrefix = "step-";
+  return name.starts_with(kPrefix) &&
+         name.find_first_not_of("0123456789", kPrefix.size()) == std::string::npos;
 }
 
 void remove_tree(const fs::path& path) {
@@ -54,8 +56,16 @@ fs::path find_checkpoint(const fs::path& path) {
     const auto found = list_checkpoints(folder);
     if (!found.empty()) return found.front();
   }
+  if (is_checkpoint(path) && fs::is_directory(path)) return path;  // damaged: its reader says how
   throw Error(ExitCode::usage, fmt::format("{}: no checkpoint there", path.string()),
               "give a folder step-..., a checkpoints/ folder or a run's folder");
+}
+
+void set_aside(const fs::path& checkpoint) {
+  fs::path aside = checkpoint;
+  aside += ".damaged";
+  remove_tree(aside);
+  rename_durably(checkpoint, aside);
 }
 
 void point_latest_to(const fs::path& checkpoint) {

@@ -1,6 +1,6 @@
 // The folder checkpoints/ of a run: names, which ones are there, which is the newest, what may be deleted.
-// A checkpoint is a folder step-00012345 with a manifest; anything with ".tmp" in its name never was one.
-// Throws: Error(io).
+// A checkpoint is a folder step-00012345; it got that name when it was whole. Anything with ".tmp" in its
+// name never was one. Throws: Error(io).
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path&
 // Error(usage) if there is none.
 std::filesystem::path find_checkpoint(const std::filesystem::path& path);
 
+void set_aside(const std::filesystem::path& checkpoint);  // a damaged one: renamed to step-00012345.damaged
 void point_latest_to(const std::filesystem::path& checkpoint);  // symbolic link `latest`, replaced by rename
 void remove_leftovers(const std::filesystem::path& folder);     // temporary folders of attempts that died
 void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep_last);

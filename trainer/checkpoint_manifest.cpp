@@ -146,6 +146,9 @@ StoredFile stored_file_from_json(const std::string& text) { return file_from_jso
 
 CheckpointManifest read_checkpoint_manifest(const std::filesystem::path& folder) {
   const auto path = folder / "manifest.json";
+  if (std::error_code error; !std::filesystem::exists(path, error) && !error) {
+    bad(fmt::format("{}: it is missing", path.string()));
+  }
   Json json = Json::parse(read_text(path), nullptr, false);
   try {
     if (json.is_discarded()) bad("it is not JSON");

@@ -13,12 +13,14 @@
 namespace vitrail::trainer {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::array<std::string_view, 9> kIdentity = {"run.seed",   "run.lanes",  "data.global_batch_size",
                                                        "data.order", "augment.",   "model.",
                                                        "loss.",      "precision.", "optimizer.name"};
 
 // May change without a word: where things lie and how they are watched.
-constexpr std::array<std::string_view, 8> kSilent = {"run.name",    "run.dir", "data.",   "checkpoint.",
+constexpr std::array<std::string_view, 8> kSilent = {"run.name",  "run.dir", "data.",   "checkpoint.",
                                                      "evaluate.", "log.",    "launch.", "sharding."};
 
 template <std::size_t N>
@@ -94,15 +96,37 @@ TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
   return checkpoint.manifest().state;
 }
 
+// checkpoint.resume = DIR says where a new run begins. Once it has checkpoints of its own, these are what the
+// same command goes on from: a requeued job must not begin again. An older one of the run itself cannot be
+// named: what follows it would be lost in pruning, or be taken for this run's future.
+std::vector<fs::path> checkpoints_to_try(const std::string& resume, const RunDirectory& directory) {
+  const auto own = list_checkpoints(directory.checkpoints());
+  if (resume == "auto" || resume == "never") return own;
+  const fs::path named = find_checkpoint(resume);
+  if (own.empty()) return {named};
+  const bool is_own = fs::equivalent(named.parent_path(), directory.checkpoints());
+  if (is_own && named.filename() != own.front().filename()) {
+    throw Error(ExitCode::refused,
+                fmt::format("checkpoint.resume = {}, but the run has a newer one, {}", resume,
+                            own.front().filename().string()),
+                "branch off into another run.name, or move the newer ones away");
+  }
+  return own;
+}
+
+// Neither counted among those to keep nor newer than what comes next.
+void set_aside_all(const std::vector<fs::path>& damaged, const fs::path& whole) {
+  for (const fs::path& path : damaged) set_aside(path);
+  point_latest_to(whole);
+}
+
 // The checkpoints to try, newest first, as rank 0 sees them.
 std::vector<std::string> candidates(const Config& config, const RunDirectory& directory,
                                     sharding::Communicator& communicator) {
   std::string own;
   sharding::agree(communicator, [&] {
     if (communicator.rank() != 0) return;
-    const bool automatic = config.checkpoint.resume == "auto" || config.checkpoint.resume == "never";
-    const auto found = automatic ? list_checkpoints(directory.checkpoints())
-                                 : std::vector{find_checkpoint(config.checkpoint.resume)};
+    const auto found = checkpoints_to_try(config.checkpoint.resume, directory);
     for (const auto& path : found) own += path.string() + "\n";
   });
   const std::string all = sharding::gather_text(communicator, own).front();
@@ -139,7 +163,8 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
                 fmt::format("{} holds a run already and checkpoint.resume = never", directory.root.string()),
                 "choose another run.name, or remove that folder");
   }
-  for (const std::string& path : paths) {
+  std::vector<fs::path> damaged;
+  for (const fs::path path : paths) {
     std::optional<CheckpointReader> checkpoint;
     try {
       sharding::agree(run.communicator, [&] { checkpoint.emplace(path); });
@@ -147,18 +172,25 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
     } catch (const Error& e) {
       if (e.code() != ExitCode::bad_data) throw;
       log.line(fmt::format("checkpoint passed over: {}", e.what()));
+      damaged.push_back(path);
       continue;
     }
     check_same_run(checkpoint->manifest(), run, settings);
     say_changes(checkpoint->manifest(), settings, log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
-    log.line(fmt::format("resumed from {} (step {}, written by {} rank{})", path, state.step,
+    sharding::agree(run.communicator, [&] {
+      if (run.communicator.rank() == 0 && !damaged.empty()) set_aside_all(damaged, path);
+    });
+    const bool is_own = path.parent_path() == directory.checkpoints();
+    if (!is_own) state.metrics_bytes = 0;  // this run's metrics begin here
+    log.line(fmt::format("resumed from {} (step {}, written by {} rank{})", path.string(), state.step,
                          checkpoint->manifest().world, checkpoint->manifest().world == 1 ? "" : "s"));
     return state;
   }
   throw Error(ExitCode::bad_data,
-              fmt::format("none of the {} checkpoints of {} is whole", paths.size(), directory.root.string()),
+              fmt::format("none of the {} checkpoints of {} is whole", paths.size(),
+                          damaged.front().parent_path().string()),
               "restore one from a copy, or begin a new run with another run.name");
 }
 

@@ -2,6 +2,7 @@
 
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
+#include "trainer/checkpoint_folder.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_directory.hpp"
 #include "trainer/train_loop.hpp"
@@ -14,6 +15,8 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& communicator
   sharding::agree(communicator, [&] {
     if (communicator.rank() != 0) return;
     prepare(directory);
+    remove_leftovers(
+        directory.checkpoints());  // of an attempt that was killed: the next save needs the space
     log.open(directory.log());
   });
 
