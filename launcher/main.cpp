@@ -1,6 +1,7 @@
 // vitrail <command> [--config FILE ...] [--section.key VALUE ...]: parse, run the command, map failure to an
 // exit code.
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -47,6 +48,7 @@ ExitCode answer_or_run(const std::vector<std::string>& words) {
 
 int main(int count, char** words) {
   using vitrail::ExitCode;
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit (ulimit -f) is an error of write(), not a killed rank
   try {
     return static_cast<int>(vitrail::launcher::answer_or_run({words + 1, words + count}));
   } catch (const vitrail::Error& e) {
