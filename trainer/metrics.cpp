@@ -1,10 +1,11 @@
 #include "trainer/metrics.hpp"
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "trainer/base/error.hpp"
@@ -12,40 +13,55 @@
 namespace vitrail::trainer {
 namespace {
 
-// JSON has no word for infinities and NaN.
-nlohmann::ordered_json number(double value) {
-  if (!std::isfinite(value)) return fmt::format("{}", value);
-  return value;
-}
+// One JSON object on one line. nlohmann's writer is not used: it prints some doubles with a digit too many.
+class JsonLine {
+ public:
+  JsonLine& add(const char* key, std::int64_t value) { return add_text(key, std::to_string(value)); }
+  JsonLine& add(const char* key, double value) {
+    if (!std::isfinite(value))
+      return add_text(key, fmt::format("\"{}\"", value));  // JSON has no word for them
+    std::string text = fmt::format("{}", value);
+    if (text.find_first_of(".e") == std::string::npos) text += ".0";  // a float for every reader, -0.0 too
+    return add_text(key, text);
+  }
+  JsonLine& add_text(const char* key, const std::string& json) {
+    members_ += fmt::format("{}\"{}\":{}", members_.empty() ? "" : ",", key, json);
+    return *this;
+  }
+  std::string object() const { return "{" + members_ + "}"; }
+
+ private:
+  std::string members_;
+};
 
 }  // namespace
 
 std::string to_json_line(const StepMetrics& m) {
-  const nlohmann::ordered_json line = {{"step", m.step},
-                                       {"epoch", number(m.epoch)},
-                                       {"images", m.images},
-                                       {"loss", number(m.loss)},
-                                       {"lr", number(m.lr)},
-                                       {"weight_decay", number(m.weight_decay)},
-                                       {"grad_norm", number(m.grad_norm)},
-                                       {"loss_scale", number(m.loss_scale)},
-                                       {"skipped", m.skipped},
-                                       {"order_hash", m.order_hash},
-                                       {"images_per_s", number(m.images_per_s)},
-                                       {"mfu", nullptr},  // the peak of this device is not known
-                                       {"data_wait", number(m.data_wait)},
-                                       {"comm_exposed", number(m.comm_exposed)},
-                                       {"memory_bytes", m.memory_bytes},
-                                       {"seconds", number(m.seconds)}};
-  return line.dump() + "\n";
+  return JsonLine()
+             .add("step", m.step)
+             .add("epoch", m.epoch)
+             .add("images", m.images)
+             .add("loss", m.loss)
+             .add("lr", m.lr)
+             .add("weight_decay", m.weight_decay)
+             .add("grad_norm", m.grad_norm)
+             .add("loss_scale", m.loss_scale)
+             .add("skipped", m.skipped)
+             .add_text("order_hash", '"' + m.order_hash + '"')
+             .add("images_per_s", m.images_per_s)
+             .add_text("mfu", "null")  // the peak of this device is not known
+             .add("data_wait", m.data_wait)
+             .add("comm_exposed", m.comm_exposed)
+             .add("memory_bytes", m.memory_bytes)
+             .add("seconds", m.seconds)
+             .object() +
+         "\n";
 }
 
 std::string to_json_line(std::int64_t step, const EvaluationMetrics& m) {
-  const nlohmann::ordered_json line = {
-      {"step", step},
-      {"eval",
-       {{"images", m.images}, {"top1", number(m.top1)}, {"top5", number(m.top5)}, {"loss", number(m.loss)}}}};
-  return line.dump() + "\n";
+  const std::string evaluation =
+      JsonLine().add("images", m.images).add("top1", m.top1).add("top5", m.top5).add("loss", m.loss).object();
+  return JsonLine().add("step", step).add_text("eval", evaluation).object() + "\n";
 }
 
 MetricsFile::MetricsFile(const std::filesystem::path& path, std::uint64_t bytes)
