@@ -1,0 +1,72 @@
+#include "trainer/checkpoint_folder.hpp"
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/trainer/checkpoint_fixture.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+class CheckpointFolder : public CheckpointTest {
+ protected:
+  // A folder that looks like a checkpoint from outside.
+  fs::path make(const std::string& name) const {
+    fs::create_directories(checkpoints_ / name);
+    std::ofstream(checkpoints_ / name / "manifest.json") << "{}";
+    return checkpoints_ / name;
+  }
+};
+
+TEST_F(CheckpointFolder, NewestFirstAlsoBeyondEightDigits) {
+  EXPECT_EQ(checkpoint_name(12345), "step-00012345");
+  EXPECT_EQ(checkpoint_name(123456789), "step-123456789");
+  const fs::path middle = make("step-99999999"), oldest = make("step-00000002"),
+                 newest = make("step-100000000");
+  make("step-00000003.tmp-job1-0");
+  make("other");
+  point_latest_to(newest);
+  EXPECT_EQ(list_checkpoints(checkpoints_), (std::vector{newest, middle, oldest}));
+  EXPECT_TRUE(list_checkpoints(dir_ / "nowhere").empty());
+}
+
+TEST_F(CheckpointFolder, FoundFromTheRunItsFolderOrItself) {
+  const fs::path older = make("step-00000002"), newest = make("step-00000010");
+  point_latest_to(newest);
+  EXPECT_EQ(find_checkpoint(dir_), newest);
+  EXPECT_EQ(find_checkpoint(checkpoints_), newest);
+  EXPECT_EQ(find_checkpoint(older), older);
+  EXPECT_TRUE(fs::equivalent(find_checkpoint(checkpoints_ / "latest"), newest));
+  EXPECT_EQ(refusal([&] { find_checkpoint(dir_ / "nowhere"); }),
+            fmt::format("2 {}: no checkpoint there", (dir_ / "nowhere").string()));
+}
+
+TEST_F(CheckpointFolder, LatestMovesAndSurvivesMovingTheRun) {
+  const fs::path first = make("step-00000001"), second = make("step-00000002");
+  point_latest_to(first);
+  point_latest_to(second);
+  EXPECT_EQ(fs::read_symlink(checkpoints_ / "latest"), "step-00000002");
+  EXPECT_FALSE(fs::exists(fs::symlink_status(checkpoints_ / "latest.tmp")));
+}
+
+TEST_F(CheckpointFolder, PruningKeepsTheNewest) {
+  for (const char* name : {"step-00000001", "step-00000002", "step-00000003", "step-00000004"}) make(name);
+  prune_checkpoints(checkpoints_, 3);
+  EXPECT_EQ(list_checkpoints(checkpoints_).size(), 3U);
+  EXPECT_FALSE(fs::exists(checkpoints_ / "step-00000001"));
+  prune_checkpoints(checkpoints_, 3);
+  EXPECT_EQ(list_checkpoints(checkpoints_).size(), 3U);
+}
+
+TEST_F(CheckpointFolder, OnlyLeftoversAreRemoved) {
+  const fs::path good = make("step-00000001");
+  make("step-00000002.tmp-job1-0");
+  make("step-00000001.tmp-delete");
+  remove_leftovers(checkpoints_);
+  EXPECT_EQ(std::distance(fs::directory_iterator(checkpoints_), fs::directory_iterator()), 1);
+  EXPECT_TRUE(fs::exists(good / "manifest.json"));
+}
+
+}  // namespace
+}  // namespace vitrail::trainer
