@@ -1,0 +1,61 @@
+"""Ranks that end without a word: the others end too, and launch says what happened."""
+
+import os
+import shutil
+import signal
+import time
+import unittest
+
+import faults
+from faults import END_S
+
+
+class RanksTest(faults.FaultTest):
+    def start_long_run(self, ranks=2):
+        """A run that would take minutes, once it has two checkpoints."""
+        run = self.run_folder()
+        changes = {"run.steps": 100000, "checkpoint.every": "20st", "log.every": "1000st"}
+        job = self.start(*self.words(run, ranks, changes))
+        job.wait_for(lambda: len(faults.checkpoints_of(run)) >= 2, "two checkpoints")
+        return run, job
+
+    def check_whole_newest(self, run):
+        newest = faults.checkpoints_of(run)[-1]
+        self.vitrail("checkpoint", "verify", newest)
+
+    def check_ends_soon(self, job, code):
+        job.deadline = min(job.deadline, time.monotonic() + END_S)
+        text = job.finish(expect=code)[1]
+        self.assertEqual(job.members(), [])
+        self.assertNotRegex(text, faults.NOISE)
+        return text
+
+    def test_killed(self):
+        for rank in (0, 2):
+            with self.subTest(rank=rank):
+                run, job = self.start_long_run(ranks=3)
+                os.kill(job.ranks()[rank], signal.SIGKILL)
+                text = self.check_ends_soon(job, 128 + signal.SIGKILL)
+                self.assertEqual(text.count("a rank was killed (signal 9)"), 1, text)
+                self.check_whole_newest(run)
+                shutil.rmtree(run)
+
+    def test_launch_is_killed(self):
+        run, job = self.start_long_run()
+        os.kill(job.process.pid, signal.SIGKILL)
+        deadline = time.monotonic() + END_S
+        while job.members():
+            self.assertLess(time.monotonic(), deadline, "ranks outlive launch")
+            time.sleep(0.05)
+        self.check_whole_newest(run)
+
+    def test_interrupted_at_the_keyboard(self):
+        run, job = self.start_long_run()
+        os.kill(job.process.pid, signal.SIGINT)
+        text = self.check_ends_soon(job, faults.SAVED)
+        self.assertIn("asked to stop", text)
+        self.check_whole_newest(run)
+
+
+if __name__ == "__main__":
+    unittest.main()
