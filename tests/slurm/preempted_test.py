@@ -1,0 +1,151 @@
+"""slurm/vit_h_21k.sh on a cluster of two simulated nodes: preempted once, it goes on; and what its exit statuses lead to.
+
+By hand, as root: VITRAIL=build/dev/vitrail PYTHONPATH=tests/runs python3 tests/slurm/preempted_test.py
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import harness
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+ONENODE = ROOT / "tests" / "slurm" / "onenode.sh"
+SKIPPED = 77
+STEPS = 20
+PATIENCE_S = 120
+
+# Large enough to be preempted on the way: a quarter of a second a step.
+SMALL = {
+    "run.epochs": 0,
+    "run.steps": STEPS,
+    "run.lanes": 4,
+    "data.global_batch_size": 256,
+    "data.workers": 1,
+    "model.name": "vit_xxs4",
+    "model.image_size": 28,
+    "model.classes": 10,
+    "schedule.warmup": "5st",
+    "log.every": "1st",
+}
+PLACE = ["--partition=main", "--account=test", "--gpus-per-node=1", "--cpus-per-task=1"]
+
+# Stands for the program where only its exit status matters: that of each attempt, one after another.
+STATUSES = """#!/bin/bash
+if [[ ${SLURM_ARRAY_TASK_ID:-} == 0 ]]; then exec sleep 5; fi
+statuses=($STATUSES)
+exit "${statuses[${SLURM_RESTART_COUNT:-0}]}"
+"""
+
+
+def slurm(*words, **environment):
+    words = [str(word) for word in words]
+    environment = os.environ | {key: str(value) for key, value in environment.items()}
+    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(words)}: {done.stderr}")
+    return done.stdout.strip()
+
+
+class PreemptedTest(harness.RunTest):
+    def submit(self, name, *sbatch_words, words=(), **environment):
+        """Submits the script to train into the folder `name`; (job id, the file that it writes to)."""
+        log = self.folder / f"{name}.log"
+        where = [*PLACE, *sbatch_words, "--ntasks-per-node=1", f"--output={log}"]
+        environment["VITRAIL_RUN_DIR"] = self.folder / name
+        return slurm("sbatch", "--parsable", *where, "slurm/vit_h_21k.sh", *words, **environment), log
+
+    def wait_for(self, condition, what, log):
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, f"no {what}:\n{log.read_text() if log.exists() else ''}")
+            time.sleep(0.1)
+
+    def end_of(self, job, log):
+        """Waits for the job's end; (state, restarts)."""
+        self.wait_for(lambda: not slurm("squeue", "--noheader", "--jobs", job), f"end of job {job}", log)
+        shown = slurm("scontrol", "show", "job", job)
+        return re.search(r"JobState=(\w+)", shown)[1], int(re.search(r"Restarts=(\d+)", shown)[1])
+
+    def test_preempted(self):
+        pack = self.make_pack("data", 1024)
+        undisturbed = self.folder / "undisturbed"
+        config = ROOT / "configs" / "vit_h_21k.cfg"
+        words = harness.flags(SMALL | {"data.train": pack})
+        self.vitrail("train", "--config", config, *words, "--run.dir", undisturbed)
+        job, log = self.submit("run", "--nodes=2", words=words, VITRAIL=self.program)
+        run = self.folder / "run"
+        metrics = run / "metrics.jsonl"
+        self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, "third step", log)
+        slurm("srun", "--partition=hi", "--exclusive", "--nodes=2", "sleep", 1)
+        ended = self.end_of(job, log)
+        text = log.read_text()
+        self.assertEqual(ended, ("COMPLETED", 1), text)
+        stopped = int(re.search(r"stopped on request after step (\d+)", text)[1])
+        self.assertTrue(3 <= stopped < STEPS, text)
+        self.assertIn(f"resumed from {run}/checkpoints/step-{stopped:08} (step {stopped}, written by 2 ranks)", text)
+        self.assertIn("2 ranks by srun on 2 nodes", text)
+
+        steps = harness.read_metrics(run)[0]
+        self.assertEqual([line["step"] for line in steps], list(range(1, STEPS + 1)))
+        losses = [line["loss"] for line in harness.read_metrics(undisturbed)[0]]
+        self.assertEqual([line["loss"] for line in steps], losses)
+        self.assertEqual(self.hash_of(run), self.hash_of(undisturbed))
+        print(f"preempted after step {stopped}: {self.hash_of(run)}, as undisturbed")
+
+    def test_exit_statuses(self):
+        """All jobs at once: each waits some seconds for its next attempt."""
+        cases = {
+            "done": ("0", "COMPLETED", 0),
+            "saved": ("85 85 0", "COMPLETED", 2),
+            "usage": ("2", "FAILED", 0),
+            "data": ("65", "FAILED", 0),
+            "options": ("78", "FAILED", 0),
+            "recovers": ("1 137 0", "COMPLETED", 2),
+            "gives up": ("1 74 86 0", "FAILED", 2),
+        }
+        program = self.folder / "statuses"
+        program.write_text(STATUSES)
+        program.chmod(0o755)
+        jobs = {}
+        for name, (statuses, *_) in (cases | {"array": ("85 0",)}).items():
+            (self.folder / name).mkdir()
+            array = ["--array=0-1"] if name == "array" else []
+            jobs[name] = self.submit(name, "--nodes=1", *array, VITRAIL=program, STATUSES=statuses)
+        for name, (_, *expected) in cases.items():
+            with self.subTest(name=name):
+                job, log = jobs[name]
+                self.assertEqual(list(self.end_of(job, log)), expected, log.read_text())
+        self.assertIn("failed attempt 3 of 3 since checkpoint none", jobs["gives up"][1].read_text())
+        # The last task of an array has the array's own id, by which all tasks would be requeued.
+        job, log = jobs["array"]
+        self.assertEqual(self.end_of(f"{job}_1", log), ("COMPLETED", 1))
+        self.assertEqual(self.end_of(f"{job}_0", log), ("COMPLETED", 0), log.read_text())
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="vitrail-slurm-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the cluster comes down
+    try:
+        up = subprocess.run([ONENODE, "up", folder], check=False, capture_output=True, text=True)
+        if up.returncode == SKIPPED:
+            print(f"skipped: {up.stderr.strip()}")
+            sys.exit(SKIPPED)
+        if up.returncode != 0:
+            sys.exit(f"no cluster: {up.stderr}")
+        os.environ["SLURM_CONF"] = str(folder / "etc" / "slurm.conf")
+        unittest.main()
+    finally:
+        subprocess.run([ONENODE, "down", folder], check=True)
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
