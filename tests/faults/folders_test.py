@@ -59,7 +59,7 @@ class FoldersTest(faults.FaultTest):
     def test_full_before_the_first_step(self):
         run = self.run_folder() / "run"
         if not can_mount():
-            text = self.train_in('ulimit -f 0; "$@"', run, IO, ranks=1)
+            text = self.train_in('ulimit -f 4; "$@"', run, IO, ranks=1)
             self.check_report(text, run, "File too large", "run.dir")
         else:
             script = 'mkdir "$RUN" && mount -t tmpfs -o size=16k tmpfs "$RUN" && head -c 16k /dev/zero >"$RUN/other" || exit'
