@@ -15,7 +15,7 @@ launched=''  # process id of a run in the background
 
 launch() { exec "$vitrail" launch -n 2 --config "$config" "$@"; }
 launch_short() {  # NAME
-  launch --run.name "$1" --run.epochs 0 --run.steps $steps --checkpoint.every 10st
+  launch --run.name "$1" --run.steps $steps --checkpoint.every 10st
 }
 
 ensure_pack() {  # SPLIT FOLDER

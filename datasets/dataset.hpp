@@ -1,5 +1,5 @@
-// Where labelled images come from: a pack, a tensor file or a generator. Immutable and safe to read from any thread.
-// Throws: Error(bad_data) naming shard, record and key; Error(usage) for a source nobody knows.
+// Where labelled images come from: a pack, a tensor file or a generator. Immutable and safe to read from any
+// thread. Throws: Error(bad_data) naming shard, record and key; Error(usage) for a source nobody knows.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ class Dataset {
   virtual std::string describe() const = 0;     // for error messages and logs: the source as the user gave it
 };
 
-// "DIR" a pack · "tensor:FILE.safetensors" (images float [N,3,S,S], labels int64 [N])
-// · "synthetic:N,CLASSES,SIZE" seeded textures with class-dependent structure, for dry runs.
+// "DIR" a pack · "tensor:FILE.safetensors" (images float [N,3,S,S], labels int64 [N]) ·
+// "synthetic:N,CLASSES,SIZE" seeded textures with class-dependent structure, for dry runs.
 std::shared_ptr<const Dataset> open_dataset(const std::string& source);
 
 }  // namespace vitrail::datasets

@@ -85,6 +85,8 @@ class Settings {
     if (option == nullptr) throw unknown(setting, options_, line_.command);
     if (!option->used_by(line_.command)) throw not_of_command(setting, *option, line_.command);
     apply(setting, *option);
+    if (setting.key == "run.steps") replace_in_file("run.epochs");
+    if (setting.key == "run.epochs") replace_in_file("run.steps");
     if (line_.command == Command::launch && option->used_by(Command::train)) {
       line_.train_arguments.insert(line_.train_arguments.end(), setting.words.begin(), setting.words.end());
     }
@@ -114,6 +116,15 @@ class Settings {
   }
 
  private:
+  // A length given as a flag takes the place of the file's, whichever of the two ways it is counted in.
+  void replace_in_file(const std::string& key) {
+    const Option* option = find_option(options_, key, line_.command);
+    const auto given = given_.find(option);
+    if (given == given_.end() || given->second.is_flag) return;
+    option->set(line_, "0");
+    given_.erase(given);
+  }
+
   void apply(const Setting& setting, const Option& option) {
     if (!option.set(line_, setting.value))
       throw usage("{}: expected {}", assignment(setting), option.expected());

@@ -52,6 +52,15 @@ TEST(CommandLine, LaterFlagWins) {
       5);
 }
 
+TEST(CommandLine, LengthGivenAsFlagReplacesTheFiles) {
+  const std::string file = config_file("[run]\nepochs = 4\n[data]\ntrain = packs/a\n");
+  const auto line = parse_command_line({"train", "--config", file, "--run.steps", "60"});
+  EXPECT_EQ(line.config.run.steps, 60);
+  EXPECT_EQ(line.config.run.epochs, 0);
+  EXPECT_EQ(refusal({"train", "--config", file, "--run.steps", "60", "--run.epochs", "2"}),
+            "78 run.epochs = 2 with run.steps = 60: set exactly one of them, the length of the run");
+}
+
 TEST(CommandLine, FileMayHoldKeysOfOtherCommands) {
   const std::string file =
       config_file("[launch]\nvia = srun\n[optimizer]\nlr = 0.1\n[model]\nclasses = 10\n");
