@@ -1,12 +1,15 @@
 """What the fault tests share: runs of a few steps, and what a good failure looks like.
 
-By hand: VITRAIL=build/dev/vitrail PYTHONPATH=tests/runs python3 tests/faults/packs_test.py [PacksTest.test_...]
+One file by hand: python3 tests/faults/packs_test.py [PacksTest.test_...]
 """
 
 import os
+import pathlib
 import re
+import sys
 import time
 
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "runs"))
 import harness
 
 DONE, USAGE, BAD_DATA, IO, REFUSED, SAVED = 0, 2, 65, 74, 78, 85

@@ -1,6 +1,6 @@
 """slurm/vit_h_21k.sh on a cluster of two simulated nodes: preempted once, it goes on; and what its exit statuses lead to.
 
-By hand, as root: VITRAIL=build/dev/vitrail PYTHONPATH=tests/runs python3 tests/slurm/preempted_test.py
+By hand, as root: python3 tests/slurm/preempted_test.py
 """
 
 import os
@@ -14,9 +14,10 @@ import tempfile
 import time
 import unittest
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "tests" / "runs"))
 import harness
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
 ONENODE = ROOT / "tests" / "slurm" / "onenode.sh"
 SKIPPED = 77
 STEPS = 20
