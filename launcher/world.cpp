@@ -61,7 +61,7 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
   } catch (const std::exception& e) {
     own = {ExitCode::crash, e.what(), ""};
   }
-  constexpr std::chrono::milliseconds kDeadline{5000};
+  constexpr std::chrono::milliseconds kDeadline{8000};
   sharding::Settlement settlement;
   if (mpi_) {
     if (own) mpi_->failures.announce(*own);
@@ -69,7 +69,7 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
   } else {
     settlement = {own->code, {{0, *own}}, 0};
   }
-  if (communicator().rank() == 0) {
+  if (communicator().rank() == 0 || !settlement.failures.empty()) {
     const std::string report = failure_report(what, settlement, communicator().size(), environment_.host,
                                               last_words ? last_words() : "");
     std::fputs(report.c_str(), stderr);

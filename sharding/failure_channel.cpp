@@ -84,29 +84,31 @@ std::optional<int> FailureChannel::failed_peer() {
 }
 
 Settlement FailureChannel::settle(const std::optional<Failure>& own, std::chrono::milliseconds deadline) {
-  const auto end = std::chrono::steady_clock::now() + deadline;
-  const auto wait_for = [&](auto&& done) {
-    for (poll(); !done() && std::chrono::steady_clock::now() < end; poll()) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto wait_for = [&](auto&& done, std::chrono::milliseconds limit) {
+    for (poll(); !done() && std::chrono::steady_clock::now() < begin + limit; poll()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   };
+  if (own) failures_[comm_.rank()] = *own;
+  // What all ranks heard of leads to the same code even where the verdict does not come.
+  const auto code = [&] { return failures_.empty() ? ExitCode::crash : failures_.begin()->second.code; };
   Message message;
   message.rank = comm_.rank();
   if (comm_.rank() != 0) {
     if (!own) send(message, 0);
-    wait_for([&] { return verdict_.has_value(); });
-    const ExitCode fallback = own ? own->code : ExitCode::crash;
-    return {verdict_.value_or(fallback), {}, 0};
+    wait_for([&] { return verdict_.has_value(); }, deadline);
+    if (verdict_ || !own) return {verdict_.value_or(code()), {}, 0};
+    return {code(), {{comm_.rank(), *own}}, 1};
   }
   const int peers = comm_.size() - 1;
-  wait_for([&] { return static_cast<int>(stopped_.size()) == peers; });
-  if (own) failures_[0] = *own;
-  const ExitCode code = failures_.empty() ? ExitCode::crash : failures_.begin()->second.code;
+  // At half time, so that the verdict arrives before anyone gives up waiting for it.
+  wait_for([&] { return static_cast<int>(stopped_.size()) == peers; }, deadline / 2);
   message.kind = Kind::verdict;
-  message.code = code;
+  message.code = code();
   for (int peer = 1; peer < comm_.size(); ++peer) send(message, peer);
-  verdict_ = code;
-  return {code, failures_, peers - static_cast<int>(stopped_.size())};
+  verdict_ = message.code;
+  return {message.code, failures_, peers - static_cast<int>(stopped_.size())};
 }
 
 }  // namespace vitrail::sharding

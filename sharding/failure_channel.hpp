@@ -24,8 +24,9 @@ struct Failure {
 
 struct Settlement {
   ExitCode code = ExitCode::crash;  // the same on every rank that heard the verdict
-  std::map<int, Failure> failures;  // rank 0: own and gathered; elsewhere empty
-  int unanswered = 0;               // rank 0: ranks that said nothing before the deadline
+  std::map<int, Failure> failures;  // to be reported by this rank: on rank 0 all that it heard of; elsewhere
+                                    // the own one where rank 0 did not answer, else none
+  int unanswered = 0;               // of the ranks it waited for
 };
 
 class FailureChannel {
@@ -49,7 +50,7 @@ class FailureChannel {
   std::unique_ptr<Message> incoming_;
   MpiRequest receive_;
   std::deque<std::unique_ptr<Message>> outgoing_;  // must outlive their sends
-  std::map<int, Failure> failures_;                // announced by peers
+  std::map<int, Failure> failures_;                // announced by peers, and the own
   std::map<int, bool> stopped_;                    // rank 0: peers that have nothing more to say
   std::optional<ExitCode> verdict_;
 };
