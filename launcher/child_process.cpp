@@ -1,10 +1,11 @@
 #include "launcher/child_process.hpp"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 namespace vitrail::launcher {
 namespace {
 
-[[noreturn]] void become(const std::vector<std::string>& words, const sigset_t& mask) {
+// Becomes the program, or says into `trouble` why it cannot.
+[[noreturn]] void become(const std::vector<std::string>& words, const sigset_t& mask, int trouble) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
@@ -22,8 +24,24 @@ namespace {
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   ::execvp(arguments[0], arguments.data());
-  std::perror(fmt::format("vitrail: cannot start {}", words[0]).c_str());
-  std::_Exit(127);
+  const int reason = errno;
+  std::_Exit(::write(trouble, &reason, sizeof reason) == sizeof reason ? 127 : 126);
+}
+
+// Starts the child; an exec that succeeds closes the pipe without a word.
+pid_t start(const std::vector<std::string>& words, const sigset_t& mask) {
+  std::array<int, 2> trouble{};
+  if (::pipe2(trouble.data(), O_CLOEXEC) != 0) throw io_error("cannot start", words[0], errno);
+  const pid_t child = ::fork();
+  if (child == 0) become(words, mask, trouble[1]);
+  int reason = errno;
+  ::close(trouble[1]);
+  const bool failed = child < 0 || ::read(trouble[0], &reason, sizeof reason) == sizeof reason;
+  ::close(trouble[0]);
+  if (!failed) return child;
+  if (child > 0) ::waitpid(child, nullptr, 0);
+  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  throw io_error("cannot start", words[0], reason);
 }
 
 int status_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
@@ -35,9 +53,8 @@ int run_child(const std::vector<std::string>& words, const std::function<void(co
   sigemptyset(&watched);
   for (const int signal : {SIGUSR1, SIGTERM, SIGINT, SIGCHLD}) sigaddset(&watched, signal);
   ::pthread_sigmask(SIG_BLOCK, &watched, &before);
-  const pid_t child = ::fork();
-  if (child < 0) throw io_error("cannot start", words[0], errno);
-  if (child == 0) become(words, before);
+  std::signal(SIGCHLD, SIG_DFL);  // ignored, it would never come, and the exit status would be lost
+  const pid_t child = start(words, before);
 
   int status = 0;
   int interrupts = 0;
