@@ -1,0 +1,77 @@
+#include "launcher/failure_report.hpp"
+
+#include <gtest/gtest.h>
+
+namespace vitrail::launcher {
+namespace {
+
+using sharding::Failure;
+using sharding::Settlement;
+
+TEST(FailureReport, AWorldOfOne) {
+  const Settlement settlement{
+      ExitCode::io,
+      {{0, Failure{ExitCode::io, "saving after step 20: cannot write: a: No space", "free some"}}},
+      0};
+  EXPECT_EQ(failure_report("training", settlement, 1, "node17", "last checkpoint: step-00000010"),
+            "vitrail: training stopped: saving after step 20: cannot write: a: No space\n"
+            "  hint: free some\n"
+            "last checkpoint: step-00000010\n"
+            "exit status 74 (input/output)\n");
+}
+
+TEST(FailureReport, OneRankOfMany) {
+  const Settlement settlement{
+      ExitCode::bad_data,
+      {{3, Failure{ExitCode::bad_data, "step 8 (epoch 0): shard a: record 7: bad CRC", ""}}},
+      0};
+  EXPECT_EQ(failure_report("training", settlement, 8, "node17", ""),
+            "vitrail: training stopped: 1 of 8 ranks failed\n"
+            "  rank 3: step 8 (epoch 0): shard a: record 7: bad CRC\n"
+            "exit status 65 (bad data)\n");
+}
+
+TEST(FailureReport, RanksWithTheSameWordsShareALineAndHintsAreSaidOnce) {
+  const Failure full{ExitCode::io, "no space", "free some"}, torn{ExitCode::bad_data, "bad CRC", "free some"};
+  const Settlement settlement{ExitCode::io, {{0, full}, {1, torn}, {2, full}, {3, full}}, 0};
+  EXPECT_EQ(failure_report("packing", settlement, 5, "node17", ""),
+            "vitrail: packing stopped: 4 of 5 ranks failed\n"
+            "  ranks 0, 2, 3: no space\n"
+            "  rank 1: bad CRC\n"
+            "  hint: free some\n"
+            "exit status 74 (input/output)\n");
+}
+
+TEST(FailureReport, AllRanksAndTheirHints) {
+  const Settlement settlement{
+      ExitCode::refused,
+      {{0, Failure{ExitCode::refused, "no", "b"}}, {1, Failure{ExitCode::refused, "no", "a"}}},
+      0};
+  EXPECT_EQ(failure_report("evaluation", settlement, 2, "node17", ""),
+            "vitrail: evaluation stopped: 2 of 2 ranks failed\n"
+            "  all ranks: no\n"
+            "  hint: a\n"
+            "  hint: b\n"
+            "exit status 78 (cannot be honoured)\n");
+}
+
+TEST(FailureReport, RanksThatDoNotAnswerAreCounted) {
+  const Settlement settlement{ExitCode::crash, {{1, Failure{ExitCode::crash, "out of memory", ""}}}, 2};
+  EXPECT_EQ(failure_report("training", settlement, 4, "node17", "no checkpoint was written yet"),
+            "vitrail: training stopped: 1 of 4 ranks failed\n"
+            "  rank 1: out of memory\n"
+            "  2 rank(s) did not answer and are ended (node17 reports)\n"
+            "no checkpoint was written yet\n"
+            "exit status 1 (crash)\n");
+}
+
+TEST(FailureReport, EveryExitCodeHasAMeaning) {
+  for (const ExitCode code : {ExitCode::done, ExitCode::crash, ExitCode::usage, ExitCode::bad_data,
+                              ExitCode::io, ExitCode::refused, ExitCode::saved, ExitCode::watchdog}) {
+    EXPECT_STRNE(meaning_of(code), "unknown") << static_cast<int>(code);
+  }
+  EXPECT_STREQ(meaning_of(static_cast<ExitCode>(137)), "unknown");
+}
+
+}  // namespace
+}  // namespace vitrail::launcher
