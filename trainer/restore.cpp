@@ -92,7 +92,6 @@ TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
     }
   }
   run.optimizer.set_steps(checkpoint.manifest().state.optimizer_steps);
-  run.publish_weights();
   return checkpoint.manifest().state;
 }
 
@@ -179,6 +178,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
     say_changes(checkpoint->manifest(), settings, log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
+    run.publish_weights();
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && !damaged.empty()) set_aside_all(damaged, path);
     });
