@@ -19,19 +19,21 @@ struct LaneCounts {
 };
 constexpr std::size_t kColumns = 4;
 
+// NaN ranks before every number and is no hit: a broken network must not look like a perfect one.
 void count(const double* logits, std::int64_t classes, std::int64_t label, LaneCounts& counts) {
   const double own = logits[label];
   std::int64_t before = 0;  // classes that rank before the label's
   double largest = logits[0];
   for (std::int64_t k = 0; k < classes; ++k) {
-    before += logits[k] > own || (logits[k] == own && k < label) ? 1 : 0;
+    const bool after = logits[k] < own || (logits[k] == own && k > label);
+    before += k == label || after ? 0 : 1;
     largest = std::max(largest, logits[k]);
   }
   double sum = 0;
   for (std::int64_t k = 0; k < classes; ++k) sum += std::exp(logits[k] - largest);
   counts.images += 1;
-  counts.top1 += before < 1 ? 1 : 0;
-  counts.top5 += before < 5 ? 1 : 0;
+  counts.top1 += before < 1 && !std::isnan(own) ? 1 : 0;
+  counts.top5 += before < 5 && !std::isnan(own) ? 1 : 0;
   counts.loss += std::log(sum) + largest - own;
 }
 
