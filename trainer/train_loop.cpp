@@ -40,6 +40,8 @@ ExitCode TrainLoop::run() {
     throw sharding::AgreedError(named(e), e.rank());
   } catch (const Error& e) {
     throw named(e);
+  } catch (const c10::Error& e) {
+    throw named({ExitCode::crash, e.what_without_backtrace()});
   }
 }
 
@@ -142,8 +144,8 @@ void TrainLoop::record(const StepResult& result, double seconds, double data_wai
 
 void TrainLoop::say(const StepMetrics& m) {
   const Duration& every = request_.config.log.every;
-  const bool by_clock =
-      every.unit == Duration::Unit::seconds && seconds_since(said_) >= static_cast<double>(every.count);
+  const bool by_clock = every.unit == Duration::Unit::seconds && every.count > 0 &&
+                        seconds_since(said_) >= static_cast<double>(every.count);
   const bool last = state_.step == run_.total_steps;
   if (!by_clock && !last && !due(every, "log.every")) return;
   said_ = Clock::now();
