@@ -59,6 +59,16 @@ TEST_F(CheckpointFolder, PruningKeepsTheNewest) {
   EXPECT_EQ(list_checkpoints(checkpoints_).size(), 3U);
 }
 
+TEST_F(CheckpointFolder, ADamagedOneIsSetAsideUnderANameThatIsNoCheckpoints) {
+  const fs::path good = make("step-00000001"), damaged = make("step-00000002");
+  make("step-00000002.damaged");  // of an earlier accident
+  set_aside(damaged);
+  EXPECT_EQ(list_checkpoints(checkpoints_), std::vector{good});
+  EXPECT_TRUE(fs::exists(checkpoints_ / "step-00000002.damaged" / "manifest.json"));
+  remove_leftovers(checkpoints_);
+  EXPECT_TRUE(fs::exists(checkpoints_ / "step-00000002.damaged")) << "somebody may want to look at it";
+}
+
 TEST_F(CheckpointFolder, OnlyLeftoversAreRemoved) {
   const fs::path good = make("step-00000001");
   make("step-00000002.tmp-job1-0");

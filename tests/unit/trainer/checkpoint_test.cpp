@@ -7,6 +7,8 @@
 #include "datasets/hdf5_handles.hpp"
 #include "tests/unit/trainer/checkpoint_fixture.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/base/safetensors.hpp"
+#include "trainer/export_weights.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -143,6 +145,28 @@ TEST_F(CheckpointTest, Hdf5SeesTheSameState) {
       }
     }
   }
+}
+
+TEST_F(CheckpointTest, ExportedWeightsAreThoseSaved) {
+  const auto check = [&](const CheckpointReader& checkpoint, auto real, DataType type) {
+    using Real = decltype(real);
+    export_weights(checkpoint, dir_ / "a.safetensors");
+    const SafetensorsReader file(dir_ / "a.safetensors");
+    EXPECT_EQ(file.tensors().size(), stored_parameters().size());
+    EXPECT_EQ(file.metadata().at("step"), "4");
+    for (std::size_t p = 0; p < stored_parameters().size(); ++p) {
+      const auto [name, shape] = stored_parameters()[p];
+      EXPECT_EQ(file.info(name).shape, shape);
+      EXPECT_EQ(file.info(name).type, type);
+      std::vector<Real> values(static_cast<std::size_t>(stored_parameters()[p].elements()));
+      file.read(name, std::as_writable_bytes(std::span(values)));
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        ASSERT_EQ(values[i], state_value<Real>(StateKind::weight, p, static_cast<std::int64_t>(i)));
+      }
+    }
+  };
+  check(CheckpointReader(save<float>(3, {})), float{}, DataType::f32);
+  check(CheckpointReader(save<double>(2, {})), double{}, DataType::f64);
 }
 
 // Damage.

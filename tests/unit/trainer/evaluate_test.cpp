@@ -1,0 +1,187 @@
+// Evaluation of a "network" whose logits are the first numbers of each image: every count is known.
+#include "trainer/evaluate.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include <torch/torch.h>
+
+#include "sharding/local_communicator.hpp"
+#include "tests/support/thread_world.hpp"
+#include "trainer/base/philox.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+constexpr std::int64_t kSide = 2;
+constexpr std::size_t kNumbers = 3 * kSide * kSide;  // of an image: the most classes there can be
+
+struct Example {
+  std::vector<float> logits;
+  std::int64_t label;
+};
+
+class Examples final : public datasets::Dataset {
+ public:
+  explicit Examples(std::vector<Example> examples) : examples_(std::move(examples)) {}
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(examples_.size()); }
+  std::int64_t classes() const override { return static_cast<std::int64_t>(examples_[0].logits.size()); }
+  std::string class_name(std::int64_t) const override { return "any"; }
+  std::int64_t label(std::int64_t index) const override {
+    return examples_[static_cast<std::size_t>(index)].label;
+  }
+  std::optional<std::int64_t> tensor_image_size() const override { return kSide; }
+  std::string fingerprint() const override { return std::string(32, '0'); }
+  std::string describe() const override { return "examples"; }
+  datasets::Sample read(std::int64_t index) const override {
+    datasets::Sample sample{{}, examples_[static_cast<std::size_t>(index)].logits};
+    sample.tensor.resize(kNumbers);
+    return sample;
+  }
+
+ private:
+  std::vector<Example> examples_;
+};
+
+class FirstNumbers final : public models::Model {
+ public:
+  explicit FirstNumbers(std::int64_t classes) : classes_(classes) {}
+
+  const std::vector<models::ParameterSpec>& parameters() const override { return none_; }
+  void bind(const std::vector<at::Tensor>&) override {}
+  at::Tensor forward(const at::Tensor& images, const models::Pass& pass) const override {
+    EXPECT_FALSE(pass.training);
+    return images.reshape({images.size(0), -1}).narrow(1, 0, classes_);
+  }
+
+ private:
+  std::int64_t classes_;
+  std::vector<models::ParameterSpec> none_;
+};
+
+EvaluationMetrics evaluate_all(const std::vector<Example>& examples, sharding::Communicator& communicator,
+                               std::int64_t lanes = 4, std::int64_t batch = 5) {
+  const FirstNumbers model(static_cast<std::int64_t>(examples[0].logits.size()));
+  const EvaluationPlan plan{lanes, batch, 1, {kSide, 1.0}, DataType::f32};
+  return evaluate(model, std::make_shared<Examples>(examples), plan, communicator, [] { return false; })
+      .value();
+}
+
+EvaluationMetrics evaluate_alone(const std::vector<Example>& examples) {
+  sharding::LocalCommunicator alone;
+  return evaluate_all(examples, alone);
+}
+
+std::vector<Example> random_examples(std::size_t count, std::size_t classes) {
+  std::vector<Example> examples(count);
+  Philox random(4, Purpose::test, 0, classes);
+  for (Example& example : examples) {
+    for (std::size_t k = 0; k < classes; ++k) example.logits.push_back(static_cast<float>(random.normal()));
+    example.label = static_cast<std::int64_t>(random.below(classes));
+  }
+  return examples;
+}
+
+// By sorting, in the order of the images.
+EvaluationMetrics by_sorting(const std::vector<Example>& examples) {
+  EvaluationMetrics m;
+  for (const auto& [logits, label] : examples) {
+    std::vector<std::size_t> order(logits.size());
+    for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
+    std::stable_sort(order.begin(), order.end(), [&z = logits](auto a, auto b) { return z[a] > z[b]; });
+    const auto place = std::find(order.begin(), order.end(), static_cast<std::size_t>(label)) - order.begin();
+    m.images += 1;
+    m.top1 += place < 1 ? 1 : 0;
+    m.top5 += place < 5 ? 1 : 0;
+    double sum = 0;
+    for (const float z : logits) sum += std::exp(static_cast<double>(z));
+    m.loss += std::log(sum) - static_cast<double>(logits[static_cast<std::size_t>(label)]);
+  }
+  const auto n = static_cast<double>(m.images);
+  return {m.images, 100 * m.top1 / n, 100 * m.top5 / n, m.loss / n};
+}
+
+TEST(Evaluate, CountsEveryImageOnceWhateverTheRanksAndBatches) {
+  const std::vector<Example> examples = random_examples(101, 12);
+  const EvaluationMetrics expected = by_sorting(examples);
+  for (const std::int64_t batch : {1, 7, 1000}) {
+    sharding::LocalCommunicator alone;
+    const double loss = evaluate_all(examples, alone, 4, batch).loss;
+    for (const int world : {1, 2, 3, 4}) {
+      tests::run_world(world, [&](sharding::Communicator& communicator) {
+        const EvaluationMetrics m = evaluate_all(examples, communicator, 4, batch);
+        EXPECT_EQ(m.images, 101);
+        EXPECT_EQ(m.top1, expected.top1);
+        EXPECT_EQ(m.top5, expected.top5);
+        EXPECT_NEAR(m.loss, expected.loss, 1e-12);
+        EXPECT_EQ(m.loss, loss) << world << " ranks";
+      });
+    }
+  }
+}
+
+TEST(Evaluate, FewerImagesThanLanes) {
+  const std::vector<Example> examples = random_examples(3, 6);
+  sharding::LocalCommunicator alone;
+  const EvaluationMetrics m = evaluate_all(examples, alone, 8);
+  EXPECT_EQ(m.images, 3);
+  EXPECT_EQ(m.top5, by_sorting(examples).top5);
+}
+
+TEST(Evaluate, TiesGoToTheLowerClass) {
+  const std::vector<float> equal(7, 0.5F);
+  EXPECT_EQ(evaluate_alone({{equal, 0}}).top1, 100);
+  EXPECT_EQ(evaluate_alone({{equal, 1}}).top1, 0);
+  EXPECT_EQ(evaluate_alone({{equal, 4}}).top5, 100);
+  EXPECT_EQ(evaluate_alone({{equal, 5}}).top5, 0);
+}
+
+TEST(Evaluate, WithFewerThanFiveClassesEveryLabelIsAmongTheFive) {
+  const EvaluationMetrics m = evaluate_alone(random_examples(40, 3));
+  EXPECT_EQ(m.top5, 100);
+  EXPECT_LT(m.top1, 100);
+}
+
+TEST(Evaluate, LargeLogitsDoNotOverflow) {
+  const EvaluationMetrics m = evaluate_alone({{{1e4F, 0.0F}, 1}});
+  EXPECT_EQ(m.loss, 1e4);
+}
+
+TEST(Evaluate, ABrokenNetworkHitsNothing) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (std::int64_t label = 0; label < 3; ++label) {
+    const EvaluationMetrics m = evaluate_alone({{{kNan, kNan, kNan}, label}});
+    EXPECT_EQ(m.top1, 0);
+    EXPECT_EQ(m.top5, 0);
+    EXPECT_TRUE(std::isnan(m.loss));
+  }
+  EXPECT_EQ(evaluate_alone({{{1, kNan, 0}, 0}}).top1, 0) << "NaN is not less than 1";
+}
+
+TEST(Evaluate, LabelsBeyondTheModelsClassesAreBadData) {
+  try {
+    evaluate_alone({{{1, 2}, 2}});
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::bad_data);
+    EXPECT_STREQ(e.what(), "label 2 in the data, but the model has 2 classes");
+  }
+}
+
+TEST(Evaluate, OneRanksInterruptionIsEverybodys) {
+  const auto dataset = std::make_shared<Examples>(random_examples(50, 4));
+  tests::run_world(3, [&](sharding::Communicator& communicator) {
+    const FirstNumbers model(4);
+    const EvaluationPlan plan{4, 5, 1, {kSide, 1.0}, DataType::f32};
+    int asked = 0;
+    const auto result = evaluate(model, dataset, plan, communicator,
+                                 [&] { return ++asked == 2 && communicator.rank() == 1; });
+    EXPECT_FALSE(result);
+  });
+}
+
+}  // namespace
+}  // namespace vitrail::trainer

@@ -1,0 +1,149 @@
+// Whole steps of a tiny network on synthetic images, through everything that training is made of.
+#include "trainer/train_step.hpp"
+
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include <torch/torch.h>
+
+#include "sharding/local_communicator.hpp"
+#include "tests/support/thread_world.hpp"
+#include "trainer/assembly.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+Config tiny() {
+  Config config;
+  config.run.lanes = 4;
+  config.run.steps = 120;
+  config.run.seed = 3;
+  config.data.train = "synthetic:64,4,16";
+  config.data.global_batch_size = 16;
+  config.augment.crop = datasets::Crop::none;
+  config.model.name = "vit_xxs4";
+  config.model.image_size = 16;
+  config.model.classes = 4;
+  config.model.width = 32;
+  config.model.depth = 2;
+  config.model.heads = 2;
+  config.model.layer_scale = 0.1;
+  config.optimizer.lr = 1e-2;
+  config.schedule.warmup = {2, Duration::Unit::steps};
+  return config;
+}
+
+struct Training {
+  std::vector<StepResult> steps;
+  TrainState state;
+};
+
+Training train(const Config& config, sharding::Communicator& communicator, int steps) {
+  Assembly assembly(config, communicator);
+  assembly.initialise_weights();
+  assembly.start_loader(0);
+  StepContext context = assembly.context();
+  Training run;
+  for (int i = 0; i < steps; ++i) run.steps.push_back(train_step(context, run.state, {}));
+  return run;
+}
+
+Training train_alone(const Config& config, int steps) {
+  sharding::LocalCommunicator alone;
+  return train(config, alone, steps);
+}
+
+double mean_loss(std::span<const StepResult> steps) {
+  return std::accumulate(steps.begin(), steps.end(), 0.0,
+                         [](double sum, const auto& s) { return sum + s.loss; }) /
+         static_cast<double>(steps.size());
+}
+
+TEST(TrainStep, LearnsWithBothOptimizersAndLosses) {
+  // What a network reaches that has learned only that there are four classes, equally frequent.
+  const double knowing_nothing_ce = std::log(4.0);
+  const double knowing_nothing_bce = -(0.25 * std::log(0.25) + 0.75 * std::log(0.75));
+  for (const auto optimizer : {sharding::OptimizerName::lamb, sharding::OptimizerName::adamw}) {
+    for (const LossName loss : {LossName::ce, LossName::bce}) {
+      Config config = tiny();
+      config.optimizer.name = optimizer;
+      config.loss.name = loss;
+      if (optimizer == sharding::OptimizerName::adamw) config.optimizer.lr = 2e-3;
+      const Training run = train_alone(config, 120);
+      const double reached = mean_loss(std::span(run.steps).last(5));
+      EXPECT_LT(reached, 0.8 * (loss == LossName::ce ? knowing_nothing_ce : knowing_nothing_bce));
+    }
+  }
+}
+
+TEST(TrainStep, AdvancesTheStateAndSaysWhatItDid) {
+  const Training run = train_alone(tiny(), 6);
+  EXPECT_EQ(run.state.step, 6);
+  EXPECT_EQ(run.state.optimizer_steps, 6);
+  EXPECT_NEAR(run.steps[0].loss, std::log(4.0), 0.1) << "the head begins with next to nothing";
+  EXPECT_EQ(run.steps[0].lr, ScheduleConfig().warmup_lr);
+  EXPECT_NEAR(run.steps[2].lr, 1e-2, 1e-3);
+  std::set<std::string> orders;
+  for (const StepResult& step : run.steps) {
+    EXPECT_GT(step.grad_norm, 0);
+    EXPECT_EQ(step.order_hash.size(), 16U);
+    orders.insert(step.order_hash);
+    EXPECT_FALSE(step.agreed.save || step.agreed.stop);
+  }
+  EXPECT_EQ(orders.size(), 6U);
+}
+
+TEST(TrainStep, AnyNumberOfRanksTakesTheSameSteps) {
+  Config config = tiny();
+  config.model.drop_path = 0.3;
+  config.augment.mixup = 0.8;
+  config.optimizer.clip_norm = 0.5;
+  const Training one = train_alone(config, 3);
+  for (const int world : {2, 3}) {
+    tests::run_world(world, [&](sharding::Communicator& communicator) {
+      const Training run = train(config, communicator, 3);
+      for (std::size_t i = 0; i < one.steps.size(); ++i) {
+        EXPECT_EQ(run.steps[i].loss, one.steps[i].loss) << world << " ranks, step " << i;
+        EXPECT_EQ(run.steps[i].grad_norm, one.steps[i].grad_norm);
+        EXPECT_EQ(run.steps[i].order_hash, one.steps[i].order_hash);
+      }
+    });
+  }
+}
+
+TEST(TrainStep, OneRanksWishIsEverybodys) {
+  const Config config = tiny();  // the assembly refers to it
+  tests::run_world(3, [&](sharding::Communicator& communicator) {
+    Assembly assembly(config, communicator);
+    assembly.initialise_weights();
+    assembly.start_loader(0);
+    StepContext context = assembly.context();
+    TrainState state;
+    const bool last = communicator.rank() == 2;
+    EXPECT_TRUE(train_step(context, state, {.save = last, .stop = false}).agreed.save);
+    const Wishes agreed = train_step(context, state, {.save = false, .stop = last}).agreed;
+    EXPECT_TRUE(agreed.stop);
+    EXPECT_FALSE(agreed.save);
+  });
+}
+
+TEST(TrainStep, ARunThatDivergedIsRefused) {
+  Config config = tiny();
+  config.optimizer.name = sharding::OptimizerName::adamw;
+  config.optimizer.lr = 1e30;
+  config.schedule.warmup = {0, Duration::Unit::steps};
+  try {
+    train_alone(config, 5);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::refused);
+    EXPECT_THAT(e.what(), testing::StartsWith("training diverged: loss "));
+    EXPECT_THAT(e.hint(), testing::HasSubstr("optimizer.lr"));
+  }
+}
+
+}  // namespace
+}  // namespace vitrail::trainer
