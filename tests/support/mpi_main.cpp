@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -48,7 +49,7 @@ int run_all(int told_size) {
 
 int main(int count, char** words) {
   testing::InitGoogleTest(&count, words);
-  const std::string kWorld = "--world=";
+  constexpr std::string_view kWorld = "--world=";
   const std::string word = count == 2 ? words[1] : "";
   if (!word.starts_with(kWorld)) {
     fmt::print(stderr, "usage: mpirun -n N {} --world=N\n", words[0]);
