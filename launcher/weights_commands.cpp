@@ -29,27 +29,43 @@ trainer::CheckpointReader open_verified(const std::string& path) {
   return checkpoint;
 }
 
+// A checkpoint's row in a listing; a damaged one must not hide the others.
+Json row_of(const std::filesystem::path& path) {
+  try {
+    const auto manifest = trainer::read_checkpoint_manifest(path);
+    std::uint64_t bytes = 0;
+    for (const auto& file : manifest.files) bytes += file.bytes;
+    return {{"path", path.string()},
+            {"step", manifest.state.step},
+            {"lanes", manifest.lanes},
+            {"ranks", manifest.world},
+            {"bytes", bytes}};
+  } catch (const Error& e) {
+    return {{"path", path.string()}, {"damaged", e.what()}};
+  }
+}
+
+std::string line_of(const Json& row) {
+  const auto path = row.at("path").get<std::string>();
+  if (row.contains("damaged")) return fmt::format("{}  damaged: {}", path, row["damaged"].get<std::string>());
+  const int ranks = row.at("ranks");
+  return fmt::format("{}  step {}, {} lanes, written by {} rank{}, {:.1f} MB", path,
+                     row.at("step").get<std::int64_t>(), row.at("lanes").get<std::int64_t>(), ranks,
+                     ranks == 1 ? "" : "s", row.at("bytes").get<double>() / 1e6);
+}
+
 ExitCode list(const std::string& path, bool json) {
   namespace fs = std::filesystem;
+  if (!fs::exists(path)) throw Error(ExitCode::usage, fmt::format("{}: there is no such folder", path));
   const bool is_run = fs::exists(fs::path(path) / "checkpoints");
   const auto found = trainer::list_checkpoints(is_run ? fs::path(path) / "checkpoints" : fs::path(path));
   Json rows = Json::array();
-  for (auto at = found.rbegin(); at != found.rend(); ++at) {
-    const auto manifest = trainer::read_checkpoint_manifest(*at);
-    std::uint64_t bytes = 0;
-    for (const auto& file : manifest.files) bytes += file.bytes;
-    rows.push_back({{"path", at->string()},
-                    {"step", manifest.state.step},
-                    {"lanes", manifest.lanes},
-                    {"ranks", manifest.world},
-                    {"bytes", bytes}});
-    if (!json) {
-      fmt::print("{}  step {}, {} lanes, written by {} rank{}, {:.1f} MB\n", at->string(),
-                 manifest.state.step, manifest.lanes, manifest.world, manifest.world == 1 ? "" : "s",
-                 static_cast<double>(bytes) / 1e6);
-    }
+  for (auto at = found.rbegin(); at != found.rend(); ++at) rows.push_back(row_of(*at));
+  if (json) {
+    fmt::print("{}\n", rows.dump());
+  } else {
+    for (const Json& row : rows) fmt::print("{}\n", line_of(row));
   }
-  if (json) fmt::print("{}\n", rows.dump());
   if (found.empty()) fmt::print(stderr, "{}: no checkpoints\n", path);
   return ExitCode::done;
 }
