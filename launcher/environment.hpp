@@ -15,10 +15,10 @@ enum class Launcher { none, open_mpi, slurm };
 
 struct SlurmJob {
   std::string id;
-  std::int64_t nodes = 1;          // of the allocation; inside a step, of the step
+  std::int64_t nodes = 1;                     // of the allocation; inside a step, of the step
   std::optional<std::int64_t> cpus_per_task;  // absent: sbatch was not told
-  std::int64_t restart_count = 0;  // Slurm leaves it out before the first requeue
-  std::string array_job_id;        // empty: not of an array
+  std::int64_t restart_count = 0;             // Slurm leaves it out before the first requeue
+  std::string array_job_id;                   // empty: not of an array
   std::string array_task_id;
 };
 

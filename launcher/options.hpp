@@ -1,6 +1,5 @@
 // The option table: every key and flag of the program, declared once. Parser, help, defaults, bounds,
-// messages and
-// --print-config all come from it.
+// messages and --print-config all come from it.
 #pragma once
 
 #include <string>
