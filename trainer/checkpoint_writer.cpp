@@ -102,8 +102,8 @@ StoredFile write_rank_file(const fs::path& folder, const CheckpointManifest& man
   return stored;
 }
 
-// Makes the temporary folder the checkpoint. A folder of that step may be there already: a damaged one that
-// the restore passed over.
+// Makes the temporary folder the checkpoint. A folder of that step may be there already: saved before the
+// evaluation of that step was done.
 void commit(const fs::path& temporary, const fs::path& checkpoint, const CheckpointManifest& manifest) {
   write_text_atomically(temporary / "manifest.json", to_json(manifest));
   sync_directory(temporary);

@@ -6,8 +6,8 @@
 #include <torch/torch.h>
 
 #include "sharding/lanes.hpp"
-#include "trainer/base/error.hpp"
 #include "trainer/base/progress.hpp"
+#include "trainer/loss.hpp"
 #include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
@@ -42,11 +42,7 @@ void count_batch(const at::Tensor& logits, const datasets::EvaluationBatch& batc
   const std::int64_t classes = wide.size(1);
   for (std::int64_t i = 0; i < batch.images_count; ++i) {
     const std::int64_t label = batch.labels[static_cast<std::size_t>(i)];
-    if (label < 0 || label >= classes) {
-      throw Error(ExitCode::bad_data,
-                  fmt::format("label {} in the data, but the model has {} classes", label, classes),
-                  "set model.classes to the data set's");
-    }
+    check_label(label, classes);
     count(wide.const_data_ptr<double>() + i * classes, classes, label, counts);
   }
 }

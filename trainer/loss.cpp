@@ -9,19 +9,20 @@ namespace {
 
 at::Tensor smoothed(const std::vector<std::int64_t>& labels, const at::Tensor& logits, double smoothing) {
   const std::int64_t classes = logits.size(1);
-  for (const std::int64_t label : labels) {
-    if (label < 0 || label >= classes) {
-      throw Error(ExitCode::bad_data,
-                  fmt::format("label {} in the data, but the model has {} classes", label, classes),
-                  "set model.classes to the data set's");
-    }
-  }
+  for (const std::int64_t label : labels) check_label(label, classes);
   const double off = smoothing / static_cast<double>(classes);
   const at::Tensor index = at::tensor(labels, at::kLong).unsqueeze(1);
   return at::full_like(logits.detach(), off).scatter_(1, index, 1.0 - smoothing + off);
 }
 
 }  // namespace
+
+void check_label(std::int64_t label, std::int64_t classes) {
+  if (label >= 0 && label < classes) return;
+  throw Error(ExitCode::bad_data,
+              fmt::format("label {} in the data, but the model has {} classes", label, classes),
+              "set model.classes to the data set's");
+}
 
 at::Tensor soft_targets(const datasets::LaneBatch& batch, const at::Tensor& logits, double smoothing) {
   const at::Tensor own = smoothed(batch.labels, logits, smoothing);

@@ -4,6 +4,8 @@
 // III). Throws: Error(bad_data) for a label that the model has no class for.
 #pragma once
 
+#include <cstdint>
+
 #include "datasets/lane_batch.hpp"
 #include "trainer/config.hpp"
 
@@ -13,6 +15,7 @@ class Tensor;
 
 namespace vitrail::trainer {
 
+void check_label(std::int64_t label, std::int64_t classes);
 at::Tensor soft_targets(const datasets::LaneBatch& batch, const at::Tensor& logits, double smoothing);
 at::Tensor training_loss(const LossConfig& config, const at::Tensor& logits, const at::Tensor& targets);
 
