@@ -18,6 +18,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/progress.hpp"
+#include "trainer/base/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {

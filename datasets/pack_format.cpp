@@ -8,6 +8,7 @@
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/base/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -244,14 +245,6 @@ ShardRecord parse_shard_record(const std::string& text, const std::string& path,
 }
 
 std::string to_line(const Quarantined& entry) { return to_json(entry).dump() + "\n"; }
-
-bool is_utf8(const std::string& text) {
-  try {
-    return !Json(text).dump().empty();
-  } catch (const Json::type_error&) {
-    return false;
-  }
-}
 
 std::string printable(const std::string& name) {
   const std::string text = name.substr(0, name.find_last_not_of('\0') + 1);

@@ -87,8 +87,7 @@ std::string to_text(const ShardRecord& record);
 ShardRecord parse_shard_record(const std::string& text, const std::string& path,
                                const std::string& shard_file);
 
-std::string to_line(const Quarantined& entry);  // one line of quarantine.jsonl
-bool is_utf8(const std::string& text);
+std::string to_line(const Quarantined& entry);   // one line of quarantine.jsonl
 std::string printable(const std::string& name);  // without NULs at the end; odd bytes as \xNN
 
 }  // namespace vitrail::datasets

@@ -10,6 +10,7 @@
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/base/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {

@@ -16,10 +16,10 @@ namespace vitrail::launcher {
 namespace {
 
 // Becomes the program, or says into `trouble` why it cannot.
-[[noreturn]] void become(const std::vector<std::string>& words, const sigset_t& mask, int trouble) {
+[[noreturn]] void become(const std::vector<std::string>& words, const sigset_t& watched, int trouble) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  ::pthread_sigmask(SIG_UNBLOCK, &watched, nullptr);
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -29,33 +29,46 @@ namespace {
 }
 
 // Starts the child; an exec that succeeds closes the pipe without a word.
-pid_t start(const std::vector<std::string>& words, const sigset_t& mask) {
+pid_t start(const std::vector<std::string>& words, const sigset_t& watched) {
   std::array<int, 2> trouble{};
   if (::pipe2(trouble.data(), O_CLOEXEC) != 0) throw io_error("cannot start", words[0], errno);
   const pid_t child = ::fork();
-  if (child == 0) become(words, mask, trouble[1]);
+  if (child == 0) become(words, watched, trouble[1]);
   int reason = errno;
   ::close(trouble[1]);
   const bool failed = child < 0 || ::read(trouble[0], &reason, sizeof reason) == sizeof reason;
   ::close(trouble[0]);
   if (!failed) return child;
   if (child > 0) ::waitpid(child, nullptr, 0);
-  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
   throw io_error("cannot start", words[0], reason);
 }
+
+// Signals that come meanwhile wait.
+class HeldSignals {
+ public:
+  explicit HeldSignals(const sigset_t& signals) { ::pthread_sigmask(SIG_BLOCK, &signals, &before_); }
+  ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+ private:
+  sigset_t before_{};
+};
 
 int status_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 }  // namespace
 
-int run_child(const std::vector<std::string>& words, const std::function<void(const std::string&)>& say) {
-  sigset_t watched, before;
+ChildEnd run_child(const std::vector<std::string>& words,
+                   const std::function<void(const std::string&)>& say) {
+  sigset_t watched;
   sigemptyset(&watched);
   for (const int signal : {SIGUSR1, SIGTERM, SIGINT, SIGCHLD}) sigaddset(&watched, signal);
-  ::pthread_sigmask(SIG_BLOCK, &watched, &before);
+  const HeldSignals held(watched);
   std::signal(SIGCHLD, SIG_DFL);  // ignored, it would never come, and the exit status would be lost
-  const pid_t child = start(words, before);
+  const pid_t child = start(words, watched);
 
+  ChildEnd end;
   int status = 0;
   int interrupts = 0;
   while (::waitpid(child, &status, WNOHANG) == 0) {
@@ -65,10 +78,11 @@ int run_child(const std::vector<std::string>& words, const std::function<void(co
     const bool insist = interrupts > 1;
     say(insist ? "asked again: ending the ranks now"
                : "asked to stop: the ranks save after this step (exit status 85)");
+    end.asked_to_stop = !insist;
     ::kill(child, insist ? SIGTERM : SIGUSR1);
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return status_of(status);
+  end.status = status_of(status);
+  return end;
 }
 
 }  // namespace vitrail::launcher

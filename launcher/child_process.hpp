@@ -9,8 +9,13 @@
 
 namespace vitrail::launcher {
 
-// Runs words[0] with its arguments to its end and returns its exit status, or 128 + the signal that ended it.
+struct ChildEnd {
+  int status = 0;              // its exit status, or 128 + the signal that ended it
+  bool asked_to_stop = false;  // the last word to it was USR1
+};
+
+// Runs words[0] with its arguments to its end.
 // USR1, TERM and INT to this process reach the child as USR1 ("save and stop"); a second INT as TERM.
-int run_child(const std::vector<std::string>& words, const std::function<void(const std::string&)>& say);
+ChildEnd run_child(const std::vector<std::string>& words, const std::function<void(const std::string&)>& say);
 
 }  // namespace vitrail::launcher

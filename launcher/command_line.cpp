@@ -57,6 +57,8 @@ class Settings {
     std::error_code unreadable;
     if (!std::filesystem::exists(path, unreadable))
       throw usage("command line: --config {}: there is no such file", path);
+    if (std::filesystem::is_directory(path, unreadable))
+      throw usage("command line: --config {}: it is a folder", path);
     std::map<std::string, std::string> places;
     for (const Setting& setting : split_file(path, read_text(path))) {
       const Option* option = find_option(options_, setting.key, line_.command);
@@ -103,6 +105,15 @@ class Settings {
       const std::string value = decides->get(line_).value_or("");
       throw usage("{} when {}{}{} (it needs {})", where, decides->key, value.empty() ? " is empty" : " = ",
                   value, condition->text);
+    }
+  }
+
+  // A configuration may say what a run began from; beside the checkpoint to evaluate, a flag cannot.
+  void refuse_two_weights() const {
+    const auto weights = given_.find(find_option(options_, "model.weights", line_.command));
+    if (line_.command == Command::eval && !line_.flags.checkpoint.empty() && weights != given_.end() &&
+        weights->second.is_flag) {
+      throw usage("command line: --checkpoint and --model.weights: weights from two places; leave one out");
     }
   }
 
@@ -212,6 +223,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words, const Sett
   }
   take_arguments(line, given.arguments);
   settings.refuse_unused();
+  settings.refuse_two_weights();
   if (line.flags.print_config) {
     line.answer = Answer{print_config(line)};
     return line;

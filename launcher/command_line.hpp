@@ -12,6 +12,7 @@
 
 #include "launcher/command.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/checkpoint_reader.hpp"
 #include "trainer/config.hpp"
 
 namespace vitrail::launcher {
@@ -27,7 +28,6 @@ struct LaunchConfig {
 };
 
 enum class OutputFormat { text, json };
-enum class StatePart { weights, optimizer, all };
 enum class CheckpointAction { list, verify, hash, compare };
 
 // Flags of single commands; those of runs are in trainer::Config and LaunchConfig.
@@ -36,15 +36,15 @@ struct Flags {
   bool print_config = false;
   std::vector<std::string> config_files;
   OutputFormat format = OutputFormat::text;
-  std::string source;                   // pack
-  std::string split = "train";          // pack
-  std::string output;                   // pack: a folder; export: a file
-  std::int64_t shard_mib = 1024;        // pack
-  std::optional<std::int64_t> threads;  // pack, verify; absent: one per core
-  bool decode = false;                  // verify
-  std::string checkpoint;               // eval, export
-  std::string model;                    // models; empty: all of them
-  StatePart part = StatePart::all;      // checkpoint hash
+  std::string source;                                 // pack
+  std::string split = "train";                        // pack
+  std::string output;                                 // pack: a folder; export: a file
+  std::int64_t shard_mib = 1024;                      // pack
+  std::optional<std::int64_t> threads;                // pack, verify; absent: one per core
+  bool decode = false;                                // verify
+  std::string checkpoint;                             // eval, export
+  std::string model;                                  // models; empty: all of them
+  trainer::StatePart part = trainer::StatePart::all;  // checkpoint hash
 };
 
 // Printed instead of running the command.

@@ -4,6 +4,10 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <system_error>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "launcher/failure_report.hpp"
 #include "launcher/run_commands.hpp"
@@ -11,6 +15,24 @@
 
 namespace vitrail::launcher {
 namespace {
+
+// A stream that was closed would be given to the next file that is opened, and words for the user written
+// into it. Results cannot be written to a stream that is open for reading: that is an error, as it should be.
+void hold_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) < 0) ::open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+// The signals that ask a run to save and stop wait until somebody looks: they may come before the run is
+// there.
+void hold_stop_signals(int how) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  sigaddset(&signals, SIGTERM);
+  ::pthread_sigmask(how, &signals, nullptr);
+}
 
 ExitCode run(const CommandLine& line, const Environment& environment) {
   switch (line.command) {
@@ -38,23 +60,37 @@ ExitCode run(const CommandLine& line, const Environment& environment) {
 
 ExitCode answer_or_run(const std::vector<std::string>& words) {
   const CommandLine line = parse_with_stored_settings(words);
+  const bool is_run = line.command == Command::train || line.command == Command::launch;
+  if (!is_run) hold_stop_signals(SIG_UNBLOCK);
   if (!line.answer) return run(line, read_environment());
   std::fputs(line.answer->text.c_str(), line.answer->code == ExitCode::done ? stdout : stderr);
   return line.answer->code;
+}
+
+// Results that did not arrive are a failure, a full disk's or a closed stream's.
+ExitCode flushed(ExitCode code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  throw Error(ExitCode::io, "cannot write the result to standard output");
 }
 
 }  // namespace
 }  // namespace vitrail::launcher
 
 int main(int count, char** words) {
+  using namespace vitrail::launcher;
   using vitrail::ExitCode;
+  hold_stop_signals(SIG_BLOCK);
+  hold_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit (ulimit -f) is an error of write(), not a killed rank
   try {
-    return static_cast<int>(vitrail::launcher::answer_or_run({words + 1, words + count}));
+    return static_cast<int>(flushed(answer_or_run({words + 1, words + count})));
   } catch (const vitrail::Error& e) {
     fmt::print(stderr, "vitrail: {}\n", e.what());
     if (!e.hint().empty()) fmt::print(stderr, "  hint: {}\n", e.hint());
     return static_cast<int>(e.code());
+  } catch (const std::system_error& e) {  // what fmt::print throws
+    fmt::print(stderr, "vitrail: {}\n", e.what());
+    return static_cast<int>(ExitCode::io);
   } catch (const std::exception& e) {
     fmt::print(stderr, "vitrail: {}\n", e.what());
     return static_cast<int>(ExitCode::crash);

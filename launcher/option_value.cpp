@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "trainer/base/utf8.hpp"
+
 namespace vitrail::launcher {
 namespace {
 
@@ -19,7 +21,7 @@ bool read_number(const std::string& text, T& value) {
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 const Form kWholeNumber{"N", "a whole number"};
-const Form kText{"TEXT", "text without '#', line breaks or blanks at its ends"};
+const Form kText{"TEXT", "UTF-8 text without '#', line breaks or blanks at its ends"};
 
 }  // namespace
 
@@ -43,7 +45,7 @@ bool read(const std::string& text, bool& value) {
 bool read(const std::string& text, std::string& value) {
   const auto breaks = [](char c) { return c == '#' || c == '\x7f' || (c >= 0 && c < ' ' && c != '\t'); };
   const bool padded = !text.empty() && (is_blank(text.front()) || is_blank(text.back()));
-  if (padded || std::any_of(text.begin(), text.end(), breaks)) return false;
+  if (padded || !is_utf8(text) || std::any_of(text.begin(), text.end(), breaks)) return false;
   value = text;
   return true;
 }

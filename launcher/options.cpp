@@ -245,7 +245,7 @@ void add_upkeep_settings(std::vector<Option>& table) {
                   .unit = "checkpoints"});
   checkpoint.add(
       "resume", &CheckpointConfig::resume,
-      {.help = "go on from the run's latest checkpoint if there is one, begin anew, or go on from that one",
+      {.help = "go on from the run's latest checkpoint if there is one, begin anew, or begin from that one",
        .placeholder = "auto|never|DIR"},
       {"auto, never or a checkpoint's folder", is_given});
 

@@ -22,6 +22,10 @@ Condition with_hash() {
           [](const CommandLine& line) { return line.action == CheckpointAction::hash; }};
 }
 
+Condition without_ranks() {
+  return {"ranks", "no --ranks", [](const CommandLine& line) { return !line.launch.ranks; }};
+}
+
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section pack(table, "", {Command::pack}, reach);
@@ -77,10 +81,11 @@ void add_weights_flags(std::vector<Option>& table) {
                      {.help = "safetensors file to write", .placeholder = "FILE", .required = true});
 
   const Section checkpoint(table, "", {Command::checkpoint}, reach);
-  checkpoint.choice(
-      "part", &Flags::part,
-      {{StatePart::weights, "weights"}, {StatePart::optimizer, "optimizer"}, {StatePart::all, "all"}},
-      {.help = "what is hashed", .placeholder = "PART", .when = {with_hash()}});
+  checkpoint.choice("part", &Flags::part,
+                    {{trainer::StatePart::weights, "weights"},
+                     {trainer::StatePart::optimizer, "optimizer"},
+                     {trainer::StatePart::all, "all"}},
+                    {.help = "what is hashed", .placeholder = "PART", .when = {with_hash()}});
 }
 
 void add_launch_flags(std::vector<Option>& table) {
@@ -98,10 +103,11 @@ void add_launch_flags(std::vector<Option>& table) {
               .unit = "nodes",
               .absent = "those of the job"});
   launch.add("gpus-per-node", &LaunchConfig::gpus_per_node,
-             {.help = "GPUs used on each node",
+             {.help = "ranks on each node, one for each GPU",
               .bounds = from_to(1, 64),
               .unit = "GPUs",
-              .absent = "all that are seen"});
+              .absent = "one rank for each GPU or slot that is seen",
+              .when = {without_ranks()}});
 }
 
 }  // namespace

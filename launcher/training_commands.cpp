@@ -1,3 +1,4 @@
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -16,11 +17,13 @@
 namespace vitrail::launcher {
 namespace {
 
-// Names this attempt in the temporary folders that it may leave behind.
-std::string writer_of(const Environment& environment) {
-  if (environment.slurm)
-    return fmt::format("job{}-{}", environment.slurm->id, environment.slurm->restart_count);
-  return fmt::format("{}-{}", environment.host, ::getpid());
+trainer::Attempt attempt_of(const Environment& environment) {
+  trainer::Attempt attempt{.host = environment.host, .process = ::getpid()};
+  if (environment.slurm) {
+    attempt.job = environment.slurm->id;
+    attempt.restart = environment.slurm->restart_count;
+  }
+  return attempt;
 }
 
 std::string last_checkpoint(const std::filesystem::path& checkpoints) {
@@ -37,11 +40,16 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
       plan_spawn(line, environment, program, std::thread::hardware_concurrency(), ::geteuid() == 0);
   const auto say = [](const std::string& text) { fmt::print(stderr, "vitrail launch: {}\n", text); };
   say(plan.summary);
-  const int status = run_child(plan.words, say);
-  if (status > 128)
+  const ChildEnd end = run_child(plan.words, say);
+  // A rank that has begun holds these signals back: it was asked before its first step.
+  if (end.asked_to_stop && (end.status == 128 + SIGUSR1 || end.status == 128 + SIGTERM)) {
+    say("stopped before the first step; the same command begins again");
+    return ExitCode::saved;
+  }
+  if (end.status > 128)
     say(fmt::format("a rank was killed (signal {}); the same command resumes from the last checkpoint",
-                    status - 128));
-  return static_cast<ExitCode>(status);
+                    end.status - 128));
+  return static_cast<ExitCode>(end.status);
 }
 
 ExitCode run_train(const CommandLine& line, const Environment& environment) {
@@ -49,7 +57,7 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
   World world(environment, line.config.sharding.communicator);
   trainer::Log log(world.communicator().rank() == 0);
   const trainer::TrainRequest request{line.config, resolved_settings(line), print_config(line),
-                                      writer_of(environment)};
+                                      attempt_of(environment)};
   const auto directory = trainer::run_directory(line.config.run);
   return world.run(
       "training", [&] { return trainer::train(request, world.communicator(), log, stop); },

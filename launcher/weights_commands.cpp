@@ -11,18 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-trainer::StatePart part_of(StatePart part) {
-  switch (part) {
-    case StatePart::weights:
-      return trainer::StatePart::weights;
-    case StatePart::optimizer:
-      return trainer::StatePart::optimizer;
-    case StatePart::all:
-      return trainer::StatePart::all;
-  }
-  return trainer::StatePart::all;
-}
-
 trainer::CheckpointReader open_verified(const std::string& path) {
   trainer::CheckpointReader checkpoint(trainer::find_checkpoint(path));
   checkpoint.verify();
@@ -132,14 +120,16 @@ ExitCode run_checkpoint(const CommandLine& line) {
     case CheckpointAction::compare:
       return compare(line.paths[0], line.paths[1], json);
     case CheckpointAction::hash: {
-      const std::string hash = state_hash(open_verified(line.paths.front()), part_of(line.flags.part));
+      const std::string hash = state_hash(open_verified(line.paths.front()), line.flags.part);
       fmt::print("{}\n", json ? Json({{"hash", hash}}).dump() : hash);
       return ExitCode::done;
     }
     case CheckpointAction::verify: {
       const auto checkpoint = open_verified(line.paths.front());
-      fmt::print(stderr, "{}: good: step {}, {} files\n", checkpoint.folder().string(),
-                 checkpoint.manifest().state.step, checkpoint.manifest().files.size());
+      const auto& manifest = checkpoint.manifest();
+      if (json) fmt::print("{}\n", row_of(checkpoint.folder()).dump());
+      fmt::print(stderr, "{}: good: step {}, {} files\n", checkpoint.folder().string(), manifest.state.step,
+                 manifest.files.size());
       return ExitCode::done;
     }
   }

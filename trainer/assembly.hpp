@@ -24,7 +24,7 @@ class Assembly {
   StepContext context();
   void say_what_it_is(Log& log) const;  // sizes, lanes and memory, before the first step
 
-  const Config& config;
+  Config config;
   sharding::Communicator& communicator;
   std::shared_ptr<const datasets::Dataset> train_data;
   std::shared_ptr<const datasets::Dataset> validation_data;  // null without data.val

@@ -149,6 +149,7 @@ CheckpointManifest read_checkpoint_manifest(const std::filesystem::path& folder)
   if (std::error_code error; !std::filesystem::exists(path, error) && !error) {
     bad(fmt::format("{}: it is missing", path.string()));
   }
+  if (std::filesystem::is_directory(path)) bad(fmt::format("{}: it is a folder", path.string()));
   Json json = Json::parse(read_text(path), nullptr, false);
   try {
     if (json.is_discarded()) bad("it is not JSON");

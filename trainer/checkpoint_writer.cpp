@@ -119,7 +119,8 @@ void commit(const fs::path& temporary, const fs::path& checkpoint, const Checkpo
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& checkpoints, std::int64_t keep_last, CheckpointManifest manifest,
-                         LaneState& state, sharding::Communicator& communicator) {
+                         LaneState& state, sharding::Communicator& communicator,
+                         const std::function<void()>& before_commit) {
   const bool root = communicator.rank() == 0;
   const fs::path checkpoint = checkpoints / checkpoint_name(manifest.state.step);
   fs::path temporary = checkpoint;
@@ -137,6 +138,7 @@ fs::path save_checkpoint(const fs::path& checkpoints, std::int64_t keep_last, Ch
   }
   sharding::agree(communicator, [&] {
     if (!root) return;
+    if (before_commit) before_commit();
     commit(temporary, checkpoint, manifest);
     remove_leftovers(checkpoints);
     prune_checkpoints(checkpoints, keep_last);

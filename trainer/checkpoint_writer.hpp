@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "sharding/communicator.hpp"
 #include "sharding/lane_state.hpp"
@@ -12,9 +13,11 @@
 
 namespace vitrail::trainer {
 
-// `manifest` holds everything but `files`. Returns the checkpoint's folder.
+// `manifest` holds everything but `files`. `before_commit` is asked on rank 0 and throws where this attempt
+// may not commit any more. Returns the checkpoint's folder.
 std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, std::int64_t keep_last,
                                       CheckpointManifest manifest, sharding::LaneState& state,
-                                      sharding::Communicator& communicator);
+                                      sharding::Communicator& communicator,
+                                      const std::function<void()>& before_commit = {});
 
 }  // namespace vitrail::trainer

@@ -64,16 +64,26 @@ std::string to_json_line(std::int64_t step, const EvaluationMetrics& m) {
   return JsonLine().add("step", step).add_text("eval", evaluation).object() + "\n";
 }
 
-MetricsFile::MetricsFile(const std::filesystem::path& path, std::uint64_t bytes)
-    : file_(path, File::Mode::append) {
-  const std::uint64_t size = file_.size();
-  if (size < bytes) {
-    throw Error(ExitCode::bad_data,
-                fmt::format("{}: {} bytes, but the checkpoint recorded {}", path.string(), size, bytes),
-                "the file was shortened by hand: restore it, or begin a new run with another run.name");
+namespace {
+
+// Always a new file: an earlier attempt that is still alive somewhere writes into the one it has opened.
+File begin_file(const std::filesystem::path& path, std::uint64_t bytes) {
+  const std::string before = std::filesystem::exists(path) ? read_text(path) : "";
+  if (before.size() < bytes) {
+    throw Error(
+        ExitCode::bad_data,
+        fmt::format("{}: {} bytes, but the checkpoint recorded {}", path.string(), before.size(), bytes),
+        "it was shortened or removed: restore it, or go on in another run.name with checkpoint.resume set "
+        "to the checkpoint");
   }
-  if (size > bytes) file_.truncate(bytes);
+  write_text_atomically(path, before.substr(0, bytes));
+  return {path, File::Mode::append};
 }
+
+}  // namespace
+
+MetricsFile::MetricsFile(const std::filesystem::path& path, std::uint64_t bytes)
+    : file_(begin_file(path, bytes)) {}
 
 void MetricsFile::append(const std::string& line) { file_.write(std::as_bytes(std::span(line))); }
 

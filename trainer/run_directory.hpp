@@ -1,4 +1,4 @@
-// The folder of a run: config.cfg, metrics.jsonl, log.txt, checkpoints/.
+// The folder of a run: config.cfg, metrics.jsonl, log.txt, checkpoints/, .owners/ (run_owner.hpp).
 // Throws: Error(io) where it cannot be made or written.
 #pragma once
 
@@ -17,6 +17,7 @@ struct RunDirectory {
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
   std::filesystem::path log() const { return root / "log.txt"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
+  std::filesystem::path owners() const { return root / ".owners"; }
 };
 
 RunDirectory run_directory(const RunConfig& config);  // run.dir, or runs/<run.name>

@@ -7,8 +7,22 @@
 
 namespace vitrail::trainer {
 
+namespace {
+
+// Lengths of more steps than anyone will see are mistyped ones.
+std::int64_t steps_of_epochs(std::int64_t epochs, std::int64_t steps_per_epoch, const char* key) {
+  std::int64_t steps = 0;
+  if (!__builtin_mul_overflow(epochs, steps_per_epoch, &steps)) return steps;
+  throw Error(
+      ExitCode::refused,
+      fmt::format("{} = {}ep: at {} steps an epoch that is too many to count", key, epochs, steps_per_epoch),
+      "give a length that a run can reach");
+}
+
+}  // namespace
+
 std::int64_t total_steps(const RunConfig& run, std::int64_t steps_per_epoch) {
-  return run.steps > 0 ? run.steps : run.epochs * steps_per_epoch;
+  return run.steps > 0 ? run.steps : steps_of_epochs(run.epochs, steps_per_epoch, "run.epochs");
 }
 
 std::int64_t in_steps(const Duration& duration, std::int64_t steps_per_epoch, const char* key) {
@@ -16,7 +30,7 @@ std::int64_t in_steps(const Duration& duration, std::int64_t steps_per_epoch, co
     case Duration::Unit::steps:
       return duration.count;
     case Duration::Unit::epochs:
-      return duration.count * steps_per_epoch;
+      return steps_of_epochs(duration.count, steps_per_epoch, key);
     case Duration::Unit::seconds:
       break;
   }

@@ -1,5 +1,7 @@
 #include "trainer/train.hpp"
 
+#include <optional>
+
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint_folder.hpp"
@@ -12,9 +14,11 @@ namespace vitrail::trainer {
 ExitCode train(const TrainRequest& request, sharding::Communicator& communicator, Log& log,
                StopSignal& stop) {
   const RunDirectory directory = run_directory(request.config.run);
+  std::optional<RunOwner> owner;  // rank 0
   sharding::agree(communicator, [&] {
     if (communicator.rank() != 0) return;
     prepare(directory);
+    owner.emplace(directory.owners(), request.attempt, [&](const std::string& text) { log.line(text); });
     remove_leftovers(
         directory.checkpoints());  // of an attempt that was killed: the next save needs the space
     log.open(directory.log());
@@ -37,7 +41,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& communicator
   sharding::agree(communicator, [&] {
     if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
   });
-  return TrainLoop(run, state, request, directory, log, stop).run();
+  return TrainLoop(run, state, request, directory, owner ? &*owner : nullptr, log, stop).run();
 }
 
 }  // namespace vitrail::trainer

@@ -10,6 +10,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/config.hpp"
 #include "trainer/log.hpp"
+#include "trainer/run_owner.hpp"
 #include "trainer/stop_signal.hpp"
 
 namespace vitrail::trainer {
@@ -18,7 +19,7 @@ struct TrainRequest {
   Config config;
   std::map<std::string, std::string> settings;  // the resolved configuration, key -> value
   std::string config_text;                      // the same as a file that can be given back to --config
-  std::string writer;  // names this attempt in its checkpoints, e.g. the job and its restarts
+  Attempt attempt;
 };
 
 // done, or saved when a stop was asked for.

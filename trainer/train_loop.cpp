@@ -18,14 +18,15 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 }  // namespace
 
 TrainLoop::TrainLoop(Assembly& run, TrainState state, const TrainRequest& request,
-                     const RunDirectory& directory, Log& log, StopSignal& stop)
+                     const RunDirectory& directory, const RunOwner* owner, Log& log, StopSignal& stop)
     : run_(run),
       state_(state),
       request_(request),
       directory_(directory),
+      owner_(owner),
       log_(log),
       stop_(stop),
-      writer_(sharding::gather_text(run.communicator, request.writer).front()),
+      writer_(sharding::gather_text(run.communicator, request.attempt.label()).front()),
       saved_state_(state),
       first_step_(state.step) {
   sharding::agree(run.communicator, [&] {
@@ -123,6 +124,7 @@ void TrainLoop::step() {
 
 void TrainLoop::record(const StepResult& result, double seconds, double data_wait, double comm_wait) {
   if (!metrics_) return;
+  owner_->check();
   const auto batch = request_.config.data.global_batch_size;
   StepMetrics m;
   m.step = state_.step;
@@ -176,8 +178,9 @@ void TrainLoop::save() {
   manifest.writer = writer_;
   manifest.settings = request_.settings;
   for (const auto& spec : run_.model->parameters()) manifest.parameters.push_back({spec.name, spec.shape});
-  const auto folder = save_checkpoint(directory_.checkpoints(), request_.config.checkpoint.keep_last,
-                                      manifest, run_.masters, run_.communicator);
+  const auto folder =
+      save_checkpoint(directory_.checkpoints(), request_.config.checkpoint.keep_last, manifest, run_.masters,
+                      run_.communicator, [&] { owner_->check(RunOwner::Look::now); });
   saved_state_ = state_;
   saved_ = Clock::now();
   log_.line(fmt::format("saved {} in {}", folder.string(), format_duration(seconds_since(begin))));

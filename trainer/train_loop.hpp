@@ -16,8 +16,9 @@ namespace vitrail::trainer {
 
 class TrainLoop {
  public:
+  // `owner`: of rank 0, null on the others.
   TrainLoop(Assembly& run, TrainState state, const TrainRequest& request, const RunDirectory& directory,
-            Log& log, StopSignal& stop);
+            const RunOwner* owner, Log& log, StopSignal& stop);
 
   ExitCode run();
 
@@ -39,10 +40,11 @@ class TrainLoop {
   TrainState state_;
   const TrainRequest& request_;
   const RunDirectory& directory_;
+  const RunOwner* owner_;
   Log& log_;
   StopSignal& stop_;
   std::optional<MetricsFile> metrics_;  // rank 0
-  std::string writer_;                  // rank 0's: all ranks write into one folder
+  std::string writer_;                  // rank 0's label: all ranks write into one folder
   std::string doing_ = "starting";      // for error messages
   Wishes agreed_;
   TrainState saved_state_;

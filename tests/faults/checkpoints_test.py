@@ -46,6 +46,11 @@ def empty_manifest(checkpoint):
     (checkpoint / "manifest.json").write_text("")
 
 
+def folder_for_manifest(checkpoint):
+    (checkpoint / "manifest.json").unlink()
+    (checkpoint / "manifest.json").mkdir()
+
+
 def remove_manifest(checkpoint):
     (checkpoint / "manifest.json").unlink()
 
@@ -60,6 +65,7 @@ DAMAGES = {
     cut_manifest: "manifest.json: it is not JSON",
     empty_manifest: "manifest.json: it is not JSON",
     remove_manifest: "manifest.json: it is missing",
+    folder_for_manifest: "manifest.json: it is a folder",
 }
 
 

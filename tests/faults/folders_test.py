@@ -1,12 +1,13 @@
 """A run's folder that cannot be written or is full: found before the first step, or at a save with nothing lost."""
 
 import os
+import signal
 import subprocess
 import unittest
 
 import faults
 import harness
-from faults import DONE, IO
+from faults import DONE, IO, REFUSED, SAVED
 
 # A private mount namespace: what is mounted in it is gone with its last process. "$@" is the command.
 PRIVATELY = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
@@ -98,6 +99,22 @@ class FoldersTest(faults.FaultTest):
         self.check_whole(run, [3, 6])
         self.train(run)
         self.check_whole(run, [3, 6, 9, 12])
+
+    def test_two_runs_in_one_folder(self):
+        """The second is refused by the owner's name, and the first does not notice."""
+        run = self.run_folder() / "run"
+        long = {"run.steps": 100000, "checkpoint.every": "20st", "log.every": "1000st"}
+        first = self.start(*self.words(run, 2, long))
+        first.wait_for(lambda: len(faults.checkpoints_of(run)) >= 1, "checkpoint")
+        owner = first.ranks()[0]
+        for ranks in (1, 2):
+            text = self.vitrail(*self.words(run, ranks, long), expect=REFUSED)[1]
+            self.check_report(text, run, f"belongs to process {owner} on ", "still running", "run.dir")
+        os.kill(first.process.pid, signal.SIGUSR1)
+        first.finish(expect=SAVED)
+        steps = [line["step"] for line in harness.read_metrics(run)[0]]
+        self.assertEqual(steps, list(range(1, len(steps) + 1)))
+        self.vitrail("checkpoint", "verify", faults.checkpoints_of(run)[-1])
 
     def test_space_of_a_killed_save_is_given_back(self):
         """Else what it left and what the next save writes would have to fit side by side."""

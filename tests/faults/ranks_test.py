@@ -49,6 +49,18 @@ class RanksTest(faults.FaultTest):
             time.sleep(0.05)
         self.check_whole_newest(run)
 
+    def test_asked_before_the_first_step(self):
+        """From the first moments of launch to those of training: every time it ends as asked, and nothing is lost."""
+        run = self.run_folder()
+        changes = {"run.steps": 100000, "checkpoint.every": "0st", "log.every": "1000st"}
+        for delay in (0.3, 0.35, 0.45, 0.6, 0.8, 1.0):
+            with self.subTest(delay=delay):
+                job = self.start(*self.words(run, 2, changes))
+                time.sleep(delay)
+                os.kill(job.process.pid, signal.SIGUSR1)
+                self.check_ends_soon(job, faults.SAVED)
+                shutil.rmtree(run, ignore_errors=True)
+
     def test_interrupted_at_the_keyboard(self):
         run, job = self.start_long_run()
         os.kill(job.process.pid, signal.SIGINT)

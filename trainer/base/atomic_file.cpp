@@ -18,6 +18,8 @@ int flags_of(File::Mode mode) {
       return O_RDONLY | O_CLOEXEC;
     case File::Mode::create:
       return O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC;
+    case File::Mode::create_new:
+      return O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
     case File::Mode::append:
       return O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
   }
@@ -87,7 +89,18 @@ std::string read_text(const std::filesystem::path& path) {
   return text;
 }
 
+void check_replaceable(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto type = std::filesystem::status(path, error).type();
+  using Type = std::filesystem::file_type;
+  if (type == Type::regular || type == Type::not_found || type == Type::none) return;
+  throw Error(ExitCode::io,
+              fmt::format("cannot write: {}: it is there and is no regular file", path.string()),
+              "name a file");
+}
+
 void write_bytes_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  check_replaceable(path);
   std::filesystem::path temporary = path;
   temporary += ".tmp";
   File file(temporary, File::Mode::create);

@@ -12,7 +12,8 @@ namespace vitrail {
 // An open file descriptor; closed by the destructor.
 class File {
  public:
-  enum class Mode { read, create, append };  // create: truncates; append: creates where missing
+  // create: truncates; create_new: refuses what is there; append: creates where missing
+  enum class Mode { read, create, create_new, append };
 
   File(const std::filesystem::path& path, Mode mode);
   ~File();
@@ -38,6 +39,10 @@ class File {
 std::string read_text(const std::filesystem::path& path);
 void write_text_atomically(const std::filesystem::path& path, const std::string& text);
 void write_bytes_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+// Error(io) where `path` is there and no regular file: renaming over a device would leave a file in its
+// place.
+void check_replaceable(const std::filesystem::path& path);
 
 void make_directories(const std::filesystem::path& path);
 void sync_directory(const std::filesystem::path& path);  // makes renames inside it durable

@@ -185,6 +185,7 @@ void write_safetensors(const std::filesystem::path& path, const std::map<std::st
   text.resize((text.size() + 7) / 8 * 8, ' ');  // data starts 8-byte aligned
   const std::uint64_t header_bytes = text.size();
 
+  check_replaceable(path);
   std::filesystem::path temporary = path;
   temporary += ".tmp";
   File file(temporary, File::Mode::create);

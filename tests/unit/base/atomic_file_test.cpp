@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "trainer/base/error.hpp"
 
@@ -43,6 +44,24 @@ TEST_F(AtomicFile, FullDeviceIsAnErrorWithAHint) {
     EXPECT_EQ(e.code(), ExitCode::io);
     EXPECT_NE(e.hint().find("free space"), std::string::npos);
   }
+}
+
+TEST_F(AtomicFile, APipeIsNotReplacedByAFile) {
+  const auto pipe = dir_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  try {
+    write_text_atomically(pipe, "text");
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::io);
+    EXPECT_NE(std::string(e.what()).find("no regular file"), std::string::npos) << e.what();
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+}
+
+TEST_F(AtomicFile, CreateNewRefusesWhatIsThere) {
+  { const File file(dir_ / "new", File::Mode::create_new); }
+  EXPECT_THROW(File(dir_ / "new", File::Mode::create_new), Error);
 }
 
 TEST_F(AtomicFile, ReadingPastTheEndIsAnError) {

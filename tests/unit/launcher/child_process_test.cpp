@@ -11,9 +11,11 @@ namespace {
 
 // Runs a shell script as the child; what was said meanwhile goes to `said`.
 int run_script(const std::string& script, std::vector<std::string>* said = nullptr) {
-  return run_child({"sh", "-c", script}, [&](const std::string& text) {
-    if (said != nullptr) said->push_back(text);
-  });
+  return run_child({"sh", "-c", script},
+                   [&](const std::string& text) {
+                     if (said != nullptr) said->push_back(text);
+                   })
+      .status;
 }
 
 TEST(ChildProcess, ItsExitStatusIsOurs) {
@@ -29,13 +31,24 @@ TEST(ChildProcess, ASignalThatEndsItIsToldAsAShellWould) {
 TEST(ChildProcess, WordsReachItAsTheyAre) {
   EXPECT_EQ(run_child({"sh", "-c", "[ \"$1\" = \"a b\" ] && [ \"$2\" = '$x' ] && [ $# = 2 ] && exit 7", "sh",
                        "a b", "$x"},
-                      [](const std::string&) {}),
+                      [](const std::string&) {})
+                .status,
             7);
 }
 
 TEST(ChildProcess,
      HasAProcessGroupOfItsOwn) {  // else a Ctrl-C would reach the ranks before we could ask them
   EXPECT_EQ(run_script("read -r _ _ _ _ group _ < /proc/$$/stat; [ $group = $$ ] && exit 7"), 7);
+}
+
+TEST(ChildProcess, TellsWhetherItWasAskedToStop) {
+  const auto end_of = [](const char* script) {
+    return run_child({"sh", "-c", script}, [](const std::string&) {});
+  };
+  EXPECT_FALSE(end_of("exit 3").asked_to_stop);
+  const ChildEnd end = end_of("kill -TERM $PPID; sleep 5 & wait");  // has no handler yet
+  EXPECT_TRUE(end.asked_to_stop);
+  EXPECT_EQ(end.status, 128 + SIGUSR1);
 }
 
 // The child asks its parent, once it is ready for what will come of it.

@@ -69,12 +69,11 @@ TEST(CommandLine, FileMayHoldKeysOfOtherCommands) {
 
 TEST(CommandLine, LaunchPassesOnWhatTrainUses) {
   const std::string file = config_file("[data]\ntrain = a\n[run]\nsteps = 3\nlanes = 4\n");
-  const CommandLine line = parse_command_line(
-      {"launch", "-n", "3", "--config", file, "--run.name=x", "--launch.via", "srun", "--launch.srun_args",
-       "--exclusive -c 2", "--model.classes", "10", "--nodes", "2", "--gpus-per-node", "4"});
+  const CommandLine line =
+      parse_command_line({"launch", "-n", "3", "--config", file, "--run.name=x", "--launch.via", "srun",
+                          "--launch.srun_args", "--exclusive -c 2", "--model.classes", "10", "--nodes", "2"});
   EXPECT_EQ(line.launch.ranks, 3);
   EXPECT_EQ(line.launch.nodes, 2);
-  EXPECT_EQ(line.launch.gpus_per_node, 4);
   EXPECT_EQ(line.launch.via, Via::srun);
   EXPECT_EQ(line.launch.srun_args, "--exclusive -c 2");
   EXPECT_THAT(line.train_arguments, ElementsAre("--config", file, "--run.name=x", "--model.classes", "10"));
@@ -104,7 +103,7 @@ TEST(CommandLine, SingleCommands) {
 
   const CommandLine hash = parse_command_line({"checkpoint", "hash", "c", "--part", "optimizer"});
   EXPECT_EQ(hash.action, CheckpointAction::hash);
-  EXPECT_EQ(hash.flags.part, StatePart::optimizer);
+  EXPECT_EQ(hash.flags.part, trainer::StatePart::optimizer);
   EXPECT_THAT(hash.paths, ElementsAre("c"));
   EXPECT_THAT(parse_command_line({"checkpoint", "compare", "c", "d"}).paths, ElementsAre("c", "d"));
 }
@@ -168,7 +167,8 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
        "2h, "
        "in epochs or steps"},
       {{"--data.train", "a#b"},
-       "2 command line: --data.train a#b: expected text without '#', line breaks or blanks at its ends"},
+       "2 command line: --data.train a#b: expected UTF-8 text without '#', line breaks or blanks at its "
+       "ends"},
       {{"--print-config=3"}, "2 command line: --print-config stands alone: it takes no value"},
       {{"--source", "x"}, "2 command line: --source: `vitrail train` does not use this; it is of pack"},
       {{"extra"},

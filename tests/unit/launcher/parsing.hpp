@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "launcher/command_line.hpp"
 
@@ -22,11 +23,18 @@ inline std::vector<std::string> minimal_training() {
   return {"train", "--data.train", "packs/a", "--run.steps", "20"};
 }
 
+// Removed when the program ends.
+struct ConfigFolder {
+  const std::filesystem::path path =
+      std::filesystem::path(::testing::TempDir()) / ("vitrail_launcher_" + std::to_string(::getpid()));
+  ~ConfigFolder() { std::filesystem::remove_all(path); }
+};
+
 // A file of this test's own, for --config.
 inline std::string config_file(const std::string& text, const std::string& name = "a.cfg") {
   const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "vitrail_launcher" /
-                                       test->test_suite_name() / test->name();
+  static const ConfigFolder of_this_program;
+  const std::filesystem::path folder = of_this_program.path / test->test_suite_name() / test->name();
   std::filesystem::create_directories(folder);
   std::ofstream(folder / name) << text;
   return (folder / name).string();

@@ -128,6 +128,21 @@ TEST_F(MetricsFileTest, GoesOnWhereTheCheckpointWasTaken) {
   EXPECT_EQ(read_text(path_), "") << "a run that begins anew has no metrics";
 }
 
+// An attempt that was taken over and does not know it yet.
+TEST_F(MetricsFileTest, AnEarlierAttemptCannotWriteIntoIt) {
+  MetricsFile earlier(path_, 0);
+  earlier.append("one\n");
+  MetricsFile later(path_, 4);
+  earlier.append("two, of the dead\n");
+  later.append("two\n");
+  EXPECT_EQ(read_text(path_), "one\ntwo\n");
+}
+
+TEST_F(MetricsFileTest, AMissingFileIsBadDataAndIsNotMade) {
+  EXPECT_THROW(MetricsFile(path_, 5), Error);
+  EXPECT_FALSE(fs::exists(path_));
+}
+
 TEST_F(MetricsFileTest, AShorterFileIsBadData) {
   { MetricsFile(path_, 0).append("one\n"); }
   try {

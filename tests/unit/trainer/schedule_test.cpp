@@ -1,6 +1,6 @@
 #include "trainer/schedule.hpp"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
 #include "trainer/base/error.hpp"
@@ -56,6 +56,24 @@ TEST(Schedule, TheClockIsRefusedByName) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ExitCode::refused);
     EXPECT_STREQ(e.what(), "schedule.warmup = 10s: a schedule cannot depend on the clock");
+  }
+}
+
+TEST(Schedule, LengthsBeyondCountingAreRefused) {
+  RunConfig run;
+  run.epochs = 1'000'000;
+  for (const auto& length :
+       {std::function<void()>([] {
+          in_steps({999'999'999'999'999'999, Duration::Unit::epochs}, 5000, "schedule.warmup");
+        }),
+        std::function<void()>([&] { total_steps(run, std::int64_t{1} << 60); })}) {
+    try {
+      length();
+      FAIL() << "no error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ExitCode::refused);
+      EXPECT_THAT(e.what(), testing::HasSubstr("too many to count"));
+    }
   }
 }
 
