@@ -4,12 +4,15 @@
 
 #include <fmt/format.h>
 
+#include "datasets/image_folder.hpp"
 #include "datasets/pack_dataset.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "datasets/tensor_dataset.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
+
+std::string Dataset::name(std::int64_t index) const { return std::to_string(index); }
 
 std::shared_ptr<const Dataset> open_dataset(const std::string& source) {
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
@@ -18,6 +21,12 @@ std::shared_ptr<const Dataset> open_dataset(const std::string& source) {
   if (std::filesystem::is_directory(source, ignored)) return open_pack_dataset(source);
   throw Error(ExitCode::usage, fmt::format("data source {}: no such folder", source),
               "a source is the folder of a pack, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE");
+}
+
+std::shared_ptr<const Dataset> open_unlabelled(const std::string& source) {
+  if (source.starts_with("folder:")) return open_image_folder(source.substr(7));
+  if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7), Labels::unused);
+  return open_dataset(source);
 }
 
 }  // namespace vitrail::datasets

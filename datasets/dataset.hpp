@@ -26,6 +26,7 @@ class Dataset {
   virtual std::int64_t classes() const = 0;
   virtual std::string class_name(std::int64_t label) const = 0;
   virtual std::int64_t label(std::int64_t index) const = 0;
+  virtual std::string name(std::int64_t index) const;  // of a sample in its source; else its number
   virtual Sample read(std::int64_t index) const = 0;
   virtual std::optional<std::int64_t> tensor_image_size() const = 0;  // S where read() gives tensors
   virtual std::string fingerprint() const = 0;  // 32 hex digits; equal only for equal content
@@ -35,5 +36,9 @@ class Dataset {
 // "DIR" a pack · "tensor:FILE.safetensors" (images float [N,3,S,S], labels int64 [N]) ·
 // "synthetic:N,CLASSES,SIZE" seeded textures with class-dependent structure, for dry runs.
 std::shared_ptr<const Dataset> open_dataset(const std::string& source);
+
+// The same, where labels are not looked at: a tensor file may do without, and "folder:DIR" is every image
+// below a folder, in name order.
+std::shared_ptr<const Dataset> open_unlabelled(const std::string& source);
 
 }  // namespace vitrail::datasets

@@ -25,6 +25,8 @@ class PackDataset final : public Dataset {
   }
   std::int64_t label(std::int64_t index) const override { return index_.label(checked(index)); }
 
+  std::string name(std::int64_t index) const override { return reader_.key(checked(index)); }
+
   Sample read(std::int64_t index) const override {
     const std::uint64_t image = checked(index);
     const std::vector<std::byte> encoded = reader_.record(image);

@@ -6,27 +6,16 @@
 #include <fmt/format.h>
 
 #include "datasets/codec.hpp"
+#include "datasets/file_tree.hpp"
 #include "datasets/idx_file.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/base/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
-  std::error_code error;
-  std::vector<fs::directory_entry> entries;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    entries.push_back(*it);
-  }
-  if (error) throw io_error("cannot list folder", folder, error.value());
-  std::ranges::sort(entries, {}, [](const fs::directory_entry& e) { return e.path().filename().native(); });
-  return entries;
-}
 
 bool is_wnid(const std::string& name) {
   return name.size() == 9 && name[0] == 'n' &&
@@ -37,7 +26,7 @@ class FolderSource final : public Source {
  public:
   explicit FolderSource(const std::string& folder) : folder_(folder) {
     for (const auto& entry : sorted_entries(folder_)) {
-      const std::string name = checked_name(entry);
+      const std::string name = utf8_name(entry);
       std::error_code ignored;  // what cannot be looked at is no folder
       if (name.starts_with('.') || !entry.is_directory(ignored)) {
         items_.push_back({name, 0, 0, "not in the folder of a class"});
@@ -70,31 +59,9 @@ class FolderSource final : public Source {
   }
 
  private:
-  static std::string checked_name(const fs::directory_entry& entry) {
-    std::string name = entry.path().filename().native();
-    if (!is_utf8(name)) {
-      throw Error(
-          ExitCode::bad_data,
-          fmt::format("{}/{}: the name is not UTF-8", entry.path().parent_path().native(), printable(name)),
-          "rename the file");
-    }
-    return name;
-  }
-
-  void add_folder(const fs::path& folder, const std::string& prefix, std::uint32_t label) {
-    for (const auto& entry : sorted_entries(folder)) {
-      const std::string key = prefix + "/" + checked_name(entry);
-      std::error_code error;
-      if (entry.is_directory(error) && !entry.is_symlink(error)) {  // a link to a folder could lead back here
-        add_folder(entry.path(), key, label);
-      } else if (entry.is_regular_file(error)) {
-        const auto bytes = entry.file_size(error);
-        if (error) throw io_error("cannot stat", entry.path(), error.value());
-        items_.push_back({key, label, bytes, nullptr});
-      } else {
-        items_.push_back({key, label, 0, "not a file"});
-      }
-    }
+  void add_folder(const fs::path& folder, const std::string& name, std::uint32_t label) {
+    for (const TreeFile& file : files_below(folder))
+      items_.push_back({name + "/" + file.name, label, file.bytes, file.is_file ? nullptr : "not a file"});
   }
 
   const fs::path folder_;

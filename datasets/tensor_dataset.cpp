@@ -19,9 +19,13 @@ void update_with_text(Hasher& hasher, const std::string& text) {
 
 class TensorDataset final : public Dataset {
  public:
-  explicit TensorDataset(const std::string& file) : file_(file), reader_(file) {
+  TensorDataset(const std::string& file, Labels labels) : file_(file), reader_(file) {
     check_images();
-    read_labels();
+    if (labels == Labels::needed || reader_.tensors().contains("labels")) {
+      read_labels();
+    } else {
+      labels_.resize(static_cast<std::size_t>(reader_.info("images").shape[0]));
+    }
     fingerprint_ = hash_content();
   }
 
@@ -88,6 +92,7 @@ class TensorDataset final : public Dataset {
   std::string hash_content() const {
     Hasher hasher;
     for (const std::string name : {"images", "labels"}) {
+      if (!reader_.tensors().contains(name)) continue;  // labels that nobody looks at
       const TensorInfo& info = reader_.info(name);
       update_with_text(hasher,
                        fmt::format("{} {} [{}]\n", name, name_of(info.type), fmt::join(info.shape, ", ")));
@@ -113,8 +118,8 @@ class TensorDataset final : public Dataset {
 
 }  // namespace
 
-std::shared_ptr<const Dataset> open_tensor_dataset(const std::string& file) {
-  return std::make_shared<TensorDataset>(file);
+std::shared_ptr<const Dataset> open_tensor_dataset(const std::string& file, Labels labels) {
+  return std::make_shared<TensorDataset>(file, labels);
 }
 
 }  // namespace vitrail::datasets

@@ -10,6 +10,8 @@
 
 namespace vitrail::datasets {
 
-std::shared_ptr<const Dataset> open_tensor_dataset(const std::string& file);
+enum class Labels { needed, unused };  // unused: a file may do without, and all are 0
+
+std::shared_ptr<const Dataset> open_tensor_dataset(const std::string& file, Labels labels = Labels::needed);
 
 }  // namespace vitrail::datasets

@@ -10,7 +10,7 @@
 namespace vitrail::launcher {
 namespace {
 
-constexpr std::array<CommandInfo, 9> kCommands = {{
+constexpr std::array<CommandInfo, 11> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
      "turn IDX files or a folder of images into a pack: HDF5 shards that training reads",
      "vitrail pack --source folder:photos --output packs/photos"},
@@ -27,12 +27,19 @@ constexpr std::array<CommandInfo, 9> kCommands = {{
     {Command::eval, "eval", "--data SOURCE [--checkpoint DIR] [--config FILE ...] [--section.key VALUE ...]",
      "exact top-1, top-5 and loss of a checkpoint or of a safetensors file",
      "vitrail eval --checkpoint runs/quickstart/checkpoints/latest --data packs/photos-test"},
+    {Command::predict, "predict",
+     "--data SOURCE [--checkpoint DIR] [--output FILE] [--section.key VALUE ...]",
+     "logits or likeliest classes of images in a pack, a folder or a tensor file",
+     "vitrail predict --checkpoint runs/quickstart/checkpoints/latest --data folder:photos"},
     {Command::models, "models", "[--model NAME] [options]",
      "the models: parameters, multiply-accumulates, tokens, activation bytes",
      "vitrail models --model vit_b16 --model.image_size 384"},
     {Command::export_weights, "export", "--checkpoint DIR --output FILE",
      "write a checkpoint's weights as safetensors under timm's tensor names",
      "vitrail export --checkpoint runs/quickstart/checkpoints/latest --output model.safetensors"},
+    {Command::import_weights, "import", "--model.name NAME --model.weights FILE --output DIR",
+     "read safetensors under timm's tensor names into a checkpoint",
+     "vitrail import --model.name vit_b16 --model.weights vit_b16.safetensors --output imported"},
     {Command::checkpoint, "checkpoint", "list|verify|hash|compare PATH [PATH] [options]",
      "list the checkpoints of a run; verify, hash or compare them",
      "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights", 2, 3},

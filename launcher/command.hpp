@@ -8,7 +8,19 @@
 
 namespace vitrail::launcher {
 
-enum class Command { pack, verify, info, launch, train, eval, models, export_weights, checkpoint };
+enum class Command {
+  pack,
+  verify,
+  info,
+  launch,
+  train,
+  eval,
+  predict,
+  models,
+  export_weights,
+  import_weights,
+  checkpoint
+};
 
 struct CommandInfo {
   Command command;

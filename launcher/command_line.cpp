@@ -111,8 +111,7 @@ class Settings {
   // A configuration may say what a run began from; beside the checkpoint to evaluate, a flag cannot.
   void refuse_two_weights() const {
     const auto weights = given_.find(find_option(options_, "model.weights", line_.command));
-    if (line_.command == Command::eval && !line_.flags.checkpoint.empty() && weights != given_.end() &&
-        weights->second.is_flag) {
+    if (!line_.flags.checkpoint.empty() && weights != given_.end() && weights->second.is_flag) {
       throw usage("command line: --checkpoint and --model.weights: weights from two places; leave one out");
     }
   }
@@ -178,14 +177,15 @@ void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
 void refuse_conflicts(const CommandLine& line) {
   const trainer::Config& config = line.config;
   if (line.command == Command::train || line.command == Command::launch) trainer::validate(config);
-  if (line.command == Command::eval) {
-    trainer::validate_evaluation(config);
-    if (line.flags.checkpoint.empty() && config.model.weights.empty()) {
-      throw usage(
-          "command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or --model.weights "
-          "FILE");
-    }
+  if (line.command == Command::eval) trainer::validate_evaluation(config);
+  if ((line.command == Command::eval || line.command == Command::predict) && line.flags.checkpoint.empty() &&
+      config.model.weights.empty()) {
+    throw usage(
+        "command line: `vitrail {}` needs the weights to {}: --checkpoint DIR or --model.weights FILE",
+        info_of(line.command).name, line.command == Command::eval ? "evaluate" : "ask");
   }
+  if (line.command == Command::import_weights && config.model.weights.empty())
+    throw usage("command line: `vitrail import` needs --model.weights FILE: what to read");
   if (line.command == Command::launch && line.launch.ranks.value_or(1) > config.run.lanes) {
     throw Error(ExitCode::refused,
                 fmt::format("--ranks {} with run.lanes = {}: a rank without a lane would have nothing to do; "
@@ -233,8 +233,9 @@ CommandLine parse_command_line(const std::vector<std::string>& words, const Sett
   return line;
 }
 
-std::string checkpoint_to_evaluate(const std::vector<std::string>& words) {
-  if (words.empty() || words.front() != info_of(Command::eval).name) return "";
+std::string checkpoint_to_build_on(const std::vector<std::string>& words) {
+  const auto is = [&](Command command) { return !words.empty() && words.front() == info_of(command).name; };
+  if (!is(Command::eval) && !is(Command::predict)) return "";
   const Words given = split_flags({words.begin() + 1, words.end()}, make_options());
   std::string path;
   for (const Setting& flag : given.flags) {

@@ -38,11 +38,13 @@ struct Flags {
   OutputFormat format = OutputFormat::text;
   std::string source;                                 // pack
   std::string split = "train";                        // pack
-  std::string output;                                 // pack: a folder; export: a file
+  std::string output;                                 // pack, import: a folder; export, predict: a file
   std::int64_t shard_mib = 1024;                      // pack
   std::optional<std::int64_t> threads;                // pack, verify; absent: one per core
   bool decode = false;                                // verify
-  std::string checkpoint;                             // eval, export
+  std::string checkpoint;                             // eval, predict, export
+  std::int64_t top = 5;                               // predict
+  std::string names;                                  // predict: a pack
   std::string model;                                  // models; empty: all of them
   trainer::StatePart part = trainer::StatePart::all;  // checkpoint hash
 };
@@ -69,8 +71,8 @@ struct CommandLine {
 // over.
 CommandLine parse_command_line(const std::vector<std::string>& words, const SettingsMap& base = {});
 
-// The --checkpoint of an `eval` line; empty for any other line.
-std::string checkpoint_to_evaluate(const std::vector<std::string>& words);
+// The --checkpoint whose settings an `eval` or `predict` line builds on; empty for any other line.
+std::string checkpoint_to_build_on(const std::vector<std::string>& words);
 
 // The settings that the command uses, key -> value.
 SettingsMap resolved_settings(const CommandLine& line);

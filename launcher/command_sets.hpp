@@ -9,8 +9,12 @@ namespace vitrail::launcher {
 
 inline const std::vector<Command> kTraining = {Command::launch, Command::train};
 inline const std::vector<Command> kRunning = {Command::launch, Command::train, Command::eval};
-inline const std::vector<Command> kModelled = {Command::launch, Command::train, Command::eval,
-                                               Command::models};
+inline const std::vector<Command> kAsking = {Command::launch, Command::train, Command::eval,
+                                             Command::predict};
+inline const std::vector<Command> kWeighted = {Command::launch, Command::train, Command::eval,
+                                               Command::predict, Command::import_weights};
+inline const std::vector<Command> kModelled = {Command::launch,  Command::train,  Command::eval,
+                                               Command::predict, Command::models, Command::import_weights};
 inline const std::vector<Command> kConfigured = kModelled;  // these take --config
 
 }  // namespace vitrail::launcher

@@ -48,10 +48,14 @@ ExitCode run(const CommandLine& line, const Environment& environment) {
       return run_train(line, environment);
     case Command::eval:
       return run_eval(line, environment);
+    case Command::predict:
+      return run_predict(line);
     case Command::models:
       return run_models(line);
     case Command::export_weights:
       return run_export(line);
+    case Command::import_weights:
+      return run_import(line);
     case Command::checkpoint:
       return run_checkpoint(line);
   }

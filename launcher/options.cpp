@@ -51,6 +51,12 @@ Condition with_random_crop() {
           [](const CommandLine& line) { return line.config.augment.crop == Crop::rrc; }};
 }
 
+Condition with_weights() {
+  return {"model.weights", "model.weights or --checkpoint", [](const CommandLine& line) {
+            return !line.config.model.weights.empty() || !line.flags.checkpoint.empty();
+          }};
+}
+
 Condition with_validation() {
   return {"data.val", "data.val", [](const CommandLine& line) { return !line.config.data.val.empty(); }};
 }
@@ -81,10 +87,10 @@ void add_run_settings(std::vector<Option>& table) {
           {.help = "compute threads of each rank; on a CPU the last bits of a result depend on it",
            .bounds = from_to(1, 1024),
            .unit = "threads",
-           .commands = kRunning});
+           .commands = kAsking});
   run.choice("device", &RunConfig::device,
              {{Device::automatic, "auto"}, {Device::cpu, "cpu"}, {Device::cuda, "cuda"}},
-             {.help = "where the model is computed", .commands = kRunning});
+             {.help = "where the model is computed", .commands = kAsking});
 }
 
 void add_data_settings(std::vector<Option>& table) {
@@ -99,7 +105,7 @@ void add_data_settings(std::vector<Option>& table) {
            {.help = "images to evaluate on, in the same forms",
             .placeholder = "SOURCE",
             .absent = "none",
-            .commands = kRunning});
+            .commands = kAsking});
   data.add("global_batch_size", &DataConfig::global_batch_size,
            {.help = "images of a step, over all lanes; a multiple of run.lanes",
             .bounds = from_to(1, 1 << 20),
@@ -110,7 +116,7 @@ void add_data_settings(std::vector<Option>& table) {
            {.help = "threads of each rank that read and decode; no result depends on it",
             .bounds = from_to(1, 1024),
             .unit = "threads",
-            .commands = kRunning});
+            .commands = kAsking});
   data.add("prefetch_steps", &DataConfig::prefetch_steps,
            {.help = "how far ahead batches are made", .bounds = from_to(1, 64), .unit = "steps"});
 
@@ -138,7 +144,7 @@ void add_model_settings(std::vector<Option>& table) {
       table, "model", kTraining, [](auto& line) -> auto& { return line.config.model; });
   const std::string own = "the named model's own";
   model.add("name", &ModelConfig::name,
-            {.help = "`vitrail models` lists them", .placeholder = "NAME", .commands = kRunning});
+            {.help = "`vitrail models` lists them", .placeholder = "NAME", .commands = kWeighted});
   model.add("image_size", &ModelConfig::image_size,
             {.help = "side of the square images that the model sees",
              .bounds = from_to(8, 2048),
@@ -166,12 +172,18 @@ void add_model_settings(std::vector<Option>& table) {
   model.add("layer_scale", &ModelConfig::layer_scale,
             {.help = "first value of every branch's gain; 0: no such gain",
              .bounds = from_to(0, 10),
-             .commands = kRunning});
+             .commands = kWeighted});
   model.add("weights", &ModelConfig::weights,
             {.help = "safetensors file under timm's tensor names to start from",
              .placeholder = "FILE",
              .absent = "random, by run.seed",
-             .commands = kRunning});
+             .commands = kWeighted});
+  model.choice("position_resize", &ModelConfig::position_resize,
+               {{PositionResize::bicubic, "bicubic"}, {PositionResize::antialias, "antialias"}},
+               {.help = "position embeddings of weights for another image size are interpolated as DeiT does "
+                        "it, or with antialiasing as timm does",
+                .when = {with_weights()},
+                .commands = kWeighted});
 }
 
 void add_update_settings(std::vector<Option>& table) {
@@ -220,7 +232,7 @@ void add_update_settings(std::vector<Option>& table) {
 
 void add_upkeep_settings(std::vector<Option>& table) {
   const Section precision(
-      table, "precision", kRunning, [](auto& line) -> auto& { return line.config.precision; });
+      table, "precision", kAsking, [](auto& line) -> auto& { return line.config.precision; });
   precision.choice("compute", &PrecisionConfig::compute,
                    {{Precision::fp32, "fp32"}, {Precision::fp64, "fp64"}},
                    {.help = "type of matrices and activations; fp64 is for comparisons"});
@@ -257,13 +269,13 @@ void add_upkeep_settings(std::vector<Option>& table) {
                {.help = "side of the centre crop over the resized image's shorter side",
                 .bounds = above_to(0, 1),
                 .when = {with_validation()},
-                .commands = kRunning});
+                .commands = kAsking});
   evaluate.add("batch_size", &EvaluationConfig::batch_size,
                {.help = "images of a lane computed at once",
                 .bounds = from_to(1, 65536),
                 .unit = "images",
                 .when = {with_validation()},
-                .commands = kRunning});
+                .commands = kAsking});
 
   const Section log(
       table, "log", kTraining, [](auto& line) -> auto& { return line.config.log; });

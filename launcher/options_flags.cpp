@@ -26,6 +26,10 @@ Condition without_ranks() {
   return {"ranks", "no --ranks", [](const CommandLine& line) { return !line.launch.ranks; }};
 }
 
+Condition without_output() {
+  return {"output", "no --output", [](const CommandLine& line) { return line.flags.output.empty(); }};
+}
+
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section pack(table, "", {Command::pack}, reach);
@@ -59,15 +63,36 @@ void add_pack_flags(std::vector<Option>& table) {
 
 void add_weights_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
-  const Section eval(table, "", {Command::eval}, reach);
-  eval.add(
-      "checkpoint", &Flags::checkpoint,
-      {.help = "checkpoint whose weights are evaluated", .placeholder = "DIR", .absent = "model.weights"});
+  const Section eval(table, "", {Command::eval, Command::predict}, reach);
+  eval.add("checkpoint", &Flags::checkpoint,
+           {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
   // Another name for data.val, so what --print-config saves needs no flag.
   const Section data(
       table, "", {Command::eval}, [](auto& line) -> auto& { return line.config.data; });
   data.add("data", &datasets::DataConfig::val,
            {.help = "images to evaluate on; short for data.val", .placeholder = "SOURCE", .required = true});
+  const Section asked(
+      table, "", {Command::predict}, [](auto& line) -> auto& { return line.config.data; });
+  asked.add(
+      "data", &datasets::DataConfig::val,
+      {.help = "images to look at: a pack's folder, folder:DIR, tensor:FILE.safetensors (labels are not "
+               "needed) or synthetic:; short for data.val",
+       .placeholder = "SOURCE",
+       .required = true});
+  const Section predict(table, "", {Command::predict}, reach);
+  predict.add("output", &Flags::output,
+              {.help = "safetensors file for `logits` [images, classes]",
+               .placeholder = "FILE",
+               .absent = "the likeliest classes are printed instead"});
+  predict.add("top", &Flags::top,
+              {.help = "likeliest classes printed of each image",
+               .bounds = from_to(1, 1e6),
+               .when = {without_output()}});
+  predict.add("names", &Flags::names,
+              {.help = "pack whose classes have the names to print",
+               .placeholder = "PACK",
+               .absent = "--data where that is a pack, else numbers",
+               .when = {without_output()}});
 
   const Section models(table, "", {Command::models}, reach);
   models.add("model", &Flags::model,
@@ -79,6 +104,11 @@ void add_weights_flags(std::vector<Option>& table) {
       {.help = "checkpoint whose weights are written", .placeholder = "DIR", .required = true});
   export_weights.add("output", &Flags::output,
                      {.help = "safetensors file to write", .placeholder = "FILE", .required = true});
+
+  const Section import_weights(table, "", {Command::import_weights}, reach);
+  import_weights.add(
+      "output", &Flags::output,
+      {.help = "folder for the checkpoint, step-00000000", .placeholder = "DIR", .required = true});
 
   const Section checkpoint(table, "", {Command::checkpoint}, reach);
   checkpoint.choice("part", &Flags::part,
@@ -125,8 +155,9 @@ void add_flags(std::vector<Option>& table) {
   configured.add("print-config", &Flags::print_config,
                  {.help = "print the settings in use as such a file, and do nothing else"});
 
-  const Section listing(table, "", {Command::info, Command::eval, Command::models, Command::checkpoint},
-                        reach);
+  const Section listing(
+      table, "", {Command::info, Command::eval, Command::predict, Command::models, Command::checkpoint},
+      reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});
 

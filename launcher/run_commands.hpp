@@ -17,9 +17,13 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment);
 ExitCode run_train(const CommandLine& line, const Environment& environment);
 ExitCode run_eval(const CommandLine& line, const Environment& environment);
 
+// predict_command.cpp
+ExitCode run_predict(const CommandLine& line);
+
 // weights_commands.cpp
 ExitCode run_models(const CommandLine& line);
 ExitCode run_export(const CommandLine& line);
+ExitCode run_import(const CommandLine& line);
 ExitCode run_checkpoint(const CommandLine& line);
 
 }  // namespace vitrail::launcher

@@ -67,8 +67,12 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
 ExitCode run_eval(const CommandLine& line, const Environment& environment) {
   World world(environment, line.config.sharding.communicator);
   return world.run("evaluation", [&] {
-    const auto result = trainer::evaluate_weights(line.config, line.flags.checkpoint, world.communicator());
-    if (world.communicator().rank() != 0) return ExitCode::done;
+    const bool is_root = world.communicator().rank() == 0;
+    const auto result = trainer::evaluate_weights(line.config, line.flags.checkpoint, world.communicator(),
+                                                  [&](const std::string& text) {
+                                                    if (is_root) fmt::print(stderr, "{}\n", text);
+                                                  });
+    if (!is_root) return ExitCode::done;
     if (line.flags.format == OutputFormat::json) {
       const nlohmann::ordered_json json = {
           {"images", result.images}, {"top1", result.top1}, {"top5", result.top5}, {"loss", result.loss}};

@@ -5,6 +5,7 @@
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_reader.hpp"
 #include "trainer/export_weights.hpp"
+#include "trainer/import_weights.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -109,6 +110,14 @@ ExitCode run_export(const CommandLine& line) {
   trainer::export_weights(checkpoint, line.flags.output);
   fmt::print(stderr, "{}: {} tensors of step {}\n", line.flags.output,
              checkpoint.manifest().parameters.size(), checkpoint.manifest().state.step);
+  return ExitCode::done;
+}
+
+ExitCode run_import(const CommandLine& line) {
+  const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
+  const auto checkpoint =
+      trainer::import_weights(line.config, resolved_settings(line), line.flags.output, say);
+  fmt::print("{}\n", checkpoint.string());
   return ExitCode::done;
 }
 

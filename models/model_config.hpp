@@ -7,6 +7,9 @@
 
 namespace vitrail::models {
 
+// Interpolation of position embeddings: as DeiT does it, or as timm does.
+enum class PositionResize { bicubic, antialias };
+
 struct ModelConfig {
   std::string name = "vit_s16";
   std::int64_t image_size = 224;
@@ -14,6 +17,7 @@ struct ModelConfig {
   double drop_path = 0.0;     // stochastic depth rate, the same for every layer
   double layer_scale = 1e-4;  // initial value; 0: no LayerScale
   std::string weights;        // safetensors under timm's names to start from; empty: random
+  PositionResize position_resize = PositionResize::bicubic;  // where weights are of another image size
   // Overrides of a named size; absent: the named size's own.
   std::optional<std::int64_t> patch, width, depth, heads;
 };

@@ -1,6 +1,8 @@
 #include "models/weights.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -24,25 +26,62 @@ void read_elements(const SafetensorsReader& file, const std::string& name, std::
   std::ranges::copy(stored, out.begin());
 }
 
+std::int64_t grid_of(std::int64_t tokens) {
+  return static_cast<std::int64_t>(std::sqrt(static_cast<double>(tokens)));
+}
+
+// Positions are those of at most two leading tokens and a square grid; the leading ones have to be as many.
+bool is_other_grid(const std::vector<std::int64_t>& stored, const std::vector<std::int64_t>& wanted) {
+  if (stored.size() != 3 || stored[0] != 1 || stored[2] != wanted[2] || stored[1] < 1) return false;
+  const std::int64_t leading = wanted[1] - grid_of(wanted[1]) * grid_of(wanted[1]);
+  const std::int64_t patches = stored[1] - leading;
+  return patches >= 1 && grid_of(patches) * grid_of(patches) == patches;
+}
+
+bool is_other_head(const std::vector<std::int64_t>& stored, const std::vector<std::int64_t>& wanted) {
+  return stored.size() == wanted.size() && !stored.empty() && stored[0] >= 1 &&
+         std::equal(stored.begin() + 1, stored.end(), wanted.begin() + 1);
+}
+
+std::optional<Fit> fit_of(const ParameterSpec& spec, const StoredTensor& stored) {
+  if (!is_floating(stored.type)) return std::nullopt;
+  if (stored.shape == spec.shape) return Fit::as_stored;
+  if (spec.name == "pos_embed" && is_other_grid(stored.shape, spec.shape)) return Fit::resized;
+  if (spec.name.starts_with("head") && is_other_head(stored.shape, spec.shape)) return Fit::fresh;
+  return std::nullopt;
+}
+
 }  // namespace
 
-void check_weights(const SafetensorsReader& file, const std::vector<ParameterSpec>& parameters) {
+std::map<std::string, StoredTensor> stored_tensors(const SafetensorsReader& file) {
+  std::map<std::string, StoredTensor> stored;
+  for (const auto& [name, info] : file.tensors()) stored[name] = {info.type, info.shape};
+  return stored;
+}
+
+std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
+                             const std::vector<ParameterSpec>& parameters, const std::string& where) {
   std::vector<std::string> missing, extra, misfit;
   std::set<std::string> wanted;
+  std::vector<Fit> fits;
   for (const ParameterSpec& spec : parameters) {
     wanted.insert(spec.name);
-    const auto found = file.tensors().find(spec.name);
-    if (found == file.tensors().end()) {
+    const auto found = stored.find(spec.name);
+    if (found == stored.end()) {
       missing.push_back(spec.name);
-    } else if (found->second.shape != spec.shape || !is_floating(found->second.type)) {
+      continue;
+    }
+    const std::optional<Fit> fit = fit_of(spec, found->second);
+    fits.push_back(fit.value_or(Fit::as_stored));
+    if (!fit) {
       misfit.push_back(fmt::format("{} is {} {}, wanted {}", spec.name, name_of(found->second.type),
                                    format_shape(found->second.shape), format_shape(spec.shape)));
     }
   }
-  for (const auto& [name, info] : file.tensors()) {
-    if (!wanted.contains(name)) extra.push_back(name);
+  for (const auto& [name, info] : stored) {
+    if (!wanted.contains(name) && !name.ends_with(".num_batches_tracked")) extra.push_back(name);
   }
-  if (missing.empty() && extra.empty() && misfit.empty()) return;
+  if (missing.empty() && extra.empty() && misfit.empty()) return fits;
   std::string differences;
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (!names.empty()) differences += fmt::format("; {}: {}", what, fmt::join(names, ", "));
@@ -50,11 +89,25 @@ void check_weights(const SafetensorsReader& file, const std::vector<ParameterSpe
   list("missing", missing);
   list("not in the model", extra);
   list("of another shape or type", misfit);
-  throw Error(
-      ExitCode::bad_data,
-      fmt::format("{}: not the weights of this model{}", file.path().string(), differences),
-      "compare model.name, model.image_size, model.classes and model.layer_scale with what the file was "
-      "made for");
+  throw Error(ExitCode::bad_data, fmt::format("{}: not the weights of this model{}", where, differences),
+              "compare model.name and the other keys of model with what the file was made for");
+}
+
+std::vector<std::string> describe_fit(const std::map<std::string, StoredTensor>& stored,
+                                      const std::vector<ParameterSpec>& parameters,
+                                      const std::vector<Fit>& fit) {
+  std::vector<std::string> lines;
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    if (fit[p] == Fit::as_stored) continue;
+    const std::string was = format_shape(stored.at(parameters[p].name).shape);
+    const std::string is = format_shape(parameters[p].shape);
+    lines.push_back(
+        fit[p] == Fit::resized
+            ? fmt::format("{}: interpolated from {} to {}", parameters[p].name, was, is)
+            : fmt::format("{}: of another number of classes ({}, wanted {}): dropped, begins anew",
+                          parameters[p].name, was, is));
+  }
+  return lines;
 }
 
 void read_weights(const SafetensorsReader& file, const std::string& name, std::int64_t begin,

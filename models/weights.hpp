@@ -1,8 +1,10 @@
-// Weights files: safetensors whose tensors carry timm's names. Any floating-point type is taken.
+// Weights files: safetensors whose tensors carry timm's names. Any floating-point type is taken. How the
+// tensors of one network become the parameters of another, for another image size or number of classes.
 // Throws: Error(bad_data) naming the file and the tensors.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,8 +14,28 @@
 
 namespace vitrail::models {
 
-// Every parameter is there in its shape and nothing else is; else one error that lists all that is not so.
-void check_weights(const SafetensorsReader& file, const std::vector<ParameterSpec>& parameters);
+// Where a parameter's values come from.
+enum class Fit {
+  as_stored,
+  resized,  // position embeddings of another grid: position_resize.hpp
+  fresh,    // a head of another number of classes: its initial values
+};
+
+struct StoredTensor {
+  DataType type = DataType::f32;
+  std::vector<std::int64_t> shape;
+};
+
+// By parameter. What has no place and no fit is one error that lists every missing, superfluous and misfit
+// tensor; `where` names the file. Counters of batch norm layers (num_batches_tracked) are passed over.
+std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
+                             const std::vector<ParameterSpec>& parameters, const std::string& where);
+std::map<std::string, StoredTensor> stored_tensors(const SafetensorsReader& file);
+
+// Lines for people: what of `stored` is not taken as it is.
+std::vector<std::string> describe_fit(const std::map<std::string, StoredTensor>& stored,
+                                      const std::vector<ParameterSpec>& parameters,
+                                      const std::vector<Fit>& fit);
 
 // Elements [begin, begin + out.size()) of parameter `name`.
 void read_weights(const SafetensorsReader& file, const std::string& name, std::int64_t begin,

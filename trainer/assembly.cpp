@@ -3,10 +3,10 @@
 #include <torch/torch.h>
 
 #include "datasets/sampler.hpp"
-#include "models/weights.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
+#include "trainer/weight_source.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -27,14 +27,6 @@ sharding::BucketPlan plan_for(const models::Model& model, const Config& config) 
   const std::int64_t bytes = config.sharding.bucket_mib << 20;
   const auto width = static_cast<std::int64_t>(size_of(compute_type(config.precision.compute)));
   return make_bucket_plan(shapes_for_plan(model.parameters()), config.run.lanes, bytes / width);
-}
-
-// Writes `values` into a piece of Real elements.
-void store(DataType type, std::byte* piece, std::span<const double> values) {
-  sharding::with_real(type, [&](auto real) {
-    auto* out = reinterpret_cast<decltype(real)*>(piece);
-    for (std::size_t i = 0; i < values.size(); ++i) out[i] = static_cast<decltype(real)>(values[i]);
-  });
 }
 
 }  // namespace
@@ -66,24 +58,10 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
 
 Assembly::~Assembly() = default;
 
-void Assembly::initialise_weights() {
-  std::optional<SafetensorsReader> weights;
-  if (!config.model.weights.empty()) {
-    weights.emplace(config.model.weights);
-    models::check_weights(*weights, model->parameters());
-  }
-  std::vector<double> values;
-  for (const sharding::Piece& piece : plan.pieces) {
-    if (!masters.owns(piece)) continue;
-    const models::ParameterSpec& spec = model->parameters()[piece.parameter];
-    values.resize(static_cast<std::size_t>(piece.elements));
-    if (weights) {
-      models::read_weights(*weights, spec.name, piece.in_parameter, values);
-    } else {
-      models::fill_initial(spec.init, config.run.seed, spec.name, piece.in_parameter, values);
-    }
-    store(masters.type(), masters.piece(sharding::StateKind::weight, piece), values);
-  }
+void Assembly::initialise_weights(Log& log) {
+  const WeightSource source(config, "", model->parameters());
+  for (const std::string& words : source.words()) log.line(words);
+  source.fill(masters);
   publish_weights();
 }
 

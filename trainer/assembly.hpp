@@ -18,7 +18,7 @@ class Assembly {
   Assembly(const Assembly&) = delete;
   Assembly& operator=(const Assembly&) = delete;
 
-  void initialise_weights();             // from the seed, or from model.weights; then publish_weights()
+  void initialise_weights(Log& log);     // from the seed, or from model.weights; then publish_weights()
   void publish_weights();                // masters -> all ranks' parameters
   void start_loader(std::int64_t step);  // batches from this step on
   StepContext context();

@@ -2,6 +2,7 @@
 // Throws: Error(bad_data) for weights that do not fit the model, naming tensors; as evaluate().
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "sharding/communicator.hpp"
@@ -10,8 +11,10 @@
 
 namespace vitrail::trainer {
 
-// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights.
+// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights. `say` is told what was
+// changed to fit.
 EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
-                                   sharding::Communicator& communicator);
+                                   sharding::Communicator& communicator,
+                                   const std::function<void(const std::string&)>& say);
 
 }  // namespace vitrail::trainer

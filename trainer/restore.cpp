@@ -19,6 +19,9 @@ constexpr std::array<std::string_view, 9> kIdentity = {"run.seed",   "run.lanes"
                                                        "data.order", "augment.",   "model.",
                                                        "loss.",      "precision.", "optimizer.name"};
 
+// Weights are read once, at the beginning.
+constexpr std::array<std::string_view, 2> kOfTheBeginning = {"model.weights", "model.position_resize"};
+
 // May change without a word: where things lie and how they are watched.
 constexpr std::array<std::string_view, 8> kSilent = {"run.name",  "run.dir", "data.",   "checkpoint.",
                                                      "evaluate.", "log.",    "launch.", "sharding."};
@@ -140,9 +143,7 @@ std::vector<std::string> candidates(const Config& config, const RunDirectory& di
 
 std::string machine_name() { return at::get_cpu_capability(); }
 
-bool is_identity(const std::string& key) {
-  return matches(kIdentity, key) && key != "model.weights";  // weights are read once, at the beginning
-}
+bool is_identity(const std::string& key) { return matches(kIdentity, key) && !matches(kOfTheBeginning, key); }
 
 std::string why_refused(const std::map<std::string, std::string>& stored,
                         const std::map<std::string, std::string>& current) {

@@ -30,7 +30,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& communicator
   if (const auto restored = restore(run, directory, request.settings, log)) {
     state = *restored;
   } else {
-    run.initialise_weights();
+    run.initialise_weights(log);
   }
   if (state.step > run.total_steps) {
     throw Error(

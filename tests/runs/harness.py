@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures"
 PATIENCE_S = 300  # for one command; a hang must end before ctest's own timeout, and say where
 POLL_S = 0.001
-SAFETENSORS_CODES = {"F32": "f", "F64": "d", "I64": "q"}
+SAFETENSORS_CODES = {"F32": "f", "F64": "d", "I64": "q", "U8": "B"}
 
 # A ViT of 30,000 weights with everything that draws random numbers or couples ranks: drop-path, mixing, clipping.
 TINY_MODEL = {

@@ -170,31 +170,62 @@ std::vector<float> SafetensorsReader::read_as_float(const std::string& name) con
   }
 }
 
-void write_safetensors(const std::filesystem::path& path, const std::map<std::string, TensorBytes>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+namespace {
+
+File begin_temporary(const std::filesystem::path& path) {
+  check_replaceable(path);
+  std::filesystem::path temporary = path;
+  temporary += ".tmp";
+  return {temporary, File::Mode::create};
+}
+
+}  // namespace
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path,
+                                     const std::map<std::string, Entry>& tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : path_(path), file_(begin_temporary(path)) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
-  std::uint64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    header[name] = {{"dtype", name_of(tensor.type)},
-                    {"shape", tensor.shape},
-                    {"data_offsets", {offset, offset + tensor.bytes.size()}}};
-    offset += tensor.bytes.size();
+  for (const auto& [name, entry] : tensors) {
+    const std::uint64_t bytes = product(entry.shape).value() * size_of(entry.type);
+    header[name] = {{"dtype", name_of(entry.type)},
+                    {"shape", entry.shape},
+                    {"data_offsets", {missing_, missing_ + bytes}}};
+    missing_ += bytes;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // data starts 8-byte aligned
   const std::uint64_t header_bytes = text.size();
+  file_.write(std::as_bytes(std::span(&header_bytes, 1)));
+  file_.write(std::as_bytes(std::span(text)));
+}
 
-  check_replaceable(path);
-  std::filesystem::path temporary = path;
-  temporary += ".tmp";
-  File file(temporary, File::Mode::create);
-  file.write(std::as_bytes(std::span(&header_bytes, 1)));
-  file.write(std::as_bytes(std::span(text)));
-  for (const auto& [name, tensor] : tensors) file.write(tensor.bytes);
-  file.sync();
-  file.close();
-  rename_durably(temporary, path);
+void SafetensorsWriter::append(std::span<const std::byte> bytes) {
+  if (bytes.size() > missing_) {
+    throw Error(ExitCode::crash, fmt::format("{}: more bytes than its tensors have", path_.string()));
+  }
+  file_.write(bytes);
+  missing_ -= bytes.size();
+}
+
+void SafetensorsWriter::commit() {
+  if (missing_ > 0)
+    throw Error(ExitCode::crash,
+                fmt::format("{}: {} bytes of its tensors are missing", path_.string(), missing_));
+  file_.sync();
+  const std::filesystem::path temporary = file_.path();
+  file_.close();
+  rename_durably(temporary, path_);
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::map<std::string, TensorBytes>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::map<std::string, SafetensorsWriter::Entry> entries;
+  for (const auto& [name, tensor] : tensors) entries[name] = {tensor.type, tensor.shape};
+  SafetensorsWriter writer(path, entries, metadata);
+  for (const auto& [name, tensor] : tensors) writer.append(tensor.bytes);
+  writer.commit();
 }
 
 }  // namespace vitrail

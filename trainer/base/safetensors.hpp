@@ -56,6 +56,26 @@ struct TensorBytes {
   std::span<const std::byte> bytes;
 };
 
+// A file whose bytes come piece by piece: types and shapes first, then all tensors' bytes in name order.
+// There is no file until commit(), which is refused (Error(crash)) while bytes are missing.
+class SafetensorsWriter {
+ public:
+  struct Entry {
+    DataType type = DataType::f32;
+    std::vector<std::int64_t> shape;
+  };
+  SafetensorsWriter(const std::filesystem::path& path, const std::map<std::string, Entry>& tensors,
+                    const std::map<std::string, std::string>& metadata = {});
+
+  void append(std::span<const std::byte> bytes);
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::uint64_t missing_ = 0;  // bytes
+  File file_;
+};
+
 // Atomic; tensors in name order, so the same content gives the same bytes.
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, TensorBytes>& tensors,
                        const std::map<std::string, std::string>& metadata = {});

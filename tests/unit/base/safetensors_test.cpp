@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -74,28 +75,52 @@ TEST_F(Safetensors, LyingHeadersAreRefused) {
   }
 }
 
+TEST_F(Safetensors, ADeeplyNestedHeaderIsRefused) {
+  EXPECT_THROW(SafetensorsReader(with_header(std::string(1 << 20, '['), 8)), Error);
+  std::string nested;
+  for (int i = 0; i < 1 << 17; ++i) nested += R"({"a":)";
+  EXPECT_THROW(SafetensorsReader(with_header(nested + "1" + std::string(1 << 17, '}'), 8)), Error);
+}
+
+// Bytes anywhere, and digits and signs of the header, which reach further than random bytes do.
+std::string mutated(std::string text, std::mt19937& random) {
+  const auto below = [&](std::size_t n) { return random() % n; };
+  constexpr std::string_view kTelling = "0123456789-,:[]{}\"eFIBU.";
+  for (std::size_t k = 0; k <= below(3); ++k) {
+    const bool in_header = below(4) > 0;
+    const std::size_t at = below(in_header ? std::min<std::size_t>(text.size(), 160) : text.size());
+    text[at] = in_header && at >= 8 ? kTelling[below(kTelling.size())] : static_cast<char>(random());
+  }
+  if (below(10) == 0) text.insert(8 + below(100), std::string(1 + below(19), '9'));
+  if (below(5) == 0) text.resize(below(text.size()));
+  return text;
+}
+
 TEST_F(Safetensors, RandomMutationsNeverCrash) {
   const std::vector<float> a(16, 1.0F);
-  write_safetensors(dir_ / "f", {{"layer.weight", {DataType::f32, {4, 4}, std::as_bytes(std::span(a))}}});
+  const std::vector<std::uint16_t> b(6);
+  write_safetensors(dir_ / "f", {{"layer.weight", {DataType::f32, {4, 4}, std::as_bytes(std::span(a))}},
+                                 {"layer.bias", {DataType::bf16, {6}, std::as_bytes(std::span(b))}}});
   const std::string good = read_text(dir_ / "f");
   std::mt19937 random(1);
-  int refused = 0;
-  for (int i = 0; i < 500; ++i) {
-    std::string text = good;
-    for (int k = 0; k < 1 + i % 3; ++k) text[random() % text.size()] = static_cast<char>(random());
-    if (i % 5 == 0) text.resize(random() % text.size());
-    write_text_atomically(dir_ / "m", text);
+  int refused = 0, read = 0;
+  for (int i = 0; i < 10000; ++i) {
+    std::ofstream(dir_ / "m", std::ios::binary) << mutated(good, random);
     try {
       const SafetensorsReader reader(dir_ / "m");
       for (const auto& [name, info] : reader.tensors()) {
         std::vector<std::byte> bytes(info.end - info.begin);
         reader.read(name, bytes);
+        if (info.type == DataType::f32 || info.type == DataType::bf16) reader.read_as_double(name);
       }
-    } catch (const Error&) {
+      ++read;
+    } catch (const Error& e) {
+      EXPECT_TRUE(e.code() == ExitCode::bad_data) << e.what();
       ++refused;
     }
   }
-  EXPECT_GT(refused, 250);
+  EXPECT_GT(refused, 5000);
+  EXPECT_GT(read, 500);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ Trained train(at::ScalarType type) {
   const std::unique_ptr<Model> model = make_model(config);
 
   const SafetensorsReader initial(fixture("initial"));
-  check_weights(initial, model->parameters());
+  fit_weights(stored_tensors(initial), model->parameters(), "initial weights");
   std::vector<at::Tensor> leaves, decayed, plain;
   for (const ParameterSpec& spec : model->parameters()) {
     leaves.push_back(read(initial, spec.name, type).requires_grad_());

@@ -35,6 +35,10 @@ class WeightsTest : public ::testing::Test {
     return SafetensorsReader(path);
   }
 
+  std::vector<Fit> fit(const std::vector<ParameterSpec>& specs) {
+    return fit_weights(stored_tensors(written()), specs, "weights.safetensors");
+  }
+
  private:
   std::filesystem::path directory_ = std::filesystem::path(::testing::TempDir()) /
                                      ::testing::UnitTest::GetInstance()->current_test_info()->name();
@@ -49,7 +53,37 @@ TEST_F(WeightsTest, AFileThatFitsIsAccepted) {
   add<float>("a", DataType::f32, {2, 2}, {1, 2, 3, 4});
   add<double>("b", DataType::f64, {3}, {1, 2, 3});
   add<std::uint16_t>("c", DataType::bf16, {1}, {0x3f80});
-  EXPECT_NO_THROW(check_weights(written(), kSpecs));
+  EXPECT_EQ(fit(kSpecs), std::vector<Fit>(3, Fit::as_stored));
+}
+
+TEST_F(WeightsTest, AnotherGridIsResizedAndAnotherHeadBeginsAnew) {
+  const std::vector<ParameterSpec> specs = {{"pos_embed", {1, 10, 2}, {}},
+                                            {"head.weight", {5, 2}, {}},
+                                            {"head.bias", {5}, {}},
+                                            {"norm.bias", {2}, {}}};
+  add<float>("pos_embed", DataType::f32, {1, 5, 2}, std::vector<float>(10));
+  add<float>("head.weight", DataType::f32, {3, 2}, std::vector<float>(6));
+  add<float>("head.bias", DataType::f32, {3}, std::vector<float>(3));
+  add<float>("norm.bias", DataType::f32, {2}, {1, 2});
+  add<std::int64_t>("norm.num_batches_tracked", DataType::i64, {}, {7});
+  const std::vector<Fit> fits = fit(specs);
+  EXPECT_EQ(fits, (std::vector{Fit::resized, Fit::fresh, Fit::fresh, Fit::as_stored}));
+  const auto words = describe_fit(stored_tensors(written()), specs, fits);
+  ASSERT_EQ(words.size(), 3U);
+  EXPECT_EQ(words[0], "pos_embed: interpolated from [1, 5, 2] to [1, 10, 2]");
+  EXPECT_THAT(words[1], AllOf(HasSubstr("head.weight"), HasSubstr("dropped")));
+}
+
+TEST_F(WeightsTest, WhatNoInterpolationReachesIsAMisfit) {
+  // Another width, another number of leading tokens, no square; a head of another width.
+  for (const std::vector<std::int64_t>& shape :
+       std::vector<std::vector<std::int64_t>>{{1, 5, 3}, {1, 4, 2}, {1, 7, 2}}) {
+    const StoredTensor stored{DataType::f32, shape};
+    EXPECT_THROW(fit_weights({{"pos_embed", stored}}, {{"pos_embed", {1, 10, 2}, {}}}, "x"), Error);
+  }
+  EXPECT_THROW(fit_weights({{"head.weight", {DataType::f32, {3, 4}}}}, {{"head.weight", {5, 2}, {}}}, "x"),
+               Error);
+  EXPECT_THROW(fit_weights({{"norm.bias", {DataType::f32, {3}}}}, {{"norm.bias", {2}, {}}}, "x"), Error);
 }
 
 TEST_F(WeightsTest, AllDifferencesAreListedAtOnce) {
@@ -58,7 +92,7 @@ TEST_F(WeightsTest, AllDifferencesAreListedAtOnce) {
   add<float>("head_dist.weight", DataType::f32, {1}, {1});
   add<float>("head_dist.bias", DataType::f32, {1}, {1});
   try {
-    check_weights(written(), kSpecs);
+    fit(kSpecs);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::bad_data);

@@ -43,7 +43,8 @@ struct Training {
 
 Training train(const Config& config, sharding::Communicator& communicator, int steps) {
   Assembly assembly(config, communicator);
-  assembly.initialise_weights();
+  Log silent(false);
+  assembly.initialise_weights(silent);
   assembly.start_loader(0);
   StepContext context = assembly.context();
   Training run;
@@ -115,10 +116,11 @@ TEST(TrainStep, AnyNumberOfRanksTakesTheSameSteps) {
 }
 
 TEST(TrainStep, OneRanksWishIsEverybodys) {
-  const Config config = tiny();  // the assembly refers to it
+  const Config config = tiny();
   tests::run_world(3, [&](sharding::Communicator& communicator) {
     Assembly assembly(config, communicator);
-    assembly.initialise_weights();
+    Log silent(false);
+    assembly.initialise_weights(silent);
     assembly.start_loader(0);
     StepContext context = assembly.context();
     TrainState state;

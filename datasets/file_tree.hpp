@@ -1,0 +1,23 @@
+// Folders of images: what lies in one or below it, in the order of names, so that the same files give the
+// same list everywhere. Throws: Error(io); Error(bad_data) for names that are not UTF-8.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace vitrail::datasets {
+
+std::vector<std::filesystem::directory_entry> sorted_entries(const std::filesystem::path& folder);
+std::string utf8_name(const std::filesystem::directory_entry& entry);
+
+struct TreeFile {
+  std::string name;  // the path below the folder
+  std::uint64_t bytes = 0;
+  bool is_file = true;  // else a pipe, a dangling link or a link to a folder
+};
+
+std::vector<TreeFile> files_below(const std::filesystem::path& folder);
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,60 @@
+#include "datasets/image_folder.hpp"
+
+#include <fmt/format.h>
+
+#include "datasets/codec.hpp"
+#include "datasets/file_tree.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/hash.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+class ImageFolder final : public Dataset {
+ public:
+  explicit ImageFolder(const std::filesystem::path& folder) : folder_(folder) {
+    for (const TreeFile& file : files_below(folder)) {
+      const bool hidden = file.name.starts_with('.') || file.name.find("/.") != std::string::npos;
+      if (file.is_file && !hidden) names_.push_back(file.name);
+    }
+    if (names_.empty()) throw Error(ExitCode::bad_data, fmt::format("{}: no files there", folder.string()));
+  }
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(names_.size()); }
+  std::int64_t classes() const override { return 0; }
+  std::string class_name(std::int64_t label) const override { return std::to_string(label); }
+  std::int64_t label(std::int64_t) const override { return 0; }
+  std::string name(std::int64_t index) const override { return names_.at(static_cast<std::size_t>(index)); }
+
+  Sample read(std::int64_t index) const override {
+    const File file(folder_ / name(index), File::Mode::read);
+    std::vector<std::byte> encoded(file.size());
+    file.read_at(0, encoded);
+    try {
+      return {decode_image(encoded), {}};
+    } catch (const Error& e) {
+      throw Error(e.code(), fmt::format("{}: {}", file.path().string(), e.what()));
+    }
+  }
+
+  std::optional<std::int64_t> tensor_image_size() const override { return std::nullopt; }
+  std::string fingerprint() const override {
+    Hasher hasher;
+    for (const std::string& name : names_) hasher.update(std::as_bytes(std::span(name)));
+    return hasher.digest().hex();
+  }
+  std::string describe() const override { return "folder:" + folder_.string(); }
+
+ private:
+  const std::filesystem::path folder_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Dataset> open_image_folder(const std::filesystem::path& folder) {
+  return std::make_shared<const ImageFolder>(folder);
+}
+
+}  // namespace vitrail::datasets

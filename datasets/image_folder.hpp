@@ -1,0 +1,15 @@
+// Every image below a folder as a data set without labels: what a trained model is asked about. Names that
+// begin with a dot are left out. Throws: Error(bad_data) for a folder without files, and naming a file that
+// is no image; Error(io).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "datasets/dataset.hpp"
+
+namespace vitrail::datasets {
+
+std::shared_ptr<const Dataset> open_image_folder(const std::filesystem::path& folder);
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,85 @@
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "datasets/dataset.hpp"
+#include "launcher/run_commands.hpp"
+#include "trainer/predict.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What the model's outputs are called: as the classes of a pack with as many of them, else by number.
+class ClassNames {
+ public:
+  ClassNames(const std::string& pack, const std::string& data, std::int64_t classes) {
+    if (!pack.empty()) {
+      named_by_ = datasets::open_dataset(pack);
+      if (named_by_->classes() == classes) return;
+      throw Error(
+          ExitCode::refused,
+          fmt::format("--names {}: {} classes, the model has {}", pack, named_by_->classes(), classes),
+          "name the pack that the model was trained on");
+    }
+    const auto shown = datasets::open_unlabelled(data);
+    if (shown->classes() == classes) named_by_ = shown;
+  }
+  std::string operator[](std::int64_t label) const {
+    return named_by_ ? named_by_->class_name(label) : std::to_string(label);
+  }
+
+ private:
+  std::shared_ptr<const datasets::Dataset> named_by_;
+};
+
+}  // namespace
+
+ExitCode run_predict(const CommandLine& line) {
+  const trainer::Config& config = line.config;
+  const bool json = line.flags.format == OutputFormat::json;
+  const bool into_file = !line.flags.output.empty();
+  trainer::PredictionRequest request{
+      line.flags.checkpoint, line.flags.output, line.flags.top, {}, [](const std::string& text) {
+        fmt::print(stderr, "{}\n", text);
+      }};
+  Json rows = Json::array();
+  std::optional<ClassNames> names;
+  if (!into_file) {
+    names.emplace(line.flags.names, config.data.val, config.model.classes);
+    request.take = [&](const std::string& image, std::span<const trainer::Guess> guesses) {
+      Json row = {{"image", image}, {"top", Json::array()}};
+      std::string text = image;
+      for (const trainer::Guess& guess : guesses) {
+        const std::string name = (*names)[guess.label];
+        row["top"].push_back({{"class", guess.label},
+                              {"name", name},
+                              {"logit", guess.logit},
+                              {"probability", guess.probability}});
+        text += fmt::format("  {} {:.4f}", name, guess.probability);
+      }
+      if (json) {
+        rows.push_back(std::move(row));
+      } else {
+        fmt::print("{}\n", text);
+      }
+    };
+  }
+  const std::int64_t images = trainer::predict(config, request);
+  if (!into_file) {
+    if (json) fmt::print("{}\n", rows.dump());
+    return ExitCode::done;
+  }
+  if (json) {
+    fmt::print(
+        "{}\n",
+        Json({{"images", images}, {"classes", config.model.classes}, {"output", line.flags.output}}).dump());
+  } else {
+    fmt::print(stderr, "{}: logits of {} images, {} classes\n", line.flags.output, images,
+               config.model.classes);
+  }
+  return ExitCode::done;
+}
+
+}  // namespace vitrail::launcher

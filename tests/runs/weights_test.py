@@ -1,0 +1,169 @@
+"""Weights in and out: predict, export, import, and what a new image size or number of classes changes.
+
+Logits are compared with timm's, which tests/peers/make_model_fixtures.py wrote.
+"""
+
+import array
+import json
+import unittest
+
+import harness
+
+FIXTURE = harness.FIXTURES / "models/vit.safetensors"
+MODEL = {  # the network of the fixture
+    "model.name": "vit_xxs4",
+    "model.image_size": 14,
+    "model.classes": 5,
+    "model.width": 24,
+    "model.depth": 2,
+    "model.heads": 3,
+}
+
+
+class WeightsTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tensors = harness.read_safetensors(FIXTURE)[0]
+        cls.weights = cls.folder / "weights.safetensors"
+        prefix = "weights."
+        weights = {name.removeprefix(prefix): tensor for name, tensor in cls.tensors.items() if name.startswith(prefix)}
+        harness.write_safetensors(cls.weights, weights)
+        cls.images = cls.folder / "images.safetensors"
+        harness.write_safetensors(cls.images, {"images": cls.tensors["images"]})
+        cls.pack = cls.make_pack("pack", 48)
+
+    def predict(self, *words, expect=0):
+        return self.vitrail("predict", *words, expect=expect)
+
+    def test_logits_are_timms(self):
+        wanted_shape, wanted = self.tensors["eval.logits"]
+        for compute, code, bound in (("fp32", "f", 1e-5), ("fp64", "d", 1e-5)):
+            with self.subTest(compute=compute):
+                output = self.folder / f"logits-{compute}.safetensors"
+                settings = MODEL | {"model.weights": self.weights, "precision.compute": compute}
+                flags = harness.flags(settings | {"data": f"tensor:{self.images}", "output": output, "evaluate.batch_size": 3})
+                self.assertEqual(self.predict(*flags)[0], "")
+                shape, logits = harness.read_safetensors(output)[0]["logits"]
+                self.assertEqual((shape, logits.typecode), (wanted_shape, code))
+                worst = max(abs(a - b) for a, b in zip(logits, wanted))
+                self.assertLess(worst, bound)
+                self.assertGreater(max(map(abs, wanted)), 0.1)
+
+    def trained(self, name, changes=None):
+        run = self.folder / name
+        settings = harness.TINY_RUN | {"run.steps": 8, "data.train": self.pack, "checkpoint.every": "0st"}
+        text = self.launch(run, 1, settings | (changes or {}))[1]
+        return run, text
+
+    def test_likeliest_classes_of_a_pack(self):
+        run, _ = self.trained("likeliest")
+        words = ("--checkpoint", run, "--data", self.pack)
+        lines = self.predict(*words, "--top", 3)[0].splitlines()
+        self.assertEqual(len(lines), 48)
+        rows = json.loads(self.predict(*words, "--top", 10, "--format", "json")[0])
+        report = json.loads(self.vitrail("eval", *words, "--format", "json")[0])
+        self.assertEqual([row["image"] for row in rows], [line.split()[0] for line in lines])
+        for row, line in zip(rows, lines):
+            self.assertAlmostEqual(sum(guess["probability"] for guess in row["top"]), 1, places=6)
+            self.assertEqual([guess["name"] for guess in row["top"][:3]], line.split()[1::2])
+        # What eval counts: the keys of an IDX pack are the images' numbers.
+        labels = harness.test_images(48)[1][8:]
+        hits = sum(row["top"][0]["class"] == labels[int(row["image"])] for row in rows)
+        self.assertAlmostEqual(100 * hits / 48, report["top1"])
+
+    def test_folder_of_images(self):
+        """The same images as files: the same answers as from the pack."""
+        run, _ = self.trained("folder")
+        folder = self.folder / "photos"
+        (folder / "below").mkdir(parents=True)
+        for number in range(3):
+            self.write_png(folder / ("below" if number else ".") / f"{number}.png", number)
+        (folder / ".hidden").write_text("no image")
+        by_file = json.loads(self.predict("--checkpoint", run, "--data", f"folder:{folder}", "--names", self.pack, "--format", "json")[0])
+        by_key = {int(r["image"]): r for r in json.loads(self.predict("--checkpoint", run, "--data", self.pack, "--format", "json")[0])}
+        self.assertEqual([row["image"] for row in by_file], ["0.png", "below/1.png", "below/2.png"])
+        for number, row in enumerate(by_file):
+            self.assertEqual(row["top"], by_key[number]["top"])
+        (folder / "notes.txt").write_text("no image")
+        text = self.predict("--checkpoint", run, "--data", f"folder:{folder}", expect=65)[1]
+        self.assertIn("notes.txt", text)
+
+    @staticmethod
+    def write_png(path, number):
+        """Image `number` of the test images as grey PNG, stored without compression by hand."""
+        import struct
+        import zlib
+
+        def chunk(kind, data):
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        pixels = harness.test_images(number + 1)[0][16 + number * 784 :]
+        rows = b"".join(b"\0" + pixels[row * 28 : row * 28 + 28] for row in range(28))
+        header = struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+    def test_round_trip_is_equal_to_the_bit(self):
+        """Doubles of timm's names in, a checkpoint, the same doubles out; a run's floats alike."""
+        imported = self.folder / "imported"
+        settings = MODEL | {"model.weights": self.weights, "output": imported}
+        printed = self.vitrail("import", *harness.flags(settings))[0].strip()
+        self.assertEqual(printed, str(imported / "step-00000000"))
+        again = self.folder / "again.safetensors"
+        self.vitrail("export", "--checkpoint", imported, "--output", again)
+        before, after = (harness.read_safetensors(path)[0] for path in (self.weights, again))
+        self.assertEqual(before, after)
+
+        run, _ = self.trained("round-trip")
+        first, second = self.folder / "first.safetensors", self.folder / "second.safetensors"
+        self.vitrail("export", "--checkpoint", run, "--output", first)
+        flags = harness.flags(harness.TINY_MODEL | {"model.layer_scale": 0.1, "model.weights": first})
+        self.vitrail("import", *flags, "--output", self.folder / "second")
+        self.vitrail("export", "--checkpoint", self.folder / "second", "--output", second)
+        self.assertEqual(harness.read_safetensors(first)[0], harness.read_safetensors(second)[0])
+        report = [self.vitrail("eval", "--checkpoint", path, "--data", self.pack, "--format", "json")[0] for path in (run, self.folder / "second")]
+        self.assertEqual(*report)
+        self.vitrail("import", *flags, "--output", self.folder / "second", expect=78)
+
+    def test_another_size_and_number_of_classes(self):
+        run, _ = self.trained("small")
+        weights = self.folder / "small.safetensors"
+        self.vitrail("export", "--checkpoint", run, "--output", weights)
+        changes = {"model.image_size": 56, "model.classes": 12, "model.weights": weights, "run.steps": 2}
+        for ranks in (1, 2):
+            larger = self.folder / f"larger-{ranks}"
+            settings = harness.TINY_RUN | {"data.train": self.pack, "checkpoint.every": "0st"} | changes
+            text = self.launch(larger, ranks, settings)[1]
+            self.assertIn("pos_embed: interpolated from [1, 49, 32] to [1, 196, 32]", text)
+            self.assertIn("head.weight: of another number of classes ([10, 32], wanted [12, 32]): dropped", text)
+        self.assertEqual(self.hash_of(self.folder / "larger-1"), self.hash_of(self.folder / "larger-2"))
+
+        # Asked as it is, at another resolution: no training needed.
+        words = ("--checkpoint", run, "--data", self.pack, "--model.image_size", 56)
+        for how in ("bicubic", "antialias"):
+            out, text = self.vitrail("eval", *words, "--model.position_resize", how, "--format", "json")
+            self.assertIn("pos_embed: interpolated", text)
+            self.assertEqual(json.loads(out)["images"], 48)
+        text = self.vitrail("eval", "--checkpoint", run, "--data", self.pack, "--model.classes", 12, expect=78)[1]
+        self.assertIn("an untrained head knows nothing", text)
+        text = self.vitrail("eval", "--checkpoint", run, "--data", self.pack, "--model.depth", 3, expect=65)[1]
+        self.assertIn("missing: blocks.2.norm1.weight", text)
+
+    def test_bad_requests(self):
+        run, _ = self.trained("bad")
+        self.assertIn("--checkpoint DIR or --model.weights", self.predict("--data", self.pack, expect=2)[1])
+        both = ("--checkpoint", run, "--model.weights", self.weights, "--data", self.pack)
+        self.assertIn("weights from two places", self.predict(*both, expect=2)[1])
+        self.assertIn("no --output", self.predict("--checkpoint", run, "--data", self.pack, "--output", "x", "--top", 3, expect=2)[1])
+        self.assertIn("--model.weights", self.vitrail("import", "--output", self.folder / "x", expect=2)[1])
+        wrong = harness.flags(harness.TINY_MODEL | {"model.weights": self.weights})
+        self.assertIn("not the weights of this model", self.vitrail("import", *wrong, "--output", self.folder / "x", expect=65)[1])
+        empty = self.folder / "empty"
+        empty.mkdir()
+        self.assertIn("no files there", self.predict("--checkpoint", run, "--data", f"folder:{empty}", expect=65)[1])
+        named = self.predict("--checkpoint", run, "--data", self.pack, "--names", "synthetic:8,4,28", expect=78)[1]
+        self.assertIn("4 classes, the model has 10", named)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,52 @@
+#include "trainer/import_weights.hpp"
+
+#include <algorithm>
+
+#include "models/catalogue.hpp"
+#include "sharding/local_communicator.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/safetensors.hpp"
+#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint_writer.hpp"
+#include "trainer/param_groups.hpp"
+#include "trainer/restore.hpp"
+#include "trainer/weight_source.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+DataType widest_type(const std::string& path) {
+  const SafetensorsReader file(path);
+  const auto is_double = [](const auto& tensor) { return tensor.second.type == DataType::f64; };
+  return std::ranges::any_of(file.tensors(), is_double) ? DataType::f64 : DataType::f32;
+}
+
+}  // namespace
+
+std::filesystem::path import_weights(const Config& config, const std::map<std::string, std::string>& settings,
+                                     const std::filesystem::path& folder,
+                                     const std::function<void(const std::string&)>& say) {
+  if (!list_checkpoints(folder).empty()) {
+    throw Error(ExitCode::refused, fmt::format("{}: there are checkpoints already", folder.string()),
+                "choose another --output");
+  }
+  const auto parameters = models::parameters_of(config.model);
+  const WeightSource source(config, "", parameters);
+  const DataType type = widest_type(config.model.weights);
+  const sharding::BucketPlan plan =
+      make_bucket_plan(shapes_for_plan(parameters), 1, (config.sharding.bucket_mib << 20) / 4);
+  sharding::LaneState state(plan, {0, 1}, type);
+  source.fill(state);
+  CheckpointManifest manifest;
+  manifest.type = type;
+  manifest.machine = machine_name();
+  manifest.writer = "import";
+  manifest.settings = settings;
+  for (const auto& spec : parameters) manifest.parameters.push_back({spec.name, spec.shape});
+  make_directories(folder);
+  sharding::LocalCommunicator alone;
+  for (const std::string& words : source.words()) say(words);
+  return save_checkpoint(folder, 2, manifest, state, alone);
+}
+
+}  // namespace vitrail::trainer

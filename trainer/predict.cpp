@@ -1,0 +1,73 @@
+#include "trainer/predict.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include <torch/torch.h>
+
+#include "datasets/loader.hpp"
+#include "trainer/base/progress.hpp"
+#include "trainer/base/safetensors.hpp"
+#include "trainer/tensor_type.hpp"
+#include "trainer/weight_source.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+std::vector<Guess> likeliest(std::span<const double> logits, std::int64_t top) {
+  std::vector<std::int64_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto at = [&](std::int64_t k) { return logits[static_cast<std::size_t>(k)]; };
+  // NaN ranks last.
+  const auto ranks_before = [&](std::int64_t a, std::int64_t b) {
+    if (std::isnan(at(a)) || std::isnan(at(b))) return std::isnan(at(b)) && (!std::isnan(at(a)) || a < b);
+    return at(a) > at(b) || (at(a) == at(b) && a < b);
+  };
+  const auto kept = std::min<std::int64_t>(top, static_cast<std::int64_t>(order.size()));
+  std::partial_sort(order.begin(), order.begin() + kept, order.end(), ranks_before);
+  double sum = 0;
+  for (const double logit : logits) sum += std::exp(logit - at(order.front()));
+  std::vector<Guess> guesses;
+  for (std::int64_t i = 0; i < kept; ++i) {
+    const std::int64_t label = order[static_cast<std::size_t>(i)];
+    guesses.push_back({label, at(label), std::exp(at(label) - at(order.front())) / sum});
+  }
+  return guesses;
+}
+
+}  // namespace
+
+std::int64_t predict(const Config& config, const PredictionRequest& request) {
+  const at::NoGradGuard no_grad;
+  const auto model = load_model(config, request.checkpoint, request.say);
+  const auto dataset = datasets::open_unlabelled(config.data.val);
+  const DataType type = compute_type(config.precision.compute);
+  const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio};
+  datasets::EvaluationLoader loader(dataset, {}, transform, config.evaluation.batch_size,
+                                    config.data.workers);
+  std::optional<SafetensorsWriter> output;
+  if (!request.output.empty()) {
+    const SafetensorsWriter::Entry logits{type, {dataset->size(), config.model.classes}};
+    output.emplace(request.output, std::map<std::string, SafetensorsWriter::Entry>{{"logits", logits}});
+  }
+  Progress progress("prediction", "images", static_cast<std::uint64_t>(dataset->size()), true);
+  datasets::EvaluationBatch batch;
+  while (loader.next(batch)) {
+    const at::Tensor images = image_tensor(batch.images, batch.images_count, transform.image_size, type);
+    const at::Tensor logits = model->forward(images, models::Pass{}).contiguous();
+    if (output) output->append({static_cast<const std::byte*>(logits.const_data_ptr()), logits.nbytes()});
+    const at::Tensor wide = logits.to(at::kDouble);
+    const auto classes = static_cast<std::size_t>(wide.size(1));
+    for (std::size_t i = 0; request.take && i < batch.indices.size(); ++i) {
+      const std::span row(wide.const_data_ptr<double>() + i * classes, classes);
+      request.take(dataset->name(batch.indices[i]), likeliest(row, request.top));
+    }
+    progress.add(static_cast<std::uint64_t>(batch.images_count));
+  }
+  if (output) output->commit();
+  return dataset->size();
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,33 @@
+// What a trained model says of images nobody has to have labelled: logits, in the order of the source.
+// Throws: Error(bad_data) for images and weights that cannot be read, naming them; Error(io).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trainer/config.hpp"
+
+namespace vitrail::trainer {
+
+struct Guess {
+  std::int64_t label = 0;
+  double logit = 0, probability = 0;
+};
+
+struct PredictionRequest {
+  std::string checkpoint;        // empty: config.model.weights
+  std::filesystem::path output;  // safetensors with `logits` [N, K] in the type computed; empty: none
+  std::int64_t top = 5;          // likeliest classes told of each image; ties go to the lower class
+  // Told of each image in order: its name in the source and its likeliest classes. May be empty.
+  std::function<void(const std::string& image, std::span<const Guess> guesses)> take;
+  std::function<void(const std::string& text)> say;  // told what was changed to fit the model
+};
+
+// Of config.data.val; returns the number of images.
+std::int64_t predict(const Config& config, const PredictionRequest& request);
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,151 @@
+#include "trainer/weight_source.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <torch/torch.h>
+
+#include "models/position_resize.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint_reader.hpp"
+#include "trainer/tensor_type.hpp"
+
+namespace vitrail::trainer {
+
+using models::Fit;
+
+class WeightSource::Stored {
+ public:
+  virtual ~Stored() = default;
+  virtual std::string name() const = 0;
+  virtual std::map<std::string, models::StoredTensor> tensors() const = 0;
+  virtual void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const = 0;
+};
+
+class WeightSource::OfFile final : public WeightSource::Stored {
+ public:
+  explicit OfFile(const std::string& path) : file_(path) {}
+  std::string name() const override { return file_.path().string(); }
+  std::map<std::string, models::StoredTensor> tensors() const override {
+    return models::stored_tensors(file_);
+  }
+  void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
+    models::read_weights(file_, parameter, begin, out);
+  }
+
+ private:
+  SafetensorsReader file_;
+};
+
+class WeightSource::OfCheckpoint final : public WeightSource::Stored {
+ public:
+  explicit OfCheckpoint(const std::string& path) : checkpoint_(find_checkpoint(path)) {
+    checkpoint_.verify();
+    const auto& parameters = checkpoint_.manifest().parameters;
+    for (std::size_t p = 0; p < parameters.size(); ++p) index_[parameters[p].name] = p;
+  }
+  std::string name() const override { return checkpoint_.folder().string(); }
+  std::map<std::string, models::StoredTensor> tensors() const override {
+    std::map<std::string, models::StoredTensor> stored;
+    for (const auto& p : checkpoint_.manifest().parameters)
+      stored[p.name] = {checkpoint_.manifest().type, p.shape};
+    return stored;
+  }
+  void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
+    const std::size_t p = index_.at(parameter);
+    if (checkpoint_.manifest().type == DataType::f64) {
+      checkpoint_.read(sharding::StateKind::weight, p, begin, std::as_writable_bytes(out));
+      return;
+    }
+    std::vector<float> narrow(out.size());
+    checkpoint_.read(sharding::StateKind::weight, p, begin, std::as_writable_bytes(std::span(narrow)));
+    std::ranges::copy(narrow, out.begin());
+  }
+
+ private:
+  CheckpointReader checkpoint_;
+  std::map<std::string, std::size_t> index_;
+};
+
+WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
+                           const std::vector<models::ParameterSpec>& parameters)
+    : parameters_(parameters),
+      position_resize_(config.model.position_resize),
+      seed_(config.run.seed),
+      fit_(parameters.size(), Fit::fresh) {
+  if (!checkpoint.empty()) {
+    stored_ = std::make_unique<OfCheckpoint>(checkpoint);
+  } else if (!config.model.weights.empty()) {
+    stored_ = std::make_unique<OfFile>(config.model.weights);
+  }
+  if (stored_) fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
+}
+
+WeightSource::~WeightSource() = default;
+
+void WeightSource::read(std::size_t parameter, std::int64_t begin, std::span<double> out) const {
+  const models::ParameterSpec& spec = parameters_[parameter];
+  switch (fit_[parameter]) {
+    case Fit::as_stored:
+      return stored_->read(spec.name, begin, out);
+    case Fit::fresh:
+      return models::fill_initial(spec.init, seed_, spec.name, begin, out);
+    case Fit::resized: {
+      const std::int64_t tokens = stored_->tensors().at(spec.name).shape[1];
+      const std::int64_t wanted = spec.shape[1], width = spec.shape[2];
+      std::vector<double> whole(static_cast<std::size_t>(tokens * width));
+      stored_->read(spec.name, 0, whole);
+      whole = models::resize_positions(whole, tokens, wanted, width, position_resize_);
+      std::ranges::copy(std::span(whole).subspan(static_cast<std::size_t>(begin), out.size()), out.begin());
+      return;
+    }
+  }
+}
+
+void WeightSource::fill(sharding::LaneState& masters) const {
+  std::vector<double> values;
+  for (const sharding::Piece& piece : masters.plan().pieces) {
+    if (!masters.owns(piece)) continue;
+    values.resize(static_cast<std::size_t>(piece.elements));
+    read(piece.parameter, piece.in_parameter, values);
+    sharding::with_real(masters.type(), [&](auto real) {
+      auto* out = reinterpret_cast<decltype(real)*>(masters.piece(sharding::StateKind::weight, piece));
+      for (std::size_t i = 0; i < values.size(); ++i) out[i] = static_cast<decltype(real)>(values[i]);
+    });
+  }
+}
+
+std::vector<std::string> WeightSource::words() const {
+  if (!stored_) return {};
+  std::vector<std::string> lines = models::describe_fit(stored_->tensors(), parameters_, fit_);
+  lines.insert(lines.begin(), fmt::format("weights of {}: {} tensors", stored_->name(), parameters_.size()));
+  return lines;
+}
+
+bool WeightSource::has_fresh_head() const { return std::ranges::find(fit_, Fit::fresh) != fit_.end(); }
+
+std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
+                                          const std::function<void(const std::string&)>& say) {
+  at::set_num_threads(static_cast<int>(config.run.threads));
+  auto model = models::make_model(config.model);
+  const auto& specs = model->parameters();
+  const WeightSource source(config, checkpoint, specs);
+  const std::vector<std::string> words = source.words();
+  if (source.has_fresh_head()) {
+    throw Error(ExitCode::refused, fmt::format("{}: an untrained head knows nothing", words.back()),
+                "set model.classes to the number that the weights were trained for");
+  }
+  for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
+  const auto type = tensor_type(compute_type(config.precision.compute));
+  std::vector<at::Tensor> tensors;
+  for (std::size_t p = 0; p < specs.size(); ++p) {
+    std::vector<double> values(static_cast<std::size_t>(specs[p].elements()));
+    source.read(p, 0, values);
+    tensors.push_back(at::tensor(values, at::kDouble).view(specs[p].shape).to(type));
+  }
+  model->bind(tensors);
+  return model;
+}
+
+}  // namespace vitrail::trainer

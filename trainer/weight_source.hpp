@@ -1,0 +1,52 @@
+// Where a model's weights come from: its own initial values, a safetensors file or a checkpoint, made to fit
+// where the image size or the number of classes is another. Reads by parameter and range, so that a rank
+// reads only what it owns. Throws: Error(bad_data) naming the file and every tensor that does not fit;
+// Error(io).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/model.hpp"
+#include "models/weights.hpp"
+#include "sharding/lane_state.hpp"
+#include "trainer/config.hpp"
+
+namespace vitrail::trainer {
+
+class WeightSource {
+ public:
+  // `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights, and if that is empty, too,
+  // initial values by config.run.seed.
+  WeightSource(const Config& config, const std::string& checkpoint,
+               const std::vector<models::ParameterSpec>& parameters);
+  ~WeightSource();
+
+  void fill(sharding::LaneState& masters) const;  // the weights of this rank's lanes
+  // Elements [begin, begin + out.size()) of a parameter.
+  void read(std::size_t parameter, std::int64_t begin, std::span<double> out) const;
+
+  std::vector<std::string> words() const;  // what was taken, and what was changed or dropped
+  bool has_fresh_head() const;             // such a model has to be trained before it can be asked anything
+
+ private:
+  class Stored;
+  class OfFile;
+  class OfCheckpoint;
+
+  const std::vector<models::ParameterSpec>& parameters_;
+  models::PositionResize position_resize_;
+  std::uint64_t seed_;
+  std::unique_ptr<const Stored> stored_;  // null: initial values
+  std::vector<models::Fit> fit_;
+};
+
+// A model with the weights of a checkpoint or file, in the type of precision.compute, ready to be asked.
+// Error(refused) where its head would be a fresh one.
+std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
+                                          const std::function<void(const std::string&)>& say);
+
+}  // namespace vitrail::trainer
