@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,6 +11,9 @@
 
 namespace vitrail::models {
 namespace {
+
+// PyTorch's batch norms count their batches; nothing is computed from it.
+constexpr std::string_view kBatchCount = ".num_batches_tracked";
 
 bool is_floating(DataType type) {
   return type == DataType::f16 || type == DataType::bf16 || type == DataType::f32 || type == DataType::f64;
@@ -40,7 +44,7 @@ void check_weights(const SafetensorsReader& file, const std::vector<ParameterSpe
     }
   }
   for (const auto& [name, info] : file.tensors()) {
-    if (!wanted.contains(name)) extra.push_back(name);
+    if (!wanted.contains(name) && !name.ends_with(kBatchCount)) extra.push_back(name);
   }
   if (missing.empty() && extra.empty() && misfit.empty()) return;
   std::string differences;
