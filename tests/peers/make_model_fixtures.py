@@ -144,8 +144,9 @@ def small_network(kind, model, law="constant", eval_gradients=True):
     images = 2 * pattern(IMAGES_PATTERN, (IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE))
     probes = [pattern(number, (IMAGES, CLASSES)) for number in (PROBE_PATTERN, SECOND_PROBE_PATTERN)]
     kept = torch.rand(branches * depth, IMAGES, generator=torch.Generator().manual_seed(3)) >= RATE
-    kept[-1] = True
-    kept[-2] = False
+    if depth > 1:
+        kept[-1] = True
+        kept[-2] = False
     rates = [RATE if law == "constant" else RATE * layer / (depth - 1) for layer in range(depth)]
     tensors = {"kept": kept.to(torch.uint8)}
     for mode in ("eval", "train"):

@@ -127,7 +127,9 @@ class KindsTest : public ::testing::TestWithParam<std::tuple<Kind, at::ScalarTyp
       EXPECT_LE(size(parts[1]), (exact() ? 1e-12 : 1e-6) * size(parts[0])) << name;
     }
     EXPECT_LE(size(own - reference(name)), (exact() ? 1e-10 : 1e-4) * size(reference(name))) << name;
-    EXPECT_GE(size(reference(name)), 1e-4) << name << " proves nothing";
+    if (mode == "eval" || !kind().evaluation_gradients) {  // else some branches keep no image
+      EXPECT_GE(size(reference(name)), 1e-4) << name << " proves nothing";
+    }
   }
 
   SafetensorsReader file_{VITRAIL_FIXTURES "/models/" + kind().fixture + ".safetensors"};
