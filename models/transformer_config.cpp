@@ -104,22 +104,27 @@ std::int64_t kept_by_blocks(const TransformerConfig& c, std::int64_t tokens, std
   double again = 0;    // the largest part that backward computes again
   double current = 0;  // of the segment so far
   for (std::int64_t layer = 0; layer < c.depth; ++layer) {
-    const double images = (1.0 - c.drop_path_of(layer)) * static_cast<double>(tokens);
-    const double attention = images * static_cast<double>(branch.attention);
-    const double mlp = images * static_cast<double>(branch.mlp);
+    const double rate = c.drop_path_of(layer);
+    const double images = (1.0 - rate) * static_cast<double>(tokens);
     const auto branches = static_cast<double>(parallel);
+    const double input = images * static_cast<double>(c.width);
+    // Parallel branches share their input, unless each picks its own images from it.
+    const double shared = rate == 0 ? (branches - 1) * input : 0;
+    const double attention = images * static_cast<double>(branch.attention);
+    const double mlps = branches * images * static_cast<double>(branch.mlp) - shared;
+    const double block = branches * attention - shared + mlps;
     if (segment > 0) {
       if (layer % segment == 0) {
         kept += static_cast<double>(tokens * c.width);
         current = 0;
       }
-      current += branches * (attention + mlp);
+      current += block;
       again = std::max(again, current);
     } else if (c.checkpointing.attention) {
-      kept += branches * (images * static_cast<double>(c.width) + mlp);
+      kept += branches * input - shared + mlps;
       again = std::max(again, attention);
     } else {
-      kept += branches * (attention + mlp);
+      kept += block;
     }
   }
   return std::llround(kept + again);

@@ -62,10 +62,10 @@ def deit(image_size, patch, width, depth, heads, classes, distilled=False):
     )
 
 
-def cait(image_size, patch, width, depth, heads, classes):
+def cait(image_size, patch, width, depth, heads, classes, **changes):
     return Cait(
         img_size=image_size, patch_size=patch, embed_dim=width, depth=depth, num_heads=heads, num_classes=classes,
-        init_values=1e-5,
+        init_values=1e-5, **changes,
     )
 
 
@@ -73,8 +73,8 @@ def regnet(config, classes):
     return RegNet(config, num_classes=classes)
 
 
-def named(name, image_size, classes=1000):
-    """The network of one of our names; the image size is cut to whole patches."""
+def named(name, image_size, classes=1000, **changes):
+    """The network of one of our names; the image size is cut to whole patches. Changes: of a CaiT."""
     plain = name.removesuffix("_distilled")
     if name in REGNET:
         return regnet(REGNET[name], classes)
@@ -84,7 +84,7 @@ def named(name, image_size, classes=1000):
         *size, parallel = size
         return vit(whole, patch, *size, classes, parallel)
     if name in CAIT:
-        return cait(whole, patch, *size, classes)
+        return cait(whole, patch, *size, classes, **changes)
     return deit(whole, patch, *size, classes, name != plain)
 
 
