@@ -187,6 +187,8 @@ TEST(CatalogueTest, TimmsNamesHoldAnImageSize) {
   EXPECT_EQ(image_size_of_name("cait_m48_448"), 448);
   EXPECT_EQ(image_size_of_name("deit3_base_patch16_384"), 384);
   EXPECT_EQ(image_size_of_name("deit_base_patch16_224"), 224);
+  for (const std::string& alias : model_aliases())
+    EXPECT_THAT((std::set{224, 384, 448}), ::testing::Contains(image_size_of_name(alias))) << alias;
   for (const char* ours : {"regnety_160", "vit_h14_52", "cait_m48", "no_such_999", ""})
     EXPECT_EQ(image_size_of_name(ours), 224) << ours;
 }
