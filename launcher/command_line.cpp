@@ -7,6 +7,7 @@
 #include "launcher/help.hpp"
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
+#include "models/catalogue.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/nearest.hpp"
 #include "trainer/validate.hpp"
@@ -92,6 +93,15 @@ class Settings {
     if (line_.command == Command::launch && option->used_by(Command::train)) {
       line_.train_arguments.insert(line_.train_arguments.end(), setting.words.begin(), setting.words.end());
     }
+  }
+
+  // timm's names hold an image size, which counts where nothing else gives one.
+  void take_image_size_of_name(const SettingsMap& base) {
+    const Option* option = find_option(options_, "model.image_size", line_.command);
+    if (!option->used_by(line_.command) || given_.contains(option) || base.contains(option->key)) return;
+    const bool lists = line_.command == Command::models;
+    line_.config.model.image_size =
+        models::image_size_of_name(lists ? line_.flags.model : line_.config.model.name);
   }
 
   // A setting that changes nothing is a misunderstanding: better now than after a week of training.
@@ -221,6 +231,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words, const Sett
   for (const Setting& flag : given.flags) {
     if (flag.key != "config") settings.apply_flag(flag);
   }
+  settings.take_image_size_of_name(base);
   take_arguments(line, given.arguments);
   settings.refuse_unused();
   settings.refuse_two_weights();

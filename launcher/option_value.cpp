@@ -36,6 +36,13 @@ bool read(const std::string& text, std::optional<std::int64_t>& value) {
   return true;
 }
 
+bool read(const std::string& text, std::optional<double>& value) {
+  double number = 0;
+  if (!read(text, number)) return false;
+  value = number;
+  return true;
+}
+
 bool read(const std::string& text, bool& value) {
   value = text == "true";
   return text == "true" || text == "false";
@@ -73,10 +80,15 @@ std::optional<std::string> show(const std::optional<std::int64_t>& value) {
   return value ? show(*value) : std::nullopt;
 }
 
+std::optional<std::string> show(const std::optional<double>& value) {
+  return value ? show(*value) : std::nullopt;
+}
+
 Form form_of(std::int64_t) { return kWholeNumber; }
 Form form_of(std::uint64_t) { return {"N", "a whole number, 0 to 18446744073709551615"}; }
 Form form_of(const std::optional<std::int64_t>&) { return kWholeNumber; }
 Form form_of(double) { return {"X", "a number"}; }
+Form form_of(const std::optional<double>&) { return form_of(double()); }
 Form form_of(bool) { return {"true|false", "true or false"}; }
 Form form_of(const std::string&) { return kText; }
 Form form_of(const Duration&) { return {"TIME", "a length of training: 5ep, 1000st, 30s, 10min or 2h"}; }

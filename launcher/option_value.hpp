@@ -21,6 +21,7 @@ bool read(const std::string& text, std::int64_t& value);
 bool read(const std::string& text, std::uint64_t& value);
 bool read(const std::string& text, std::optional<std::int64_t>& value);
 bool read(const std::string& text, double& value);  // finite
+bool read(const std::string& text, std::optional<double>& value);
 bool read(const std::string& text, bool& value);
 bool read(const std::string& text, std::string& value);  // what an INI line can hold
 bool read(const std::string& text, Duration& value);
@@ -30,6 +31,7 @@ std::optional<std::string> show(std::int64_t value);
 std::optional<std::string> show(std::uint64_t value);
 std::optional<std::string> show(const std::optional<std::int64_t>& value);
 std::optional<std::string> show(double value);
+std::optional<std::string> show(const std::optional<double>& value);
 std::optional<std::string> show(bool value);
 std::optional<std::string> show(const std::string& value);
 std::optional<std::string> show(const Duration& value);
@@ -39,6 +41,7 @@ Form form_of(std::int64_t);
 Form form_of(std::uint64_t);
 Form form_of(const std::optional<std::int64_t>&);
 Form form_of(double);
+Form form_of(const std::optional<double>&);
 Form form_of(bool);
 Form form_of(const std::string&);
 Form form_of(const Duration&);
@@ -47,7 +50,7 @@ Form form_of(const std::vector<std::string>&);
 // What bounds are compared with; nothing for types without an order.
 template <class T>
 std::optional<double> magnitude(const T& value) {
-  if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
+  if constexpr (std::is_same_v<T, std::optional<std::int64_t>> || std::is_same_v<T, std::optional<double>>) {
     return value ? std::optional(static_cast<double>(*value)) : std::nullopt;
   } else if constexpr (std::is_arithmetic_v<T>) {
     return static_cast<double>(value);

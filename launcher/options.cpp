@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "launcher/command_sets.hpp"
+#include "models/activation_checkpointing.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -146,7 +147,7 @@ void add_model_settings(std::vector<Option>& table) {
   model.add("name", &ModelConfig::name,
             {.help = "`vitrail models` lists them", .placeholder = "NAME", .commands = kWeighted});
   model.add("image_size", &ModelConfig::image_size,
-            {.help = "side of the square images that the model sees",
+            {.help = "side of the square images that the model sees; timm's names bring their own",
              .bounds = from_to(8, 2048),
              .unit = "pixels",
              .commands = kModelled});
@@ -166,12 +167,28 @@ void add_model_settings(std::vector<Option>& table) {
             {.help = "encoder blocks", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
   model.add("heads", &ModelConfig::heads,
             {.help = "attention heads", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
+  model.add("parallel", &ModelConfig::parallel,
+            {.help = "attention branches of a block side by side, then as many MLPs",
+             .bounds = from_to(1, 16),
+             .absent = own,
+             .commands = kModelled});
   model.add("drop_path", &ModelConfig::drop_path,
-            {.help = "share of images for which a branch is left out, the same in every layer",
-             .bounds = from_below(0, 1)});
+            {.help = "share of images for which a branch is left out", .bounds = from_below(0, 1)});
+  model.choice(
+      "drop_path_law", &ModelConfig::drop_path_law,
+      {{DropPathLaw::of_model, "own"}, {DropPathLaw::constant, "constant"}, {DropPathLaw::linear, "linear"}},
+      {.help = "drop_path in every layer, or rising to it from 0 in the first; own: the named model's"});
+  model.add("activation_checkpointing", &ModelConfig::activation_checkpointing,
+            {.help = "what backward computes a second time instead of keeping it: nothing, attention, every "
+                     "block, or segments of K blocks; no result depends on it",
+             .placeholder = "none|attention|block|every:K",
+             .commands = {Command::launch, Command::train, Command::models}},
+            {"none, attention, block or every:K",
+             [](const std::string& text) { return read_activation_checkpointing(text).has_value(); }});
   model.add("layer_scale", &ModelConfig::layer_scale,
             {.help = "first value of every branch's gain; 0: no such gain",
              .bounds = from_to(0, 10),
+             .absent = own,
              .commands = kWeighted});
   model.add("weights", &ModelConfig::weights,
             {.help = "safetensors file under timm's tensor names to start from",

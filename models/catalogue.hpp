@@ -14,13 +14,17 @@ namespace vitrail::models {
 struct ModelSummary {
   std::string name;  // ours, also where timm's was asked for
   std::int64_t params = 0, macs = 0, tokens = 0, image_size = 0, classes = 0;
-  std::int64_t activation_bytes = 0;  // of one image, see macs.hpp
+  std::int64_t activation_bytes = 0;  // of one image, see transformer_config.hpp
+  std::int64_t pixels_used = 0;       // per side: the rest fills no whole patch
 };
 
 std::vector<std::string> known_models();   // our names, smallest network of a family first
 std::vector<std::string> model_aliases();  // timm's names, accepted wherever ours are
 
+// The image size in timm's name ("cait_m48_448"); 224 for all other names.
+std::int64_t image_size_of_name(const std::string& name);
+
 ModelSummary describe_model(const ModelConfig& config);
-std::vector<ParameterSpec> parameters_of(const ModelConfig& config);  // the specs of make_model(config)
+ParameterSpecs parameters_of(const ModelConfig& config);  // the specs of make_model(config)
 
 }  // namespace vitrail::models

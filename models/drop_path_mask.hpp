@@ -9,8 +9,9 @@ namespace vitrail::models {
 
 struct DropPathKey {
   std::uint64_t seed = 0, step = 0, lane = 0;
-  int layer = 0;   // 0 .. depth - 1
-  int branch = 0;  // 0 attention, 1 MLP
+  int layer = 0;     // 0 .. depth - 1
+  int branch = 0;    // 0 attention, 1 MLP; see Pass::kept_images for parallel ones
+  int branches = 2;  // of each layer
 };
 
 // Indices of the kept among images 0 .. images-1, ascending. Image i's fate does not depend on `images`.

@@ -1,9 +1,16 @@
 #include "models/model.hpp"
 
-#include "models/vit.hpp"
+#include <torch/torch.h>
+
+#include "models/families.hpp"
+#include "models/logits.hpp"
 
 namespace vitrail::models {
 
-std::unique_ptr<Model> make_model(const ModelConfig& config) { return make_vit(resolve_vit(config)); }
+at::Tensor Logits::mean() const { return distillation.defined() ? (classes + distillation) / 2 : classes; }
+
+std::unique_ptr<Model> make_model(const ModelConfig& config) {
+  return std::visit([](const auto& family) { return make(family); }, resolve(config));
+}
 
 }  // namespace vitrail::models

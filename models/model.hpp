@@ -18,30 +18,38 @@ class Tensor;
 
 namespace vitrail::models {
 
+struct Logits;  // logits.hpp
+
 // What a forward pass draws from and reports to.
 struct Pass {
   bool training = false;
   std::uint64_t seed = 0;  // with step and lane: the key of the stochastic-depth draws
   std::uint64_t step = 0;
   std::uint64_t lane = 0;
-  // May be empty; called with 0 (embedding), 1..depth (blocks), depth + 1 (final norm and head).
+  // May be empty; called with 0 (embedding), 1..depth (blocks, class attention included), depth + 1 (final
+  // norm and head). Not called again where backward computes a block a second time.
   std::function<void(int)> before_block = nullptr;
-  // Which of `images` a branch (0 attention, 1 MLP) of layer 0..depth-1 is computed for, ascending. Empty:
-  // the draw of drop_path_mask.hpp. Set by rehearsals of a given load and by comparisons with other
-  // frameworks.
+  // Which of `images` a branch (0 attention, 1 MLP; of P parallel ones 0..P-1 and P..2P-1) of layer
+  // 0..depth-1 is computed for, ascending. Empty: the draw of drop_path_mask.hpp. Set by rehearsals of a
+  // given load and by comparisons with other frameworks.
   std::function<std::vector<std::int64_t>(int layer, int branch, std::int64_t images)> kept_images = nullptr;
+
+  void enter(int block) const {
+    if (before_block) before_block(block);
+  }
 };
 
 class Model {
  public:
   virtual ~Model() = default;
 
-  // Registration order: the order of the forward pass.
+  // Registration order: timm's, close to the order of the forward pass.
   virtual const std::vector<ParameterSpec>& parameters() const = 0;
   // One tensor per parameter, of its shape, in that order; the model keeps the handles and nothing made from
   // them.
   virtual void bind(const std::vector<at::Tensor>& tensors) = 0;
-  virtual at::Tensor forward(const at::Tensor& images, const Pass& pass) const = 0;
+  // With activation checkpointing the model must outlive the graph: backward comes back to it.
+  virtual Logits forward(const at::Tensor& images, const Pass& pass) const = 0;
 };
 
 std::unique_ptr<Model> make_model(const ModelConfig& config);

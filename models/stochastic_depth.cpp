@@ -2,12 +2,25 @@
 
 #include <torch/torch.h>
 
+#include "models/drop_path_mask.hpp"
+
 namespace vitrail::models {
 
-at::Tensor add_to_kept(const at::Tensor& x, const std::vector<std::int64_t>& kept, double scale,
-                       const Branch& branch) {
+at::Tensor add_to_kept(const at::Tensor& sum, const at::Tensor& x, const std::vector<std::int64_t>& kept,
+                       double scale, const Branch& branch) {
   const at::Tensor rows = at::tensor(kept, at::TensorOptions().dtype(at::kLong)).to(x.device());
-  return x.index_add(0, rows, branch(x.index_select(0, rows)), scale);
+  return sum.index_add(0, rows, branch(x.index_select(0, rows)), scale);
+}
+
+at::Tensor StochasticDepth::add(const at::Tensor& sum, const at::Tensor& x, int index,
+                                const Branch& branch) const {
+  if (!pass.training || rate == 0) return sum + branch(x);
+  const std::int64_t images = x.size(0);
+  const auto kept =
+      pass.kept_images
+          ? pass.kept_images(layer, index, images)
+          : draw_kept_images({pass.seed, pass.step, pass.lane, layer, index, branches}, rate, images);
+  return add_to_kept(sum, x, kept, 1.0 / (1.0 - rate), branch);
 }
 
 }  // namespace vitrail::models

@@ -1,169 +1,137 @@
 #include "models/vit.hpp"
 
-#include <map>
-#include <string>
-
 #include <torch/torch.h>
 
-#include "models/drop_path_mask.hpp"
+#include "models/blocks.hpp"
+#include "models/layers.hpp"
+#include "models/logits.hpp"
+#include "models/recompute.hpp"
 #include "models/stochastic_depth.hpp"
 #include "trainer/base/error.hpp"
 
-// B images, T tokens (1 + G*G patches), D width, H heads, P pixels of a patch side.
+// B images, T tokens (one or two, then G*G patches), D width.
 namespace vitrail::models {
 namespace {
 
 using at::Tensor;
 
-constexpr double kNormEps = 1e-6;
+struct Attention {  // a whole branch
+  Affine norm, qkv, proj;
+  Tensor scale;
 
-struct Affine {  // of a linear layer or a norm
-  Tensor weight, bias;
+  // [B,T,D] -> [B,T,D]
+  Tensor operator()(const Tensor& x, std::int64_t heads) const {
+    const auto qkv_of_heads = split_heads(linear(models::norm(x, norm), qkv), 3, heads);
+    const Tensor mixed = at::scaled_dot_product_attention(qkv_of_heads[0], qkv_of_heads[1], qkv_of_heads[2]);
+    return scaled(linear(join_heads(mixed), proj), scale);
+  }
 };
 
-struct Block {
-  Affine norm1, qkv, proj;
-  Tensor scale1;  // undefined without LayerScale
-  Affine norm2, fc1, fc2;
-  Tensor scale2;
+struct VitBlock {  // one of each, or several in parallel
+  std::vector<Attention> attentions;
+  std::vector<Mlp> mlps;
 };
-
-Tensor norm(const Tensor& x, const Affine& p) {
-  return at::layer_norm(x, {x.size(-1)}, p.weight, p.bias, kNormEps);
-}
-
-Tensor linear(const Tensor& x, const Affine& p) { return at::linear(x, p.weight, p.bias); }
-
-Tensor scaled(const Tensor& x, const Tensor& gamma) { return gamma.defined() ? x * gamma : x; }
-
-// [B,T,D] -> [B,T,D]
-Tensor attention(const Tensor& x, const Block& p, std::int64_t heads) {
-  const std::int64_t images = x.size(0), tokens = x.size(1), width = x.size(2);
-  const Tensor qkv =
-      linear(x, p.qkv).view({images, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
-  const Tensor mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);  // [B,H,T,D/H]
-  return linear(mixed.transpose(1, 2).reshape({images, tokens, width}), p.proj);
-}
-
-Tensor mlp(const Tensor& x, const Block& p) { return linear(at::gelu(linear(x, p.fc1)), p.fc2); }
 
 class Vit final : public Model {
  public:
-  explicit Vit(const VitConfig& config) : config_(config), specs_(vit_parameters(config)) {}
+  explicit Vit(const VitConfig& config) : config_(config), specs_(config.parameters()) {}
 
-  const std::vector<ParameterSpec>& parameters() const override { return specs_; }
+  const ParameterSpecs& parameters() const override { return specs_; }
   void bind(const std::vector<Tensor>& tensors) override;
-  Tensor forward(const Tensor& images, const Pass& pass) const override;
+  Logits forward(const Tensor& images, const Pass& pass) const override;
 
  private:
-  void check(const Tensor& images) const;
   Tensor embed(const Tensor& images) const;
-  Tensor add_branch(const Tensor& x, const Pass& pass, int layer, int branch, const Branch& compute) const;
+  Tensor block(const Tensor& x, int layer, const Pass& pass) const;
 
   VitConfig config_;
-  std::vector<ParameterSpec> specs_;
-  Tensor class_token_, position_;
-  Affine patch_, norm_, head_;
-  std::vector<Block> blocks_;
+  ParameterSpecs specs_;
+  Tensor class_token_, distillation_token_, position_;
+  Affine patch_, norm_, head_, distillation_head_;
+  std::vector<VitBlock> blocks_;
 };
 
 void Vit::bind(const std::vector<Tensor>& tensors) {
-  if (tensors.size() != specs_.size()) {
-    throw Error(ExitCode::crash, fmt::format("{}: {} tensors bound to {} parameters", config_.name,
-                                             tensors.size(), specs_.size()));
-  }
-  std::map<std::string, Tensor> named;
-  for (std::size_t i = 0; i < specs_.size(); ++i) {
-    if (tensors[i].sizes() != at::IntArrayRef(specs_[i].shape)) {
-      throw Error(ExitCode::crash, fmt::format("{}: parameter {} is {}, the tensor bound to it {}",
-                                               config_.name, specs_[i].name, format_shape(specs_[i].shape),
-                                               format_shape(tensors[i].sizes().vec())));
-    }
-    named.emplace(specs_[i].name, tensors[i]);
-  }
-  const auto affine = [&](const std::string& name) {
-    return Affine{named.at(name + ".weight"), named.at(name + ".bias")};
+  const NamedTensors named(config_.name, specs_, tensors);
+  const auto attention = [&](const std::string& norm, const std::string& name, const std::string& scale) {
+    return Attention{named.affine(norm), named.affine(name + ".qkv"), named.affine(name + ".proj"),
+                     named.find(scale + ".gamma")};
   };
-  const auto gamma = [&](const std::string& name) {
-    return config_.layer_scale > 0 ? named.at(name) : Tensor();
+  const auto mlp = [&](const std::string& norm, const std::string& name, const std::string& scale) {
+    return Mlp{named.affine(norm), named.affine(name + ".fc1"), named.affine(name + ".fc2"),
+               named.find(scale + ".gamma")};
   };
-
-  class_token_ = named.at("cls_token");
-  position_ = named.at("pos_embed");
-  patch_ = affine("patch_embed.proj");
+  class_token_ = named["cls_token"];
+  position_ = named["pos_embed"];
+  patch_ = named.affine("patch_embed.proj");
   blocks_.clear();
   for (std::int64_t layer = 0; layer < config_.depth; ++layer) {
-    const std::string block = fmt::format("blocks.{}.", layer);
-    blocks_.push_back({.norm1 = affine(block + "norm1"),
-                       .qkv = affine(block + "attn.qkv"),
-                       .proj = affine(block + "attn.proj"),
-                       .scale1 = gamma(block + "ls1.gamma"),
-                       .norm2 = affine(block + "norm2"),
-                       .fc1 = affine(block + "mlp.fc1"),
-                       .fc2 = affine(block + "mlp.fc2"),
-                       .scale2 = gamma(block + "ls2.gamma")});
+    const std::string name = fmt::format("blocks.{}.", layer);
+    VitBlock& block = blocks_.emplace_back();
+    if (config_.parallel == 1) {
+      block.attentions.push_back(attention(name + "norm1", name + "attn", name + "ls1"));
+      block.mlps.push_back(mlp(name + "norm2", name + "mlp", name + "ls2"));
+      continue;
+    }
+    for (std::int64_t i = 0; i < config_.parallel; ++i) {
+      const std::string attn = fmt::format("{}attns.{}.", name, i), ffn = fmt::format("{}ffns.{}.", name, i);
+      block.attentions.push_back(attention(attn + "norm", attn + "attn", attn + "ls"));
+      block.mlps.push_back(mlp(ffn + "norm", ffn + "mlp", ffn + "ls"));
+    }
   }
-  norm_ = affine("norm");
-  head_ = affine("head");
+  norm_ = named.affine("norm");
+  head_ = named.affine("head");
+  if (!config_.distilled) return;
+  distillation_token_ = named["dist_token"];
+  distillation_head_ = named.affine("head_dist");
 }
 
-void Vit::check(const Tensor& images) const {
-  if (!head_.weight.defined()) throw Error(ExitCode::crash, config_.name + ": forward before bind");
-  const std::int64_t side = config_.image_size;
-  if (images.dim() == 4 && images.sizes().slice(1) == at::IntArrayRef({3, side, side})) return;
-  throw Error(
-      ExitCode::refused,
-      fmt::format("{} takes images of shape [B, 3, {}, {}], got {}: set model.image_size to their size",
-                  config_.name, side, side, format_shape(images.sizes().vec())));
-}
-
-// [B,3,S,S] -> [B,T,D]. Patches are cut out and multiplied, not convolved: a matrix product's weight gradient
-// has the same bits for any number of threads, a convolution's has not.
+// [B,3,S,S] -> [B,T,D]
 Tensor Vit::embed(const Tensor& images) const {
-  const std::int64_t count = images.size(0), grid = config_.grid(), patch = config_.patch;
-  const Tensor patches = images.narrow(2, 0, grid * patch)
-                             .narrow(3, 0, grid * patch)
-                             .reshape({count, 3, grid, patch, grid, patch})
-                             .permute({0, 2, 4, 1, 3, 5})
-                             .reshape({count, grid * grid, 3 * patch * patch});
-  const Tensor embedded = at::linear(patches, patch_.weight.flatten(1), patch_.bias) + position_;
-  return at::cat({class_token_.expand({count, -1, -1}), embedded}, 1);
+  const Tensor patches = embed_patches(images, patch_, config_);
+  std::vector<Tensor> parts = {class_token_.expand({images.size(0), -1, -1})};
+  if (config_.distilled) parts.push_back(distillation_token_.expand({images.size(0), -1, -1}));
+  parts.push_back(config_.tokens_have_position ? patches : patches + position_);
+  const Tensor tokens = at::cat(parts, 1);
+  return config_.tokens_have_position ? tokens + position_ : tokens;
 }
 
-Tensor Vit::add_branch(const Tensor& x, const Pass& pass, int layer, int branch,
-                       const Branch& compute) const {
-  const double rate = pass.training ? config_.drop_path : 0.0;
-  if (rate == 0) return x + compute(x);
-  const std::int64_t images = x.size(0);
-  const auto kept = pass.kept_images
-                        ? pass.kept_images(layer, branch, images)
-                        : draw_kept_images({pass.seed, pass.step, pass.lane, layer, branch}, rate, images);
-  return add_to_kept(x, kept, 1.0 / (1.0 - rate), compute);
-}
-
-Tensor Vit::forward(const Tensor& images, const Pass& pass) const {
-  check(images);
-  const auto enter = [&](int block) {
-    if (pass.before_block) pass.before_block(block);
-  };
-  const int depth = static_cast<int>(config_.depth);
-  enter(0);
-  Tensor x = embed(images);
-  for (int layer = 0; layer < depth; ++layer) {
-    enter(layer + 1);
-    const Block& p = blocks_[static_cast<std::size_t>(layer)];
-    x = add_branch(x, pass, layer, 0, [&](const Tensor& z) {
-      return scaled(attention(norm(z, p.norm1), p, config_.heads), p.scale1);
-    });
-    x = add_branch(x, pass, layer, 1,
-                   [&](const Tensor& z) { return scaled(mlp(norm(z, p.norm2), p), p.scale2); });
+// [B,T,D] -> [B,T,D]
+Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
+  const VitBlock& p = blocks_[static_cast<std::size_t>(layer)];
+  const int parallel = static_cast<int>(config_.parallel);
+  const StochasticDepth depth{pass, config_.drop_path_of(layer), layer, 2 * parallel};
+  Tensor attended = x;
+  for (int i = 0; i < parallel; ++i) {
+    const Attention& attention = p.attentions[static_cast<std::size_t>(i)];
+    const Branch branch = [&attention, heads = config_.heads](const Tensor& z) {
+      return attention(z, heads);
+    };
+    attended = depth.add(attended, x, i, config_.checkpointing.attention ? recomputed(branch) : branch);
   }
-  enter(depth + 1);
-  return linear(norm(x.select(1, 0), norm_), head_);
+  Tensor out = attended;
+  for (int i = 0; i < parallel; ++i) {
+    const Mlp& mlp = p.mlps[static_cast<std::size_t>(i)];
+    out = depth.add(out, attended, parallel + i, [&mlp](const Tensor& z) { return mlp(z); });
+  }
+  return out;
+}
+
+Logits Vit::forward(const Tensor& images, const Pass& pass) const {
+  if (!head_.weight.defined()) throw Error(ExitCode::crash, config_.name + ": forward before bind");
+  check_images(images, config_.name, config_.image_size);
+  pass.enter(0);
+  const Tensor x =
+      run_blocks(embed(images), config_, pass,
+                 [this](const Tensor& z, int layer, const Pass& p) { return block(z, layer, p); });
+  pass.enter(static_cast<int>(config_.depth) + 1);
+  Logits logits{linear(norm(x.select(1, 0), norm_), head_), {}};
+  if (config_.distilled) logits.distillation = linear(norm(x.select(1, 1), norm_), distillation_head_);
+  return logits;
 }
 
 }  // namespace
 
-std::unique_ptr<Model> make_vit(const VitConfig& config) { return std::make_unique<Vit>(config); }
+std::unique_ptr<Model> make(const VitConfig& config) { return std::make_unique<Vit>(config); }
 
 }  // namespace vitrail::models

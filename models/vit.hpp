@@ -1,5 +1,5 @@
-// The vision transformer (Dosovitskiy et al., ICLR 2021) in the DeiT III form: images [B,3,S,S] -> logits
-// [B,K]. Throws: Error(refused) for images of another shape than the model's.
+// The vision transformer (Dosovitskiy et al., ICLR 2021) in the forms of vit_config.hpp: images [B,3,S,S] ->
+// logits [B,K]. Throws: Error(refused) for images of another shape than the model's.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,6 @@
 
 namespace vitrail::models {
 
-std::unique_ptr<Model> make_vit(const VitConfig& config);
+std::unique_ptr<Model> make(const VitConfig& config);
 
 }  // namespace vitrail::models

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,6 +13,9 @@
 
 namespace vitrail::models {
 namespace {
+
+// PyTorch's batch norms count their batches; nothing is computed from it.
+constexpr std::string_view kBatchCount = ".num_batches_tracked";
 
 bool is_floating(DataType type) {
   return type == DataType::f16 || type == DataType::bf16 || type == DataType::f32 || type == DataType::f64;
@@ -79,7 +83,7 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
     }
   }
   for (const auto& [name, info] : stored) {
-    if (!wanted.contains(name) && !name.ends_with(".num_batches_tracked")) extra.push_back(name);
+    if (!wanted.contains(name) && !name.ends_with(kBatchCount)) extra.push_back(name);
   }
   if (missing.empty() && extra.empty() && misfit.empty()) return fits;
   std::string differences;

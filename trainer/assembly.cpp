@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "datasets/sampler.hpp"
+#include "models/catalogue.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
@@ -99,6 +100,12 @@ void Assembly::say_what_it_is(Log& log) const {
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
                        config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
                        name_of(parameters.type()), config.model.image_size, config.model.classes));
+  if (const auto used = models::describe_model(config.model).pixels_used; used != config.model.image_size) {
+    log.line(
+        fmt::format("images of {0} x {0} px: whole patches fill {1} x {1}, the {2} px at the right and at "
+                    "the bottom are not looked at",
+                    config.model.image_size, used, config.model.image_size - used));
+  }
   log.line(fmt::format("data: {} ({} images), {} steps of {} images an epoch, {} steps in all",
                        train_data->describe(), train_data->size(), steps_per_epoch,
                        config.data.global_batch_size, total_steps));

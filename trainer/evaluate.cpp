@@ -5,6 +5,7 @@
 
 #include <torch/torch.h>
 
+#include "models/logits.hpp"
 #include "sharding/lanes.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/loss.hpp"
@@ -80,7 +81,7 @@ std::optional<EvaluationMetrics> evaluate(const models::Model& model,
     const at::Tensor images =
         image_tensor(batch.images, batch.images_count, plan.transform.image_size, plan.type);
     LaneCounts counts;
-    count_batch(model.forward(images, models::Pass{}), batch, counts);
+    count_batch(model.forward(images, models::Pass{}).mean(), batch, counts);
     double* lane = sums.data() + static_cast<std::size_t>(batch.lane) * kColumns;
     lane[0] += counts.images;
     lane[1] += counts.top1;

@@ -19,12 +19,16 @@ constexpr std::array<std::string_view, 9> kIdentity = {"run.seed",   "run.lanes"
                                                        "data.order", "augment.",   "model.",
                                                        "loss.",      "precision.", "optimizer.name"};
 
-// Weights are read once, at the beginning.
-constexpr std::array<std::string_view, 2> kOfTheBeginning = {"model.weights", "model.position_resize"};
-
 // May change without a word: where things lie and how they are watched.
-constexpr std::array<std::string_view, 8> kSilent = {"run.name",  "run.dir", "data.",   "checkpoint.",
-                                                     "evaluate.", "log.",    "launch.", "sharding."};
+constexpr std::array<std::string_view, 9> kSilent = {
+    "run.name",    "run.dir",   "data.",
+    "checkpoint.", "evaluate.", "log.",
+    "launch.",     "sharding.", "model.activation_checkpointing"};
+
+// Of no consequence for what comes next: weights are read once, at the beginning, and what backward computes
+// again has the same bits.
+constexpr std::array<std::string_view, 3> kNoIdentity = {"model.weights", "model.position_resize",
+                                                         "model.activation_checkpointing"};
 
 template <std::size_t N>
 bool matches(const std::array<std::string_view, N>& patterns, const std::string& key) {
@@ -143,7 +147,7 @@ std::vector<std::string> candidates(const Config& config, const RunDirectory& di
 
 std::string machine_name() { return at::get_cpu_capability(); }
 
-bool is_identity(const std::string& key) { return matches(kIdentity, key) && !matches(kOfTheBeginning, key); }
+bool is_identity(const std::string& key) { return matches(kIdentity, key) && !matches(kNoIdentity, key); }
 
 std::string why_refused(const std::map<std::string, std::string>& stored,
                         const std::map<std::string, std::string>& current) {

@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include "models/logits.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/loss.hpp"
@@ -68,7 +69,7 @@ LaneResult run_lane(StepContext& c, std::int64_t step) {
 
   const at::Tensor images =
       image_tensor(batch.images, batch.images_count, c.config.model.image_size, c.parameters.type());
-  const at::Tensor logits = c.model.forward(images, pass);
+  const at::Tensor logits = c.model.forward(images, pass).mean();
   const at::Tensor targets = soft_targets(batch, logits, c.config.loss.smoothing);
   const at::Tensor loss = training_loss(c.config.loss, logits, targets);
 

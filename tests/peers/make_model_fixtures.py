@@ -2,51 +2,126 @@
 
 vit.safetensors: a small network's weights, images and a probe [B,K] in fp32, and in fp64 its logits and the gradients
 of sum(logits * probe): in evaluation, and in training with given images dropped per layer and branch.
+<kind>.safetensors: the same of the other kinds, whose weights, images and probes follow the formula of `pattern`.
 models.json: parameters, MACs (fvcore) and kept activations of the named sizes.
 """
 
 import json
 import pathlib
 
+import numpy
 import torch
 from fvcore.nn import FlopCountAnalysis
 from safetensors.torch import save_file
 from timm.layers import set_fused_attn
+from timm.models.cait import LayerScaleBlock
+from timm.models.regnet import RegNetCfg
+from timm.models.vision_transformer import Attention, ParallelThingsBlock
 
-import deit3
+import networks
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures" / "models"
-IMAGE_SIZE, PATCH, WIDTH, DEPTH, HEADS, CLASSES = 14, 4, 24, 2, 3, 5  # 14 leaves 2 pixels over
+IMAGE_SIZE, PATCH, CLASSES = 14, 4, 5  # 14 leaves 2 pixels over
 IMAGES = 6
 RATE = 0.4
+IMAGES_PATTERN, PROBE_PATTERN, SECOND_PROBE_PATTERN = 1000, 1001, 1002
+
+
+def pattern(number, shape):
+    """Numbers in [-1, 1), multiples of 2^-16, that look random and that any language can make."""
+    count = int(numpy.prod(shape))
+    mask = numpy.uint64(0xFFFFFFFF)
+    v = (numpy.arange(1, count + 1, dtype=numpy.uint64) + numpy.uint64(number * 1000003)) & mask
+    v = (v * numpy.uint64(2654435761)) & mask
+    v ^= v >> numpy.uint64(15)
+    v = (v * numpy.uint64(2246822519)) & mask
+    v ^= v >> numpy.uint64(13)
+    return torch.from_numpy((v >> numpy.uint64(15)).astype(numpy.float64) / 65536 - 1).reshape(shape)
+
+
+def weight_value(name, shape, noise):
+    """Every term of the network counts: gains near 1, LayerScale near 1/2, heads that talk."""
+    if "gamma" in name:
+        return 0.5 + 0.25 * noise
+    if name.endswith("running_var"):
+        return 1 + 0.5 * noise
+    if ("norm" in name or ".bn." in name) and name.endswith("weight"):
+        return 1 + 0.25 * noise
+    if "proj_l.weight" in name or "proj_w.weight" in name:
+        return 0.5 * noise
+    return 0.25 * noise
+
+
+def stored(model):
+    return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def fill(model):
+    state = {
+        name: weight_value(name, t.shape, pattern(number, t.shape))
+        for number, (name, t) in enumerate(stored(model).items())
+    }
+    model.load_state_dict(state, strict=False)
 
 
 class GivenDropPath(torch.nn.Module):
-    """Stochastic depth as timm computes it, of a mask [B] that is given."""
+    """Stochastic depth as timm computes it, of masks [B] that are given, one for each call."""
 
-    def __init__(self, kept):
+    def __init__(self, *kept, rate=RATE):
         super().__init__()
-        self.kept = kept
+        self.kept, self.rate, self.calls = kept, rate, 0
 
     def forward(self, x):
-        return x * (self.kept.to(x.dtype) / (1 - RATE)).view(-1, 1, 1)
+        kept = self.kept[self.calls % len(self.kept)]
+        self.calls += 1
+        return x * (kept.to(x.dtype) / (1 - self.rate)).view(-1, 1, 1)
 
 
-def compute(model, images, probe):
+def branches_of(model):
+    return 2 * getattr(model.blocks[0], "num_parallel", 1)
+
+
+def drop_given(model, kept, rates):
+    """kept[branches * layer + branch, image]; layers whose rate is 0 drop nothing."""
+    branches = branches_of(model)
+    for layer, block in enumerate(model.blocks):
+        rows = kept[branches * layer : branches * (layer + 1)]
+        rate = rates[layer]
+        if rate == 0:
+            continue
+        if isinstance(block, ParallelThingsBlock):
+            for row, part in zip(rows, [*block.attns, *block.ffns], strict=True):
+                part.drop_path = GivenDropPath(row, rate=rate)
+        elif isinstance(block, LayerScaleBlock):
+            block.drop_path = GivenDropPath(*rows, rate=rate)
+        else:
+            block.drop_path1, block.drop_path2 = (GivenDropPath(row, rate=rate) for row in rows)
+
+
+def compute(model, images, probes):
+    """Logits, and gradients of their sum weighted by the probe; of both heads where the network gives two."""
     model.zero_grad()
-    logits = model(images)
-    (logits * probe).sum().backward()
-    return logits.detach(), {name: p.grad.clone() for name, p in model.named_parameters()}
+    outputs = model(images)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    sum((out * probe).sum() for out, probe in zip(outputs, probes)).backward()
+    return torch.stack([out.detach() for out in outputs]), {n: p.grad.clone() for n, p in model.named_parameters()}
 
 
-def small_network():
+def save(kind, tensors):
+    path = FIXTURES / f"{kind}.safetensors"
+    save_file(tensors, path, metadata={"drop_path": str(RATE)})
+    path.chmod(0o644)
+
+
+def small_vit():
+    depth = 2
     torch.manual_seed(0)
-    model = deit3.build(IMAGE_SIZE, PATCH, WIDTH, DEPTH, HEADS, CLASSES)
-    deit3.randomise(model, seed=1, scale=0.15)
+    model = networks.vit(IMAGE_SIZE, PATCH, 24, depth, 3, CLASSES)
+    networks.randomise(model, seed=1, scale=0.15)
     tensors = {f"weights.{name}": p.detach().clone() for name, p in model.named_parameters()}
     images = torch.randn(IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE)
     probe = torch.randn(IMAGES, CLASSES)
-    kept = torch.rand(2 * DEPTH, IMAGES) >= RATE  # row 2 * layer + branch
+    kept = torch.rand(2 * depth, IMAGES) >= RATE  # row 2 * layer + branch
     kept[1] = True
     kept[2] = False
     tensors |= {"images": images, "probe": probe, "kept": kept.to(torch.uint8)}
@@ -54,21 +129,54 @@ def small_network():
     model.double()
     for mode in ("eval", "train"):
         model.train(mode == "train")
-        for layer, block in enumerate(model.blocks):
-            for branch, name in enumerate(("drop_path1", "drop_path2")):
-                given = GivenDropPath(kept[2 * layer + branch])
-                setattr(block, name, given if mode == "train" else torch.nn.Identity())
-        logits, gradients = compute(model, images.double(), probe.double())
-        tensors[f"{mode}.logits"] = logits
+        if mode == "train":
+            drop_given(model, kept, depth * [RATE])
+        logits, gradients = compute(model, images.double(), [probe.double()])
+        tensors[f"{mode}.logits"] = logits[0]
         tensors |= {f"{mode}.gradient.{name}": g for name, g in gradients.items()}
-    path = FIXTURES / "vit.safetensors"
-    save_file(tensors, path, metadata={"drop_path": str(RATE)})
-    path.chmod(0o644)
+    save("vit", tensors)
 
 
-def kept_bytes(size):
-    """What autograd keeps for one image beside the parameters and the image itself, each storage counted once."""
-    model = deit3.build(64, *size, 10)
+def small_network(kind, model, law="constant", eval_gradients=True):
+    fill(model)
+    model.double()
+    depth, branches = len(model.blocks), branches_of(model)
+    images = 2 * pattern(IMAGES_PATTERN, (IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE))
+    probes = [pattern(number, (IMAGES, CLASSES)) for number in (PROBE_PATTERN, SECOND_PROBE_PATTERN)]
+    kept = torch.rand(branches * depth, IMAGES, generator=torch.Generator().manual_seed(3)) >= RATE
+    if depth > 1:
+        kept[-1] = True
+        kept[-2] = False
+    rates = [RATE if law == "constant" else RATE * layer / (depth - 1) for layer in range(depth)]
+    tensors = {"kept": kept.to(torch.uint8)}
+    for mode in ("eval", "train"):
+        model.train(mode == "train")
+        if mode == "train":
+            drop_given(model, kept, rates)
+            getattr(model, "set_distilled_training", lambda: None)()
+        logits, gradients = compute(model, images, probes)
+        tensors[f"{mode}.logits"] = logits  # [heads, B, K]
+        if mode == "train" or eval_gradients:
+            tensors |= {f"{mode}.gradient.{name}": g for name, g in gradients.items()}
+    save(kind, tensors)
+
+
+def small_regnet():
+    """Stages of 8, 16, 24, 24 and 40 channels: one block is without projection."""
+    config = RegNetCfg(w0=8, wa=8, wm=1.5, group_size=8, depth=5, se_ratio=0.25, stem_width=16)
+    model = networks.regnet(config, CLASSES).double().eval()
+    fill(model)
+    with torch.no_grad():
+        logits = model(2 * pattern(IMAGES_PATTERN, (IMAGES, 3, 37, 37)))
+    save("regnet", {"eval.logits": logits.unsqueeze(0)})
+
+
+def kept_bytes(name):
+    """What autograd keeps for one image of 64 pixels beside the parameters and the image itself, each storage counted
+    once. CaiT's blocks with plain fused attention: no maps are kept, whatever mixes the heads."""
+    set_fused_attn(True)
+    plain = {"attn_block": Attention} if name in networks.CAIT else {}
+    model = networks.named(name, 64, 10, **plain)
     image = torch.randn(1, 3, 64, 64)
     own = {t.untyped_storage().data_ptr() for t in (image, *model.parameters())}
     kept = {}
@@ -85,39 +193,88 @@ def kept_bytes(size):
     return sum(storage.nbytes() for storage in kept.values())
 
 
+COUNTED = ("conv", "linear", "matmul", "layer_norm")
+
+
 def network_row(name, image_size):
-    patch, width, depth, heads = deit3.SIZES[name]
     set_fused_attn(False)  # fvcore counts matrix products, not the fused operator
-    pixels = image_size - image_size % patch
     with torch.device("meta"):
-        model = deit3.build(pixels, patch, width, depth, heads, 1000).eval()
+        model = networks.named(name, image_size).eval()
     model.to_empty(device="cpu")  # counted by tracing: the values do not matter
+    pixels = model.patch_embed.img_size[0] if hasattr(model, "patch_embed") else image_size
     counts = FlopCountAnalysis(model, torch.zeros(1, 3, pixels, pixels)).unsupported_ops_warnings(False)
+    by_operator = counts.by_operator()
     return {
         "name": name,
         "image_size": image_size,
         "params": sum(p.numel() for p in model.parameters()),
-        "macs": int(counts.total()),
+        "macs": int(sum(by_operator[operator] for operator in COUNTED)),
     }
 
 
 def parameters(name):
     with torch.device("meta"):
-        model = deit3.build(224, *deit3.SIZES[name], 1000)
-    return [[n, list(p.shape)] for n, p in model.named_parameters()]
+        model = networks.named(name, 224)
+    return [[n, list(t.shape)] for n, t in stored(model).items()]
+
+
+def initial_moments(name):
+    """[tensor, mean, deviation] of a fresh network, of the first block and of what is not in a block. cls_token is
+    left out where timm does not start it as DeiT's authors do."""
+    torch.manual_seed(5)
+    model = networks.named(name, 224)
+    other = {} if name in networks.CAIT else {"cls_token"}
+    return [
+        [n, p.mean().item(), p.std(unbiased=False).item()]
+        for n, p in model.named_parameters()
+        if n not in other and (not n.startswith("blocks") or n.split(".")[1] == "0")
+    ]
+
+
+def resolutions():
+    yield from ((name, 224) for name in networks.VIT)
+    yield from (("vit_b16", 384), ("vit_l16", 384), ("vit_h14", 160))
+    yield from ((name, 224) for name in networks.DEIT)
+    yield from ((f"{name}_distilled", 224) for name in networks.DEIT)
+    yield ("deit_b16", 384)
+    yield from ((name, size) for name in networks.CAIT for size in (224, 384) if (name, size) != ("cait_b12", 384))
+    yield from (("cait_m36", 448), ("cait_m48", 448))
+    yield ("regnety_160", 224)
+
+
+def one_row_a_line(content):
+    """JSON whose sections' entries take one line each."""
+    sections = []
+    for key, entries in content.items():
+        is_map = isinstance(entries, dict)
+        lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in entries.items()] if is_map else map(json.dumps, entries)
+        opening, closing = "{}" if is_map else "[]"
+        sections.append(f"{json.dumps(key)}: {opening}\n" + ",\n".join(lines) + f"\n{closing}")
+    return "{\n" + ",\n".join(sections) + "\n}"
 
 
 def main():
     FIXTURES.mkdir(parents=True, exist_ok=True)
-    small_network()
-    activations = {"vit_ti16": kept_bytes(deit3.SIZES["vit_ti16"]), "vit_s16": kept_bytes(deit3.SIZES["vit_s16"])}
-    resolutions = [(name, 224) for name in deit3.SIZES] + [("vit_b16", 384), ("vit_l16", 384), ("vit_h14", 160)]
+    set_fused_attn(True)
+    small_vit()
+    small_network("deit", networks.deit(IMAGE_SIZE, PATCH, 16, 3, 2, CLASSES), law="linear")
+    small_network("deit_distilled", networks.deit(IMAGE_SIZE, PATCH, 16, 2, 2, CLASSES, distilled=True), law="linear")
+    small_network("vit_parallel", networks.vit(IMAGE_SIZE, PATCH, 16, 2, 2, CLASSES, parallel=2))
+    small_network("cait_xxs", networks.cait(IMAGE_SIZE, PATCH, 16, 2, 4, CLASSES))
+    small_network("cait_m", networks.cait(IMAGE_SIZE, PATCH, 32, 1, 16, CLASSES), eval_gradients=False)
+    small_regnet()
+    kinds = ("vit_s16", "vit_s16_18x2", "deit_s16", "deit_s16_distilled", "cait_xxs24", "regnety_160")
     content = {
-        "networks": [network_row(name, size) for name, size in resolutions],
-        "parameters": {"vit_s16": parameters("vit_s16")},
-        "activation_bytes_64_pixels_10_classes": activations,
+        "networks": [network_row(name, size) for name, size in resolutions()],
+        "parameters": {name: parameters(name) for name in kinds},
+        "initial_moments": {
+            name: initial_moments(name) for name in ("vit_s16", "vit_s16_18x2", "deit_s16_distilled", "cait_xxs24")
+        },
+        "activation_bytes_64_pixels_10_classes": {
+            name: kept_bytes(name) for name in ("vit_ti16", "vit_s16", "vit_s16_18x2", "deit_s16", "cait_xxs24")
+        },
     }
-    (FIXTURES / "models.json").write_text(json.dumps(content, indent=1) + "\n")
+    (FIXTURES / "models.json").write_text(one_row_a_line(content) + "\n")
 
 
 if __name__ == "__main__":

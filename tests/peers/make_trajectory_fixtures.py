@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from timm.optim import Lamb
 
-import deit3
+import networks
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures" / "trajectory"
 MODEL = {"image_size": 16, "patch": 4, "width": 32, "depth": 2, "heads": 2, "classes": 10}
@@ -33,7 +33,7 @@ OPTIMIZERS = {
 
 
 def make_model(weights, dtype):
-    model = deit3.build(**MODEL).train().to(dtype)
+    model = networks.vit(**MODEL).train().to(dtype)
     model.load_state_dict({name: tensor.to(dtype) for name, tensor in weights.items()})
     return model
 
@@ -108,8 +108,8 @@ def main():
     FIXTURES.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.manual_seed(7)
-    model = deit3.build(**MODEL)
-    deit3.randomise(model, seed=11, scale=0.1)
+    model = networks.vit(**MODEL)
+    networks.randomise(model, seed=11, scale=0.1)
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     data = {
         "images": torch.randn(STEPS * BATCH, 3, MODEL["image_size"], MODEL["image_size"]),

@@ -32,6 +32,36 @@ TEST(CommandLine, FlagsBecomeFields) {
   EXPECT_EQ(line.config.run.name, "vit.s16_a-1");
 }
 
+TEST(CommandLine, ModelsKeepTheirOwnWhereNothingIsGiven) {
+  const CommandLine line = parse_command_line(minimal_training());
+  EXPECT_FALSE(line.config.model.layer_scale);
+  EXPECT_EQ(line.config.model.drop_path_law, models::DropPathLaw::of_model);
+  const CommandLine given = parse_command_line(
+      minimal_training() + std::vector<std::string>{"--model.layer_scale", "0.1", "--model.parallel", "2",
+                                                    "--model.drop_path_law", "linear",
+                                                    "--model.activation_checkpointing", "every:4"});
+  EXPECT_EQ(given.config.model.layer_scale, 0.1);
+  EXPECT_EQ(given.config.model.parallel, 2);
+  EXPECT_EQ(given.config.model.drop_path_law, models::DropPathLaw::linear);
+  EXPECT_EQ(given.config.model.activation_checkpointing, "every:4");
+}
+
+TEST(CommandLine, TimmsNamesBringTheirImageSize) {
+  const auto size = [](const std::vector<std::string>& words) {
+    return parse_command_line(words).config.model.image_size;
+  };
+  const std::vector<std::string> named = {"--model.name", "cait_m48_448"};
+  EXPECT_EQ(size(minimal_training()), 224);
+  EXPECT_EQ(size(minimal_training() + named), 448);
+  EXPECT_EQ(size(minimal_training() + named + std::vector<std::string>{"--model.image_size", "64"}), 64);
+  EXPECT_EQ(size({"models", "--model", "deit3_base_patch16_384"}), 384);
+  EXPECT_EQ(size({"models", "--model", "cait_m48"}), 224);
+  EXPECT_EQ(
+      parse_command_line(minimal_training() + named, {{"model.image_size", "96"}}).config.model.image_size,
+      96)
+      << "a checkpoint's own size counts";
+}
+
 TEST(CommandLine, FilesApplyInOrderThenFlags) {
   const std::string first =
       config_file("[run]\nlanes = 4  # four\nsteps = 7\nthreads = 2\n[data]\ntrain=a b\n");
@@ -157,6 +187,10 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
       {{"--optimizer.beta2", "1"}, "2 command line: --optimizer.beta2 1: expected a number, >= 0, < 1"},
       {{"--checkpoint.keep_last", "1"},
        "2 command line: --checkpoint.keep_last 1: expected a whole number, 2 to 1000000 checkpoints"},
+      {{"--model.layer_scale", "11"}, "2 command line: --model.layer_scale 11: expected a number, 0 to 10"},
+      {{"--model.activation_checkpointing", "every:0"},
+       "2 command line: --model.activation_checkpointing every:0: expected none, attention, block or "
+       "every:K"},
       {{"--augment.flip", "yes"}, "2 command line: --augment.flip yes: expected true or false"},
       {{"--schedule.name", "step"}, "2 command line: --schedule.name step: expected cosine or constant"},
       {{"--schedule.warmup", "5"},

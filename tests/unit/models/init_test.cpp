@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "models/catalogue.hpp"
+#include "trainer/base/atomic_file.hpp"
 
 namespace vitrail::models {
 namespace {
@@ -98,26 +102,70 @@ TEST(InitTest, SeedAndNameDecide) {
   EXPECT_NE(filled(kNormal, 0, 4, 3, "blocks.1.mlp.fc1.weight"), reference);
 }
 
-TEST(InitTest, EveryParameterOfTheVitStartsByTheRecipe) {
+ModelConfig named(const std::string& name) {
   ModelConfig config;
-  config.name = "vit_ti16";
-  for (const ParameterSpec& spec : parameters_of(config)) {
-    const auto ends = [&](const char* text) { return spec.name.ends_with(text); };
-    const double fan_in_bound = 1 / std::sqrt(768.0);
-    if (spec.name.starts_with("patch_embed")) {
-      EXPECT_EQ(spec.init.law, Init::Law::uniform);
-      EXPECT_DOUBLE_EQ(spec.init.value, fan_in_bound);
-    } else if (ends("gamma")) {
-      EXPECT_EQ(spec.init.law, Init::Law::constant);
-      EXPECT_EQ(spec.init.value, 1e-4);
-    } else if (ends("bias") || (spec.name.find("norm") != std::string::npos)) {
-      EXPECT_EQ(spec.init.law, Init::Law::constant);
-      EXPECT_EQ(spec.init.value, ends("bias") ? 0.0 : 1.0) << spec.name;
-    } else {
-      EXPECT_EQ(spec.init.law, Init::Law::normal) << spec.name;
+  config.name = name;
+  return config;
+}
+
+// Mean and deviation of each tensor of timm's fresh networks, to five standard errors.
+TEST(InitTest, EveryParameterStartsAsTimms) {
+  const auto fixture = nlohmann::json::parse(read_text(VITRAIL_FIXTURES "/models/models.json"));
+  ASSERT_EQ(fixture.at("initial_moments").size(), 4U);
+  for (const auto& [network, rows] : fixture.at("initial_moments").items()) {
+    ModelConfig config = named(network);
+    if (network == "cait_xxs24") config.layer_scale = 1e-5;
+    std::map<std::string, ParameterSpec> specs;
+    for (const ParameterSpec& spec : parameters_of(config)) specs[spec.name] = spec;
+    ASSERT_GE(rows.size(), 15U);
+    for (const auto& row : rows) {
+      const auto name = row[0].get<std::string>();
+      const ParameterSpec& spec = specs.at(name);
+      std::vector<double> ours(static_cast<std::size_t>(spec.elements()));
+      fill_initial(spec.init, 1, name, 0, ours);
+      const Moments own = moments(ours);
+      const double root = std::sqrt(static_cast<double>(ours.size())), deviation = row[2].get<double>();
+      const double rounding = 1e-6 * std::abs(row[1].get<double>());  // timm's are fp32
+      EXPECT_NEAR(own.mean, row[1].get<double>(), 7.1 * deviation / root + rounding)
+          << network << " " << name;
+      EXPECT_NEAR(own.deviation, deviation, 5 * deviation / root + rounding) << network << " " << name;
+    }
+  }
+}
+
+TEST(InitTest, TokensStartAsDeits) {
+  for (const char* name : {"vit_ti16", "deit_ti16", "deit_ti16_distilled", "cait_xxs24"}) {
+    for (const ParameterSpec& spec : parameters_of(named(name))) {
+      if (!spec.name.ends_with("_token")) continue;
+      EXPECT_EQ(spec.init.law, Init::Law::normal) << name;
       EXPECT_EQ(spec.init.value, 0.02);
     }
   }
+}
+
+// The papers' values: DeiT III 1e-4; CaiT by depth, XXS-36 as in its authors' code; DeiT has none.
+TEST(InitTest, LayerScaleStartsByDepth) {
+  const auto first_values = [](const ModelConfig& config) {
+    std::set<double> values;
+    for (const ParameterSpec& spec : parameters_of(config)) {
+      if (spec.name.find("gamma") == std::string::npos) continue;
+      EXPECT_EQ(spec.init.law, Init::Law::constant);
+      values.insert(spec.init.value);
+    }
+    return values;
+  };
+  const std::map<std::string, std::set<double>> expected = {
+      {"vit_s16", {1e-4}},  {"vit_h14_52", {1e-4}}, {"vit_b16_18x2", {1e-4}}, {"deit_s16", {}},
+      {"cait_b12", {0.1}},  {"cait_xxs24", {1e-5}}, {"cait_xxs36", {1e-5}},   {"cait_xs36", {1e-6}},
+      {"cait_s24", {1e-5}}, {"cait_s36", {1e-6}},   {"cait_s48", {1e-6}},     {"cait_m24", {1e-5}},
+      {"cait_m36", {1e-6}}, {"cait_m48", {1e-6}}};
+  for (const auto& [name, values] : expected) EXPECT_EQ(first_values(named(name)), values) << name;
+  ModelConfig config = named("cait_xxs36");
+  config.depth = 12;
+  EXPECT_EQ(first_values(config), std::set<double>{0.1});
+  config = named("deit_s16");
+  config.layer_scale = 0.5;
+  EXPECT_EQ(first_values(config), std::set<double>{0.5});
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ class StochasticDepthTest : public ::testing::TestWithParam<std::vector<std::int
 TEST_P(StochasticDepthTest, IsComputingAllAndZeroingTheDropped) {
   const std::vector<std::int64_t>& kept = GetParam();
   const Outcome ours = outcome(
-      [&](const at::Tensor& x, const Branch& branch) { return add_to_kept(x, kept, kScale, branch); });
+      [&](const at::Tensor& x, const Branch& branch) { return add_to_kept(x, x, kept, kScale, branch); });
   at::Tensor mask = at::zeros({5, 1, 1}, at::kDouble);
   for (const std::int64_t row : kept) mask[row] = kScale;
   const Outcome reference =
@@ -57,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(Masks, StochasticDepthTest,
 TEST(StochasticDepthRowsTest, TheBranchSeesOnlyTheKeptRows) {
   const at::Tensor x = at::arange(10, at::kFloat).view({5, 2});
   at::Tensor seen;
-  const at::Tensor value = add_to_kept(x, {1, 4}, 2.0, [&](const at::Tensor& z) {
+  const at::Tensor value = add_to_kept(x, x, {1, 4}, 2.0, [&](const at::Tensor& z) {
     seen = z;
     return at::ones_like(z);
   });

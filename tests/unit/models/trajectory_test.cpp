@@ -6,6 +6,7 @@
 
 #include <torch/torch.h>
 
+#include "models/logits.hpp"
 #include "models/model.hpp"
 #include "models/weights.hpp"
 
@@ -59,7 +60,8 @@ Trained train(at::ScalarType type) {
 
   Trained run;
   for (std::int64_t step = 0; step < kSteps; ++step) {
-    const at::Tensor logits = model->forward(images.narrow(0, step * kBatch, kBatch), {.training = true});
+    const at::Tensor logits =
+        model->forward(images.narrow(0, step * kBatch, kBatch), {.training = true}).classes;
     const at::Tensor loss = at::cross_entropy_loss(logits, labels.narrow(0, step * kBatch, kBatch), {},
                                                    at::Reduction::Mean, -100, 0.1);
     optimizer.zero_grad();

@@ -9,6 +9,7 @@
 #include <torch/torch.h>
 
 #include "models/drop_path_mask.hpp"
+#include "models/logits.hpp"
 #include "models/weights.hpp"
 #include "trainer/base/error.hpp"
 
@@ -67,7 +68,7 @@ class VitTest : public ::testing::TestWithParam<at::ScalarType> {
     bind(*model);
     const std::string mode = training ? "train" : "eval";
     const bool exact = GetParam() == at::kDouble;
-    const at::Tensor logits = model->forward(stored("images"), fixture_pass(training));
+    const at::Tensor logits = model->forward(stored("images"), fixture_pass(training)).classes;
     const double logit_error = (logits - stored(mode + ".logits")).abs().max().item<double>();
     EXPECT_LE(logit_error, exact ? 1e-10 : 1e-5);
     (logits * stored("probe")).sum().backward();
@@ -93,7 +94,7 @@ TEST_P(VitTest, SameKeySameBitsOtherStepOtherDraws) {
   const std::unique_ptr<Model> model = make_model(small_network());
   bind(*model);
   const auto logits = [&](std::uint64_t step, bool training) {
-    return model->forward(stored("images"), {.training = training, .seed = 1, .step = step});
+    return model->forward(stored("images"), {.training = training, .seed = 1, .step = step}).classes;
   };
   EXPECT_TRUE(at::equal(logits(1, true), logits(1, true)));
   EXPECT_FALSE(at::equal(logits(1, true), logits(2, true)));
@@ -104,27 +105,27 @@ TEST_P(VitTest, TheMasksAreTheDrawnOnes) {
   const std::unique_ptr<Model> model = make_model(small_network());
   bind(*model);
   Pass given{.training = true, .seed = 7, .step = 3, .lane = 2};
-  const at::Tensor drawn = model->forward(stored("images"), given);
+  const at::Tensor drawn = model->forward(stored("images"), given).classes;
   given.kept_images = [](int layer, int branch, std::int64_t images) {
     return draw_kept_images({.seed = 7, .step = 3, .lane = 2, .layer = layer, .branch = branch}, 0.4, images);
   };
-  EXPECT_TRUE(at::equal(model->forward(stored("images"), given), drawn));
+  EXPECT_TRUE(at::equal(model->forward(stored("images"), given).classes, drawn));
 }
 
 // The owner may overwrite parameters between passes; the model must look at them anew.
 TEST_P(VitTest, NothingDerivedFromParametersIsKept) {
   const std::unique_ptr<Model> model = make_model(small_network());
   bind(*model);
-  const at::Tensor before = model->forward(stored("images"), {});
+  const at::Tensor before = model->forward(stored("images"), {}).classes;
   {
     const torch::NoGradGuard no_grad;
     for (at::Tensor& leaf : leaves_) leaf.mul_(1.5);
   }
-  const at::Tensor after = model->forward(stored("images"), {});
+  const at::Tensor after = model->forward(stored("images"), {}).classes;
   EXPECT_FALSE(at::allclose(before, after));
   const std::unique_ptr<Model> fresh = make_model(small_network());
   fresh->bind(leaves_);
-  EXPECT_TRUE(at::equal(fresh->forward(stored("images"), {}), after));
+  EXPECT_TRUE(at::equal(fresh->forward(stored("images"), {}).classes, after));
 }
 
 TEST_P(VitTest, BlocksAreAnnouncedInOrder) {
@@ -155,7 +156,8 @@ TEST_P(VitTest, WithoutLayerScaleGammaIsOne) {
     }
   }
   without->bind(rest);
-  EXPECT_TRUE(at::equal(with->forward(stored("images"), {}), without->forward(stored("images"), {})));
+  EXPECT_TRUE(
+      at::equal(with->forward(stored("images"), {}).classes, without->forward(stored("images"), {}).classes));
 }
 
 TEST_P(VitTest, PixelsBeyondTheLastWholePatchAreNotLookedAt) {
@@ -165,7 +167,7 @@ TEST_P(VitTest, PixelsBeyondTheLastWholePatchAreNotLookedAt) {
   at::Tensor changed = images.clone();
   changed.slice(2, 12).fill_(7);
   changed.slice(3, 12).fill_(7);
-  EXPECT_TRUE(at::equal(model->forward(images, {}), model->forward(changed, {})));
+  EXPECT_TRUE(at::equal(model->forward(images, {}).classes, model->forward(changed, {}).classes));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, VitTest, ::testing::Values(at::kFloat, at::kDouble),

@@ -86,6 +86,15 @@ TEST_F(WeightsTest, WhatNoInterpolationReachesIsAMisfit) {
   EXPECT_THROW(fit_weights({{"norm.bias", {DataType::f32, {3}}}}, {{"norm.bias", {2}, {}}}, "x"), Error);
 }
 
+// PyTorch's batch norms write how many batches they saw; no network here has a use for it.
+TEST_F(WeightsTest, CountsOfBatchNormsArePassedOver) {
+  add<float>("a", DataType::f32, {2, 2}, {1, 2, 3, 4});
+  add<float>("b", DataType::f32, {3}, {1, 2, 3});
+  add<float>("c", DataType::f32, {1}, {1});
+  add<std::int64_t>("stem.bn.num_batches_tracked", DataType::i64, {}, {7});
+  EXPECT_NO_THROW(fit(kSpecs));
+}
+
 TEST_F(WeightsTest, AllDifferencesAreListedAtOnce) {
   add<float>("a", DataType::f32, {4}, {1, 2, 3, 4});
   add<std::int64_t>("b", DataType::i64, {3}, {1, 2, 3});

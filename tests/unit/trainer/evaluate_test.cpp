@@ -8,6 +8,7 @@
 
 #include <torch/torch.h>
 
+#include "models/logits.hpp"
 #include "sharding/local_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
@@ -52,9 +53,9 @@ class FirstNumbers final : public models::Model {
 
   const std::vector<models::ParameterSpec>& parameters() const override { return none_; }
   void bind(const std::vector<at::Tensor>&) override {}
-  at::Tensor forward(const at::Tensor& images, const models::Pass& pass) const override {
+  models::Logits forward(const at::Tensor& images, const models::Pass& pass) const override {
     EXPECT_FALSE(pass.training);
-    return images.reshape({images.size(0), -1}).narrow(1, 0, classes_);
+    return {images.reshape({images.size(0), -1}).narrow(1, 0, classes_), {}};
   }
 
  private:

@@ -14,8 +14,8 @@ TEST(RestoreRules, WhatIsPartOfARunsIdentity) {
   }
   for (const char* key :
        {"run.name", "run.dir", "run.steps", "run.threads", "data.train", "data.workers", "model.weights",
-        "optimizer.lr", "optimizer.weight_decay", "schedule.warmup", "checkpoint.every", "evaluate.every",
-        "log.every", "launch.via", "sharding.bucket_mib"}) {
+        "model.activation_checkpointing", "optimizer.lr", "optimizer.weight_decay", "schedule.warmup",
+        "checkpoint.every", "evaluate.every", "log.every", "launch.via", "sharding.bucket_mib"}) {
     EXPECT_FALSE(is_identity(key)) << key;
   }
 }

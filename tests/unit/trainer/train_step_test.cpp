@@ -115,6 +115,48 @@ TEST(TrainStep, AnyNumberOfRanksTakesTheSameSteps) {
   }
 }
 
+TEST(TrainStep, ComputingASecondTimeChangesNoBit) {
+  Config config = tiny();
+  config.model.drop_path = 0.3;
+  config.optimizer.clip_norm = 0.5;
+  const Training kept = train_alone(config, 3);
+  for (const char* checkpointing : {"attention", "block", "every:2"}) {
+    config.model.activation_checkpointing = checkpointing;
+    const Training again = train_alone(config, 3);
+    for (std::size_t i = 0; i < kept.steps.size(); ++i) {
+      EXPECT_EQ(again.steps[i].loss, kept.steps[i].loss) << checkpointing << ", step " << i;
+      EXPECT_EQ(again.steps[i].grad_norm, kept.steps[i].grad_norm) << checkpointing << ", step " << i;
+    }
+  }
+}
+
+TEST(TrainStep, EveryFamilyThatTrainsTakesSteps) {
+  for (const char* name : {"vit_s16_18x2", "deit_ti16", "deit_ti16_distilled", "cait_xxs24"}) {
+    Config config = tiny();
+    config.model.name = name;
+    config.model.patch = 4;
+    config.model.drop_path = 0.2;
+    config.optimizer.name = sharding::OptimizerName::adamw;
+    config.optimizer.lr = 2e-3;
+    const Training run = train_alone(config, 60);
+    EXPECT_LT(mean_loss(std::span(run.steps).last(5)), mean_loss(std::span(run.steps).first(5))) << name;
+  }
+}
+
+TEST(TrainStep, PixelsThatNoPatchTakesAreNamed) {
+  const auto said = [](std::int64_t patch) {
+    Config config = tiny();
+    config.model.patch = patch;
+    sharding::LocalCommunicator alone;
+    Log log(true);
+    testing::internal::CaptureStderr();
+    Assembly(config, alone).say_what_it_is(log);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(said(7), testing::HasSubstr("images of 16 x 16 px: whole patches fill 14 x 14, the 2 px"));
+  EXPECT_THAT(said(4), testing::Not(testing::HasSubstr("whole patches")));
+}
+
 TEST(TrainStep, OneRanksWishIsEverybodys) {
   const Config config = tiny();
   tests::run_world(3, [&](sharding::Communicator& communicator) {

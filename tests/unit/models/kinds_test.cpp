@@ -1,0 +1,201 @@
+// Each kind of network against timm's, with weights, images and probes that both sides make by one formula.
+#include <functional>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <torch/torch.h>
+
+#include "models/families.hpp"
+#include "models/logits.hpp"
+#include "models/weights.hpp"
+#include "tests/unit/models/pattern.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+// The networks of tests/peers/make_model_fixtures.py.
+ModelConfig small(const std::string& name, std::int64_t width, std::int64_t depth, std::int64_t heads) {
+  ModelConfig config;
+  config.name = name;
+  config.image_size = 14;
+  config.classes = 5;
+  config.drop_path = 0.4;
+  config.patch = 4;
+  config.width = width;
+  config.depth = depth;
+  config.heads = heads;
+  return config;
+}
+
+struct Kind {
+  std::string fixture;
+  ModelConfig config;
+  int branches = 2;                  // of a layer, rows of `kept`
+  bool evaluation_gradients = true;  // the fixture has them
+};
+
+std::vector<Kind> kinds() {
+  return {{"deit", small("deit_s16", 16, 3, 2)},
+          {"deit_distilled", small("deit_s16_distilled", 16, 2, 2)},
+          {"vit_parallel", small("vit_s16_18x2", 16, 2, 2), 4},
+          {"cait_xxs", small("cait_xxs24", 16, 2, 4)},
+          {"cait_m", small("cait_m48", 32, 1, 16), 2, false}};
+}
+
+// Parameters whose true gradient is zero: they move all logits of a row alike, which the softmax forgets.
+// Named with them: the parameter whose gradient says what is small.
+std::string yardstick_of(const std::string& name) {
+  if (name.ends_with("attn.k.bias")) return name.substr(0, name.size() - 6) + "q.bias";
+  if (name.ends_with("attn.proj_l.bias")) return name.substr(0, name.size() - 4) + "weight";
+  return "";
+}
+
+class KindsTest : public ::testing::TestWithParam<std::tuple<Kind, at::ScalarType>> {
+ protected:
+  const Kind& kind() const { return std::get<0>(GetParam()); }
+  at::ScalarType type() const { return std::get<1>(GetParam()); }
+  bool exact() const { return type() == at::kDouble; }
+
+  Tensor stored(const std::string& name) const {
+    return at::tensor(file_.read_as_double(name), at::kDouble).view(file_.info(name).shape);
+  }
+
+  Pass fixture_pass(bool training) const {
+    Pass pass;
+    pass.training = training;
+    const std::int64_t rows = file_.info("kept").shape[0];
+    std::vector<std::uint8_t> kept(static_cast<std::size_t>(rows * kImages));
+    file_.read("kept", std::as_writable_bytes(std::span(kept)));
+    pass.kept_images = [kept, branches = kind().branches](int layer, int branch, std::int64_t images) {
+      std::vector<std::int64_t> chosen;
+      for (std::int64_t i = 0; i < images; ++i) {
+        if (kept.at(static_cast<std::size_t>((branches * layer + branch) * images + i)) != 0)
+          chosen.push_back(i);
+      }
+      return chosen;
+    };
+    return pass;
+  }
+
+  Tensor probe(std::int64_t number) const { return pattern(number, {kImages, 5}, type()); }
+
+  void expect_timm(bool training) {
+    const std::unique_ptr<Model> model = make_model(kind().config);
+    leaves_ = pattern_weights(model->parameters(), type());
+    for (Tensor& leaf : leaves_) leaf.requires_grad_();
+    model->bind(leaves_);
+    const Tensor images = 2 * pattern(kImagesPattern, {kImages, 3, 14, 14}, type());
+    const Logits logits = model->forward(images, fixture_pass(training));
+
+    const std::string mode = training ? "train" : "eval";
+    const Tensor reference = stored(mode + ".logits");  // [heads,B,K]; the mean in evaluation
+    const bool both = reference.size(0) == 2;
+    ASSERT_EQ(logits.distillation.defined(), kind().config.name.ends_with("distilled"));
+    expect_near(both ? logits.classes : logits.mean(), reference[0]);
+    if (both) expect_near(logits.distillation, reference[1]);
+
+    if (!training && !kind().evaluation_gradients) return;
+    Tensor loss = ((both ? logits.classes : logits.mean()) * probe(kProbePattern)).sum();
+    if (both) loss = loss + (logits.distillation * probe(kSecondProbePattern)).sum();
+    loss.backward();
+    for (std::size_t i = 0; i < leaves_.size(); ++i) expect_gradient(model->parameters()[i].name, i, mode);
+  }
+
+  void expect_near(const Tensor& logits, const Tensor& reference) const {
+    EXPECT_LE((logits.to(at::kDouble) - reference).abs().max().item<double>(), exact() ? 1e-10 : 1e-5);
+    EXPECT_GE(reference.abs().max().item<double>(), 0.1);
+  }
+
+  void expect_gradient(const std::string& name, std::size_t index, const std::string& mode) const {
+    ASSERT_TRUE(leaves_[index].grad().defined()) << name;
+    const Tensor own = leaves_[index].grad().to(at::kDouble);
+    const auto reference = [&](const std::string& of) {
+      return stored(fmt::format("{}.gradient.{}", mode, of));
+    };
+    const auto size = [](const Tensor& x) { return x.norm().item<double>(); };
+    if (const std::string yardstick = yardstick_of(name); !yardstick.empty()) {
+      EXPECT_LE(size(own), (exact() ? 1e-12 : 1e-6) * size(reference(yardstick))) << name;
+      return;
+    }
+    if (name.ends_with("qkv.bias")) {
+      const auto parts = own.chunk(3);
+      EXPECT_LE(size(parts[1]), (exact() ? 1e-12 : 1e-6) * size(parts[0])) << name;
+    }
+    EXPECT_LE(size(own - reference(name)), (exact() ? 1e-10 : 1e-4) * size(reference(name))) << name;
+    if (mode == "eval" || !kind().evaluation_gradients) {  // else some branches keep no image
+      EXPECT_GE(size(reference(name)), 1e-4) << name << " proves nothing";
+    }
+  }
+
+  SafetensorsReader file_{VITRAIL_FIXTURES "/models/" + kind().fixture + ".safetensors"};
+  std::vector<Tensor> leaves_;
+};
+
+TEST_P(KindsTest, LogitsAndGradientsAreTimmsInEvaluation) { expect_timm(false); }
+
+TEST_P(KindsTest, LogitsAndGradientsAreTimmsUnderStochasticDepth) { expect_timm(true); }
+
+TEST_P(KindsTest, BlocksAreAnnouncedInOrder) {
+  const std::unique_ptr<Model> model = make_model(kind().config);
+  model->bind(pattern_weights(model->parameters(), type()));
+  std::vector<int> announced, expected;
+  Pass pass;
+  pass.before_block = [&](int block) { announced.push_back(block); };
+  model->forward(at::zeros({1, 3, 14, 14}, type()), pass);
+  const int class_layers = kind().config.name.starts_with("cait") ? 2 : 0;
+  for (int i = 0; i < *kind().config.depth + class_layers + 2; ++i) expected.push_back(i);
+  EXPECT_EQ(announced, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, KindsTest,
+                         ::testing::Combine(::testing::ValuesIn(kinds()),
+                                            ::testing::Values(at::kFloat, at::kDouble)),
+                         [](const auto& instance) {
+                           return std::get<0>(instance.param).fixture +
+                                  c10::toString(std::get<1>(instance.param));
+                         });
+
+TEST(RegNetTest, LogitsAreTimms) {
+  RegNetConfig config{.name = "small"};
+  config.stem = 16;
+  config.group = 8;
+  config.stages = {{{8, 1}, {16, 1}, {24, 2}, {40, 1}}};
+  config.image_size = 37;
+  config.classes = 5;
+  const SafetensorsReader file(VITRAIL_FIXTURES "/models/regnet.safetensors");
+  const Tensor reference = at::tensor(file.read_as_double("eval.logits"), at::kDouble).view({kImages, 5});
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const std::unique_ptr<Model> model = make(config);
+    model->bind(pattern_weights(model->parameters(), type));
+    const Tensor logits = model->forward(2 * pattern(kImagesPattern, {kImages, 3, 37, 37}, type), {}).mean();
+    EXPECT_LE((logits.to(at::kDouble) - reference).abs().max().item<double>(),
+              type == at::kFloat ? 1e-5 : 1e-10);
+  }
+  EXPECT_GE(reference.abs().max().item<double>(), 0.1);
+}
+
+TEST(RegNetTest, ItIsNotTrained) {
+  ModelConfig config;
+  config.name = "regnety_160";
+  config.image_size = 32;
+  const std::unique_ptr<Model> model = make_model(config);
+  std::vector<Tensor> tensors;
+  for (const ParameterSpec& spec : model->parameters()) tensors.push_back(at::zeros(spec.shape));
+  model->bind(tensors);
+  try {
+    model->forward(at::zeros({1, 3, 32, 32}), {.training = true});
+    FAIL() << "trained";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::refused);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("regnety_160 is a teacher"));
+    EXPECT_THAT(error.hint(), ::testing::HasSubstr("model.name"));
+  }
+}
+
+}  // namespace
+}  // namespace vitrail::models
