@@ -11,7 +11,7 @@ namespace vitrail::models {
 namespace {
 
 TEST(DropPathMaskTest, EveryImageIsKeptWithItsProbability) {
-  constexpr int kSteps = 4000, kImages = 8;
+  constexpr int kSteps = 125'000, kImages = 8;
   constexpr double kRate = 0.3;
   std::vector<int> kept(kImages);
   int both = 0, all = 0;
@@ -41,6 +41,16 @@ TEST(DropPathMaskTest, EveryPartOfTheKeyMatters) {
   EXPECT_TRUE(fresh({.branch = 1}));
   EXPECT_TRUE(fresh({.layer = 1, .branch = 1}));
   EXPECT_FALSE(fresh({}));
+}
+
+// Four branches a layer, as two attention branches and two MLPs in parallel: no two share a draw.
+TEST(DropPathMaskTest, EveryBranchOfEveryLayerHasItsOwnDraw) {
+  std::set<std::vector<std::int64_t>> seen;
+  for (int layer = 0; layer < 26; ++layer) {
+    for (int branch = 0; branch < 4; ++branch)
+      seen.insert(draw_kept_images({.layer = layer, .branch = branch, .branches = 4}, 0.5, 64));
+  }
+  EXPECT_EQ(seen.size(), 26U * 4);
 }
 
 TEST(DropPathMaskTest, AnImagesFateDoesNotDependOnTheBatch) {
