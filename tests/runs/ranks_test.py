@@ -47,6 +47,16 @@ class RanksTest(harness.RunTest):
     def test_adamw(self):
         self.check_worlds("adamw")
 
+    def test_families(self):
+        """Alone as it comes, and on three ranks with blocks that backward computes a second time."""
+        for name in ("deit_ti16_distilled", "vit_s16_18x2", "cait_xxs24"):
+            with self.subTest(model=name):
+                patch = {"model__name": name, "model__patch": 4}
+                alone = self.outcome(f"{name}-alone", None, **patch)
+                self.assertEqual(
+                    self.outcome(f"{name}-3", 3, model__activation_checkpointing="every:2", **patch), alone)
+                print(f"{name}: alone and at 3 ranks: {alone[0]['all']}")
+
     def test_what_is_compared_counts(self):
         """Each of these changes the hash: none is silently left out at every number of ranks alike."""
         changes = {
