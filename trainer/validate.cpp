@@ -1,8 +1,10 @@
 #include "trainer/validate.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
+#include "models/catalogue.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::trainer {
@@ -64,6 +66,14 @@ void check_loss(const LossConfig& loss) {
       loss.smoothing);
 }
 
+// Batch norms' running statistics have no gradient, and nothing here keeps them up.
+void check_model(const models::ModelConfig& model) {
+  const auto parameters = models::parameters_of(model);
+  if (std::ranges::none_of(parameters, &models::ParameterSpec::statistic)) return;
+  throw refuse("model.name = {}: it is here as a teacher and cannot be trained; set model.name to another model",
+               model.name);
+}
+
 void check_device(const RunConfig& run) {
   if (run.device != Device::cuda) return;
   throw refuse("run.device = cuda: this build has no CUDA; set run.device = cpu or auto");
@@ -78,6 +88,7 @@ void validate(const Config& config) {
   check_mixing(config);
   check_loss(config.loss);
   check_device(config.run);
+  check_model(config.model);
 }
 
 void validate_evaluation(const Config& config) {

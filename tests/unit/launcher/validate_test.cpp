@@ -25,6 +25,11 @@ std::string refusal(const std::function<void(Config&)>& change,
   return "";
 }
 
+TEST(Validate, ATeacherIsNotTrained) {
+  const auto text = refusal([](Config& c) { c.model.name = "regnety_160"; });
+  EXPECT_EQ(text.substr(0, 28), "78 model.name = regnety_160:") << text;
+}
+
 TEST(Validate, AcceptsAGoodConfiguration) {
   EXPECT_EQ(refusal([](Config&) {}), "");
   EXPECT_EQ(refusal([](Config& c) {
