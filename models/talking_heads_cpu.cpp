@@ -13,8 +13,8 @@ namespace {
 
 using at::Tensor;
 
-// One map [H,R,T] of a block: three of them and a block's share of q and k should stay in a core's own cache.
-constexpr std::int64_t kMapBytes = 1 << 20;
+// One map [H,R,T] of a block: small enough for a processor's caches, large enough for its matrix products.
+constexpr std::int64_t kMapBytes = 1 << 21;
 // An image's queries are cut into this many tasks; each sums the gradients of all keys and values on its own.
 constexpr std::int64_t kTasksPerImage = 2;
 

@@ -91,7 +91,8 @@ class TalkingHeadsTest : public ::testing::TestWithParam<Sizes> {
     EXPECT_LE(difference(ours.value, theirs.value), tolerance);
     for (std::size_t i = 0; i < kNames.size(); ++i) {
       EXPECT_EQ(ours.gradient[i].sizes(), inputs.leaf[i].sizes()) << kNames[i];
-      EXPECT_LE(difference(ours.gradient[i], theirs.gradient[i]), tolerance) << kNames[i];
+      const double cancelled = inputs.leaf[i].dim() < 4 ? 3 : 1;  // a sum over all queries and keys
+      EXPECT_LE(difference(ours.gradient[i], theirs.gradient[i]), cancelled * tolerance) << kNames[i];
     }
   }
 };
