@@ -21,8 +21,8 @@ constexpr std::int64_t kTasksPerImage = 2;
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 const TalkingHeadsTable& table() {
-  if (__builtin_cpu_supports("x86-64-v4")) return avx512::kTalkingHeads;
-  if (__builtin_cpu_supports("x86-64-v3")) return avx2::kTalkingHeads;
+  if (__builtin_cpu_supports("avx512f")) return avx512::kTalkingHeads;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kTalkingHeads;
   return baseline::kTalkingHeads;
 }
 

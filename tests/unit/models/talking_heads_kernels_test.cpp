@@ -76,8 +76,8 @@ void expect_same(double tolerance) {
       for (std::size_t i = 0; i < wider.size(); ++i)
         ASSERT_NEAR(wider[i], narrowest[i], tolerance) << name << " " << s.heads << " heads, number " << i;
     };
-    if (__builtin_cpu_supports("x86-64-v3")) expect(avx2::kTalkingHeads, "AVX2");
-    if (__builtin_cpu_supports("x86-64-v4")) expect(avx512::kTalkingHeads, "AVX-512");
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) expect(avx2::kTalkingHeads, "AVX2");
+    if (__builtin_cpu_supports("avx512f")) expect(avx512::kTalkingHeads, "AVX-512");
   }
 }
 
