@@ -36,6 +36,7 @@ void check(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads
                                              c10::toString(q.scalar_type()), q.device().str(),
                                              c10::toString(x.scalar_type()), x.device().str()));
   }
+  if (q.is_cuda()) return;  // its passes refuse what they cannot
   if (heads > kMaxTalkingHeads) {
     throw Error(ExitCode::refused, fmt::format("talking-heads attention takes at most {} heads, got {}: set "
                                                "model.heads",
@@ -72,7 +73,8 @@ class Attention : public torch::autograd::Function<Attention> {
                   "talking-heads attention has no second derivative (create_graph was asked for)");
     }
     const torch::autograd::variable_list saved = context->get_saved_variables();
-    const TalkingHeadsGradients g = talking_heads_backward_cpu(
+    const auto compute = saved[0].is_cuda() ? talking_heads_backward_cuda : talking_heads_backward_cpu;
+    const TalkingHeadsGradients g = compute(
         with_contiguous_rows(gradients[0]), with_contiguous_rows(saved[0]), with_contiguous_rows(saved[1]),
         with_contiguous_rows(saved[2]), {saved[3], saved[4], saved[5], saved[6]}, saved[7]);
     return {g.q, g.k, g.v, g.mix.logits_weight, g.mix.logits_bias, g.mix.weights_weight, g.mix.weights_bias};
