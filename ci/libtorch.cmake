@@ -1,4 +1,4 @@
-# Target vitrail_torch: LibTorch's CPU libraries as they lie in the PyPI wheel (or any LibTorch folder), and the
+# Target vitrail_torch: LibTorch's libraries (CPU; with VITRAIL_CUDA also CUDA) as they lie in the PyPI wheel (or any LibTorch folder), and the
 # one precompiled header that all targets which include torch share.
 # The package's own TorchConfig.cmake is not used: for a CUDA wheel it demands a whole CUDA toolkit.
 set(torch_root "${VITRAIL_TORCH_DIR}/torch")
@@ -23,6 +23,11 @@ target_include_directories(vitrail_torch SYSTEM INTERFACE "${torch_include}" "${
 target_link_libraries(vitrail_torch INTERFACE "${torch_lib_dir}/libtorch_cpu.so" "${torch_lib_dir}/libc10.so")
 target_link_options(vitrail_torch INTERFACE
   "LINKER:-rpath,${torch_lib_dir}" LINKER:--disable-new-dtags LINKER:--unresolved-symbols=ignore-in-shared-libs)
+if(VITRAIL_CUDA)  # nothing in our objects asks for libtorch_cuda, whose kernels register themselves when it is loaded
+  target_link_libraries(vitrail_torch INTERFACE
+    -Wl,--push-state,--no-as-needed "${torch_lib_dir}/libtorch_cuda.so" -Wl,--pop-state
+    "${torch_lib_dir}/libc10_cuda.so" CUDA::cudart)
+endif()
 
 file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/torch_pch.cpp"
      CONTENT "// the precompiled header needs one source file\n")

@@ -1,0 +1,89 @@
+// The GPU against the CPU in fp64. Skipped where there is no GPU.
+#include <array>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include <torch/torch.h>
+
+#include "models/talking_heads.hpp"
+
+namespace vitrail::models {
+namespace {
+
+struct Case {
+  std::int64_t images, heads, tokens, width;
+  at::ScalarType type;
+  double tolerance;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.images << "x" << c.heads << "x" << c.tokens << "x" << c.width << " " << c.type;
+}
+
+using Tensors = std::array<at::Tensor, 7>;  // q, k, v, then the mixing
+
+Tensors random_inputs(const Case& c) {
+  at::Generator generator = at::detail::createCPUGenerator(7);
+  const auto random = [&](std::vector<std::int64_t> shape, double scale) {
+    // Through the type of the case: both sides start from the same numbers.
+    return (at::randn(shape, generator, at::kDouble) * scale).to(c.type);
+  };
+  const double spread = 1 / std::sqrt(static_cast<double>(c.heads));
+  const std::vector<std::int64_t> shape{c.images, c.tokens, c.heads, c.width};
+  return {random(shape, 1).transpose(1, 2),
+          random(shape, 1).transpose(1, 2),
+          random(shape, 1).transpose(1, 2),
+          random({c.heads, c.heads}, spread),
+          random({c.heads}, 1),
+          random({c.heads, c.heads}, spread),
+          random({c.heads}, 1)};
+}
+
+// The value, then the gradients.
+std::vector<at::Tensor> outcome(const Tensors& inputs, at::Device device, at::ScalarType type) {
+  std::vector<at::Tensor> leaves;
+  for (const at::Tensor& x : inputs) leaves.push_back(x.to(device, type).requires_grad_());
+  const at::Tensor value =
+      talking_heads_attention(leaves[0], leaves[1], leaves[2], {leaves[3], leaves[4], leaves[5], leaves[6]});
+  std::vector<at::Tensor> all = torch::autograd::grad({value}, leaves, {at::cos(inputs[2]).to(device, type)});
+  all.insert(all.begin(), value.detach());
+  return all;
+}
+
+class TalkingHeadsCudaTest : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU: nothing was computed";
+  }
+};
+
+TEST_P(TalkingHeadsCudaTest, ValuesAndGradientsAreTheCpus) {
+  const Tensors inputs = random_inputs(GetParam());
+  const std::vector<at::Tensor> reference = outcome(inputs, at::kCPU, at::kDouble);
+  const std::vector<at::Tensor> ours = outcome(inputs, at::kCUDA, GetParam().type);
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    EXPECT_EQ(ours[i].scalar_type(), GetParam().type);
+    const double error = (ours[i].to(at::kCPU, at::kDouble) - reference[i]).norm().item<double>();
+    const double size = reference[i].norm().item<double>();
+    EXPECT_LE(error, GetParam().tolerance * std::max(size, 1.0)) << "tensor " << i;
+  }
+}
+
+TEST_P(TalkingHeadsCudaTest, HasTheSameBitsAgain) {
+  const Tensors inputs = random_inputs(GetParam());
+  const std::vector<at::Tensor> first = outcome(inputs, at::kCUDA, GetParam().type);
+  const std::vector<at::Tensor> again = outcome(inputs, at::kCUDA, GetParam().type);
+  for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], again[i])) << "tensor " << i;
+}
+
+// Fewer keys than threads, several images in a block, several blocks of images, several blocks of queries.
+INSTANTIATE_TEST_SUITE_P(
+    Cases, TalkingHeadsCudaTest,
+    ::testing::Values(Case{1, 1, 1, 8, at::kFloat, 1e-5}, Case{3, 4, 50, 48, at::kFloat, 1e-5},
+                      Case{2, 6, 196, 48, at::kFloat, 1e-5}, Case{4, 16, 784, 48, at::kFloat, 1e-4},
+                      Case{1, 16, 1500, 8, at::kFloat, 1e-4}, Case{2, 16, 196, 48, at::kHalf, 1e-2},
+                      Case{2, 8, 576, 48, at::kBFloat16, 5e-2}));
+
+}  // namespace
+}  // namespace vitrail::models
