@@ -25,7 +25,7 @@ using Tensors = std::array<at::Tensor, 7>;  // q, k, v, then the mixing
 
 Tensors random_inputs(const Case& c) {
   at::Generator generator = at::detail::createCPUGenerator(7);
-  const auto random = [&](std::vector<std::int64_t> shape, double scale) {
+  const auto random = [&](const std::vector<std::int64_t>& shape, double scale) {
     // Through the type of the case: both sides start from the same numbers.
     return (at::randn(shape, generator, at::kDouble) * scale).to(c.type);
   };

@@ -45,7 +45,7 @@ struct Sizes {
 
 Inputs random_inputs(const Sizes& s, at::ScalarType type) {
   at::Generator generator = at::detail::createCPUGenerator(7);
-  const auto random = [&](std::vector<std::int64_t> shape, double scale) {
+  const auto random = [&](const std::vector<std::int64_t>& shape, double scale) {
     return (at::randn(shape, generator, at::kDouble) * scale).to(type);
   };
   const double spread = 1 / std::sqrt(static_cast<double>(s.heads));
