@@ -2,7 +2,7 @@
 # Installs what is missing, builds, checks and tests everything that fits into 40 minutes on two cores.
 # The rest is in ci/long.sh.
 #
-#   ci/test.sh [--stage NAME]   only that one: install, lint, build, sanitizers, peers, tests
+#   ci/test.sh [--stage NAME]   only that one: install, lint, build, sanitizers, peers, tests, cuda
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source ci/stages.sh
 
@@ -11,10 +11,25 @@ sanitizers() {
   run_tests build/asan-plain
 }
 
+# GPU code has to compile and link wherever there is a compiler for it; running it needs a GPU.
+cuda() {
+  if ! nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null); then
+    say "skipped: no nvcc on this machine, so the GPU kernels were not compiled"
+    return
+  fi
+  configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target unit_models_cuda
+  if [[ -e /dev/nvidia0 ]]; then
+    ctest --test-dir build/cuda -R '^unit_models_cuda$' --output-on-failure
+  else
+    say "skipped: unit_models_cuda was compiled and linked, but there is no GPU to run it"
+  fi
+}
+
 stage install ci/install.sh
 stage lint --needs install ci/lint.sh
 stage build --needs install build dev build/dev
 stage sanitizers --needs install sanitizers
 stage peers --needs build ci/peers.sh
 stage tests --needs build run_tests build/dev
+stage cuda --needs install cuda
 finish
