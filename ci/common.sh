@@ -54,3 +54,33 @@ fashion_mnist() {
       "idx files in VITRAIL_FASHION_MNIST"
   echo "idx:$images,$labels"
 }
+
+# Python with the packages of ci/peers.txt in $peers. The list is copied into the environment last: only a whole
+# environment has it.
+peers=$deps/peers
+ensure_peers() {
+  if cmp -s ci/peers.txt "$peers/peers.txt"; then return; fi
+  say "installing the $(wc -l <ci/peers.txt) packages of ci/peers.txt into $peers"
+  python3 -m venv --clear "$peers"
+  "$peers/bin/pip" install --quiet --disable-pip-version-check --no-deps -r ci/peers.txt
+  cp ci/peers.txt "$peers/peers.txt"
+}
+
+# Python's torch is the wheel that LibTorch comes from. It loads all of CUDA 13, GPU or not.
+cuda=${CUDA_HOME:-/usr/local/cuda}/lib64
+peers_have_cuda() { [[ -e $cuda/libcublas.so.13 || -e $peers/cuda13 ]]; }
+
+# For machines without a CUDA toolkit: the libraries from PyPI (2.5 GB unpacked).
+ensure_peers_cuda() {
+  if peers_have_cuda; then return; fi
+  say "installing CUDA 13's libraries for Python's torch into $peers"
+  "$peers/bin/pip" install --quiet --disable-pip-version-check torch==2.11.0
+  touch "$peers/cuda13"
+}
+
+# with_torch COMMAND...: with torch importable by the Python of ensure_peers.
+with_torch() {
+  local wheels
+  wheels=$(printf ':%s' "$peers"/lib/python3*/site-packages/nvidia/*/lib)
+  PYTHONPATH=$torch_dir LD_LIBRARY_PATH=$cuda$wheels${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} "$@"
+}

@@ -43,6 +43,7 @@ struct Flags {
   std::optional<std::int64_t> threads;                // pack, verify; absent: one per core
   bool decode = false;                                // verify
   std::string checkpoint;                             // eval, predict, export
+  bool ema = false;                                   // export
   std::int64_t top = 5;                               // predict
   std::string names;                                  // predict: a pack
   std::string model;                                  // models; empty: all of them

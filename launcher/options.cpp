@@ -58,8 +58,43 @@ Condition with_weights() {
           }};
 }
 
+Condition with_average() {
+  return {"ema.decay", "an ema.decay above 0",
+          [](const CommandLine& line) { return line.config.ema.decay > 0; }};
+}
+
 Condition with_validation() {
   return {"data.val", "data.val", [](const CommandLine& line) { return !line.config.data.val.empty(); }};
+}
+
+// Numbers of a named model that may be other ones.
+void add_model_overrides(std::vector<Option>& table) {
+  const Section model(
+      table, "model", kModelled, [](auto& line) -> auto& { return line.config.model; });
+  const std::string own = "the named model's own";
+  model.add("patch", &ModelConfig::patch,
+            {.help = "side of a patch",
+             .bounds = from_to(1, 256),
+             .unit = "pixels",
+             .absent = own,
+             .commands = kModelled});
+  model.add(
+      "width", &ModelConfig::width,
+      {.help = "channels of a token", .bounds = from_to(1, 65536), .absent = own, .commands = kModelled});
+  model.add("depth", &ModelConfig::depth,
+            {.help = "encoder blocks", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
+  model.add("heads", &ModelConfig::heads,
+            {.help = "attention heads", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
+  model.add("parallel", &ModelConfig::parallel,
+            {.help = "attention branches of a block side by side, then as many MLPs",
+             .bounds = from_to(1, 16),
+             .absent = own,
+             .commands = kModelled});
+  model.add("layer_scale", &ModelConfig::layer_scale,
+            {.help = "first value of every branch's gain; 0: no such gain",
+             .bounds = from_to(0, 10),
+             .absent = own,
+             .commands = kWeighted});
 }
 
 }  // namespace
@@ -89,6 +124,10 @@ void add_run_settings(std::vector<Option>& table) {
            .bounds = from_to(1, 1024),
            .unit = "threads",
            .commands = kAsking});
+  run.add("peak_tflops", &RunConfig::peak_tflops,
+          {.help = "peak of one rank's device, of which mfu is a share; 0: unknown, no mfu",
+           .bounds = from_to(0, 1e6),
+           .unit = "TFLOP/s"});
   run.choice("device", &RunConfig::device,
              {{Device::automatic, "auto"}, {Device::cpu, "cpu"}, {Device::cuda, "cuda"}},
              {.help = "where the model is computed", .commands = kAsking});
@@ -143,7 +182,6 @@ void add_data_settings(std::vector<Option>& table) {
 void add_model_settings(std::vector<Option>& table) {
   const Section model(
       table, "model", kTraining, [](auto& line) -> auto& { return line.config.model; });
-  const std::string own = "the named model's own";
   model.add("name", &ModelConfig::name,
             {.help = "`vitrail models` lists them", .placeholder = "NAME", .commands = kWeighted});
   model.add("image_size", &ModelConfig::image_size,
@@ -154,24 +192,7 @@ void add_model_settings(std::vector<Option>& table) {
   model.add(
       "classes", &ModelConfig::classes,
       {.help = "outputs of the head", .bounds = from_to(1, 1e6), .unit = "classes", .commands = kModelled});
-  model.add("patch", &ModelConfig::patch,
-            {.help = "side of a patch",
-             .bounds = from_to(1, 256),
-             .unit = "pixels",
-             .absent = own,
-             .commands = kModelled});
-  model.add(
-      "width", &ModelConfig::width,
-      {.help = "channels of a token", .bounds = from_to(1, 65536), .absent = own, .commands = kModelled});
-  model.add("depth", &ModelConfig::depth,
-            {.help = "encoder blocks", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
-  model.add("heads", &ModelConfig::heads,
-            {.help = "attention heads", .bounds = from_to(1, 1024), .absent = own, .commands = kModelled});
-  model.add("parallel", &ModelConfig::parallel,
-            {.help = "attention branches of a block side by side, then as many MLPs",
-             .bounds = from_to(1, 16),
-             .absent = own,
-             .commands = kModelled});
+  add_model_overrides(table);
   model.add("drop_path", &ModelConfig::drop_path,
             {.help = "share of images for which a branch is left out", .bounds = from_below(0, 1)});
   model.choice(
@@ -185,11 +206,6 @@ void add_model_settings(std::vector<Option>& table) {
              .commands = {Command::launch, Command::train, Command::models}},
             {"none, attention, block or every:K",
              [](const std::string& text) { return read_activation_checkpointing(text).has_value(); }});
-  model.add("layer_scale", &ModelConfig::layer_scale,
-            {.help = "first value of every branch's gain; 0: no such gain",
-             .bounds = from_to(0, 10),
-             .absent = own,
-             .commands = kWeighted});
   model.add("weights", &ModelConfig::weights,
             {.help = "safetensors file under timm's tensor names to start from",
              .placeholder = "FILE",
@@ -233,6 +249,13 @@ void add_update_settings(std::vector<Option>& table) {
                 {.help = "LAMB's own clipping, after clip_norm; 0: none",
                  .bounds = at_least(0),
                  .when = {with_lamb()}});
+
+  const Section ema(
+      table, "ema", kTraining, [](auto& line) -> auto& { return line.config.ema; });
+  ema.add("decay", &EmaConfig::decay,
+          {.help = "of an average of the weights, kept beside them; 0: none", .bounds = from_below(0, 1)});
+  ema.add("warmup", &EmaConfig::warmup,
+          {.help = "shorter memory at first: decay at most 1 - step^(-2/3)", .when = {with_average()}});
 
   const Section schedule(
       table, "schedule", kTraining, [](auto& line) -> auto& { return line.config.schedule; });
@@ -293,6 +316,12 @@ void add_upkeep_settings(std::vector<Option>& table) {
                 .unit = "images",
                 .when = {with_validation()},
                 .commands = kAsking});
+
+  evaluate.choice("weights", &EvaluationConfig::weights,
+                  {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
+                  {.help = "the weights themselves, or their average (ema.decay)",
+                   .when = {with_validation()},
+                   .commands = kAsking});
 
   const Section log(
       table, "log", kTraining, [](auto& line) -> auto& { return line.config.log; });

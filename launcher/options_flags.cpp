@@ -102,6 +102,7 @@ void add_weights_flags(std::vector<Option>& table) {
   export_weights.add(
       "checkpoint", &Flags::checkpoint,
       {.help = "checkpoint whose weights are written", .placeholder = "DIR", .required = true});
+  export_weights.add("ema", &Flags::ema, {.help = "the average of the weights (ema.decay) instead"});
   export_weights.add("output", &Flags::output,
                      {.help = "safetensors file to write", .placeholder = "FILE", .required = true});
 
@@ -114,6 +115,7 @@ void add_weights_flags(std::vector<Option>& table) {
   checkpoint.choice("part", &Flags::part,
                     {{trainer::StatePart::weights, "weights"},
                      {trainer::StatePart::optimizer, "optimizer"},
+                     {trainer::StatePart::ema, "ema"},
                      {trainer::StatePart::all, "all"}},
                     {.help = "what is hashed", .placeholder = "PART", .when = {with_hash()}});
 }

@@ -107,7 +107,8 @@ ExitCode run_models(const CommandLine& line) {
 
 ExitCode run_export(const CommandLine& line) {
   const auto checkpoint = open_verified(line.flags.checkpoint);
-  trainer::export_weights(checkpoint, line.flags.output);
+  trainer::export_weights(checkpoint, line.flags.ema ? trainer::WeightsUsed::ema : trainer::WeightsUsed::raw,
+                          line.flags.output);
   fmt::print(stderr, "{}: {} tensors of step {}\n", line.flags.output,
              checkpoint.manifest().parameters.size(), checkpoint.manifest().state.step);
   return ExitCode::done;

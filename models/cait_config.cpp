@@ -88,14 +88,22 @@ ParameterSpecs CaitConfig::parameters() const {
   return specs;
 }
 
-std::int64_t CaitConfig::macs() const {
+std::int64_t CaitConfig::block_macs() const {
   const std::int64_t mixing = 2 * patches() * patches() * heads * heads;
-  const std::int64_t block = attention_macs(patches(), width) + mixing + mlp_macs(patches(), width);
+  return attention_macs(patches(), width) + mixing + mlp_macs(patches(), width);
+}
+
+double CaitConfig::macs_in_training() const {
+  const double dropped = static_cast<double>(depth) - layers_computed();
+  return static_cast<double>(macs()) - dropped * static_cast<double>(block_macs());
+}
+
+std::int64_t CaitConfig::macs() const {
   // k and v of all tokens, q and proj of the class token, two products with one query.
   const std::int64_t class_attention =
       norm_macs(tokens(), width) + (2 * tokens() + 2) * width * width + 2 * tokens() * width;
-  return patch_embedding_macs(*this) + depth * block + kClassLayers * (class_attention + mlp_macs(1, width)) +
-         norm_macs(tokens(), width) + width * classes;
+  return patch_embedding_macs(*this) + depth * block_macs() +
+         kClassLayers * (class_attention + mlp_macs(1, width)) + norm_macs(tokens(), width) + width * classes;
 }
 
 std::int64_t CaitConfig::activation_bytes() const {

@@ -83,7 +83,8 @@ ModelSummary describe_model(const ModelConfig& config) {
                         .image_size = family.image_size,
                         .classes = family.classes,
                         .activation_bytes = family.activation_bytes(),
-                        .pixels_used = family.pixels_used()};
+                        .pixels_used = family.pixels_used(),
+                        .macs_in_training = family.macs_in_training()};
   };
   return std::visit(summary, resolve(config));
 }

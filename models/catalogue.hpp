@@ -16,6 +16,7 @@ struct ModelSummary {
   std::int64_t params = 0, macs = 0, tokens = 0, image_size = 0, classes = 0;
   std::int64_t activation_bytes = 0;  // of one image, see transformer_config.hpp
   std::int64_t pixels_used = 0;       // per side: the rest fills no whole patch
+  double macs_in_training = 0;        // of a forward pass, with what stochastic depth leaves on average
 };
 
 std::vector<std::string> known_models();   // our names, smallest network of a family first

@@ -30,6 +30,7 @@ struct RegNetConfig {
   ParameterSpecs parameters() const;                   // and running statistics, in timm's order
   std::int64_t macs() const;                           // of one image: convolutions and the head
   std::int64_t activation_bytes() const { return 0; }  // never trained
+  double macs_in_training() const { return 0; }        // likewise
 
   static std::vector<ModelNames> names();
   static RegNetConfig resolve(const ModelConfig& config);  // config.name is one of names()

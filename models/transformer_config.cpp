@@ -62,6 +62,12 @@ double TransformerConfig::drop_path_of(std::int64_t layer) const {
   return depth == 1 ? 0 : drop_path * static_cast<double>(layer) / static_cast<double>(depth - 1);
 }
 
+double TransformerConfig::layers_computed() const {
+  double layers = 0;
+  for (std::int64_t layer = 0; layer < depth; ++layer) layers += 1 - drop_path_of(layer);
+  return layers;
+}
+
 TransformerConfig transformer_config(const ModelConfig& config, const std::string& name,
                                      const TransformerSize& own, double own_layer_scale,
                                      DropPathLaw own_law) {

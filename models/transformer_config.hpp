@@ -29,6 +29,7 @@ struct TransformerConfig {
   std::int64_t patches() const { return grid() * grid(); }
   std::int64_t pixels_used() const { return grid() * patch; }  // per side
   double drop_path_of(std::int64_t layer) const;
+  double layers_computed() const;  // of `depth`, in training: what stochastic depth leaves on average
 };
 
 // `config` with the named model's own numbers where it gives none.

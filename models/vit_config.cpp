@@ -113,10 +113,18 @@ ParameterSpecs VitConfig::parameters() const {
   return specs;
 }
 
+std::int64_t VitConfig::block_macs() const {
+  return parallel * (attention_macs(tokens(), width) + mlp_macs(tokens(), width));
+}
+
 std::int64_t VitConfig::macs() const {
-  const std::int64_t block = parallel * (attention_macs(tokens(), width) + mlp_macs(tokens(), width));
-  return patch_embedding_macs(*this) + depth * block + norm_macs(tokens(), width) +
+  return patch_embedding_macs(*this) + depth * block_macs() + norm_macs(tokens(), width) +
          added_tokens() * width * classes;
+}
+
+double VitConfig::macs_in_training() const {
+  const double dropped = static_cast<double>(depth) - layers_computed();
+  return static_cast<double>(macs()) - dropped * static_cast<double>(block_macs());
 }
 
 std::int64_t VitConfig::activation_bytes() const {

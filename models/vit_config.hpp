@@ -22,6 +22,8 @@ struct VitConfig : TransformerConfig {
 
   ParameterSpecs parameters() const;      // in timm's order
   std::int64_t macs() const;              // of one image, every block computed
+  double macs_in_training() const;        // the same where stochastic depth leaves blocks out, on average
+  std::int64_t block_macs() const;        // of one block
   std::int64_t activation_bytes() const;  // of one image in fp32
 
   static std::vector<ModelNames> names();

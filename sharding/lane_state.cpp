@@ -1,6 +1,12 @@
 #include "sharding/lane_state.hpp"
 
 namespace vitrail::sharding {
+namespace {
+
+constexpr std::array kAllKinds = {StateKind::weight, StateKind::exp_avg, StateKind::exp_avg_sq,
+                                  StateKind::ema};
+
+}  // namespace
 
 const char* name_of(StateKind kind) {
   switch (kind) {
@@ -10,19 +16,26 @@ const char* name_of(StateKind kind) {
       return "exp_avg";
     case StateKind::exp_avg_sq:
       return "exp_avg_sq";
+    case StateKind::ema:
+      return "ema";
   }
   return "";
 }
 
-LaneState::LaneState(const BucketPlan& plan, LaneRange lanes, DataType type)
-    : plan_(plan), lanes_(lanes), type_(type) {
+LaneState::LaneState(const BucketPlan& plan, LaneRange lanes, DataType type, Average average)
+    : plan_(plan),
+      lanes_(lanes),
+      type_(type),
+      buffers_(average == Average::ema ? kAllKinds.size() : kStateKinds.size()) {
   for (auto& of_kind : buffers_) {
     for (const Bucket& bucket : plan.buckets) of_kind.emplace_back(type, bucket.slice * lanes.count());
   }
 }
 
+std::span<const StateKind> LaneState::kinds() const { return std::span(kAllKinds).first(buffers_.size()); }
+
 Buffer& LaneState::slices(StateKind kind, std::size_t bucket) {
-  return buffers_[static_cast<std::size_t>(kind)][bucket];
+  return buffers_.at(static_cast<std::size_t>(kind))[bucket];
 }
 
 std::byte* LaneState::piece(StateKind kind, const Piece& piece) {

@@ -1,9 +1,11 @@
-// What a rank keeps for its lanes: master weights and the optimizer's two moments, one buffer per bucket.
-// Units: elements. 12 bytes per parameter / N in fp32.
+// What a rank keeps for its lanes: master weights, the optimizer's two moments and, where asked for, an
+// average of the weights; one buffer per bucket. Units: elements. 12 bytes per parameter / N in fp32, 16 with
+// the average.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sharding/bucket_plan.hpp"
@@ -11,18 +13,21 @@
 
 namespace vitrail::sharding {
 
-enum class StateKind : std::uint8_t { weight, exp_avg, exp_avg_sq };
-constexpr std::array kStateKinds = {StateKind::weight, StateKind::exp_avg, StateKind::exp_avg_sq};
-const char* name_of(StateKind kind);  // as it stands in checkpoints: "weight", "exp_avg", "exp_avg_sq"
+enum class StateKind : std::uint8_t { weight, exp_avg, exp_avg_sq, ema };
+inline constexpr std::array kStateKinds = {StateKind::weight, StateKind::exp_avg,
+                                           StateKind::exp_avg_sq};  // of every run
+const char* name_of(StateKind kind);  // as it stands in checkpoints: "weight", "exp_avg", "exp_avg_sq", "ema"
 
 class LaneState {
  public:
-  LaneState(const BucketPlan& plan, LaneRange lanes, DataType type);
+  enum class Average { none, ema };
+  LaneState(const BucketPlan& plan, LaneRange lanes, DataType type, Average average = Average::none);
 
   DataType type() const { return type_; }
   LaneRange lanes() const { return lanes_; }
   const BucketPlan& plan() const { return plan_; }
   bool owns(const Piece& piece) const { return lanes_.contains(piece.lane); }
+  std::span<const StateKind> kinds() const;  // kStateKinds, and ema where there is one
 
   // Address of an owned piece.
   std::byte* piece(StateKind kind, const Piece& piece);
@@ -37,7 +42,7 @@ class LaneState {
   const BucketPlan& plan_;
   LaneRange lanes_;
   DataType type_;
-  std::array<std::vector<Buffer>, kStateKinds.size()> buffers_;  // [kind][bucket]
+  std::vector<std::vector<Buffer>> buffers_;  // [kind][bucket]
 };
 
 }  // namespace vitrail::sharding

@@ -25,4 +25,9 @@ struct OptimizerConfig {
   double lamb_max_grad_norm = 1.0;  // LAMB's own clip, on the gradients after clip_norm; 0: off
 };
 
+struct EmaConfig {
+  double decay = 0.0;  // of the average of the weights; 0: no average
+  bool warmup = true;  // shorter memory at first: decay rises as 1 - t^(-2/3)
+};
+
 }  // namespace vitrail::sharding

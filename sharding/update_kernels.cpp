@@ -77,6 +77,16 @@ void apply_update(double rate, std::int64_t n, const Real* __restrict update, Re
   for (std::int64_t i = 0; i < n; ++i) weight[i] -= r * update[i];
 }
 
+template <class Real>
+void move_towards(double share, std::int64_t n, const Real* __restrict weight, Real* __restrict average) {
+  const auto s = static_cast<Real>(share);
+  if (s < Real{0.5}) {
+    for (std::int64_t i = 0; i < n; ++i) average[i] += s * (weight[i] - average[i]);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) average[i] = weight[i] - (weight[i] - average[i]) * (1 - s);
+  }
+}
+
 template double sum_of_squares<float>(const float*, std::int64_t);
 template double sum_of_squares<double>(const double*, std::int64_t);
 template void adamw_update<float>(const UpdateStep&, std::int64_t, const float*, float*, float*, float*);
@@ -86,5 +96,7 @@ template void lamb_direction<double>(const UpdateStep&, std::int64_t, double*, c
                                      double*);
 template void apply_update<float>(double, std::int64_t, const float*, float*);
 template void apply_update<double>(double, std::int64_t, const double*, double*);
+template void move_towards<float>(double, std::int64_t, const float*, float*);
+template void move_towards<double>(double, std::int64_t, const double*, double*);
 
 }  // namespace vitrail::sharding

@@ -34,4 +34,8 @@ void lamb_direction(const UpdateStep& step, std::int64_t n, Real* sum, const Rea
 template <class Real>
 void apply_update(double rate, std::int64_t n, const Real* update, Real* weight);
 
+// average += share * (weight - average), as torch's lerp computes it: from the nearer end.
+template <class Real>
+void move_towards(double share, std::int64_t n, const Real* weight, Real* average);
+
 }  // namespace vitrail::sharding

@@ -12,12 +12,14 @@ say() { printf '%s job %s attempt %s: %s\n' "$(date '+%F %T')" "$job" "${SLURM_R
 # Passes a signal on. bash runs traps only between commands, so the command is in the background and we wait for it.
 pass_on() {
   say "got $1: asking for a checkpoint"
+  asked=yes
   kill -"$1" "$command" 2>/dev/null || true
 }
 
 # run_and_requeue RUN_FOLDER COMMAND...: does not return.
 run_and_requeue() {
   local run_dir=$1 status=0
+  asked=''
   shift
   # The id of an array names all of its tasks.
   job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}}
@@ -33,6 +35,7 @@ run_and_requeue() {
     0) say "done" ;;
     2 | 65 | 78) say "exit status $status: not requeued, please see above" ;;
     85) requeue ;;
+    138 | 143) if [[ $asked ]] || may_try_again "$run_dir" "$status"; then requeue; fi ;;  # died of it while starting
     *) if may_try_again "$run_dir" "$status"; then requeue; fi ;;
   esac
   exit "$status"

@@ -4,6 +4,7 @@
 
 #include "datasets/sampler.hpp"
 #include "models/catalogue.hpp"
+#include "sharding/weight_average.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
@@ -47,7 +48,8 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
       model(models::make_model(config.model)),
       plan(plan_for(*model, config)),
       gradients(plan, compute_type(config.precision.compute), communicator),
-      masters(plan, gradients.lanes(), gradients.type()),
+      masters(plan, gradients.lanes(), gradients.type(),
+              config.ema.decay > 0 ? sharding::LaneState::Average::ema : sharding::LaneState::Average::none),
       optimizer(config.optimizer,
                 weight_decay_by_parameter(model->parameters(), config.optimizer.weight_decay), communicator),
       gather(plan, communicator),
@@ -63,11 +65,13 @@ void Assembly::initialise_weights(Log& log) {
   const WeightSource source(config, "", model->parameters());
   for (const std::string& words : source.words()) log.line(words);
   source.fill(masters);
+  if (config.ema.decay > 0) sharding::start_average(masters);
   publish_weights();
 }
 
-void Assembly::publish_weights() {
-  parameters.take_masters(masters);
+void Assembly::publish_weights(WeightsUsed which) {
+  parameters.take(masters,
+                  which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight);
   gather.gather(parameters.bucket_addresses(), parameters.type());
 }
 
@@ -81,6 +85,13 @@ void Assembly::start_loader(std::int64_t step) {
 StepContext Assembly::context() {
   return {config,    schedule,  *model, *loader_, communicator,
           gradients, optimizer, gather, masters,  parameters};
+}
+
+std::optional<double> Assembly::mfu(double images_per_s) const {
+  if (config.run.peak_tflops == 0) return std::nullopt;
+  constexpr double kFlopsPerMac = 2, kPasses = 3;  // backward: gradients of inputs and of weights
+  const double flops = kFlopsPerMac * kPasses * models::describe_model(config.model).macs_in_training;
+  return flops * images_per_s / (config.run.peak_tflops * 1e12 * communicator.size());
 }
 
 void Assembly::say_what_it_is(Log& log) const {
@@ -115,7 +126,8 @@ void Assembly::say_what_it_is(Log& log) const {
       "optimizer state {:.1f} MiB a rank",
       communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
       config.run.threads == 1 ? "" : "s", config.run.lanes, config.data.global_batch_size / config.run.lanes,
-      per_rank, sums, sums == 1 ? "" : "s", mib, 3 * mib / communicator.size()));
+      per_rank, sums, sums == 1 ? "" : "s", mib,
+      static_cast<double>(masters.kinds().size()) * mib / communicator.size()));
 }
 
 }  // namespace vitrail::trainer

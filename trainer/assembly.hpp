@@ -18,10 +18,14 @@ class Assembly {
   Assembly(const Assembly&) = delete;
   Assembly& operator=(const Assembly&) = delete;
 
-  void initialise_weights(Log& log);     // from the seed, or from model.weights; then publish_weights()
-  void publish_weights();                // masters -> all ranks' parameters
+  void initialise_weights(Log& log);  // from the seed, or from model.weights; then publish_weights()
+  // Masters -> all ranks' parameters; or their average, until the next publish_weights() or step.
+  void publish_weights(WeightsUsed which = WeightsUsed::raw);
   void start_loader(std::int64_t step);  // batches from this step on
   StepContext context();
+  // Share of run.peak_tflops that this rate is, in forward and backward passes of the images that stochastic
+  // depth computes; absent where the peak is unknown.
+  std::optional<double> mfu(double images_per_s) const;
   void say_what_it_is(Log& log) const;  // sizes, lanes and memory, before the first step
 
   Config config;

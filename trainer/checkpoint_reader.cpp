@@ -79,6 +79,15 @@ void CheckpointReader::verify_file(std::size_t file,
   }
 }
 
+bool CheckpointReader::has_average() const {
+  for (const StoredFile& file : manifest_.files) {
+    for (const StoredLane& lane : file.lanes) {
+      if (!lane.runs.empty() && !lane.address.contains(name_of(StateKind::ema))) return false;
+    }
+  }
+  return true;
+}
+
 void CheckpointReader::verify() const {
   for (std::size_t file = 0; file < files_.size(); ++file) verify_file(file);
 }
@@ -126,13 +135,22 @@ std::string state_hash(const CheckpointReader& checkpoint, StatePart part) {
     checkpoint.read(kind, parameter, 0, bytes);
     hasher.update(bytes);
   };
-  for (const std::size_t p : by_name) {
-    if (part != StatePart::optimizer) add(StateKind::weight, p);
+  const bool all = part == StatePart::all;
+  if (part == StatePart::ema && !checkpoint.has_average()) {
+    throw Error(ExitCode::usage, fmt::format("{}: the run kept no average of its weights (ema.decay = 0)",
+                                             checkpoint.folder().string()));
   }
-  for (const std::size_t p : by_name) {
-    if (part == StatePart::weights) break;
-    add(StateKind::exp_avg, p);
-    add(StateKind::exp_avg_sq, p);
+  if (all || part == StatePart::weights) {
+    for (const std::size_t p : by_name) add(StateKind::weight, p);
+  }
+  if (all || part == StatePart::optimizer) {
+    for (const std::size_t p : by_name) {
+      add(StateKind::exp_avg, p);
+      add(StateKind::exp_avg_sq, p);
+    }
+  }
+  if (part == StatePart::ema || (all && checkpoint.has_average())) {
+    for (const std::size_t p : by_name) add(StateKind::ema, p);
   }
   return hasher.digest().hex();
 }

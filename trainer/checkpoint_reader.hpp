@@ -25,6 +25,7 @@ class CheckpointReader {
   void verify_file(std::size_t file, const std::function<void(std::uint64_t bytes)>& progress = {}) const;
   void verify() const;  // all files
 
+  bool has_average() const;  // else there is no StateKind::ema to read
   // Elements [begin, begin + count) of a parameter, `count` = out.size() / element size, of manifest().type.
   void read(sharding::StateKind kind, std::size_t parameter, std::int64_t begin,
             std::span<std::byte> out) const;
@@ -47,10 +48,11 @@ class CheckpointReader {
   std::vector<std::vector<Extent>> extents_;  // by parameter, increasing begin
 };
 
-enum class StatePart { weights, optimizer, all };
+enum class StatePart { weights, optimizer, ema, all };
 
 // XXH3-128 in hex over the state in parameter-name order, independent of ranks and lanes: all weights, then
-// for each parameter its moments. The same bits of state give the same hash, nothing else does.
+// for each parameter its moments, then the average if there is one. The same bits of state give the same
+// hash, nothing else does. Error(usage) for the average of a run without one.
 std::string state_hash(const CheckpointReader& checkpoint, StatePart part);
 
 }  // namespace vitrail::trainer

@@ -59,7 +59,7 @@ StoredLane add_lane(H5File& image, const LaneState& state, std::int64_t lane,
   image.create_group(group);
   image.create_array(group + "/runs", {ElementType::Kind::u64}, {pieces.size(), 3});
   image.write(group + "/runs", 0, pieces.size(), std::as_bytes(std::span(rows)));
-  for (const StateKind kind : sharding::kStateKinds) {
+  for (const StateKind kind : state.kinds()) {
     const std::string name = fmt::format("{}/{}", group, name_of(kind));
     stored.address[name_of(kind)] = image.create_array(name, element_type(state.type()), {elements}).address;
   }
@@ -69,7 +69,7 @@ StoredLane add_lane(H5File& image, const LaneState& state, std::int64_t lane,
 void fill_lane(std::span<std::byte> image, LaneState& state, const StoredLane& lane,
                const std::vector<const Piece*>& pieces) {
   if (pieces.empty()) return;
-  for (const StateKind kind : sharding::kStateKinds) {
+  for (const StateKind kind : state.kinds()) {
     std::byte* to = image.data() + lane.address.at(name_of(kind));
     for (const Piece* piece : pieces) {
       const std::size_t bytes = static_cast<std::size_t>(piece->elements) * size_of(state.type());

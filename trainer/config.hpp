@@ -26,6 +26,7 @@ struct RunConfig {
   std::int64_t steps = 0;
   std::int64_t threads = 1;  // compute threads per rank; part of a run's identity on a CPU
   Device device = Device::automatic;
+  double peak_tflops = 0;  // of one rank's device, for mfu; 0: unknown
 };
 
 struct LossConfig {
@@ -50,10 +51,13 @@ struct CheckpointConfig {
   std::string resume = "auto";  // auto, never, or a checkpoint folder
 };
 
+enum class WeightsUsed { raw, ema };
+
 struct EvaluationConfig {
   Duration every{1, Duration::Unit::epochs};
   double crop_ratio = 1.0;
   std::int64_t batch_size = 256;  // images of one lane in one forward pass
+  WeightsUsed weights = WeightsUsed::raw;
 };
 
 struct LogConfig {
@@ -67,6 +71,7 @@ struct Config {
   models::ModelConfig model;
   LossConfig loss;
   sharding::OptimizerConfig optimizer;
+  sharding::EmaConfig ema;
   ScheduleConfig schedule;
   PrecisionConfig precision;
   sharding::ShardingConfig sharding;

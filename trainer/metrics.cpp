@@ -24,6 +24,9 @@ class JsonLine {
     if (text.find_first_of(".e") == std::string::npos) text += ".0";  // a float for every reader, -0.0 too
     return add_text(key, text);
   }
+  JsonLine& add(const char* key, const std::optional<double>& value) {
+    return value ? add(key, *value) : add_text(key, "null");
+  }
   JsonLine& add_text(const char* key, const std::string& json) {
     members_ += fmt::format("{}\"{}\":{}", members_.empty() ? "" : ",", key, json);
     return *this;
@@ -49,7 +52,7 @@ std::string to_json_line(const StepMetrics& m) {
              .add("skipped", m.skipped)
              .add_text("order_hash", '"' + m.order_hash + '"')
              .add("images_per_s", m.images_per_s)
-             .add_text("mfu", "null")  // the peak of this device is not known
+             .add("mfu", m.mfu)
              .add("data_wait", m.data_wait)
              .add("comm_exposed", m.comm_exposed)
              .add("memory_bytes", m.memory_bytes)

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "trainer/base/atomic_file.hpp"
@@ -23,6 +24,7 @@ struct StepMetrics {
   std::int64_t skipped = 0;  // steps skipped so far
   std::string order_hash;    // of the sample ids of this step, over all lanes
   double images_per_s = 0;
+  std::optional<double> mfu;      // share of the devices' peak in the work done; absent: peak unknown
   double data_wait = 0;           // seconds of this step that rank 0 waited for data
   double comm_exposed = 0;        // seconds of this step that rank 0 waited in communication
   std::int64_t memory_bytes = 0;  // resident set of rank 0

@@ -28,9 +28,9 @@ ParameterStore::~ParameterStore() = default;
 
 const std::vector<at::Tensor>& ParameterStore::tensors() const { return tensors_; }
 
-void ParameterStore::take_masters(sharding::LaneState& state) {
+void ParameterStore::take(sharding::LaneState& state, sharding::StateKind kind) {
   for (std::size_t b = 0; b < buckets_.size(); ++b) {
-    sharding::Buffer& masters = state.slices(sharding::StateKind::weight, b);
+    sharding::Buffer& masters = state.slices(kind, b);
     std::byte* bucket = static_cast<std::byte*>(buckets_[b].data_ptr());
     const std::int64_t first = state.lanes().begin * plan_.buckets[b].slice;
     std::memcpy(bucket + static_cast<std::size_t>(first) * size_of(type_), masters.data(),

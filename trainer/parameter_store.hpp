@@ -19,9 +19,9 @@ class ParameterStore {
 
   const std::vector<at::Tensor>& tensors() const;  // in the order of the specs, requires_grad
 
-  // Copies the masters of the state's lanes into the buckets; the other lanes' slices come by
-  // ParameterGather.
-  void take_masters(sharding::LaneState& state);
+  // Copies the masters of the state's lanes, or their average, into the buckets; the other lanes' slices come
+  // by ParameterGather.
+  void take(sharding::LaneState& state, sharding::StateKind kind = sharding::StateKind::weight);
   std::vector<std::byte*> bucket_addresses() const;
   DataType type() const { return type_; }
 

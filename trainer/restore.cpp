@@ -15,15 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 9> kIdentity = {"run.seed",   "run.lanes",  "data.global_batch_size",
-                                                       "data.order", "augment.",   "model.",
-                                                       "loss.",      "precision.", "optimizer.name"};
+constexpr std::array<std::string_view, 10> kIdentity = {
+    "run.seed", "run.lanes",  "data.global_batch_size", "data.order", "augment.", "model.",
+    "loss.",    "precision.", "optimizer.name",         "ema."};
 
 // May change without a word: where things lie and how they are watched.
-constexpr std::array<std::string_view, 9> kSilent = {
-    "run.name",    "run.dir",   "data.",
-    "checkpoint.", "evaluate.", "log.",
-    "launch.",     "sharding.", "model.activation_checkpointing"};
+constexpr std::array<std::string_view, 10> kSilent = {
+    "run.name",  "run.dir", "run.peak_tflops", "data.",     "checkpoint.",
+    "evaluate.", "log.",    "launch.",         "sharding.", "model.activation_checkpointing"};
 
 // Of no consequence for what comes next: weights are read once, at the beginning, and what backward computes
 // again has the same bits.
@@ -94,7 +93,7 @@ TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
   for (const sharding::Piece& piece : run.plan.pieces) {
     if (!run.masters.owns(piece)) continue;
     const std::size_t bytes = static_cast<std::size_t>(piece.elements) * size_of(run.masters.type());
-    for (const sharding::StateKind kind : sharding::kStateKinds) {
+    for (const sharding::StateKind kind : run.masters.kinds()) {
       checkpoint.read(kind, piece.parameter, piece.in_parameter, {run.masters.piece(kind, piece), bytes});
     }
   }

@@ -91,14 +91,18 @@ bool TrainLoop::evaluate_now() {
                             {config.model.image_size, config.evaluation.crop_ratio},
                             run_.parameters.type()};
   const auto begin = Clock::now();
+  const bool average = config.evaluation.weights == WeightsUsed::ema;
+  if (average) run_.publish_weights(WeightsUsed::ema);
   const auto result =
       evaluate(*run_.model, run_.validation_data, plan, run_.communicator, [&] { return stop_.received(); });
+  if (average) run_.publish_weights();
   if (!result) return false;
   state_.evaluated_step = state_.step;
   if (metrics_) metrics_->append(to_json_line(state_.step, *result));
-  log_.line(fmt::format(
-      "evaluation after step {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {} images in {}", state_.step,
-      result->top1, result->top5, result->loss, result->images, format_duration(seconds_since(begin))));
+  log_.line(
+      fmt::format("evaluation after step {}{}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {} images in {}",
+                  state_.step, average ? " (average of the weights)" : "", result->top1, result->top5,
+                  result->loss, result->images, format_duration(seconds_since(begin))));
   return true;
 }
 
@@ -136,6 +140,7 @@ void TrainLoop::record(const StepResult& result, double seconds, double data_wai
   m.grad_norm = result.grad_norm;
   m.order_hash = result.order_hash;
   m.images_per_s = static_cast<double>(batch) / seconds;
+  m.mfu = run_.mfu(m.images_per_s);
   m.data_wait = data_wait;
   m.comm_exposed = comm_wait;
   m.memory_bytes = resident_bytes();
@@ -154,10 +159,10 @@ void TrainLoop::say(const StepMetrics& m) {
   const double per_step = seconds_since(began_) / static_cast<double>(state_.step - first_step_);
   log_.line(
       fmt::format("step {}/{} epoch {:.2f}: loss {:.4f}, lr {:.2e}, grad norm {:.3f}, {:.0f} images/s, "
-                  "data wait {:.0f} %, comm {:.0f} %, {:.0f} MiB, ETA {}",
+                  "{}data wait {:.0f} %, comm {:.0f} %, {:.0f} MiB, ETA {}",
                   m.step, run_.total_steps, m.epoch, m.loss, m.lr, m.grad_norm, m.images_per_s,
-                  100 * m.data_wait / m.seconds, 100 * m.comm_exposed / m.seconds,
-                  static_cast<double>(m.memory_bytes) / (1 << 20),
+                  m.mfu ? fmt::format("MFU {:.1f} %, ", 100 * *m.mfu) : "", 100 * m.data_wait / m.seconds,
+                  100 * m.comm_exposed / m.seconds, static_cast<double>(m.memory_bytes) / (1 << 20),
                   format_duration(per_step * static_cast<double>(run_.total_steps - state_.step))));
 }
 

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "models/logits.hpp"
+#include "sharding/weight_average.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/loss.hpp"
@@ -118,11 +119,15 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   result.agreed = {report.save() > 0, report.stop() > 0};
   check_finite(result);
 
-  // 5. Clip and update the master weights of this rank's lanes.
+  // 5. Clip and update the master weights of this rank's lanes, and their average.
   c.optimizer.step(c.masters, c.gradients, result.lr, scale, result.grad_norm);
 
+  if (c.config.ema.decay > 0) {
+    sharding::update_average(c.masters, sharding::average_decay(c.config.ema, state.step + 1));
+  }
+
   // 6. The new weights of all lanes, for the next forward pass.
-  c.parameters.take_masters(c.masters);
+  c.parameters.take(c.masters);
   c.gather.gather(c.parameters.bucket_addresses(), c.parameters.type());
 
   ++state.step;

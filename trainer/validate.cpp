@@ -70,13 +70,20 @@ void check_loss(const LossConfig& loss) {
 void check_model(const models::ModelConfig& model) {
   const auto parameters = models::parameters_of(model);
   if (std::ranges::none_of(parameters, &models::ParameterSpec::statistic)) return;
-  throw refuse("model.name = {}: it is here as a teacher and cannot be trained; set model.name to another model",
-               model.name);
+  throw refuse(
+      "model.name = {}: it is here as a teacher and cannot be trained; set model.name to another model",
+      model.name);
 }
 
 void check_device(const RunConfig& run) {
   if (run.device != Device::cuda) return;
   throw refuse("run.device = cuda: this build has no CUDA; set run.device = cpu or auto");
+}
+
+void check_average(const Config& config) {
+  if (config.evaluation.weights == WeightsUsed::raw || config.ema.decay > 0) return;
+  throw refuse(
+      "evaluate.weights = ema with ema.decay = 0: the run keeps no average of its weights; set ema.decay");
 }
 
 }  // namespace
@@ -89,6 +96,7 @@ void validate(const Config& config) {
   check_loss(config.loss);
   check_device(config.run);
   check_model(config.model);
+  check_average(config);
 }
 
 void validate_evaluation(const Config& config) {

@@ -40,7 +40,14 @@ class WeightSource::OfFile final : public WeightSource::Stored {
 
 class WeightSource::OfCheckpoint final : public WeightSource::Stored {
  public:
-  explicit OfCheckpoint(const std::string& path) : checkpoint_(find_checkpoint(path)) {
+  OfCheckpoint(const std::string& path, WeightsUsed which)
+      : checkpoint_(find_checkpoint(path)),
+        kind_(which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight) {
+    if (which == WeightsUsed::ema && !checkpoint_.has_average()) {
+      throw Error(ExitCode::refused,
+                  fmt::format("{}: the run kept no average of its weights (ema.decay = 0)", name()),
+                  "set evaluate.weights = raw");
+    }
     checkpoint_.verify();
     const auto& parameters = checkpoint_.manifest().parameters;
     for (std::size_t p = 0; p < parameters.size(); ++p) index_[parameters[p].name] = p;
@@ -55,16 +62,17 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
   void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
     const std::size_t p = index_.at(parameter);
     if (checkpoint_.manifest().type == DataType::f64) {
-      checkpoint_.read(sharding::StateKind::weight, p, begin, std::as_writable_bytes(out));
+      checkpoint_.read(kind_, p, begin, std::as_writable_bytes(out));
       return;
     }
     std::vector<float> narrow(out.size());
-    checkpoint_.read(sharding::StateKind::weight, p, begin, std::as_writable_bytes(std::span(narrow)));
+    checkpoint_.read(kind_, p, begin, std::as_writable_bytes(std::span(narrow)));
     std::ranges::copy(narrow, out.begin());
   }
 
  private:
   CheckpointReader checkpoint_;
+  sharding::StateKind kind_;
   std::map<std::string, std::size_t> index_;
 };
 
@@ -75,7 +83,7 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
       seed_(config.run.seed),
       fit_(parameters.size(), Fit::fresh) {
   if (!checkpoint.empty()) {
-    stored_ = std::make_unique<OfCheckpoint>(checkpoint);
+    stored_ = std::make_unique<OfCheckpoint>(checkpoint, config.evaluation.weights);
   } else if (!config.model.weights.empty()) {
     stored_ = std::make_unique<OfFile>(config.model.weights);
   }
@@ -127,6 +135,11 @@ bool WeightSource::has_fresh_head() const { return std::ranges::find(fit_, Fit::
 
 std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
                                           const std::function<void(const std::string&)>& say) {
+  if (checkpoint.empty() && config.evaluation.weights == WeightsUsed::ema) {
+    throw Error(ExitCode::refused,
+                "evaluate.weights = ema with model.weights: a file holds one set of weights",
+                "leave evaluate.weights out; export --ema writes a file of the average");
+  }
   at::set_num_threads(static_cast<int>(config.run.threads));
   auto model = models::make_model(config.model);
   const auto& specs = model->parameters();

@@ -19,8 +19,8 @@ namespace vitrail::trainer {
 
 class WeightSource {
  public:
-  // `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights, and if that is empty, too,
-  // initial values by config.run.seed.
+  // `checkpoint`: a path that find_checkpoint takes, of which config.evaluation.weights are read; empty:
+  // config.model.weights, and if that is empty, too, initial values by config.run.seed.
   WeightSource(const Config& config, const std::string& checkpoint,
                const std::vector<models::ParameterSpec>& parameters);
   ~WeightSource();

@@ -51,9 +51,11 @@ class FoldersTest(faults.FaultTest):
         run = self.run_folder() / "run"
         if can_mount():
             text = self.train_in('mkdir "$RUN" && mount -t tmpfs -o ro tmpfs "$RUN" && "$@"', run, IO)
-        else:
+        elif os.geteuid() != 0:
             run.mkdir(parents=True, mode=0o500)
             text = self.train_in('"$@"', run, IO)
+        else:
+            self.skip("test_read_only: root may write everywhere, and may not mount here")
         self.check_report(text, "rank 0: ", run, "run.dir")
         self.assertFalse((run / "metrics.jsonl").exists())
 

@@ -50,12 +50,13 @@ class RanksTest(faults.FaultTest):
         self.check_whole_newest(run)
 
     def test_asked_before_the_first_step(self):
-        """From the first moments of launch to those of training: every time it ends as asked, and nothing is lost."""
+        """From launch's first word to the first steps: every time it ends as asked, and nothing is lost."""
         run = self.run_folder()
         changes = {"run.steps": 100000, "checkpoint.every": "0st", "log.every": "1000st"}
-        for delay in (0.3, 0.35, 0.45, 0.6, 0.8, 1.0):
+        for delay in (0, 0.05, 0.15, 0.3, 0.5, 0.8):
             with self.subTest(delay=delay):
                 job = self.start(*self.words(run, 2, changes))
+                job.wait_for(lambda: job.text("err"), "word of launch")
                 time.sleep(delay)
                 os.kill(job.process.pid, signal.SIGUSR1)
                 self.check_ends_soon(job, faults.SAVED)

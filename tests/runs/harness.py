@@ -47,6 +47,7 @@ TINY_RUN = TINY_MODEL | {
     "optimizer.lr": 0.005,
     "optimizer.clip_norm": 1.0,
     "schedule.warmup": "5st",
+    "ema.decay": 0.9,
 }
 
 

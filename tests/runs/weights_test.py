@@ -149,6 +149,33 @@ class WeightsTest(harness.RunTest):
         text = self.vitrail("eval", "--checkpoint", run, "--data", self.pack, "--model.depth", 3, expect=65)[1]
         self.assertIn("missing: blocks.2.norm1.weight", text)
 
+    def test_average_of_the_weights(self):
+        run, text = self.trained("average", {"data.val": self.pack, "evaluate.weights": "ema"})
+        self.assertIn("(average of the weights): top-1", text)
+        line = harness.read_metrics(run)[1][-1]["eval"]
+        exported = {}
+        for name, flags in (("raw", []), ("ema", ["--ema"])):
+            exported[name] = self.folder / f"{name}.safetensors"
+            self.vitrail("export", "--checkpoint", run, "--output", exported[name], *flags)
+        self.assertNotEqual(*(path.read_bytes() for path in exported.values()))
+        model = harness.flags(harness.TINY_MODEL | {"model.layer_scale": 0.1})
+        for name, path in exported.items():
+            by_checkpoint = self.vitrail("eval", "--checkpoint", run, "--data", self.pack, "--evaluate.weights", name, "--format", "json")[0]
+            by_file = self.vitrail("eval", *model, "--run.lanes", 4, "--model.weights", path, "--data", self.pack, "--format", "json")[0]
+            self.assertEqual(by_checkpoint, by_file)
+            if name == "ema":  # what training evaluated
+                self.assertEqual(json.loads(by_file, parse_float=str)["loss"], line["loss"])
+        hashes = {self.hash_of(run, part) for part in ("weights", "optimizer", "ema", "all")}
+        self.assertEqual(len(hashes), 4)
+
+        without, _ = self.trained("no-average", {"ema.decay": 0})
+        for words in (
+            ("export", "--checkpoint", without, "--output", self.folder / "x", "--ema"),
+            ("eval", "--checkpoint", without, "--data", self.pack, "--evaluate.weights", "ema"),
+        ):
+            self.assertIn("kept no average", self.vitrail(*words, expect=78)[1])
+        self.vitrail("checkpoint", "hash", without / "checkpoints/latest", "--part", "ema", expect=2)
+
     def test_bad_requests(self):
         run, _ = self.trained("bad")
         self.assertIn("--checkpoint DIR or --model.weights", self.predict("--data", self.pack, expect=2)[1])

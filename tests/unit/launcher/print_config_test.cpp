@@ -44,9 +44,9 @@ std::string random_text(Philox& random) {
       return std::vector<std::string>{"", "tensor:a b.safetensors", "x=y [z]", "auto",
                                       "a,b;c"}[random.below(5)];
     default:
-      return std::vector<std::string>{"cosine", "constant", "adamw", "lamb",   "ce",         "bce",
-                                      "rrc",    "none",     "cpu",   "fp64",   "sequential", "mpi",
-                                      "mpirun", "local",    "fp32",  "bicubic"}[random.below(16)];
+      return std::vector<std::string>{"cosine", "constant", "adamw", "lamb",    "ce",         "bce",
+                                      "rrc",    "none",     "cpu",   "fp64",    "sequential", "mpi",
+                                      "mpirun", "local",    "fp32",  "bicubic", "raw"}[random.below(17)];
   }
 }
 

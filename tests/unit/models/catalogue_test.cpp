@@ -274,5 +274,30 @@ TEST(CatalogueTest, WhatAFamilyHasNotIsRefusedByKey) {
   EXPECT_THAT(with("regnety_160", [](ModelConfig& c) { c.classes = 0; }), HasSubstr("model.classes = 0"));
 }
 
+// A block's work from two depths; a constant rate leaves its share of each, a rising one half as much.
+TEST(Catalogue, TrainingComputesWhatStochasticDepthLeaves) {
+  struct Case {
+    const char* name;
+    double dropped;  // of all blocks, at drop_path = 0.5
+  };
+  for (const Case& c :
+       {Case{"vit_h14", 0.5}, Case{"vit_s16_18x2", 0.5}, Case{"cait_m48", 0.5}, Case{"deit_b16", 0.25}}) {
+    ModelConfig config;
+    config.name = c.name;
+    const ModelSummary whole = describe_model(config);
+    EXPECT_EQ(whole.macs_in_training, static_cast<double>(whole.macs)) << c.name;
+    config.drop_path = 0.5;
+    const double computed = describe_model(config).macs_in_training;
+    config.depth = 1;
+    const std::int64_t one = describe_model(config).macs;
+    config.depth = 2;
+    const std::int64_t block = describe_model(config).macs - one;
+    const double blocks = static_cast<double>(whole.macs - one) / static_cast<double>(block) + 1;
+    EXPECT_NEAR(computed, static_cast<double>(whole.macs) - c.dropped * blocks * static_cast<double>(block),
+                1e-9 * computed)
+        << c.name;
+  }
+}
+
 }  // namespace
 }  // namespace vitrail::models

@@ -150,7 +150,7 @@ TEST_F(CheckpointTest, Hdf5SeesTheSameState) {
 TEST_F(CheckpointTest, ExportedWeightsAreThoseSaved) {
   const auto check = [&](const CheckpointReader& checkpoint, auto real, DataType type) {
     using Real = decltype(real);
-    export_weights(checkpoint, dir_ / "a.safetensors");
+    export_weights(checkpoint, WeightsUsed::raw, dir_ / "a.safetensors");
     const SafetensorsReader file(dir_ / "a.safetensors");
     EXPECT_EQ(file.tensors().size(), stored_parameters().size());
     EXPECT_EQ(file.metadata().at("step"), "4");

@@ -74,6 +74,8 @@ TEST(Metrics, AStepIsOneLineWithEveryKey) {
   EXPECT_EQ(json.at("step"), 3);
   EXPECT_EQ(json.at("order_hash"), "0123456789abcdef");
   EXPECT_TRUE(json.at("mfu").is_null());
+  m.mfu = 0.25;
+  EXPECT_EQ(Json::parse(to_json_line(m)).at("mfu"), 0.25);
 }
 
 TEST(Metrics, WhatJsonHasNoNumberForIsAWord) {

@@ -70,7 +70,7 @@ TEST(ParameterStore, TakesTheMastersOfItsOwnLanesOnly) {
     auto values = state.slices(sharding::StateKind::weight, b).as<float>();
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i + 1);
   }
-  store.take_masters(state);
+  store.take(state);
   for (std::size_t b = 0; b < p.buckets.size(); ++b) {
     const auto* bucket = reinterpret_cast<const float*>(store.bucket_addresses()[b]);
     const std::int64_t slice = p.buckets[b].slice;
