@@ -76,10 +76,10 @@ ChildEnd run_child(const std::vector<std::string>& words,
     if (signal < 0 || signal == SIGCHLD) continue;
     interrupts += signal == SIGINT ? 1 : 0;
     const bool insist = interrupts > 1;
+    ::kill(child, insist ? SIGTERM : SIGUSR1);
+    end.asked_to_stop = !insist;
     say(insist ? "asked again: ending the ranks now"
                : "asked to stop: the ranks save after this step (exit status 85)");
-    end.asked_to_stop = !insist;
-    ::kill(child, insist ? SIGTERM : SIGUSR1);
   }
   end.status = status_of(status);
   return end;

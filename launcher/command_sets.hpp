@@ -15,6 +15,7 @@ inline const std::vector<Command> kWeighted = {Command::launch, Command::train, 
                                                Command::predict, Command::import_weights};
 inline const std::vector<Command> kModelled = {Command::launch,  Command::train,  Command::eval,
                                                Command::predict, Command::models, Command::import_weights};
+inline const std::vector<Command> kPlanned = {Command::launch, Command::train, Command::models};
 inline const std::vector<Command> kConfigured = kModelled;  // these take --config
 
 }  // namespace vitrail::launcher

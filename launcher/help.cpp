@@ -105,7 +105,7 @@ std::string help_text() {
          "\nvitrail COMMAND --help lists the options of a command.\n"
          "vitrail --version prints the version.\n\n"
          "exit codes: 0 done, 2 unknown or malformed option, 65 bad data, 74 I/O, 78 options that cannot be\n"
-         "honoured together, 85 saved and may be continued, 86 stopped by the watchdog\n";
+         "honoured together, 85 saved and may be continued\n";
 }
 
 std::string help_text(Command command, const std::vector<Option>& options) {

@@ -71,6 +71,9 @@ ExitCode answer_or_run(const std::vector<std::string>& words) {
   return line.answer->code;
 }
 
+// Where even this cannot be written, the exit status still tells.
+void complain(const std::string& what) { std::fputs(fmt::format("vitrail: {}\n", what).c_str(), stderr); }
+
 // Results that did not arrive are a failure, a full disk's or a closed stream's.
 ExitCode flushed(ExitCode code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
@@ -89,14 +92,14 @@ int main(int count, char** words) {
   try {
     return static_cast<int>(flushed(answer_or_run({words + 1, words + count})));
   } catch (const vitrail::Error& e) {
-    fmt::print(stderr, "vitrail: {}\n", e.what());
-    if (!e.hint().empty()) fmt::print(stderr, "  hint: {}\n", e.hint());
+    complain(e.what());
+    if (!e.hint().empty()) std::fputs(fmt::format("  hint: {}\n", e.hint()).c_str(), stderr);
     return static_cast<int>(e.code());
   } catch (const std::system_error& e) {  // what fmt::print throws
-    fmt::print(stderr, "vitrail: {}\n", e.what());
+    complain(e.what());
     return static_cast<int>(ExitCode::io);
   } catch (const std::exception& e) {
-    fmt::print(stderr, "vitrail: {}\n", e.what());
+    complain(e.what());
     return static_cast<int>(ExitCode::crash);
   }
 }

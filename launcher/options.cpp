@@ -194,16 +194,19 @@ void add_model_settings(std::vector<Option>& table) {
       {.help = "outputs of the head", .bounds = from_to(1, 1e6), .unit = "classes", .commands = kModelled});
   add_model_overrides(table);
   model.add("drop_path", &ModelConfig::drop_path,
-            {.help = "share of images for which a branch is left out", .bounds = from_below(0, 1)});
+            {.help = "share of images for which a branch is left out",
+             .bounds = from_below(0, 1),
+             .commands = kPlanned});
   model.choice(
       "drop_path_law", &ModelConfig::drop_path_law,
       {{DropPathLaw::of_model, "own"}, {DropPathLaw::constant, "constant"}, {DropPathLaw::linear, "linear"}},
-      {.help = "drop_path in every layer, or rising to it from 0 in the first; own: the named model's"});
+      {.help = "drop_path in every layer, or rising to it from 0 in the first; own: the named model's",
+       .commands = kPlanned});
   model.add("activation_checkpointing", &ModelConfig::activation_checkpointing,
             {.help = "what backward computes a second time instead of keeping it: nothing, attention, every "
                      "block, or segments of K blocks; no result depends on it",
              .placeholder = "none|attention|block|every:K",
-             .commands = {Command::launch, Command::train, Command::models}},
+             .commands = kPlanned},
             {"none, attention, block or every:K",
              [](const std::string& text) { return read_activation_checkpointing(text).has_value(); }});
   model.add("weights", &ModelConfig::weights,

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/dataset.hpp"
+#include "datasets/pack_format.hpp"
 #include "launcher/run_commands.hpp"
 #include "trainer/predict.hpp"
 
@@ -50,7 +51,7 @@ ExitCode run_predict(const CommandLine& line) {
     names.emplace(line.flags.names, config.data.val, config.model.classes);
     request.take = [&](const std::string& image, std::span<const trainer::Guess> guesses) {
       Json row = {{"image", image}, {"top", Json::array()}};
-      std::string text = image;
+      std::string text = datasets::printable(image);
       for (const trainer::Guess& guess : guesses) {
         const std::string name = (*names)[guess.label];
         row["top"].push_back({{"class", guess.label},

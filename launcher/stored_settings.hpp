@@ -1,4 +1,4 @@
-// A checkpoint knows the settings it was trained with: `vitrail eval --checkpoint DIR` needs no --config.
+// A checkpoint knows the settings it was trained with: `vitrail eval` and `predict` need no --config beside it.
 // Throws: as parse_command_line; Error(bad_data) for a damaged manifest.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace vitrail::launcher {
 
-// Parses the line; where it names a checkpoint to evaluate, settings that the line leaves out are the
+// Parses the line; where it names a checkpoint to build on, settings that the line leaves out are the
 // checkpoint's.
 CommandLine parse_with_stored_settings(const std::vector<std::string>& words);
 

@@ -1,4 +1,5 @@
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <thread>
 
@@ -38,7 +39,9 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
   const SpawnPlan plan =
       plan_spawn(line, environment, program, std::thread::hardware_concurrency(), ::geteuid() == 0);
-  const auto say = [](const std::string& text) { fmt::print(stderr, "vitrail launch: {}\n", text); };
+  const auto say = [](const std::string& text) {
+    std::fputs(fmt::format("vitrail launch: {}\n", text).c_str(), stderr);  // a full stderr stops nothing
+  };
   say(plan.summary);
   const ChildEnd end = run_child(plan.words, say);
   // A rank that has begun holds these signals back: it was asked before its first step.

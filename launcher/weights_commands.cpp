@@ -76,32 +76,56 @@ ExitCode compare(const std::string& a, const std::string& b, bool json) {
 
 }  // namespace
 
-ExitCode run_models(const CommandLine& line) {
-  std::vector<std::string> names = models::known_models();
-  if (!line.flags.model.empty()) names = {line.flags.model};
-  Json rows = Json::array();
-  const bool json = line.flags.format == OutputFormat::json;
-  if (!json)
-    fmt::print("{:<24} {:>12} {:>10} {:>8} {:>6} {:>8} {:>14}\n", "model", "params", "GMACs", "tokens", "px",
-               "classes", "activations");
-  for (const std::string& name : names) {
-    models::ModelConfig config = line.config.model;
-    config.name = name;
-    const models::ModelSummary m = models::describe_model(config);
-    rows.push_back({{"name", m.name},
+namespace {
+
+// One model as asked for, or every model; of these, one that the given numbers do not fit is left out and
+// named.
+std::vector<models::ModelSummary> asked_models(const CommandLine& line) {
+  std::vector<models::ModelSummary> rows;
+  models::ModelConfig config = line.config.model;
+  config.name = line.flags.model;
+  if (!config.name.empty()) return {models::describe_model(config)};
+  for (const std::string& name : models::known_models()) {
+    try {
+      config.name = name;
+      rows.push_back(models::describe_model(config));
+    } catch (const Error& e) {
+      fmt::print(stderr, "{}: left out: {}\n", name, e.what());
+    }
+  }
+  return rows;
+}
+
+std::string json_of(const std::vector<models::ModelSummary>& rows) {
+  Json json = Json::array();
+  for (const models::ModelSummary& m : rows) {
+    json.push_back({{"name", m.name},
                     {"params", m.params},
                     {"macs", m.macs},
                     {"tokens", m.tokens},
                     {"image_size", m.image_size},
                     {"classes", m.classes},
                     {"activation_bytes", m.activation_bytes}});
-    if (!json) {
-      fmt::print("{:<24} {:>12} {:>10.3f} {:>8} {:>6} {:>8} {:>10.1f} MiB\n", m.name, m.params,
-                 static_cast<double>(m.macs) / 1e9, m.tokens, m.image_size, m.classes,
-                 static_cast<double>(m.activation_bytes) / (1 << 20));
-    }
   }
-  if (json) fmt::print("{}\n", rows.dump());
+  return json.dump() + "\n";
+}
+
+std::string table_of(const std::vector<models::ModelSummary>& rows) {
+  std::string text = fmt::format("{:<24} {:>12} {:>10} {:>8} {:>6} {:>8} {:>14}\n", "model", "params",
+                                 "GMACs", "tokens", "px", "classes", "activations");
+  for (const models::ModelSummary& m : rows) {
+    text += fmt::format("{:<24} {:>12} {:>10.3f} {:>8} {:>6} {:>8} {:>10.1f} MiB\n", m.name, m.params,
+                        static_cast<double>(m.macs) / 1e9, m.tokens, m.image_size, m.classes,
+                        static_cast<double>(m.activation_bytes) / (1 << 20));
+  }
+  return text;
+}
+
+}  // namespace
+
+ExitCode run_models(const CommandLine& line) {
+  const auto rows = asked_models(line);
+  fmt::print("{}", line.flags.format == OutputFormat::json ? json_of(rows) : table_of(rows));
   return ExitCode::done;
 }
 

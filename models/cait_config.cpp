@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "models/talking_heads_kernels.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {
@@ -57,7 +58,12 @@ CaitConfig CaitConfig::resolve(const ModelConfig& config) {
   const bool named_depth = !config.depth || *config.depth == row.size.depth;
   const double scale =
       name == "cait_xxs36" && named_depth ? 1e-5 : layer_scale_at(config.depth.value_or(row.size.depth));
-  return {transformer_config(config, name, row.size, scale, DropPathLaw::constant)};
+  CaitConfig cait{transformer_config(config, name, row.size, scale, DropPathLaw::constant)};
+  if (cait.heads > kMaxTalkingHeads) {
+    throw Error(ExitCode::refused, fmt::format("model.heads = {}: talking heads are mixed up to {} of them",
+                                               cait.heads, kMaxTalkingHeads));
+  }
+  return cait;
 }
 
 ParameterSpecs CaitConfig::parameters() const {

@@ -47,6 +47,22 @@ bool is_other_head(const std::vector<std::int64_t>& stored, const std::vector<st
          std::equal(stored.begin() + 1, stored.end(), wanted.begin() + 1);
 }
 
+// Heads of a file have one number of classes, whatever it is: their tensors change together or not at all.
+std::vector<std::string> uneven_heads(const std::map<std::string, StoredTensor>& stored,
+                                      const std::vector<ParameterSpec>& parameters,
+                                      const std::vector<Fit>& fits) {
+  std::set<std::int64_t> classes;
+  std::vector<std::string> heads;
+  for (std::size_t p = 0; p < fits.size() && fits.size() == parameters.size(); ++p) {
+    const std::string& name = parameters[p].name;
+    if (!name.starts_with("head") || stored.at(name).shape.empty()) continue;
+    classes.insert(stored.at(name).shape[0]);
+    heads.push_back(fmt::format("{} is {}", name, format_shape(stored.at(name).shape)));
+  }
+  if (classes.size() < 2) heads.clear();
+  return heads;
+}
+
 std::optional<Fit> fit_of(const ParameterSpec& spec, const StoredTensor& stored) {
   if (!is_floating(stored.type)) return std::nullopt;
   if (stored.shape == spec.shape) return Fit::as_stored;
@@ -82,6 +98,7 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
                                    format_shape(found->second.shape), format_shape(spec.shape)));
     }
   }
+  for (const std::string& name : uneven_heads(stored, parameters, fits)) misfit.push_back(name);
   for (const auto& [name, info] : stored) {
     if (!wanted.contains(name) && !name.ends_with(kBatchCount)) extra.push_back(name);
   }

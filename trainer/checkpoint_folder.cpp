@@ -21,6 +21,13 @@ bool is_checkpoint(const fs::path& path) {
          name.find_first_not_of("0123456789", kPrefix.size()) == std::string::npos;
 }
 
+// Only what we name so: the folder may be a user's.
+bool is_leftover(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name == "latest.tmp" ||
+         (name.find(".tmp-") != std::string::npos && is_checkpoint(name.substr(0, name.find(".tmp-"))));
+}
+
 void remove_tree(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
@@ -80,7 +87,12 @@ void point_latest_to(const fs::path& checkpoint) {
 
 void remove_leftovers(const fs::path& folder) {
   for (const fs::path& path : entries(folder)) {
-    if (path.filename().string().find(".tmp") != std::string::npos) remove_tree(path);
+    if (path.extension() != ".tmp-replaced" || !is_leftover(path)) continue;
+    const fs::path checkpoint = path.parent_path() / path.stem();
+    if (!fs::exists(checkpoint)) rename_durably(path, checkpoint);  // killed between two renames
+  }
+  for (const fs::path& path : entries(folder)) {
+    if (is_leftover(path)) remove_tree(path);
   }
 }
 

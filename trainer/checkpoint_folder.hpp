@@ -21,7 +21,9 @@ std::filesystem::path find_checkpoint(const std::filesystem::path& path);
 
 void set_aside(const std::filesystem::path& checkpoint);  // a damaged one: renamed to step-00012345.damaged
 void point_latest_to(const std::filesystem::path& checkpoint);  // symbolic link `latest`, replaced by rename
-void remove_leftovers(const std::filesystem::path& folder);     // temporary folders of attempts that died
+// Removes temporary folders of attempts that died; a checkpoint that was being replaced just then is put
+// back.
+void remove_leftovers(const std::filesystem::path& folder);
 void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep_last);
 
 }  // namespace vitrail::trainer

@@ -26,12 +26,14 @@ DataType widest_type(const std::string& path) {
 std::filesystem::path import_weights(const Config& config, const std::map<std::string, std::string>& settings,
                                      const std::filesystem::path& folder,
                                      const std::function<void(const std::string&)>& say) {
-  if (!list_checkpoints(folder).empty()) {
-    throw Error(ExitCode::refused, fmt::format("{}: there are checkpoints already", folder.string()),
-                "choose another --output");
+  if (std::error_code error;
+      std::filesystem::exists(folder, error) && !std::filesystem::is_empty(folder, error)) {
+    throw Error(ExitCode::refused, fmt::format("{}: there is something already", folder.string()),
+                "give --output a new or an empty folder");
   }
   const auto parameters = models::parameters_of(config.model);
   const WeightSource source(config, "", parameters);
+  source.refuse_fresh_head();
   const DataType type = widest_type(config.model.weights);
   const sharding::BucketPlan plan =
       make_bucket_plan(shapes_for_plan(parameters), 1, (config.sharding.bucket_mib << 20) / 4);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "trainer/base/error.hpp"
+
 namespace vitrail::trainer {
 
 void Log::open(const std::filesystem::path& file) {
@@ -12,10 +14,14 @@ void Log::open(const std::filesystem::path& file) {
 
 void Log::line(const std::string& text) {
   if (!visible_) return;
-  fmt::print(stderr, "{}\n", text);
-  std::fflush(stderr);
   const std::string whole = text + "\n";
-  if (file_) file_->write(std::as_bytes(std::span(whole)));
+  std::fputs(whole.c_str(), stderr);
+  try {
+    if (file_) file_->write(std::as_bytes(std::span(whole)));
+  } catch (const Error& e) {  // a run is worth more than words about it
+    file_.reset();
+    std::fputs(fmt::format("the log ends here: {}\n", e.what()).c_str(), stderr);
+  }
 }
 
 }  // namespace vitrail::trainer

@@ -50,6 +50,10 @@ std::map<std::string, std::string> merged_keys(const std::map<std::string, std::
 
 void check_same_run(const CheckpointManifest& stored, const Assembly& run,
                     const std::map<std::string, std::string>& settings) {
+  if (stored.data_fingerprint.empty()) {
+    throw Error(ExitCode::refused, "checkpoint.resume names imported weights, which no run has trained",
+                "begin with model.weights = FILE instead; vitrail export writes such a file");
+  }
   std::string why = why_refused(stored.settings, settings);
   if (why.empty() && stored.data_fingerprint != run.train_data->fingerprint()) {
     why = fmt::format("data.train was another data set (fingerprint {}), now it is {} ({})",

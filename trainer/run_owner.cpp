@@ -1,7 +1,9 @@
 #include "trainer/run_owner.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <condition_variable>
+#include <csignal>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -22,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 constexpr std::chrono::milliseconds kPoll{200};
+constexpr std::size_t kDigits = 8;  // of a claim's number
 
 // A file of /proc or /sys, which has no size to ask for; empty where there is none.
 std::string first_line(const fs::path& path) {
@@ -38,12 +41,12 @@ std::string process_space() {
          fs::read_symlink("/proc/self/ns/pid", none).string();
 }
 
-// When the process began, in the kernel's ticks: a number that is used again has another. Empty: no such
-// process, or one that has ended and waits to be collected.
-std::string process_start(std::int64_t process) {
+// When the process began, in the kernel's ticks: a number that is used again has another. Empty: it has ended
+// and waits to be collected. Absent: nothing can be read of it.
+std::optional<std::string> process_start(std::int64_t process) {
   const std::string line = first_line(fmt::format("/proc/{}/stat", process));
   const std::size_t name_end = line.rfind(')');  // the name before it may hold anything
-  if (name_end == std::string::npos) return "";
+  if (name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(line.substr(name_end + 1));
   constexpr int kState = 3, kStart = 22;
   std::string field;
@@ -92,7 +95,11 @@ enum class Life { ended, alive, unknown };
 Life life_of(const Claim& claim, const Attempt& self) {
   if (claim.released) return Life::ended;
   if (claim.space == process_space()) {
-    return process_start(claim.attempt.process) == claim.start ? Life::alive : Life::ended;
+    const auto process = static_cast<pid_t>(claim.attempt.process);
+    if (::kill(process, 0) != 0 && errno == ESRCH) return Life::ended;
+    const std::optional<std::string> start = process_start(process);
+    if (!start || claim.start.empty()) return Life::unknown;
+    return *start == claim.start ? Life::alive : Life::ended;
   }
   const bool same_job = !self.job.empty() && claim.attempt.job == self.job;
   if (same_job && claim.attempt.restart < self.restart) return Life::ended;  // Slurm ended it
@@ -108,8 +115,9 @@ std::int64_t highest_claim(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    highest = std::max<std::int64_t>(highest, std::stoll(name));
+    const bool is_number =
+        name.size() == kDigits && name.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number && entry.is_regular_file()) highest = std::max<std::int64_t>(highest, std::stoll(name));
   }
   if (error) throw io_error("cannot list", folder, error.value());
   return highest;
@@ -122,11 +130,12 @@ timespec last_sign(const fs::path& path) {
 }
 
 // Returns when claim `number` is of an attempt that has ended, or is no longer the highest.
-void outlast(const fs::path& folder, std::int64_t number, const Attempt& self,
-             const std::function<void(const std::string&)>& say, const OwnerTimes& times) {
+void outlast(const fs::path& folder, std::int64_t number, const Attempt& self, const OwnerWait& wait,
+             const OwnerTimes& times) {
   const fs::path path = claim_path(folder, number);
-  const timespec first_sign = last_sign(path);
+  timespec sign = last_sign(path);
   const auto began = Clock::now();
+  auto moved = began - times.lease;  // when we last saw a sign of life
   std::string owner = "an attempt that is just starting";
   for (bool said = false;; std::this_thread::sleep_for(kPoll)) {
     if (highest_claim(folder) != number) return;
@@ -134,21 +143,25 @@ void outlast(const fs::path& folder, std::int64_t number, const Attempt& self,
     const Life life = claim ? life_of(*claim, self) : Life::unknown;
     if (life == Life::ended) return;
     if (claim) owner = claim->attempt.description();
-    const timespec sign = last_sign(path);
-    const bool moved = sign.tv_sec != first_sign.tv_sec || sign.tv_nsec != first_sign.tv_nsec;
-    const auto waited = Clock::now() - began;
-    if ((life == Life::alive || moved) && waited >= times.patience) {
+    if (wait.stopped()) throw Error(ExitCode::saved, "asked to stop before the first step");
+    const auto now = Clock::now();
+    const timespec latest = last_sign(path);
+    if (latest.tv_sec != sign.tv_sec || latest.tv_nsec != sign.tv_nsec) moved = now;
+    sign = latest;
+    const bool alive = life == Life::alive || now - moved < 3 * times.beat;
+    if (alive && now - began >= times.patience) {
       throw Error(
           ExitCode::refused,
           fmt::format("{} belongs to {}, which is still running", folder.parent_path().string(), owner),
           "wait for it or stop it; a second run needs another run.name or run.dir");
     }
-    if (waited >= times.lease) {
-      say(fmt::format("{} gave no sign of life for {} s: taken over", owner, times.lease.count() / 1000));
+    if (!alive && now - std::max(began, moved) >= times.lease) {
+      wait.say(
+          fmt::format("{} gave no sign of life for {} s: taken over", owner, times.lease.count() / 1000));
       return;
     }
     if (!said)
-      say(fmt::format("{} belongs to {}: waiting for it to end", folder.parent_path().string(), owner));
+      wait.say(fmt::format("{} belongs to {}: waiting for it to end", folder.parent_path().string(), owner));
     said = true;
   }
 }
@@ -167,14 +180,16 @@ bool create_claim(const fs::path& path, const Claim& claim) {
   return true;
 }
 
-Claim claim_of(const Attempt& self) { return {self, process_space(), process_start(self.process)}; }
+Claim claim_of(const Attempt& self) {
+  return {self, process_space(), process_start(self.process).value_or("")};
+}
 
-std::int64_t claim_run(const fs::path& folder, const Attempt& self,
-                       const std::function<void(const std::string&)>& say, const OwnerTimes& times) {
+std::int64_t claim_run(const fs::path& folder, const Attempt& self, const OwnerWait& wait,
+                       const OwnerTimes& times) {
   make_directories(folder);
   for (;;) {
     const std::int64_t last = highest_claim(folder);
-    if (last > 0) outlast(folder, last, self, say, times);
+    if (last > 0) outlast(folder, last, self, wait, times);
     if (highest_claim(folder) != last || !create_claim(claim_path(folder, last + 1), claim_of(self)))
       continue;
     if (highest_claim(folder) == last + 1) return last + 1;
@@ -200,9 +215,9 @@ std::string Attempt::description() const {
                      : fmt::format("job {} (restart {}) on {}", job, restart, host);
 }
 
-RunOwner::RunOwner(const fs::path& folder, const Attempt& self,
-                   const std::function<void(const std::string&)>& say, const OwnerTimes& times)
-    : folder_(folder), number_(claim_run(folder, self, say, times)) {
+RunOwner::RunOwner(const fs::path& folder, const Attempt& self, const OwnerWait& wait,
+                   const OwnerTimes& times)
+    : folder_(folder), number_(claim_run(folder, self, wait, times)) {
   remove_claims_before(folder_, number_);
   heart_ = std::jthread([this, every = times.beat](const std::stop_token& stop) {
     std::mutex mutex;

@@ -32,11 +32,15 @@ struct OwnerTimes {
   std::chrono::milliseconds lease{30000};     // without a sign of life: taken for dead
 };
 
+struct OwnerWait {
+  std::function<void(const std::string&)> say;  // told about waiting and taking over
+  std::function<bool()> stopped;                // asked while waiting; true ends it with Error(saved)
+};
+
 class RunOwner {
  public:
-  // `say` is told about waiting and taking over.
-  RunOwner(const std::filesystem::path& folder, const Attempt& self,
-           const std::function<void(const std::string&)>& say, const OwnerTimes& times = {});
+  RunOwner(const std::filesystem::path& folder, const Attempt& self, const OwnerWait& wait,
+           const OwnerTimes& times = {});
   ~RunOwner();  // releases the folder
   RunOwner(const RunOwner&) = delete;
   RunOwner& operator=(const RunOwner&) = delete;

@@ -18,7 +18,8 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& communicator
   sharding::agree(communicator, [&] {
     if (communicator.rank() != 0) return;
     prepare(directory);
-    owner.emplace(directory.owners(), request.attempt, [&](const std::string& text) { log.line(text); });
+    const OwnerWait wait{[&](const std::string& text) { log.line(text); }, [&] { return stop.received(); }};
+    owner.emplace(directory.owners(), request.attempt, wait);
     remove_leftovers(
         directory.checkpoints());  // of an attempt that was killed: the next save needs the space
     log.open(directory.log());

@@ -131,7 +131,11 @@ std::vector<std::string> WeightSource::words() const {
   return lines;
 }
 
-bool WeightSource::has_fresh_head() const { return std::ranges::find(fit_, Fit::fresh) != fit_.end(); }
+void WeightSource::refuse_fresh_head() const {
+  if (std::ranges::find(fit_, Fit::fresh) == fit_.end()) return;
+  throw Error(ExitCode::refused, fmt::format("{}: an untrained head knows nothing", words().back()),
+              "set model.classes to the number that the weights were trained for");
+}
 
 std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
                                           const std::function<void(const std::string&)>& say) {
@@ -145,10 +149,7 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
   const auto& specs = model->parameters();
   const WeightSource source(config, checkpoint, specs);
   const std::vector<std::string> words = source.words();
-  if (source.has_fresh_head()) {
-    throw Error(ExitCode::refused, fmt::format("{}: an untrained head knows nothing", words.back()),
-                "set model.classes to the number that the weights were trained for");
-  }
+  source.refuse_fresh_head();
   for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
   const auto type = tensor_type(compute_type(config.precision.compute));
   std::vector<at::Tensor> tensors;

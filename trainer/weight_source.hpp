@@ -30,7 +30,8 @@ class WeightSource {
   void read(std::size_t parameter, std::int64_t begin, std::span<double> out) const;
 
   std::vector<std::string> words() const;  // what was taken, and what was changed or dropped
-  bool has_fresh_head() const;             // such a model has to be trained before it can be asked anything
+  // Error(refused) where the head begins anew: such a model has to be trained before it is worth anything.
+  void refuse_fresh_head() const;
 
  private:
   class Stored;

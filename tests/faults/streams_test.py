@@ -24,6 +24,14 @@ class StreamsTest(faults.FaultTest):
                     self.assertEqual(status, IO, text)
                     self.assertTrue(text.startswith("vitrail: "), text)
 
+    def test_words_that_do_not_arrive_stop_nothing(self):
+        run = self.folder / "silent"
+        status, _ = self.shell('"$@" 2>/dev/full', *self.words(run, 2, {}))
+        self.assertEqual(status, DONE)
+        self.check_steps(run, faults.STEPS)
+        status, _ = self.shell('"$@" 2>/dev/full', "models", "--model", "nope")
+        self.assertEqual(status, USAGE)
+
     def test_closed_streams_are_not_taken_by_files(self):
         for closed in ("0<&-", "2>&-", "0<&- 2>&-"):
             with self.subTest(closed=closed):

@@ -123,7 +123,15 @@ class WeightsTest(harness.RunTest):
         self.assertEqual(harness.read_safetensors(first)[0], harness.read_safetensors(second)[0])
         report = [self.vitrail("eval", "--checkpoint", path, "--data", self.pack, "--format", "json")[0] for path in (run, self.folder / "second")]
         self.assertEqual(*report)
-        self.vitrail("import", *flags, "--output", self.folder / "second", expect=78)
+
+        # Neither a run's folder nor anything else that is there may be taken.
+        for taken in (self.folder / "second", run):
+            self.assertIn("something already", self.vitrail("import", *flags, "--output", taken, expect=78)[1])
+        text = self.vitrail("import", *flags, "--model.classes", 7, "--output", self.folder / "fresh", expect=78)[1]
+        self.assertIn("an untrained head knows nothing", text)
+        settings = harness.TINY_RUN | {"data.train": self.pack, "run.dir": self.folder / "branch", "checkpoint.resume": imported}
+        text = self.vitrail("train", *harness.flags(settings), expect=78)[1]
+        self.assertIn("model.weights", text)
 
     def test_another_size_and_number_of_classes(self):
         run, _ = self.trained("small")

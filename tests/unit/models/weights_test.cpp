@@ -74,6 +74,16 @@ TEST_F(WeightsTest, AnotherGridIsResizedAndAnotherHeadBeginsAnew) {
   EXPECT_THAT(words[1], AllOf(HasSubstr("head.weight"), HasSubstr("dropped")));
 }
 
+TEST_F(WeightsTest, HeadsOfOneFileHaveOneNumberOfClasses) {
+  const std::vector<ParameterSpec> specs = {{"head.weight", {5, 2}, {}}, {"head.bias", {5}, {}}};
+  for (const auto& [rows, entries] : {std::pair<std::int64_t, std::int64_t>{5, 4}, {3, 4}}) {
+    EXPECT_THROW(
+        fit_weights({{"head.weight", {DataType::f32, {rows, 2}}}, {"head.bias", {DataType::f32, {entries}}}},
+                    specs, "x"),
+        Error);
+  }
+}
+
 TEST_F(WeightsTest, WhatNoInterpolationReachesIsAMisfit) {
   // Another width, another number of leading tokens, no square; a head of another width.
   for (const std::vector<std::int64_t>& shape :

@@ -78,5 +78,23 @@ TEST_F(CheckpointFolder, OnlyLeftoversAreRemoved) {
   EXPECT_TRUE(fs::exists(good / "manifest.json"));
 }
 
+TEST_F(CheckpointFolder, OnlyOurOwnLeftoversAreRemoved) {
+  const fs::path ours = make("step-00000003.tmp-job1-0"), deleted = make("step-00000001.tmp-delete");
+  const fs::path notes = make("notes.tmp"), draft = make("draft.tmp-1"), model = make("config.tmpl");
+  remove_leftovers(checkpoints_);
+  for (const fs::path& gone : {ours, deleted}) EXPECT_FALSE(fs::exists(gone)) << gone;
+  for (const fs::path& kept : {notes, draft, model}) EXPECT_TRUE(fs::exists(kept)) << kept;
+}
+
+// Saved before and after its evaluation, a step's folder is replaced by two renames; a kill may come between
+// them.
+TEST_F(CheckpointFolder, WhatWasBeingReplacedIsPutBack) {
+  const fs::path replaced = make("step-00000003.tmp-replaced"), other = make("step-00000006.tmp-replaced");
+  const fs::path whole = make("step-00000006");
+  remove_leftovers(checkpoints_);
+  EXPECT_EQ(list_checkpoints(checkpoints_), (std::vector{whole, checkpoints_ / "step-00000003"}));
+  EXPECT_FALSE(fs::exists(replaced) || fs::exists(other));
+}
+
 }  // namespace
 }  // namespace vitrail::trainer

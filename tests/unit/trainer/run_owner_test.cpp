@@ -24,7 +24,9 @@ class RunOwnerTest : public testing::Test {
 
   std::unique_ptr<RunOwner> own(const Attempt& self) {
     return std::make_unique<RunOwner>(
-        root_ / ".owners", self, [&](const std::string& text) { said_ += text + "\n"; }, kQuick);
+        root_ / ".owners", self,
+        OwnerWait{[&](const std::string& text) { said_ += text + "\n"; }, [this] { return stopped_; }},
+        kQuick);
   }
   static Attempt here() { return {.host = "here", .process = ::getpid()}; }
   // A claim as another machine would have left it: nothing here tells whether its process lives.
@@ -38,6 +40,7 @@ class RunOwnerTest : public testing::Test {
 
   const fs::path root_ = fs::path(testing::TempDir()) / fmt::format("vitrail_owner_{}", ::getpid());
   std::string said_;
+  bool stopped_ = false;
 };
 
 TEST_F(RunOwnerTest, ASecondAttemptIsRefusedWithTheOwnersName) {
@@ -110,6 +113,26 @@ TEST_F(RunOwnerTest, ASignOfLifeElsewhereIsBelieved) {
   EXPECT_THROW(own(here()), Error);
 }
 
+TEST_F(RunOwnerTest, WaitingEndsWhenAsked) {
+  leave_claim_of_elsewhere("00000004", "77");
+  stopped_ = true;
+  try {
+    own(here());
+    FAIL() << "went on";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::saved);
+  }
+}
+
+TEST_F(RunOwnerTest, StrangeFilesAreNoClaims) {
+  fs::create_directories(root_ / ".owners" / "00000009");
+  for (const char* name : {"99999999999999999999", "9223372036854775807", "7", "claim"})
+    std::ofstream(root_ / ".owners" / name) << "x";
+  const auto owner = own(here());
+  EXPECT_NO_THROW(owner->check(RunOwner::Look::now));
+  EXPECT_TRUE(fs::exists(root_ / ".owners" / "00000001"));
+}
+
 // A node that was cut off comes back: what it still computes must not be saved.
 TEST_F(RunOwnerTest, ALaterAttemptFencesAnEarlierOne) {
   const auto first = own(here());
@@ -135,7 +158,7 @@ TEST_F(RunOwnerTest, RacesHaveOneWinnerAtATime) {
         try {
           const RunOwner owner(root_ / ".owners",
                                {.host = "here", .process = ::getpid(), .job = std::to_string(i)},
-                               [](const std::string&) {}, {50ms, 20s, 30s});
+                               OwnerWait{[](const std::string&) {}, [] { return false; }}, {50ms, 20s, 30s});
           const int now = ++inside;
           if (now > most) most = now;
           std::this_thread::sleep_for(20ms);
