@@ -1,5 +1,5 @@
-// A checkpoint knows the settings it was trained with: `vitrail eval` and `predict` need no --config beside it.
-// Throws: as parse_command_line; Error(bad_data) for a damaged manifest.
+// A checkpoint knows the settings it was trained with: `vitrail eval` and `predict` need no --config beside
+// it. Throws: as parse_command_line; Error(bad_data) for a damaged manifest.
 #pragma once
 
 #include <string>

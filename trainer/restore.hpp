@@ -21,7 +21,8 @@ bool is_identity(const std::string& key);
 std::string why_refused(const std::map<std::string, std::string>& stored,
                         const std::map<std::string, std::string>& current);
 
-// Nothing if there is no checkpoint; refused if there is one and checkpoint.resume = never. `settings`: the resolved configuration.
+// Nothing if there is no checkpoint; refused if there is one and checkpoint.resume = never. `settings`: the
+// resolved configuration.
 std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
                                   const std::map<std::string, std::string>& settings, Log& log);
 
