@@ -75,8 +75,9 @@ std::string to_text(const Claim& claim) {
          "\n";
 }
 
-// Absent: just being written, or unreadable.
+// Absent: just being written, or nothing that we wrote.
 std::optional<Claim> read_claim(const fs::path& path) {
+  if (std::error_code error; !fs::is_regular_file(path, error)) return std::nullopt;  // a pipe would block
   try {
     const Json json = Json::parse(read_text(path));
     return Claim{{json.at("host"), json.at("process"), json.at("job"), json.at("restart")},
@@ -117,7 +118,7 @@ std::int64_t highest_claim(const fs::path& folder) {
     const std::string name = entry.path().filename().string();
     const bool is_number =
         name.size() == kDigits && name.find_first_not_of("0123456789") == std::string::npos;
-    if (is_number && entry.is_regular_file()) highest = std::max<std::int64_t>(highest, std::stoll(name));
+    if (is_number) highest = std::max<std::int64_t>(highest, std::stoll(name));
   }
   if (error) throw io_error("cannot list", folder, error.value());
   return highest;

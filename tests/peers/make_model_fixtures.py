@@ -137,7 +137,7 @@ def small_vit():
     save("vit", tensors)
 
 
-def small_network(kind, model, law="constant", eval_gradients=True):
+def small_network(kind, model, law="constant"):
     fill(model)
     model.double()
     depth, branches = len(model.blocks), branches_of(model)
@@ -156,8 +156,7 @@ def small_network(kind, model, law="constant", eval_gradients=True):
             getattr(model, "set_distilled_training", lambda: None)()
         logits, gradients = compute(model, images, probes)
         tensors[f"{mode}.logits"] = logits  # [heads, B, K]
-        if mode == "train" or eval_gradients:
-            tensors |= {f"{mode}.gradient.{name}": g for name, g in gradients.items()}
+        tensors |= {f"{mode}.gradient.{name}": g for name, g in gradients.items()}
     save(kind, tensors)
 
 
@@ -261,7 +260,7 @@ def main():
     small_network("deit_distilled", networks.deit(IMAGE_SIZE, PATCH, 16, 2, 2, CLASSES, distilled=True), law="linear")
     small_network("vit_parallel", networks.vit(IMAGE_SIZE, PATCH, 16, 2, 2, CLASSES, parallel=2))
     small_network("cait_xxs", networks.cait(IMAGE_SIZE, PATCH, 16, 2, 4, CLASSES))
-    small_network("cait_m", networks.cait(IMAGE_SIZE, PATCH, 32, 1, 16, CLASSES), eval_gradients=False)
+    small_network("cait_m", networks.cait(IMAGE_SIZE, PATCH, 32, 1, 16, CLASSES))
     small_regnet()
     kinds = ("vit_s16", "vit_s16_18x2", "deit_s16", "deit_s16_distilled", "cait_xxs24", "regnety_160")
     content = {

@@ -73,9 +73,8 @@ TEST_F(RunOwnerTest, AnOwnerThatWasKilledIsTakenOverAtOnce) {
   int status = 0;
   ::waitpid(child, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-  const auto began = std::chrono::steady_clock::now();
   own(here());
-  EXPECT_LT(std::chrono::steady_clock::now() - began, kQuick.patience);
+  EXPECT_EQ(said_, "") << "no waiting";
 }
 
 TEST_F(RunOwnerTest, AnOwnerThatIsEndingIsWaitedFor) {
@@ -124,13 +123,13 @@ TEST_F(RunOwnerTest, WaitingEndsWhenAsked) {
   }
 }
 
-TEST_F(RunOwnerTest, StrangeFilesAreNoClaims) {
-  fs::create_directories(root_ / ".owners" / "00000009");
+TEST_F(RunOwnerTest, StrangeFilesAreOutlasted) {
+  fs::create_directories(root_ / ".owners" / "00000009" / "full");
   for (const char* name : {"99999999999999999999", "9223372036854775807", "7", "claim"})
     std::ofstream(root_ / ".owners" / name) << "x";
   const auto owner = own(here());
   EXPECT_NO_THROW(owner->check(RunOwner::Look::now));
-  EXPECT_TRUE(fs::exists(root_ / ".owners" / "00000001"));
+  EXPECT_TRUE(fs::exists(root_ / ".owners" / "00000010"));
 }
 
 // A node that was cut off comes back: what it still computes must not be saved.
@@ -144,8 +143,16 @@ TEST_F(RunOwnerTest, ALaterAttemptFencesAnEarlierOne) {
     EXPECT_EQ(e.code(), ExitCode::refused);
     EXPECT_THAT(e.what(), testing::HasSubstr("taken over by job 77 (restart 1) on elsewhere"));
   }
-  std::this_thread::sleep_for(6 * kQuick.beat);
-  EXPECT_THROW(first->check(), Error) << "its heart has seen it too";
+  const auto seen = [&] {  // by its heart
+    try {
+      first->check();
+      return false;
+    } catch (const Error&) {
+      return true;
+    }
+  };
+  for (int i = 0; i < 1000 && !seen(); ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(seen());
 }
 
 // Many at once: each that gets the folder must find itself alone in it.
