@@ -14,6 +14,10 @@ namespace vitrail::datasets {
 
 std::string Dataset::name(std::int64_t index) const { return std::to_string(index); }
 
+std::string Dataset::place(std::int64_t index) const {
+  return fmt::format("{}: sample {}", describe(), index);
+}
+
 std::shared_ptr<const Dataset> open_dataset(const std::string& source) {
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));

@@ -2,6 +2,7 @@
 // thread. Throws: Error(bad_data) naming shard, record and key; Error(usage) for a source nobody knows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,10 +13,11 @@
 
 namespace vitrail::datasets {
 
-// What one sample is before augmentation: an encoded image's pixels, or a ready tensor.
+// What one sample is before it is transformed (transform.hpp): one of these, the others are empty.
 struct Sample {
-  Image image;                // empty where the source holds tensors
-  std::vector<float> tensor;  // [3, S, S], used as it is; empty where the source holds images
+  std::vector<std::byte> encoded;  // JPEG or PNG
+  Image image;                     // pixels
+  std::vector<float> tensor;       // [3, S, S], used as it is
 };
 
 class Dataset {
@@ -26,7 +28,8 @@ class Dataset {
   virtual std::int64_t classes() const = 0;
   virtual std::string class_name(std::int64_t label) const = 0;
   virtual std::int64_t label(std::int64_t index) const = 0;
-  virtual std::string name(std::int64_t index) const;  // of a sample in its source; else its number
+  virtual std::string name(std::int64_t index) const;   // of a sample in its source; else its number
+  virtual std::string place(std::int64_t index) const;  // where it lies, for error messages
   virtual Sample read(std::int64_t index) const = 0;
   virtual std::optional<std::int64_t> tensor_image_size() const = 0;  // S where read() gives tensors
   virtual std::string fingerprint() const = 0;  // 32 hex digits; equal only for equal content

@@ -27,15 +27,13 @@ class ImageFolder final : public Dataset {
   std::int64_t label(std::int64_t) const override { return 0; }
   std::string name(std::int64_t index) const override { return names_.at(static_cast<std::size_t>(index)); }
 
+  std::string place(std::int64_t index) const override { return (folder_ / name(index)).string(); }
+
   Sample read(std::int64_t index) const override {
     const File file(folder_ / name(index), File::Mode::read);
     std::vector<std::byte> encoded(file.size());
     file.read_at(0, encoded);
-    try {
-      return {decode_image(encoded), {}};
-    } catch (const Error& e) {
-      throw Error(e.code(), fmt::format("{}: {}", file.path().string(), e.what()));
-    }
+    return {.encoded = std::move(encoded), .image = {}, .tensor = {}};
   }
 
   std::optional<std::int64_t> tensor_image_size() const override { return std::nullopt; }

@@ -4,9 +4,9 @@
 #include <span>
 #include <utility>
 
-#include "datasets/augment.hpp"
 #include "datasets/mixing.hpp"
 #include "datasets/prefetcher.hpp"
+#include "datasets/transform.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"
 
@@ -47,33 +47,28 @@ void check(const TrainPlan& plan) {
   check_mixing(plan.augment, data.global_batch_size / plan.lanes.lanes);
 }
 
-std::span<float> image_of(std::vector<float>& images, std::int64_t item, std::int64_t image_size) {
+std::span<float> floats_of(std::vector<float>& images, std::int64_t item, std::int64_t image_size) {
   const auto floats = static_cast<std::size_t>(3 * image_size * image_size);
   return std::span(images).subspan(static_cast<std::size_t>(item) * floats, floats);
 }
 
-// Reads sample `index` and lets `transform` write it, unless it is a tensor; failures name data set and
-// sample.
+// Reads sample `index` and lets `transform` write it; failures name the sample.
 template <class Transform>
-void write_sample(const Dataset& dataset, std::int64_t index, std::span<float> out,
-                  const Transform& transform) {
-  const auto named = [&](const std::string& what) {
+void write_sample(const Dataset& dataset, std::int64_t index, const Transform& transform) {
+  const auto sample_named = [&](const std::string& what) {
     return fmt::format("{}: sample {}: {}", dataset.describe(), index, what);
   };
   try {
     const Sample sample = dataset.read(index);
-    if (sample.tensor.empty()) {
-      transform(sample.image);
-    } else if (sample.tensor.size() == out.size()) {
-      std::copy(sample.tensor.begin(), sample.tensor.end(), out.begin());
-    } else {
-      throw Error(ExitCode::bad_data,
-                  fmt::format("a tensor of {} values instead of {}", sample.tensor.size(), out.size()));
+    try {
+      transform(sample);
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("{}: {}", dataset.place(index), error.what()), error.hint());
     }
   } catch (const Error& error) {
-    throw Error(error.code(), named(error.what()), error.hint());
+    throw Error(error.code(), sample_named(error.what()), error.hint());
   } catch (const std::exception& error) {
-    throw Error(ExitCode::crash, named(error.what()));
+    throw Error(ExitCode::crash, sample_named(error.what()));
   }
 }
 
@@ -125,12 +120,11 @@ class TrainLoader::Impl {
     const EpochOrder order(plan_.data.order, plan_.lanes.seed, step.epoch, samples);
     const std::uint64_t id = order.sample_at(step.position + offset);
     const auto index = static_cast<std::int64_t>(id);
-    const std::span<float> out = image_of(batch.images, item, plan_.image_size);
+    const std::span<float> out = floats_of(batch.images, item, plan_.image_size);
 
-    write_sample(*dataset_, index, out, [&](const Image& image) {
-      Philox stream(plan_.lanes.seed, Purpose::augment, step.epoch, id);
-      const CropFlip drawn = draw_crop_flip(plan_.augment, image.width, image.height, stream);
-      apply_crop_flip(image, drawn, static_cast<int>(plan_.image_size), out);
+    const SampleKey key{.seed = plan_.lanes.seed, .epoch = step.epoch, .sample = id};
+    write_sample(*dataset_, index, [&](const Sample& sample) {
+      transform_for_training(sample, plan_.augment, key, static_cast<int>(plan_.image_size), out);
     });
     const auto i = static_cast<std::size_t>(item);
     batch.sample_ids[i] = id;
@@ -219,9 +213,9 @@ class EvaluationLoader::Impl {
 
   void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) const {
     const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
-    const std::span<float> out = image_of(batch.images, item, transform_.image_size);
-    write_sample(*dataset_, index, out,
-                 [&](const Image& image) { apply_evaluation(image, transform_, out); });
+    const std::span<float> out = floats_of(batch.images, item, transform_.image_size);
+    write_sample(*dataset_, index,
+                 [&](const Sample& sample) { transform_for_evaluation(sample, transform_, out); });
     batch.labels[static_cast<std::size_t>(item)] = dataset_->label(index);
     batch.indices[static_cast<std::size_t>(item)] = index;
   }

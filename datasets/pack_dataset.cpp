@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "datasets/codec.hpp"
 #include "datasets/pack_index.hpp"
 #include "datasets/shard_reader.hpp"
 #include "trainer/base/error.hpp"
@@ -27,15 +26,12 @@ class PackDataset final : public Dataset {
 
   std::string name(std::int64_t index) const override { return reader_.key(checked(index)); }
 
+  std::string place(std::int64_t index) const override {
+    return (index_.path() / reader_.describe(checked(index))).string();
+  }
+
   Sample read(std::int64_t index) const override {
-    const std::uint64_t image = checked(index);
-    const std::vector<std::byte> encoded = reader_.record(image);
-    try {
-      return {decode_image(encoded), {}};
-    } catch (const Error& e) {
-      throw Error(e.code(),
-                  fmt::format("{}: {}", (index_.path() / reader_.describe(image)).string(), e.what()));
-    }
+    return {.encoded = reader_.record(checked(index)), .image = {}, .tensor = {}};
   }
 
   std::optional<std::int64_t> tensor_image_size() const override { return std::nullopt; }

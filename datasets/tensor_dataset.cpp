@@ -40,7 +40,9 @@ class TensorDataset final : public Dataset {
   std::string describe() const override { return "tensor:" + file_; }
 
   Sample read(std::int64_t index) const override {
-    return {.image = {}, .tensor = is_double_ ? read_image<double>(index) : read_image<float>(index)};
+    return {.encoded = {},
+            .image = {},
+            .tensor = is_double_ ? read_image<double>(index) : read_image<float>(index)};
   }
 
  private:

@@ -40,18 +40,6 @@ Condition with_lamb() {
           [](const CommandLine& line) { return line.config.optimizer.name == OptimizerName::lamb; }};
 }
 
-// Tensors are images already: they are used as they are.
-Condition with_images() {
-  return {"data.train", "a data.train other than tensor:", [](const CommandLine& line) {
-            return !line.config.data.train.starts_with("tensor:");
-          }};
-}
-
-Condition with_random_crop() {
-  return {"augment.crop", "augment.crop = rrc",
-          [](const CommandLine& line) { return line.config.augment.crop == Crop::rrc; }};
-}
-
 Condition with_weights() {
   return {"model.weights", "model.weights or --checkpoint", [](const CommandLine& line) {
             return !line.config.model.weights.empty() || !line.flags.checkpoint.empty();
@@ -131,52 +119,6 @@ void add_run_settings(std::vector<Option>& table) {
   run.choice("device", &RunConfig::device,
              {{Device::automatic, "auto"}, {Device::cpu, "cpu"}, {Device::cuda, "cuda"}},
              {.help = "where the model is computed", .commands = kAsking});
-}
-
-void add_data_settings(std::vector<Option>& table) {
-  const Section data(
-      table, "data", kTraining, [](auto& line) -> auto& { return line.config.data; });
-  data.add("train", &DataConfig::train,
-           {.help = "images to train on: a pack's folder, tensor:FILE.safetensors or "
-                    "synthetic:IMAGES,CLASSES,SIZE",
-            .placeholder = "SOURCE",
-            .required = true});
-  data.add("val", &DataConfig::val,
-           {.help = "images to evaluate on, in the same forms",
-            .placeholder = "SOURCE",
-            .absent = "none",
-            .commands = kAsking});
-  data.add("global_batch_size", &DataConfig::global_batch_size,
-           {.help = "images of a step, over all lanes; a multiple of run.lanes",
-            .bounds = from_to(1, 1 << 20),
-            .unit = "images"});
-  data.choice("order", &DataConfig::order, {{Order::shuffled, "shuffled"}, {Order::sequential, "sequential"}},
-              {.help = "a new permutation each epoch, or as the source has them"});
-  data.add("workers", &DataConfig::workers,
-           {.help = "threads of each rank that read and decode; no result depends on it",
-            .bounds = from_to(1, 1024),
-            .unit = "threads",
-            .commands = kAsking});
-  data.add("prefetch_steps", &DataConfig::prefetch_steps,
-           {.help = "how far ahead batches are made", .bounds = from_to(1, 64), .unit = "steps"});
-
-  const Section augment(
-      table, "augment", kTraining, [](auto& line) -> auto& { return line.config.augment; });
-  augment.choice("crop", &AugmentConfig::crop, {{Crop::rrc, "rrc"}, {Crop::none, "none"}},
-                 {.help = "a random part of the image, resized (rrc); or the evaluation transform (none)",
-                  .when = {with_images()}});
-  augment.add("crop_min_area", &AugmentConfig::crop_min_area,
-              {.help = "smallest share of an image's area that a random crop keeps",
-               .bounds = above_to(0, 1),
-               .when = {with_images(), with_random_crop()}});
-  augment.add("flip", &AugmentConfig::flip,
-              {.help = "mirror every second image, at random", .when = {with_images()}});
-  augment.add("mixup", &AugmentConfig::mixup,
-              {.help = "alpha of the Beta law that blends pairs of images of a lane; 0: never",
-               .bounds = from_to(0, 100)});
-  augment.add("cutmix", &AugmentConfig::cutmix,
-              {.help = "alpha of the Beta law that pastes a box between pairs of images of a lane; 0: never",
-               .bounds = from_to(0, 100)});
 }
 
 void add_model_settings(std::vector<Option>& table) {

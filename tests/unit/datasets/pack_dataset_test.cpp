@@ -9,6 +9,7 @@
 #include "datasets/idx_file.hpp"
 #include "datasets/pack_index.hpp"
 #include "datasets/shard_reader.hpp"
+#include "datasets/transform.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 
 namespace vitrail::datasets {
@@ -50,7 +51,7 @@ TEST_F(PackDatasetTest, IdxPixelsComeBackAsRgb) {
   EXPECT_FALSE(dataset->tensor_image_size().has_value());
   std::map<int, std::int64_t> label_of_first_pixel;
   for (std::int64_t i = 0; i < 5; ++i) {
-    const Image image = dataset->read(i).image;
+    const Image image = pixels_of(dataset->read(i));
     ASSERT_EQ(image.width, 2);
     ASSERT_EQ(image.height, 3);
     for (int p = 0; p < 18; ++p) EXPECT_EQ(image.rgb[static_cast<std::size_t>(p)], image.rgb[0] + p / 3);

@@ -12,6 +12,7 @@
 #include "datasets/pack_format.hpp"
 #include "datasets/pack_info.hpp"
 #include "datasets/pack_verify.hpp"
+#include "datasets/transform.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 
 namespace vitrail::datasets {
@@ -77,7 +78,7 @@ TEST_F(Pack, LargeBlobsAreAlignedAndSmallOnesAreNot) {
   EXPECT_EQ(m.shards[0].blob.address, 1U << 20);
   EXPECT_EQ(m.shards[0].blob.bytes, 3'500'000U);
   EXPECT_TRUE(verify_pack(dir_ / "pack", {2, true, false}).problems.empty());
-  EXPECT_EQ(open_dataset((dir_ / "pack").string())->read(3).image.width, 45);
+  EXPECT_EQ(pixels_of(open_dataset((dir_ / "pack").string())->read(3)).width, 45);
 
   pack(options(make_folder("small", 1, 2), "small_pack"));
   EXPECT_LT(fs::file_size(dir_ / "small_pack/shard-00000-of-00001.h5"), 10'000U);
