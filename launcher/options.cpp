@@ -1,6 +1,7 @@
 #include "launcher/options.hpp"
 
 #include <bit>
+#include <cmath>
 #include <string_view>
 
 #include "launcher/command_sets.hpp"
@@ -40,10 +41,25 @@ Condition with_lamb() {
           [](const CommandLine& line) { return line.config.optimizer.name == OptimizerName::lamb; }};
 }
 
+Condition with_sgd() {
+  return {"optimizer.name", "optimizer.name = sgd",
+          [](const CommandLine& line) { return line.config.optimizer.name == OptimizerName::sgd; }};
+}
+
+Condition with_moments() {
+  return {"optimizer.name", "optimizer.name = adamw or lamb",
+          [](const CommandLine& line) { return line.config.optimizer.name != OptimizerName::sgd; }};
+}
+
 Condition with_weights() {
   return {"model.weights", "model.weights or --checkpoint", [](const CommandLine& line) {
             return !line.config.model.weights.empty() || !line.flags.checkpoint.empty();
           }};
+}
+
+Condition with_fp16() {
+  return {"precision.compute", "precision.compute = fp16",
+          [](const CommandLine& line) { return line.config.precision.compute == Precision::fp16; }};
 }
 
 Condition with_average() {
@@ -174,26 +190,50 @@ void add_update_settings(std::vector<Option>& table) {
 
   const Section optimizer(
       table, "optimizer", kTraining, [](auto& line) -> auto& { return line.config.optimizer; });
-  optimizer.choice("name", &OptimizerConfig::name,
-                   {{OptimizerName::adamw, "adamw"}, {OptimizerName::lamb, "lamb"}},
-                   {.help = "the update rule"});
+  optimizer.choice(
+      "name", &OptimizerConfig::name,
+      {{OptimizerName::adamw, "adamw"}, {OptimizerName::lamb, "lamb"}, {OptimizerName::sgd, "sgd"}},
+      {.help = "the update rule"});
   optimizer.add("lr", &OptimizerConfig::lr,
                 {.help = "learning rate, used as written: no scaling by the batch", .bounds = above(0)});
-  optimizer.add("beta1", &OptimizerConfig::beta1,
-                {.help = "decay of the mean of gradients", .bounds = from_below(0, 1)});
+  optimizer.add(
+      "beta1", &OptimizerConfig::beta1,
+      {.help = "decay of the mean of gradients", .bounds = from_below(0, 1), .when = {with_moments()}});
   optimizer.add("beta2", &OptimizerConfig::beta2,
-                {.help = "decay of the mean of squared gradients", .bounds = from_below(0, 1)});
+                {.help = "decay of the mean of squared gradients",
+                 .bounds = from_below(0, 1),
+                 .when = {with_moments()}});
   optimizer.add("eps", &OptimizerConfig::eps,
-                {.help = "added to the root of the mean square before dividing", .bounds = above(0)});
+                {.help = "added to the root of the mean square before dividing",
+                 .bounds = above(0),
+                 .when = {with_moments()}});
+  optimizer.add("momentum", &OptimizerConfig::momentum,
+                {.help = "share of the last step that the next one repeats",
+                 .bounds = from_below(0, 1),
+                 .when = {with_sgd()}});
+  optimizer.add("nesterov", &OptimizerConfig::nesterov,
+                {.help = "look ahead along the momentum", .when = {with_sgd()}});
   optimizer.add(
       "weight_decay", &OptimizerConfig::weight_decay,
       {.help = "of matrices; biases, gains, position and class tokens have none", .bounds = at_least(0)});
   optimizer.add("clip_norm", &OptimizerConfig::clip_norm,
                 {.help = "largest norm of the whole gradient; 0: no clipping", .bounds = at_least(0)});
+  optimizer.add("clip_value", &OptimizerConfig::clip_value,
+                {.help = "largest absolute value of a gradient's element, before clip_norm; 0: no clipping",
+                 .bounds = at_least(0)});
   optimizer.add("lamb_max_grad_norm", &OptimizerConfig::lamb_max_grad_norm,
                 {.help = "LAMB's own clipping, after clip_norm; 0: none",
                  .bounds = at_least(0),
                  .when = {with_lamb()}});
+  optimizer.add("lamb_trust_clip", &OptimizerConfig::lamb_trust_clip,
+                {.help = "trust ratio at most 1", .when = {with_lamb()}});
+  optimizer.add("lamb_always_adapt", &OptimizerConfig::lamb_always_adapt,
+                {.help = "trust ratio also for what has no weight decay", .when = {with_lamb()}});
+  optimizer.add("lamb_decoupled_decay", &OptimizerConfig::lamb_decoupled_decay,
+                {.help = "decay the weight itself instead of adding to the update", .when = {with_lamb()}});
+  optimizer.add("layer_decay", &OptimizerConfig::layer_decay,
+                {.help = "learning rate of a layer over that of the next, down from the head's; 1: all alike",
+                 .bounds = above_to(0, 1)});
 
   const Section ema(
       table, "ema", kTraining, [](auto& line) -> auto& { return line.config.ema; });
@@ -219,8 +259,26 @@ void add_upkeep_settings(std::vector<Option>& table) {
   const Section precision(
       table, "precision", kAsking, [](auto& line) -> auto& { return line.config.precision; });
   precision.choice("compute", &PrecisionConfig::compute,
-                   {{Precision::fp32, "fp32"}, {Precision::fp64, "fp64"}},
-                   {.help = "type of matrices and activations; fp64 is for comparisons"});
+                   {{Precision::fp32, "fp32"},
+                    {Precision::fp16, "fp16"},
+                    {Precision::bf16, "bf16"},
+                    {Precision::fp64, "fp64"}},
+                   {.help = "type of matrices and activations; master weights, norms and the loss stay fp32 "
+                            "beside halves, fp64 is for comparisons",
+                    .commands = kAsking});
+  const Section loss_scale(
+      table, "precision", kTraining, [](auto& line) -> auto& { return line.config.precision.loss_scale; });
+  loss_scale.add("loss_scale", &LossScaleConfig::initial,
+                 {.help = "factor of the loss at first, halved when a gradient overflows",
+                  .bounds = from_to(1, 4294967296.0),
+                  .when = {with_fp16()}},
+                 {"a power of two",
+                  [](const double& value) { return std::exp2(std::round(std::log2(value))) == value; }});
+  loss_scale.add("loss_scale_window", &LossScaleConfig::window,
+                 {.help = "steps without overflow after which it is doubled; 0: never",
+                  .bounds = from_to(0, 1e9),
+                  .unit = "steps",
+                  .when = {with_fp16()}});
 
   const Section sharding(
       table, "sharding", kTraining, [](auto& line) -> auto& { return line.config.sharding; });

@@ -39,8 +39,7 @@ struct ClassAttention {  // a whole branch: the class token asks, all tokens ans
     const auto apart = [&](const Tensor& x, const Affine& p) {
       return split_heads(linear(x, p), 1, heads)[0];
     };
-    const Tensor mixed =
-        at::scaled_dot_product_attention(apart(all.narrow(1, 0, 1), q), apart(all, k), apart(all, v));
+    const Tensor mixed = attention(apart(all.narrow(1, 0, 1), q), apart(all, k), apart(all, v));
     return scaled(linear(join_heads(mixed), proj), scale);
   }
 };

@@ -8,13 +8,6 @@ namespace vitrail::models {
 
 using at::Tensor;
 
-Tensor norm(const Tensor& x, const Affine& p) {
-  constexpr double kNormEps = 1e-6;
-  return at::layer_norm(x, {x.size(-1)}, p.weight, p.bias, kNormEps);
-}
-
-Tensor linear(const Tensor& x, const Affine& p) { return at::linear(x, p.weight, p.bias); }
-
 Tensor scaled(const Tensor& x, const Tensor& gamma) { return gamma.defined() ? x * gamma : x; }
 
 Tensor Mlp::operator()(const Tensor& x) const {
@@ -39,7 +32,7 @@ Tensor embed_patches(const Tensor& images, const Affine& p, const TransformerCon
                              .reshape({count, 3, grid, patch, grid, patch})
                              .permute({0, 2, 4, 1, 3, 5})
                              .reshape({count, grid * grid, 3 * patch * patch});
-  return at::linear(patches, p.weight.flatten(1), p.bias);
+  return linear(patches, {p.weight.flatten(1), p.bias});
 }
 
 void check_images(const Tensor& images, const std::string& model, std::int64_t image_size) {

@@ -10,16 +10,11 @@
 #include <ATen/core/Tensor.h>
 
 #include "models/parameter_spec.hpp"
+#include "models/precision.hpp"
 #include "models/transformer_config.hpp"
 
 namespace vitrail::models {
 
-struct Affine {  // of a linear layer or a norm
-  at::Tensor weight, bias;
-};
-
-at::Tensor norm(const at::Tensor& x, const Affine& p);  // LayerNorm, eps 1e-6
-at::Tensor linear(const at::Tensor& x, const Affine& p);
 at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma);  // LayerScale; undefined gamma: none
 
 struct Mlp {  // a whole branch: norm, two linear layers with GELU between, LayerScale

@@ -9,7 +9,7 @@ struct Logits {
   at::Tensor classes;
   at::Tensor distillation;  // undefined without that head
 
-  at::Tensor mean() const;  // the prediction: of both heads, or the only one
+  at::Tensor mean() const;  // the prediction, fp32 for halves: of both heads, or the only one
 };
 
 }  // namespace vitrail::models

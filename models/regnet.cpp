@@ -21,8 +21,9 @@ struct NormedConvolution {
   Tensor operator()(const Tensor& x) const {
     constexpr double kEps = 1e-5;
     const std::int64_t side = weight.size(3);
-    const Tensor y = at::conv2d(x, weight, {}, stride, side / 2, 1, groups);
-    return at::batch_norm(y, norm.weight, norm.bias, mean, variance, false, 0.0, kEps, false);
+    const Tensor y = convolution(x, {weight, {}}, stride, side / 2, groups);
+    return at::batch_norm(y.to(norm.weight.scalar_type()), norm.weight, norm.bias, mean, variance, false, 0.0,
+                          kEps, false);
   }
 };
 
@@ -33,8 +34,8 @@ struct Bottleneck {
 
   Tensor operator()(const Tensor& x) const {
     const Tensor y = at::relu(conv2(at::relu(conv1(x))));
-    const Tensor hidden = at::relu(at::conv2d(y.mean({2, 3}, true), squeeze.weight, squeeze.bias));
-    const Tensor gate = at::sigmoid(at::conv2d(hidden, excite.weight, excite.bias));
+    const Tensor hidden = at::relu(convolution(y.mean({2, 3}, true), squeeze, 1, 0, 1));
+    const Tensor gate = at::sigmoid(convolution(hidden, excite, 1, 0, 1));
     return at::relu(conv3(y * gate) + (has_projection ? projection(x) : x));
   }
 };

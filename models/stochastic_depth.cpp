@@ -9,7 +9,7 @@ namespace vitrail::models {
 at::Tensor add_to_kept(const at::Tensor& sum, const at::Tensor& x, const std::vector<std::int64_t>& kept,
                        double scale, const Branch& branch) {
   const at::Tensor rows = at::tensor(kept, at::TensorOptions().dtype(at::kLong)).to(x.device());
-  return sum.index_add(0, rows, branch(x.index_select(0, rows)), scale);
+  return sum.index_add(0, rows, branch(x.index_select(0, rows)).to(sum.scalar_type()), scale);
 }
 
 at::Tensor StochasticDepth::add(const at::Tensor& sum, const at::Tensor& x, int index,

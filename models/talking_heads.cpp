@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "models/parameter_spec.hpp"
+#include "models/precision.hpp"
 #include "models/talking_heads_kernels.hpp"
 #include "models/talking_heads_passes.hpp"
 #include "trainer/base/error.hpp"
@@ -89,8 +90,15 @@ class Attention : public torch::autograd::Function<Attention> {
 }  // namespace
 
 Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix) {
-  check(q, k, v, mix);
-  return Attention::apply(q, k, v, mix.logits_weight, mix.logits_bias, mix.weights_weight, mix.weights_bias);
+  const auto type = (q.is_cpu() ? widened(q) : q).scalar_type();
+  const auto compute = [type](const Tensor& x) { return x.to(type); };
+  const TalkingHeads maps{compute(mix.logits_weight), compute(mix.logits_bias), compute(mix.weights_weight),
+                          compute(mix.weights_bias)};
+  const Tensor queries = compute(q), keys = compute(k), values = compute(v);
+  check(queries, keys, values, maps);
+  return Attention::apply(queries, keys, values, maps.logits_weight, maps.logits_bias, maps.weights_weight,
+                          maps.weights_bias)
+      .to(q.scalar_type());
 }
 
 }  // namespace vitrail::models

@@ -12,9 +12,10 @@ struct TalkingHeads {
   at::Tensor weights_weight, weights_bias;  // after it
 };
 
-// q, k, v [B,H,T,d] in any strides -> [B,H,T,d]. fp32 or fp64 on a CPU, where the result lies in memory as
-// [B,T,H,d] and has, like all gradients, the same bits for any number of threads; fp32, fp16 or bf16 on a
-// GPU. Throws Error(refused) for what it does not compute in, Error(crash) for shapes that do not fit.
+// q, k, v [B,H,T,d] in any strides -> [B,H,T,d]. In the type of q: fp32 or fp64 on a CPU (halves are
+// widened, see precision.hpp), where the result lies in memory as [B,T,H,d] and has, like all gradients, the
+// same bits for any number of threads; fp32, fp16 or bf16 on a GPU. Throws Error(refused) for what it does
+// not compute in, Error(crash) for shapes that do not fit.
 at::Tensor talking_heads_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                    const TalkingHeads& mix);
 

@@ -22,7 +22,7 @@ struct Attention {  // a whole branch
   // [B,T,D] -> [B,T,D]
   Tensor operator()(const Tensor& x, std::int64_t heads) const {
     const auto qkv_of_heads = split_heads(linear(models::norm(x, norm), qkv), 3, heads);
-    const Tensor mixed = at::scaled_dot_product_attention(qkv_of_heads[0], qkv_of_heads[1], qkv_of_heads[2]);
+    const Tensor mixed = attention(qkv_of_heads[0], qkv_of_heads[1], qkv_of_heads[2]);
     return scaled(linear(join_heads(mixed), proj), scale);
   }
 };

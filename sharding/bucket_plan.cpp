@@ -66,20 +66,21 @@ BucketPlan make_bucket_plan(std::vector<ParameterShape> parameters, std::int64_t
   }
 
   std::int64_t filled = 0;
-  const auto open_bucket = [&] {
+  const auto open_bucket = [&](bool matrices) {
     if (!plan.buckets.empty()) close(plan, filled);
-    plan.buckets.emplace_back();
+    plan.buckets.push_back({.parameters = {}, .matrices = matrices});
     filled = 0;
   };
   for (std::size_t i = 0; i < plan.parameters.size(); ++i) {
     if (plan.parameters[i].matrix) continue;
-    if (plan.buckets.empty()) open_bucket();
+    if (plan.buckets.empty()) open_bucket(false);
     append(plan, i, filled);
   }
   bool in_matrices = false;
   for (std::size_t i = plan.parameters.size(); i-- > 0;) {
     if (!plan.parameters[i].matrix) continue;
-    if (!in_matrices || (filled > 0 && filled + plan.parameters[i].elements > bucket_elements)) open_bucket();
+    if (!in_matrices || (filled > 0 && filled + plan.parameters[i].elements > bucket_elements))
+      open_bucket(true);
     in_matrices = true;
     append(plan, i, filled);
   }

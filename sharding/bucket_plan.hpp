@@ -21,6 +21,7 @@ struct ParameterShape {
 struct Bucket {
   std::vector<std::size_t> parameters;  // in the order of their positions
   std::int64_t slice = 0;               // elements per lane; lane l owns [l * slice, (l + 1) * slice)
+  bool matrices = true;                 // false: the bucket of what no run keeps in half precision
 };
 
 struct Location {

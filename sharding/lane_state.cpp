@@ -1,13 +1,8 @@
 #include "sharding/lane_state.hpp"
 
+#include <utility>
+
 namespace vitrail::sharding {
-namespace {
-
-constexpr std::array kAllKinds = {StateKind::weight, StateKind::exp_avg, StateKind::exp_avg_sq,
-                                  StateKind::ema};
-
-}  // namespace
-
 const char* name_of(StateKind kind) {
   switch (kind) {
     case StateKind::weight:
@@ -22,20 +17,16 @@ const char* name_of(StateKind kind) {
   return "";
 }
 
-LaneState::LaneState(const BucketPlan& plan, LaneRange lanes, DataType type, Average average)
-    : plan_(plan),
-      lanes_(lanes),
-      type_(type),
-      buffers_(average == Average::ema ? kAllKinds.size() : kStateKinds.size()) {
-  for (auto& of_kind : buffers_) {
+LaneState::LaneState(const BucketPlan& plan, LaneRange lanes, DataType type, std::vector<StateKind> kinds)
+    : plan_(plan), lanes_(lanes), type_(type), kinds_(std::move(kinds)) {
+  for (const StateKind kind : kinds_) {
+    auto& of_kind = buffers_.at(static_cast<std::size_t>(kind));
     for (const Bucket& bucket : plan.buckets) of_kind.emplace_back(type, bucket.slice * lanes.count());
   }
 }
 
-std::span<const StateKind> LaneState::kinds() const { return std::span(kAllKinds).first(buffers_.size()); }
-
 Buffer& LaneState::slices(StateKind kind, std::size_t bucket) {
-  return buffers_.at(static_cast<std::size_t>(kind))[bucket];
+  return buffers_.at(static_cast<std::size_t>(kind)).at(bucket);
 }
 
 std::byte* LaneState::piece(StateKind kind, const Piece& piece) {

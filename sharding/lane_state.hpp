@@ -1,6 +1,6 @@
-// What a rank keeps for its lanes: master weights, the optimizer's two moments and, where asked for, an
-// average of the weights; one buffer per bucket. Units: elements. 12 bytes per parameter / N in fp32, 16 with
-// the average.
+// What a rank keeps for its lanes: master weights, the optimizer's moments (SGD has one, its momentum, in
+// exp_avg) and, where asked for, an average of the weights; one buffer per bucket. Units: elements. 12 bytes
+// per parameter / N in fp32, 16 with the average.
 #pragma once
 
 #include <array>
@@ -14,20 +14,20 @@
 namespace vitrail::sharding {
 
 enum class StateKind : std::uint8_t { weight, exp_avg, exp_avg_sq, ema };
-inline constexpr std::array kStateKinds = {StateKind::weight, StateKind::exp_avg,
-                                           StateKind::exp_avg_sq};  // of every run
+inline constexpr std::array kStateKinds = {StateKind::weight, StateKind::exp_avg, StateKind::exp_avg_sq,
+                                           StateKind::ema};
 const char* name_of(StateKind kind);  // as it stands in checkpoints: "weight", "exp_avg", "exp_avg_sq", "ema"
 
 class LaneState {
  public:
-  enum class Average { none, ema };
-  LaneState(const BucketPlan& plan, LaneRange lanes, DataType type, Average average = Average::none);
+  LaneState(const BucketPlan& plan, LaneRange lanes, DataType type,
+            std::vector<StateKind> kinds = {StateKind::weight, StateKind::exp_avg, StateKind::exp_avg_sq});
 
   DataType type() const { return type_; }
   LaneRange lanes() const { return lanes_; }
   const BucketPlan& plan() const { return plan_; }
   bool owns(const Piece& piece) const { return lanes_.contains(piece.lane); }
-  std::span<const StateKind> kinds() const;  // kStateKinds, and ema where there is one
+  std::span<const StateKind> kinds() const { return kinds_; }  // ascending
 
   // Address of an owned piece.
   std::byte* piece(StateKind kind, const Piece& piece);
@@ -42,7 +42,8 @@ class LaneState {
   const BucketPlan& plan_;
   LaneRange lanes_;
   DataType type_;
-  std::vector<std::vector<Buffer>> buffers_;  // [kind][bucket]
+  std::vector<StateKind> kinds_;
+  std::array<std::vector<Buffer>, kStateKinds.size()> buffers_;  // [kind][bucket]; empty: not of this run
 };
 
 }  // namespace vitrail::sharding

@@ -13,8 +13,10 @@ ParameterGather::ParameterGather(const BucketPlan& plan, Communicator& communica
   }
 }
 
-void ParameterGather::gather(const std::vector<std::byte*>& buckets, DataType type) {
-  for (std::size_t b = 0; b < buckets.size(); ++b) communicator_.all_gather(buckets[b], segments_[b], type);
+void ParameterGather::gather(const std::vector<BucketData>& buckets) {
+  for (std::size_t b = 0; b < buckets.size(); ++b) {
+    communicator_.all_gather(buckets[b].data, segments_[b], buckets[b].type);
+  }
 }
 
 }  // namespace vitrail::sharding

@@ -9,12 +9,18 @@
 
 namespace vitrail::sharding {
 
+// A whole bucket in the type that the model computes with.
+struct BucketData {
+  std::byte* data = nullptr;
+  DataType type = DataType::f32;
+};
+
 class ParameterGather {
  public:
   ParameterGather(const BucketPlan& plan, Communicator& communicator);
 
-  // `buckets[b]` is bucket b in the compute type, padding included; this rank's slices are already in place.
-  void gather(const std::vector<std::byte*>& buckets, DataType type);
+  // `buckets[b]` is bucket b, padding included; this rank's slices are already in place.
+  void gather(const std::vector<BucketData>& buckets);
 
  private:
   Communicator& communicator_;

@@ -20,6 +20,8 @@ class PieceSums {
   double& at(std::size_t piece, std::size_t column) { return values_[piece * columns_ + column]; }
   std::span<double> values() { return values_; }
 
+  std::size_t columns() const { return columns_; }
+
   std::vector<double> by_parameter(std::size_t column) const;
 
  private:

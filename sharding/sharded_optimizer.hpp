@@ -1,6 +1,7 @@
-// AdamW and LAMB on lane slices. All norms are those of whole tensors over all ranks, so N ranks take exactly
-// the step that one rank takes; the gradients are the sums that GradientReducer left. Throws: PeerFailure.
-// Source: Loshchilov and Hutter 2019; You et al. 2020 as apex and timm implement it.
+// AdamW, LAMB and SGD on lane slices. All norms are those of whole tensors over all ranks, so N ranks take
+// exactly the step that one rank takes; the gradients are the sums that GradientReducer left. Work is cut
+// into fixed blocks, so the number of threads changes no bit. Throws: PeerFailure. Source: Loshchilov and
+// Hutter 2019; You et al. 2020 as apex and timm implement it; Sutskever et al. 2013.
 #pragma once
 
 #include <vector>
@@ -8,39 +9,60 @@
 #include "sharding/communicator.hpp"
 #include "sharding/gradient_reducer.hpp"
 #include "sharding/lane_state.hpp"
+#include "sharding/parallel_for.hpp"
 #include "sharding/piece_sums.hpp"
 #include "sharding/sharding_config.hpp"
 #include "sharding/update_kernels.hpp"
 
 namespace vitrail::sharding {
 
+// What a run keeps per weight: its moments depend on the rule, the average is asked for.
+std::vector<StateKind> state_kinds(OptimizerName name, bool average);
+
+// What sets one parameter apart from the others.
+struct ParameterRule {
+  double weight_decay = 0;  // 0 also switches LAMB's trust ratio off, unless it always adapts
+  double lr_scale = 1;
+};
+
 class ShardedOptimizer {
  public:
-  // `weight_decay` by parameter: 0 also switches LAMB's trust ratio off for it.
-  ShardedOptimizer(const OptimizerConfig& config, std::vector<double> weight_decay,
-                   Communicator& communicator);
+  // `rules` by parameter.
+  ShardedOptimizer(const OptimizerConfig& config, std::vector<ParameterRule> rules,
+                   Communicator& communicator, ParallelFor parallel_for = serial_for);
 
-  // Squares of this rank's gradient sums, one column; the caller all-reduces them with what else it has to
+  // Clips each element of scale * sums as the configuration says, in place. Returns the squares of this
+  // rank's sums before and, with clip_value, after it: the caller all-reduces them with what else it has to
   // say.
-  PieceSums gradient_squares(LaneState& state, GradientReducer& gradients) const;
+  PieceSums clip_values(LaneState& state, GradientReducer& gradients, double scale) const;
 
-  // Global norm of scale * gradient sums, from all-reduced gradient_squares().
+  // Global norm of scale * gradient sums before any clipping, from all-reduced clip_values().
   static double gradient_norm(const PieceSums& squares, double scale);
 
-  // One step: gradients are scale * sums and are clipped as the configuration says; `norm` is
-  // gradient_norm(). Counts the step.
-  void step(LaneState& state, GradientReducer& gradients, double lr, double scale, double norm);
+  // One step: gradients are scale * sums and are clipped by norm as the configuration says. Counts the step.
+  void step(LaneState& state, GradientReducer& gradients, double lr, double scale, const PieceSums& squares);
 
   std::int64_t steps() const { return steps_; }  // taken so far: the t of the bias corrections
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
  private:
-  void step_adamw(LaneState& state, GradientReducer& gradients, UpdateStep step) const;
-  void step_lamb(LaneState& state, GradientReducer& gradients, UpdateStep step) const;
+  struct Block;
+  template <class Real>
+  struct Slices;
+
+  void step_lamb(LaneState& state, GradientReducer& gradients, const UpdateStep& step) const;
+  UpdateStep of_parameter(UpdateStep step, std::size_t parameter) const;
+  static std::vector<Block> owned_blocks(const LaneState& state);
+  template <class F>
+  void for_blocks(const std::vector<Block>& blocks, LaneState& state, GradientReducer& gradients,
+                  const F& f) const;
+  template <class F>
+  void sum_blocks(LaneState& state, GradientReducer& gradients, PieceSums& sums, const F& f) const;
 
   OptimizerConfig config_;
-  std::vector<double> weight_decay_;
+  std::vector<ParameterRule> rules_;
   Communicator& communicator_;
+  ParallelFor parallel_for_;
   std::int64_t steps_ = 0;
 };
 

@@ -12,7 +12,7 @@ struct ShardingConfig {
   std::int64_t bucket_mib = 32;  // size of a bucket of matrices
 };
 
-enum class OptimizerName { adamw, lamb };
+enum class OptimizerName { adamw, lamb, sgd };
 
 struct OptimizerConfig {
   OptimizerName name = OptimizerName::lamb;
@@ -20,9 +20,22 @@ struct OptimizerConfig {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
+  double momentum = 0.9;  // sgd
+  bool nesterov = true;   // sgd: looks ahead along the momentum
   double weight_decay = 0.02;
-  double clip_norm = 0.0;           // global norm; 0: off
-  double lamb_max_grad_norm = 1.0;  // LAMB's own clip, on the gradients after clip_norm; 0: off
+  double layer_decay = 1.0;           // learning rate of a layer over that of the next one
+  double clip_norm = 0.0;             // global norm; 0: off
+  double clip_value = 0.0;            // every element of the gradient, before any norm is clipped; 0: off
+  double lamb_max_grad_norm = 1.0;    // LAMB's own clip, on the gradients after clip_norm; 0: off
+  bool lamb_trust_clip = false;       // trust ratio at most 1
+  bool lamb_always_adapt = false;     // trust ratio also where there is no weight decay
+  bool lamb_decoupled_decay = false;  // decay applied to the weight, not added to the update
+};
+
+// Of an fp16 run; others keep the scale 1.
+struct LossScaleConfig {
+  double initial = 65536;      // a power of two, so that scaling rounds nothing
+  std::int64_t window = 2000;  // good steps before the scale is doubled; 0: never
 };
 
 struct EmaConfig {

@@ -57,6 +57,34 @@ void adamw_update(const UpdateStep& step, std::int64_t n, const Real* __restrict
 }
 
 template <class Real>
+void sgd_update(const UpdateStep& step, std::int64_t n, const Real* __restrict sum, Real* __restrict weight,
+                Real* __restrict momentum) {
+  const auto scale = static_cast<Real>(step.gradient_scale), decay = static_cast<Real>(step.weight_decay);
+  const auto keep = static_cast<Real>(step.momentum), rate = static_cast<Real>(step.lr);
+  const bool nesterov = step.nesterov;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Real g = sum[i] * scale + decay * weight[i];
+    const Real m = keep * momentum[i] + g;
+    momentum[i] = m;
+    weight[i] -= rate * (nesterov ? g + keep * m : m);
+  }
+}
+
+template <class Real>
+void clamp(Real limit, std::int64_t n, Real* x) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Real v = x[i] > limit ? limit : x[i];
+    x[i] = v < -limit ? -limit : v;
+  }
+}
+
+template <class Real>
+void multiply(double factor, std::int64_t n, Real* x) {
+  const auto f = static_cast<Real>(factor);
+  for (std::int64_t i = 0; i < n; ++i) x[i] *= f;
+}
+
+template <class Real>
 void lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
                     const Real* __restrict weight, Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
   const Scalars<Real> s(step);
@@ -91,6 +119,12 @@ template double sum_of_squares<float>(const float*, std::int64_t);
 template double sum_of_squares<double>(const double*, std::int64_t);
 template void adamw_update<float>(const UpdateStep&, std::int64_t, const float*, float*, float*, float*);
 template void adamw_update<double>(const UpdateStep&, std::int64_t, const double*, double*, double*, double*);
+template void sgd_update<float>(const UpdateStep&, std::int64_t, const float*, float*, float*);
+template void sgd_update<double>(const UpdateStep&, std::int64_t, const double*, double*, double*);
+template void clamp<float>(float, std::int64_t, float*);
+template void clamp<double>(double, std::int64_t, double*);
+template void multiply<float>(double, std::int64_t, float*);
+template void multiply<double>(double, std::int64_t, double*);
 template void lamb_direction<float>(const UpdateStep&, std::int64_t, float*, const float*, float*, float*);
 template void lamb_direction<double>(const UpdateStep&, std::int64_t, double*, const double*, double*,
                                      double*);

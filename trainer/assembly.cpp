@@ -31,6 +31,10 @@ sharding::BucketPlan plan_for(const models::Model& model, const Config& config) 
   return make_bucket_plan(shapes_for_plan(model.parameters()), config.run.lanes, bytes / width);
 }
 
+void in_torch_threads(std::int64_t items, const sharding::ParallelBody& body) {
+  at::parallel_for(0, items, 1, body);
+}
+
 }  // namespace
 
 struct Assembly::Hooks {
@@ -47,11 +51,11 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
       schedule(config.schedule, config.optimizer.lr, total_steps, steps_per_epoch),
       model(models::make_model(config.model)),
       plan(plan_for(*model, config)),
-      gradients(plan, compute_type(config.precision.compute), communicator),
+      gradients(plan, sum_type(compute_type(config.precision.compute)), communicator),
       masters(plan, gradients.lanes(), gradients.type(),
-              config.ema.decay > 0 ? sharding::LaneState::Average::ema : sharding::LaneState::Average::none),
-      optimizer(config.optimizer,
-                weight_decay_by_parameter(model->parameters(), config.optimizer.weight_decay), communicator),
+              sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
+      optimizer(config.optimizer, parameter_rules(model->parameters(), config.optimizer), communicator,
+                in_torch_threads),
       gather(plan, communicator),
       parameters(plan, model->parameters(), compute_type(config.precision.compute)) {
   at::set_num_threads(static_cast<int>(config.run.threads));
@@ -72,7 +76,7 @@ void Assembly::initialise_weights(Log& log) {
 void Assembly::publish_weights(WeightsUsed which) {
   parameters.take(masters,
                   which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight);
-  gather.gather(parameters.bucket_addresses(), parameters.type());
+  gather.gather(parameters.buckets());
 }
 
 void Assembly::start_loader(std::int64_t step) {
@@ -110,7 +114,11 @@ void Assembly::say_what_it_is(Log& log) const {
                      static_cast<double>(size_of(gradients.type())) / (1 << 20);
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
                        config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
-                       name_of(parameters.type()), config.model.image_size, config.model.classes));
+                       name_of(parameters.compute_type()), config.model.image_size, config.model.classes));
+  if (size_of(parameters.compute_type()) == 2) {
+    log.line(fmt::format("{} storage, fp32 arithmetic: this is a CPU, times say nothing about half precision",
+                         name_of(parameters.compute_type())));
+  }
   if (const auto used = models::describe_model(config.model).pixels_used; used != config.model.image_size) {
     log.line(
         fmt::format("images of {0} x {0} px: whole patches fill {1} x {1}, the {2} px at the right and at "

@@ -45,6 +45,18 @@ StoredFile file_from_json(const Json& json) {
   return file;
 }
 
+Json loss_scale_to_json(const sharding::LossScale& s) {
+  return {{"scale", s.scale},
+          {"good_steps", s.good_steps},
+          {"skipped", s.skipped},
+          {"skipped_at_floor", s.skipped_at_floor}};
+}
+
+sharding::LossScale loss_scale_from_json(const Json& json) {
+  return {json.at("scale").get<double>(), json.at("good_steps").get<std::int64_t>(),
+          json.at("skipped").get<std::int64_t>(), json.at("skipped_at_floor").get<std::int64_t>()};
+}
+
 [[noreturn]] void bad(const std::string& why) { throw Error(ExitCode::bad_data, why); }
 
 // What the readers rely on: runs lie inside their parameter, data inside their file, names inside the folder.
@@ -90,6 +102,7 @@ CheckpointManifest from_json(const Json& json) {
   m.state.optimizer_steps = json.at("optimizer_steps").get<std::int64_t>();
   m.state.evaluated_step = json.at("evaluated_step").get<std::int64_t>();
   m.state.metrics_bytes = json.at("metrics_bytes").get<std::uint64_t>();
+  if (json.contains("loss_scale")) m.state.loss_scale = loss_scale_from_json(json.at("loss_scale"));
   m.lanes = json.at("lanes").get<std::int64_t>();
   m.world = json.at("world").get<int>();
   const auto type = type_named(json.at("type").get<std::string>());
@@ -123,6 +136,7 @@ std::string to_json(const CheckpointManifest& m) {
                {"optimizer_steps", m.state.optimizer_steps},
                {"evaluated_step", m.state.evaluated_step},
                {"metrics_bytes", m.state.metrics_bytes},
+               {"loss_scale", loss_scale_to_json(m.state.loss_scale)},
                {"lanes", m.lanes},
                {"world", m.world},
                {"type", name_of(m.type)},

@@ -11,6 +11,7 @@
 
 #include "sharding/bucket_plan.hpp"
 #include "sharding/lane_state.hpp"
+#include "sharding/loss_scale.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::trainer {
@@ -21,6 +22,7 @@ struct TrainState {
   std::int64_t optimizer_steps = 0;  // of those, the ones that updated the weights
   std::int64_t evaluated_step = 0;   // the last step that was evaluated
   std::uint64_t metrics_bytes = 0;   // length of metrics.jsonl
+  sharding::LossScale loss_scale;
 };
 
 struct StoredParameter {

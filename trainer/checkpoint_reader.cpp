@@ -31,7 +31,8 @@ void CheckpointReader::index() {
         first += static_cast<std::uint64_t>(run.count);
       }
       for (const StateKind kind : sharding::kStateKinds) {
-        if (!lane.runs.empty() && !lane.address.contains(name_of(kind))) {
+        const bool expected = kind == StateKind::weight || kind == StateKind::exp_avg || has(kind);
+        if (expected && !lane.runs.empty() && !lane.address.contains(name_of(kind))) {
           throw Error(ExitCode::bad_data,
                       fmt::format("{}: lane {} has no {}", folder_.string(), lane.lane, name_of(kind)));
         }
@@ -79,13 +80,11 @@ void CheckpointReader::verify_file(std::size_t file,
   }
 }
 
-bool CheckpointReader::has_average() const {
-  for (const StoredFile& file : manifest_.files) {
-    for (const StoredLane& lane : file.lanes) {
-      if (!lane.runs.empty() && !lane.address.contains(name_of(StateKind::ema))) return false;
-    }
-  }
-  return true;
+bool CheckpointReader::has(StateKind kind) const {
+  return std::ranges::any_of(manifest_.files, [&](const StoredFile& file) {
+    return std::ranges::any_of(file.lanes,
+                               [&](const StoredLane& lane) { return lane.address.contains(name_of(kind)); });
+  });
 }
 
 void CheckpointReader::verify() const {
@@ -136,7 +135,7 @@ std::string state_hash(const CheckpointReader& checkpoint, StatePart part) {
     hasher.update(bytes);
   };
   const bool all = part == StatePart::all;
-  if (part == StatePart::ema && !checkpoint.has_average()) {
+  if (part == StatePart::ema && !checkpoint.has(StateKind::ema)) {
     throw Error(ExitCode::usage, fmt::format("{}: the run kept no average of its weights (ema.decay = 0)",
                                              checkpoint.folder().string()));
   }
@@ -146,10 +145,10 @@ std::string state_hash(const CheckpointReader& checkpoint, StatePart part) {
   if (all || part == StatePart::optimizer) {
     for (const std::size_t p : by_name) {
       add(StateKind::exp_avg, p);
-      add(StateKind::exp_avg_sq, p);
+      if (checkpoint.has(StateKind::exp_avg_sq)) add(StateKind::exp_avg_sq, p);
     }
   }
-  if (part == StatePart::ema || (all && checkpoint.has_average())) {
+  if (part == StatePart::ema || (all && checkpoint.has(StateKind::ema))) {
     for (const std::size_t p : by_name) add(StateKind::ema, p);
   }
   return hasher.digest().hex();

@@ -25,7 +25,7 @@ class CheckpointReader {
   void verify_file(std::size_t file, const std::function<void(std::uint64_t bytes)>& progress = {}) const;
   void verify() const;  // all files
 
-  bool has_average() const;  // else there is no StateKind::ema to read
+  bool has(sharding::StateKind kind) const;  // else there is none to read
   // Elements [begin, begin + count) of a parameter, `count` = out.size() / element size, of manifest().type.
   void read(sharding::StateKind kind, std::size_t parameter, std::int64_t begin,
             std::span<std::byte> out) const;

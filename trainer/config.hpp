@@ -13,7 +13,7 @@
 namespace vitrail::trainer {
 
 enum class Device { automatic, cpu, cuda };
-enum class Precision { fp32, fp64 };
+enum class Precision { fp32, fp16, bf16, fp64 };
 enum class ScheduleName { cosine, constant };
 enum class LossName { ce, bce };
 
@@ -43,6 +43,7 @@ struct ScheduleConfig {
 
 struct PrecisionConfig {
   Precision compute = Precision::fp32;
+  sharding::LossScaleConfig loss_scale;
 };
 
 struct CheckpointConfig {

@@ -7,7 +7,7 @@ namespace vitrail::trainer {
 
 void export_weights(const CheckpointReader& checkpoint, WeightsUsed which,
                     const std::filesystem::path& file) {
-  if (which == WeightsUsed::ema && !checkpoint.has_average()) {
+  if (which == WeightsUsed::ema && !checkpoint.has(sharding::StateKind::ema)) {
     throw Error(ExitCode::refused,
                 fmt::format("{}: the run kept no average of its weights (ema.decay = 0)",
                             checkpoint.folder().string()),

@@ -6,16 +6,21 @@
 
 #include "models/model.hpp"
 #include "sharding/bucket_plan.hpp"
+#include "sharding/sharded_optimizer.hpp"
+#include "trainer/base/data_type.hpp"
 
 namespace vitrail::trainer {
 
 bool is_decayed(const models::ParameterSpec& parameter);
 
-// `weight_decay` where is_decayed, else 0; by parameter.
-std::vector<double> weight_decay_by_parameter(const std::vector<models::ParameterSpec>& parameters,
-                                              double weight_decay);
+// Weight decay where is_decayed, else 0; learning rate times layer_decay for every layer between the
+// parameter's and the head: embedding 0, blocks from 1 on (class-attention blocks beside the last ones, the
+// final norm with the last), head. Source: timm's param_groups_layer_decay.
+std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
+                                                     const sharding::OptimizerConfig& optimizer);
 
 // The decayed ones are the matrices: what a half-precision run stores in the compute type.
+DataType stored_type(const models::ParameterSpec& parameter, DataType compute_type);
 std::vector<sharding::ParameterShape> shapes_for_plan(const std::vector<models::ParameterSpec>& parameters);
 
 }  // namespace vitrail::trainer

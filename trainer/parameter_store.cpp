@@ -1,7 +1,5 @@
 #include "trainer/parameter_store.hpp"
 
-#include <cstring>
-
 #include <torch/torch.h>
 
 #include "trainer/tensor_type.hpp"
@@ -9,10 +7,12 @@
 namespace vitrail::trainer {
 
 ParameterStore::ParameterStore(const sharding::BucketPlan& plan,
-                               const std::vector<models::ParameterSpec>& specs, DataType type)
-    : plan_(plan), type_(type) {
+                               const std::vector<models::ParameterSpec>& specs, DataType compute_type)
+    : plan_(plan), type_(compute_type) {
   for (const sharding::Bucket& bucket : plan.buckets) {
+    const DataType type = bucket.matrices ? compute_type : sum_type(compute_type);
     buckets_.push_back(at::zeros({bucket.slice * plan.lanes}, tensor_type(type)));
+    views_.push_back({static_cast<std::byte*>(buckets_.back().data_ptr()), type});
   }
   for (std::size_t p = 0; p < specs.size(); ++p) {
     const sharding::Location& location = plan.locations[p];
@@ -29,19 +29,15 @@ ParameterStore::~ParameterStore() = default;
 const std::vector<at::Tensor>& ParameterStore::tensors() const { return tensors_; }
 
 void ParameterStore::take(sharding::LaneState& state, sharding::StateKind kind) {
+  const at::NoGradGuard no_grad;
   for (std::size_t b = 0; b < buckets_.size(); ++b) {
     sharding::Buffer& masters = state.slices(kind, b);
-    std::byte* bucket = static_cast<std::byte*>(buckets_[b].data_ptr());
-    const std::int64_t first = state.lanes().begin * plan_.buckets[b].slice;
-    std::memcpy(bucket + static_cast<std::size_t>(first) * size_of(type_), masters.data(),
-                static_cast<std::size_t>(masters.elements()) * size_of(type_));
+    buckets_[b]
+        .narrow(0, state.lanes().begin * plan_.buckets[b].slice, masters.elements())
+        .copy_(at::from_blob(masters.data(), {masters.elements()}, tensor_type(state.type())));
   }
 }
 
-std::vector<std::byte*> ParameterStore::bucket_addresses() const {
-  std::vector<std::byte*> addresses;
-  for (const at::Tensor& bucket : buckets_) addresses.push_back(static_cast<std::byte*>(bucket.data_ptr()));
-  return addresses;
-}
+std::vector<sharding::BucketData> ParameterStore::buckets() const { return views_; }
 
 }  // namespace vitrail::trainer

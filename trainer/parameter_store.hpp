@@ -1,6 +1,6 @@
-// The weights that the model computes with: flat buckets in the compute type, and one leaf tensor per
-// parameter that looks into them. Every rank holds all of them; the lane state holds the master copies.
-// Shapes: as the model's specs. Throws: std::bad_alloc.
+// The weights that the model computes with: flat buckets, matrices in the compute type and the rest in at
+// least fp32, and one leaf tensor per parameter that looks into them. Every rank holds all of them; the lane
+// state holds the master copies. Shapes: as the model's specs. Throws: std::bad_alloc.
 #pragma once
 
 #include <vector>
@@ -8,26 +8,28 @@
 #include "models/model.hpp"
 #include "sharding/bucket_plan.hpp"
 #include "sharding/lane_state.hpp"
+#include "sharding/parameter_gather.hpp"
 
 namespace vitrail::trainer {
 
 class ParameterStore {
  public:
   ParameterStore(const sharding::BucketPlan& plan, const std::vector<models::ParameterSpec>& specs,
-                 DataType type);
+                 DataType compute_type);
   ~ParameterStore();
 
   const std::vector<at::Tensor>& tensors() const;  // in the order of the specs, requires_grad
 
-  // Copies the masters of the state's lanes, or their average, into the buckets; the other lanes' slices come
-  // by ParameterGather.
+  // Copies, rounded to nearest, the masters of the state's lanes, or their average, into the buckets; the
+  // other lanes' slices come by ParameterGather.
   void take(sharding::LaneState& state, sharding::StateKind kind = sharding::StateKind::weight);
-  std::vector<std::byte*> bucket_addresses() const;
-  DataType type() const { return type_; }
+  std::vector<sharding::BucketData> buckets() const;
+  DataType compute_type() const { return type_; }
 
  private:
   const sharding::BucketPlan& plan_;
   DataType type_;
+  std::vector<sharding::BucketData> views_;
   std::vector<at::Tensor> buckets_;
   std::vector<at::Tensor> tensors_;
 };

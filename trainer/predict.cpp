@@ -50,7 +50,7 @@ std::int64_t predict(const Config& config, const PredictionRequest& request) {
                                     config.data.workers);
   std::optional<SafetensorsWriter> output;
   if (!request.output.empty()) {
-    const SafetensorsWriter::Entry logits{type, {dataset->size(), config.model.classes}};
+    const SafetensorsWriter::Entry logits{sum_type(type), {dataset->size(), config.model.classes}};
     output.emplace(request.output, std::map<std::string, SafetensorsWriter::Entry>{{"logits", logits}});
   }
   Progress progress("prediction", "images", static_cast<std::uint64_t>(dataset->size()), true);

@@ -11,10 +11,31 @@
 namespace vitrail::trainer {
 
 inline DataType compute_type(Precision precision) {
-  return precision == Precision::fp64 ? DataType::f64 : DataType::f32;
+  switch (precision) {
+    case Precision::fp16:
+      return DataType::f16;
+    case Precision::bf16:
+      return DataType::bf16;
+    case Precision::fp32:
+      return DataType::f32;
+    case Precision::fp64:
+      return DataType::f64;
+  }
+  return DataType::f32;
 }
 
-inline at::ScalarType tensor_type(DataType type) { return type == DataType::f64 ? at::kDouble : at::kFloat; }
+inline at::ScalarType tensor_type(DataType type) {
+  switch (type) {
+    case DataType::f16:
+      return at::kHalf;
+    case DataType::bf16:
+      return at::kBFloat16;
+    case DataType::f64:
+      return at::kDouble;
+    default:
+      return at::kFloat;
+  }
+}
 
 // [count, 3, S, S] in `type`. Does not own float batches: `images` must outlive the tensor.
 inline at::Tensor image_tensor(std::vector<float>& images, std::int64_t count, std::int64_t size,

@@ -32,6 +32,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& communicator
     state = *restored;
   } else {
     run.initialise_weights(log);
+    state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
   }
   if (state.step > run.total_steps) {
     throw Error(

@@ -89,7 +89,7 @@ bool TrainLoop::evaluate_now() {
                             config.evaluation.batch_size,
                             config.data.workers,
                             {config.model.image_size, config.evaluation.crop_ratio},
-                            run_.parameters.type()};
+                            run_.parameters.compute_type()};
   const auto begin = Clock::now();
   const bool average = config.evaluation.weights == WeightsUsed::ema;
   if (average) run_.publish_weights(WeightsUsed::ema);
@@ -138,6 +138,8 @@ void TrainLoop::record(const StepResult& result, double seconds, double data_wai
   m.lr = result.lr;
   m.weight_decay = request_.config.optimizer.weight_decay;
   m.grad_norm = result.grad_norm;
+  m.loss_scale = result.loss_scale;
+  m.skipped = state_.loss_scale.skipped;
   m.order_hash = result.order_hash;
   m.images_per_s = static_cast<double>(batch) / seconds;
   m.mfu = run_.mfu(m.images_per_s);

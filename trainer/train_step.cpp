@@ -60,7 +60,7 @@ struct LaneResult {
 };
 
 // Forward and backward of one lane; its gradients go to the reducer as backward finishes them.
-LaneResult run_lane(StepContext& c, std::int64_t step) {
+LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   datasets::LaneBatch batch = c.loader.next();
   models::Pass pass;
   pass.training = true;
@@ -69,37 +69,53 @@ LaneResult run_lane(StepContext& c, std::int64_t step) {
   pass.lane = static_cast<std::uint64_t>(batch.lane);
 
   const at::Tensor images =
-      image_tensor(batch.images, batch.images_count, c.config.model.image_size, c.parameters.type());
+      image_tensor(batch.images, batch.images_count, c.config.model.image_size, c.parameters.compute_type());
   const at::Tensor logits = c.model.forward(images, pass).mean();
   const at::Tensor targets = soft_targets(batch, logits, c.config.loss.smoothing);
   const at::Tensor loss = training_loss(c.config.loss, logits, targets);
 
   c.gradients.begin_lane(batch.lane);
-  loss.backward();
+  (loss * loss_scale).backward();
   c.gradients.end_lane();
   return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low};
 }
 
-void check_finite(const StepResult& result) {
-  if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) return;
+// Half precision may overflow now and then: such a step is left out. Else, or without end, training has
+// diverged.
+void check_finite(const StepResult& result, Precision precision, const sharding::LossScale& after) {
+  const bool half = precision == Precision::fp16 || precision == Precision::bf16;
+  if (half && !sharding::is_hopeless(after)) return;
+  if (!half && !result.skipped && std::isfinite(result.loss)) return;
   throw Error(ExitCode::refused,
-              fmt::format("training diverged: loss {}, gradient norm {}", result.loss, result.grad_norm),
+              fmt::format("training diverged: loss {}, gradient norm {}{}", result.loss, result.grad_norm,
+                          half ? fmt::format(", after {} skipped steps at the lowest loss scale",
+                                             after.skipped_at_floor)
+                               : ""),
               "lower optimizer.lr, lengthen schedule.warmup or set optimizer.clip_norm, and begin a new run");
 }
 
 }  // namespace
 
+sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision) {
+  return precision.compute == Precision::fp16 ? precision.loss_scale
+                                              : sharding::LossScaleConfig{.initial = 1, .window = 0};
+}
+
 StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   // 1. Every lane of this rank: batch -> logits -> loss -> gradients, added into the tree over lanes.
   std::vector<LaneResult> lanes;
   const sharding::LaneRange range = c.gradients.lanes();
-  for (std::int64_t lane = range.begin; lane < range.end; ++lane) lanes.push_back(run_lane(c, state.step));
+  for (std::int64_t lane = range.begin; lane < range.end; ++lane) {
+    lanes.push_back(run_lane(c, state.step, state.loss_scale.scale));
+  }
 
   // 2. The sum over all lanes; each rank keeps the slices of its own lanes.
   c.gradients.exchange();
 
   // 3. One small exchange: losses, order, wishes, and the squares that make the norm of the whole gradient.
-  sharding::PieceSums squares = c.optimizer.gradient_squares(c.masters, c.gradients);
+  // Lane losses are means, so the mean gradient is the sum over L.
+  const double scale = 1.0 / (static_cast<double>(c.config.run.lanes) * state.loss_scale.scale);
+  sharding::PieceSums squares = c.optimizer.clip_values(c.masters, c.gradients, scale);
   StepReport report(c.config.run.lanes, squares);
   report.save() = own.save ? 1 : 0;
   report.stop() = own.stop ? 1 : 0;
@@ -109,26 +125,27 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   }
   report.exchange(c.communicator);
 
-  // 4. What all ranks now know alike. Lane losses are means, so the mean gradient is the sum over L.
-  const double scale = 1.0 / static_cast<double>(c.config.run.lanes);
+  // 4. What all ranks now know alike.
   StepResult result;
   result.loss = report.mean_loss();
   result.grad_norm = sharding::ShardedOptimizer::gradient_norm(squares, scale);
   result.lr = c.schedule.lr(state.step);
   result.order_hash = report.order_hash();
   result.agreed = {report.save() > 0, report.stop() > 0};
-  check_finite(result);
+  result.loss_scale = state.loss_scale.scale;
+  result.skipped = !std::isfinite(result.grad_norm);
+  state.loss_scale = after_step(state.loss_scale, loss_scale_rule(c.config.precision), !result.skipped);
+  check_finite(result, c.config.precision.compute, state.loss_scale);
 
   // 5. Clip and update the master weights of this rank's lanes, and their average.
-  c.optimizer.step(c.masters, c.gradients, result.lr, scale, result.grad_norm);
-
+  if (!result.skipped) c.optimizer.step(c.masters, c.gradients, result.lr, scale, squares);
   if (c.config.ema.decay > 0) {
     sharding::update_average(c.masters, sharding::average_decay(c.config.ema, state.step + 1));
   }
 
   // 6. The new weights of all lanes, for the next forward pass.
   c.parameters.take(c.masters);
-  c.gather.gather(c.parameters.bucket_addresses(), c.parameters.type());
+  c.gather.gather(c.parameters.buckets());
 
   ++state.step;
   state.optimizer_steps = c.optimizer.steps();

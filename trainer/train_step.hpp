@@ -1,6 +1,6 @@
 // One step of training, the whole of it: train_step.cpp reads top to bottom.
-// Throws: Error(refused) when the loss or a gradient is not finite; what the loader and the model throw;
-// PeerFailure.
+// Throws: Error(refused) when the loss or a gradient is not finite (in half precision: again and again); what
+// the loader and the model throw; PeerFailure.
 #pragma once
 
 #include <cstdint>
@@ -44,9 +44,14 @@ struct StepResult {
   double loss = 0;       // mean over the global batch
   double grad_norm = 0;  // before clipping
   double lr = 0;
+  double loss_scale = 1;   // in force during this step
+  bool skipped = false;    // half precision: the gradient was not finite, and no weight changed
   std::string order_hash;  // of the sample ids, over all lanes
   Wishes agreed;
 };
+
+// How the loss scale moves: fp16's as configured, the others stay at 1.
+sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision);
 
 // Takes step number `state.step` (0-based) and advances `state`.
 StepResult train_step(StepContext& c, TrainState& state, Wishes own);

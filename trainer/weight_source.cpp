@@ -9,6 +9,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_reader.hpp"
+#include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
@@ -43,7 +44,7 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
   OfCheckpoint(const std::string& path, WeightsUsed which)
       : checkpoint_(find_checkpoint(path)),
         kind_(which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight) {
-    if (which == WeightsUsed::ema && !checkpoint_.has_average()) {
+    if (which == WeightsUsed::ema && !checkpoint_.has(sharding::StateKind::ema)) {
       throw Error(ExitCode::refused,
                   fmt::format("{}: the run kept no average of its weights (ema.decay = 0)", name()),
                   "set evaluate.weights = raw");
@@ -151,12 +152,13 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
   const std::vector<std::string> words = source.words();
   source.refuse_fresh_head();
   for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
-  const auto type = tensor_type(compute_type(config.precision.compute));
+  const DataType type = compute_type(config.precision.compute);
   std::vector<at::Tensor> tensors;
   for (std::size_t p = 0; p < specs.size(); ++p) {
     std::vector<double> values(static_cast<std::size_t>(specs[p].elements()));
     source.read(p, 0, values);
-    tensors.push_back(at::tensor(values, at::kDouble).view(specs[p].shape).to(type));
+    tensors.push_back(
+        at::tensor(values, at::kDouble).view(specs[p].shape).to(tensor_type(stored_type(specs[p], type))));
   }
   model->bind(tensors);
   return model;

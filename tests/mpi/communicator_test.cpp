@@ -201,15 +201,15 @@ TEST_F(Communication, ParametersOfAllLanesReachAllRanks) {
   const BucketPlan plan = make_bucket_plan({{"w0", 5000, true}, {"w1", 777, true}}, kLanes, 1000);
   const LaneRange lanes = lanes_of_rank(kLanes, size(), rank());
   std::vector<Buffer> buckets;
-  std::vector<std::byte*> addresses;
+  std::vector<BucketData> whole;
   for (const Bucket& bucket : plan.buckets) {
     Buffer& buffer = buckets.emplace_back(DataType::f64, bucket.slice * kLanes);
     for (std::int64_t i = lanes.begin * bucket.slice; i < lanes.end * bucket.slice; ++i) {
       buffer.as<double>()[static_cast<std::size_t>(i)] = static_cast<double>(i) / 3;
     }
-    addresses.push_back(buffer.data());
+    whole.push_back({buffer.data(), DataType::f64});
   }
-  ParameterGather(plan, world_).gather(addresses, DataType::f64);
+  ParameterGather(plan, world_).gather(whole);
   for (Buffer& buffer : buckets) {
     for (std::int64_t i = 0; i < buffer.elements(); ++i) {
       ASSERT_EQ(buffer.as<double>()[static_cast<std::size_t>(i)], static_cast<double>(i) / 3);

@@ -4,6 +4,8 @@ schedule.safetensors   lr.CASE [T + 5]: CosineLRScheduler's rate of every step a
                        the metadata, as JSON under `cases`
 loss.safetensors       logits [B,K] and labels [B], fp64; for each case its weights [B] (target = weight * label +
                        (1 - weight) * label of the reversed batch), loss and gradient; smoothing in the metadata
+layer_decay.json       for some models, cut in depth: name, dimensions and timm's factor of the learning rate at layer decay
+                       0.75 of every parameter
 decay.json             for some models the parameters that timm's rule gives weight decay, and those it does not: name and
                        number of dimensions
 """
@@ -17,7 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from timm.data.mixup import mixup_target
 from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
-from timm.optim import param_groups_weight_decay
+from timm.optim import param_groups_layer_decay, param_groups_weight_decay
 from timm.scheduler import CosineLRScheduler
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures" / "trainer"
@@ -99,6 +101,16 @@ def decay():
     (FIXTURES / "decay.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
+def layer_decay():
+    found = {}
+    for name, depth in (("deit3_small_patch16_224", 4), ("deit_tiny_distilled_patch16_224", 3), ("cait_xxs24_224", 5)):
+        model = timm.create_model(name, depth=depth)
+        groups = param_groups_layer_decay(model, 0.05, no_weight_decay_list=model.no_weight_decay(), layer_decay=0.75)
+        scale = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
+        found[name] = [[n, p.ndim, scale[id(p)]] for n, p in model.named_parameters()]
+    (FIXTURES / "layer_decay.json").write_text(json.dumps(found) + "\n")
+
+
 def main():
     FIXTURES.mkdir(parents=True, exist_ok=True)
     torch.set_default_dtype(torch.float64)  # timm makes its targets in the default type
@@ -107,6 +119,7 @@ def main():
     save("schedule", tensors, {"cases": json.dumps(SCHEDULES)})
     losses()
     decay()
+    layer_decay()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ const TypeRow& row_of(DataType type) { return kTypes.at(static_cast<std::size_t>
 }  // namespace
 
 std::size_t size_of(DataType type) { return row_of(type).bytes; }
+DataType sum_type(DataType type) {
+  return type == DataType::f16 || type == DataType::bf16 ? DataType::f32 : type;
+}
 const char* name_of(DataType type) { return row_of(type).name; }
 
 std::optional<DataType> type_named(std::string_view name) {

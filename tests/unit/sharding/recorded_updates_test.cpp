@@ -28,7 +28,7 @@ struct Recording {
       const bool token = name == "cls_token" || name == "pos_embed";
       const bool matrix = info.shape.size() > 1 && !name.ends_with(".bias") && !token;
       parameters.push_back({name, info.elements(), matrix});
-      decay.push_back(matrix ? settings.at("weight_decay").get<double>() : 0.0);
+      rules.push_back({.weight_decay = matrix ? settings.at("weight_decay").get<double>() : 0.0});
     }
   }
 
@@ -48,7 +48,7 @@ struct Recording {
   SafetensorsReader file{VITRAIL_FIXTURES "/trajectory/updates.safetensors"};
   nlohmann::json settings;
   std::vector<ParameterShape> parameters;
-  std::vector<double> decay;
+  std::vector<ParameterRule> rules;
 };
 
 // Takes the recorded steps on `world` ranks, all lanes with the recorded gradient, whose mean it is to the
@@ -60,7 +60,7 @@ Tensors replay(const Recording& recording, int world) {
   tests::run_world(world, [&](Communicator& communicator) {
     GradientReducer gradients(plan, DataType::f32, communicator);
     LaneState state(plan, gradients.lanes(), DataType::f32);
-    ShardedOptimizer optimizer(recording.config(), recording.decay, communicator);
+    ShardedOptimizer optimizer(recording.config(), recording.rules, communicator);
     const auto for_each_piece = [&](StateKind kind, auto&& f) {
       for (const Piece& piece : plan.pieces) {
         if (state.owns(piece)) f(piece, reinterpret_cast<float*>(state.piece(kind, piece)));
@@ -90,11 +90,10 @@ Tensors replay(const Recording& recording, int world) {
         gradients.end_lane();
       }
       gradients.exchange();
-      PieceSums squares = optimizer.gradient_squares(state, gradients);
-      communicator.all_reduce_sum(squares.values());
       const double scale = 1.0 / kLanes;
-      optimizer.step(state, gradients, recording.settings.at("lr"), scale,
-                     ShardedOptimizer::gradient_norm(squares, scale));
+      PieceSums squares = optimizer.clip_values(state, gradients, scale);
+      communicator.all_reduce_sum(squares.values());
+      optimizer.step(state, gradients, recording.settings.at("lr"), scale, squares);
       if (step == 1 || step == kSteps)
         keep(StateKind::weight, fmt::format("{}.weights.{}.", recording.kind, step));
     }

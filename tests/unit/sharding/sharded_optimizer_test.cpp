@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -16,8 +17,10 @@ namespace {
 constexpr std::int64_t kLanes = 4;
 const std::vector<double> kDecay = {0.0, 0.05, 0.05};
 
+std::vector<ParameterRule> rules() { return {{kDecay[0], 1}, {kDecay[1], 0.5}, {kDecay[2], 1}}; }
+
 std::vector<ParameterShape> parameters() {
-  return {{"bias", 100, false}, {"w0", 3000, true}, {"w1", 777, true}};
+  return {{"bias", 100, false}, {"w0", 150000, true}, {"w1", 777, true}};
 }
 
 double value(std::uint64_t when, std::size_t parameter, std::int64_t i) {
@@ -29,7 +32,8 @@ double value(std::uint64_t when, std::size_t parameter, std::int64_t i) {
 // Weights by parameter after `steps` updates on `world` ranks.
 template <class Real>
 std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, int steps,
-                                     double* last_norm = nullptr) {
+                                     double* last_norm = nullptr,
+                                     const ParallelFor& parallel_for = serial_for) {
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
   const DataType type = sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
   std::vector<std::vector<Real>> result;
@@ -38,7 +42,7 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
   tests::run_world(world, [&](Communicator& communicator) {
     GradientReducer gradients(plan, type, communicator);
     LaneState state(plan, gradients.lanes(), type);
-    ShardedOptimizer optimizer(config, kDecay, communicator);
+    ShardedOptimizer optimizer(config, rules(), communicator, parallel_for);
     for (const Piece& piece : plan.pieces) {
       if (!state.owns(piece)) continue;
       auto* weight = reinterpret_cast<Real*>(state.piece(StateKind::weight, piece));
@@ -60,11 +64,11 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
         gradients.end_lane();
       }
       gradients.exchange();
-      PieceSums squares = optimizer.gradient_squares(state, gradients);
-      communicator.all_reduce_sum(squares.values());
       const double scale = 1.0 / kLanes;
+      PieceSums squares = optimizer.clip_values(state, gradients, scale);
+      communicator.all_reduce_sum(squares.values());
+      optimizer.step(state, gradients, 1e-2, scale, squares);
       const double norm = ShardedOptimizer::gradient_norm(squares, scale);
-      optimizer.step(state, gradients, 1e-2, scale, norm);
       if (last_norm != nullptr && communicator.rank() == 0) *last_norm = norm;
     }
     const std::lock_guard lock(mutex);
@@ -77,15 +81,35 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
   return result;
 }
 
-TEST(ShardedOptimizer, AnyNumberOfRanksTakesTheStepOfOne) {
-  for (const OptimizerName name : {OptimizerName::adamw, OptimizerName::lamb}) {
+std::vector<OptimizerConfig> configurations() {
+  std::vector<OptimizerConfig> all;
+  for (const OptimizerName name : {OptimizerName::adamw, OptimizerName::lamb, OptimizerName::sgd}) {
     for (const double clip : {0.0, 0.5}) {
       OptimizerConfig config;
       config.name = name;
       config.clip_norm = clip;
-      const auto one = train<float>(1, config, 3);
-      for (const int world : {2, 3, 4}) EXPECT_EQ(train<float>(world, config, 3), one) << world;
+      config.clip_value = clip / 10;
+      config.lamb_always_adapt = config.lamb_decoupled_decay = config.lamb_trust_clip = clip > 0;
+      all.push_back(config);
     }
+  }
+  return all;
+}
+
+TEST(ShardedOptimizer, AnyNumberOfRanksTakesTheStepOfOne) {
+  for (const OptimizerConfig& config : configurations()) {
+    const auto one = train<float>(1, config, 3);
+    for (const int world : {2, 3, 4}) EXPECT_EQ(train<float>(world, config, 3), one) << world;
+  }
+}
+
+TEST(ShardedOptimizer, AnyNumberOfThreadsTakesTheStepOfOne) {
+  const ParallelFor backwards_on_threads = [](std::int64_t items, const ParallelBody& body) {
+    std::vector<std::jthread> threads;
+    for (std::int64_t i = items; i-- > 0;) threads.emplace_back([&body, i] { body(i, i + 1); });
+  };
+  for (const OptimizerConfig& config : configurations()) {
+    EXPECT_EQ(train<float>(2, config, 3, nullptr, backwards_on_threads), train<float>(2, config, 3));
   }
 }
 
@@ -124,7 +148,7 @@ TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
     const double ratio = kDecay[p] == 0 ? 1 : std::sqrt(weight_squares / update_squares);
     for (std::int64_t i = 0; i < n; ++i) {
       const auto k = static_cast<std::size_t>(i);
-      EXPECT_NEAR(after[p][k], value(0, p, i) - 1e-2 * ratio * update[k], 1e-12);
+      EXPECT_NEAR(after[p][k], value(0, p, i) - 1e-2 * rules()[p].lr_scale * ratio * update[k], 1e-12);
     }
   }
 }
@@ -134,7 +158,7 @@ TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
   for (const int world : {1, 2, 3, 4}) {
     tests::run_world(world, [&](Communicator& communicator) {
       std::vector<Buffer> buckets;
-      std::vector<std::byte*> addresses;
+      std::vector<BucketData> whole;
       const LaneRange own = lanes_of_rank(kLanes, world, communicator.rank());
       for (const Bucket& bucket : plan.buckets) {
         Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * kLanes);
@@ -142,8 +166,8 @@ TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
           buffer.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(i + 1);
         }
       }
-      for (Buffer& buffer : buckets) addresses.push_back(buffer.data());
-      ParameterGather(plan, communicator).gather(addresses, DataType::f32);
+      for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
+      ParameterGather(plan, communicator).gather(whole);
       for (Buffer& buffer : buckets) {
         for (std::int64_t i = 0; i < buffer.elements(); ++i) {
           ASSERT_EQ(buffer.as<float>()[static_cast<std::size_t>(i)], static_cast<float>(i + 1));

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "sharding/sharded_optimizer.hpp"
 #include "trainer/base/safetensors.hpp"
 
 namespace vitrail::sharding {
@@ -23,7 +24,7 @@ TEST(WeightAverage, IsTimms) {
   for (const auto& [name, settings] : cases.items()) {
     const EmaConfig config{settings.at("decay"), settings.at("warmup")};
     const std::vector<float> wanted = file.read_as_float(name);
-    LaneState state(plan, {1, 3}, DataType::f32, LaneState::Average::ema);
+    LaneState state(plan, {1, 3}, DataType::f32, state_kinds(OptimizerName::adamw, true));
     const auto set_weights = [&](std::int64_t step) {
       for (const Piece& piece : plan.pieces) {
         if (!state.owns(piece)) continue;
@@ -54,7 +55,7 @@ TEST(WeightAverage, IsTimms) {
 TEST(WeightAverage, OnlyWhereItIsAskedFor) {
   const BucketPlan plan = make_bucket_plan({{"w", 16, true}}, 2, 1 << 20);
   const LaneState without(plan, {0, 2}, DataType::f32);
-  const LaneState with(plan, {0, 2}, DataType::f32, LaneState::Average::ema);
+  const LaneState with(plan, {0, 2}, DataType::f32, state_kinds(OptimizerName::lamb, true));
   EXPECT_EQ(without.kinds().size(), 3U);
   EXPECT_EQ(with.kinds().size(), 4U);
   EXPECT_EQ(with.kinds().back(), StateKind::ema);

@@ -46,7 +46,7 @@ template <class Real, class F>
 void for_each_piece(sharding::LaneState& state, F&& f) {
   for (const sharding::Piece& piece : state.plan().pieces) {
     if (!state.owns(piece)) continue;
-    for (const sharding::StateKind kind : sharding::kStateKinds) {
+    for (const sharding::StateKind kind : state.kinds()) {
       f(kind, piece, reinterpret_cast<Real*>(state.piece(kind, piece)));
     }
   }
@@ -63,7 +63,7 @@ void fill(sharding::LaneState& state) {
 
 inline CheckpointManifest manifest_of(std::int64_t step, std::int64_t lanes, int world, DataType type) {
   CheckpointManifest manifest;
-  manifest.state = {step, step - 1, step / 2, 1234};
+  manifest.state = {step, step - 1, step / 2, 1234, {.scale = 512, .good_steps = step, .skipped = 1}};
   manifest.lanes = lanes;
   manifest.world = world;
   manifest.type = type;

@@ -38,7 +38,8 @@ class Examples final : public datasets::Dataset {
   std::string fingerprint() const override { return std::string(32, '0'); }
   std::string describe() const override { return "examples"; }
   datasets::Sample read(std::int64_t index) const override {
-    datasets::Sample sample{{}, examples_[static_cast<std::size_t>(index)].logits};
+    datasets::Sample sample;
+    sample.tensor = examples_[static_cast<std::size_t>(index)].logits;
     sample.tensor.resize(kNumbers);
     return sample;
   }

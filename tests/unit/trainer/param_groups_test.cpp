@@ -14,9 +14,9 @@ models::ParameterSpec spec(const std::string& name, std::int64_t dimensions) {
 
 TEST(ParamGroups, DecayIsTimms) {
   std::ifstream file(VITRAIL_FIXTURES "/trainer/decay.json");
-  const auto models = nlohmann::json::parse(file);
-  EXPECT_EQ(models.size(), 3U);
-  for (const auto& [model, groups] : models.items()) {
+  const auto by_model = nlohmann::json::parse(file);
+  EXPECT_EQ(by_model.size(), 3U);
+  for (const auto& [model, groups] : by_model.items()) {
     for (const auto& [name, dimensions] : groups.at("plain").items()) {
       EXPECT_FALSE(is_decayed(spec(name, dimensions))) << model << ": " << name;
     }
@@ -26,10 +26,34 @@ TEST(ParamGroups, DecayIsTimms) {
   }
 }
 
+TEST(ParamGroups, LayerDecayIsTimms) {
+  std::ifstream file(VITRAIL_FIXTURES "/trainer/layer_decay.json");
+  const auto by_model = nlohmann::json::parse(file);
+  EXPECT_EQ(by_model.size(), 3U);
+  sharding::OptimizerConfig optimizer;
+  optimizer.layer_decay = 0.75;
+  for (const auto& [model, parameters] : by_model.items()) {
+    std::vector<models::ParameterSpec> specs;
+    for (const auto& p : parameters) specs.push_back(spec(p.at(0), p.at(1)));
+    const auto rules = parameter_rules(specs, optimizer);
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      EXPECT_NEAR(rules[i].lr_scale, parameters.at(i).at(2).get<double>(), 1e-15)
+          << model << ": " << specs[i].name;
+    }
+  }
+}
+
 TEST(ParamGroups, ByParameterInTheirOrder) {
   const std::vector<models::ParameterSpec> specs = {spec("cls_token", 3), spec("head.weight", 2),
                                                     spec("head.bias", 1)};
-  EXPECT_EQ(weight_decay_by_parameter(specs, 0.05), (std::vector<double>{0, 0.05, 0}));
+  sharding::OptimizerConfig optimizer;
+  optimizer.weight_decay = 0.05;
+  std::vector<double> decay;
+  for (const auto& rule : parameter_rules(specs, optimizer)) {
+    decay.push_back(rule.weight_decay);
+    EXPECT_EQ(rule.lr_scale, 1);
+  }
+  EXPECT_EQ(decay, (std::vector<double>{0, 0.05, 0}));
   const auto shapes = shapes_for_plan(specs);
   ASSERT_EQ(shapes.size(), 3U);
   EXPECT_EQ(shapes[1].name, "head.weight");

@@ -26,8 +26,8 @@ TEST(ParameterStore, TensorsAreLeavesThatLookIntoTheBuckets) {
   const sharding::BucketPlan p = plan();
   for (const DataType type : {DataType::f32, DataType::f64}) {
     const ParameterStore store(p, specs(), type);
-    const auto addresses = store.bucket_addresses();
-    ASSERT_EQ(addresses.size(), 2U);  // of what does not decay, and of matrices
+    const auto buckets = store.buckets();
+    ASSERT_EQ(buckets.size(), 2U);  // of what does not decay, and of matrices
     ASSERT_EQ(store.tensors().size(), specs().size());
     for (std::size_t i = 0; i < specs().size(); ++i) {
       const at::Tensor& tensor = store.tensors()[i];
@@ -36,7 +36,7 @@ TEST(ParameterStore, TensorsAreLeavesThatLookIntoTheBuckets) {
       EXPECT_EQ(size_of(type), tensor.element_size());
       const auto& location = p.locations[i];
       EXPECT_EQ(static_cast<const std::byte*>(tensor.const_data_ptr()),
-                addresses[location.bucket] + static_cast<std::size_t>(location.begin) * size_of(type));
+                buckets[location.bucket].data + static_cast<std::size_t>(location.begin) * size_of(type));
       EXPECT_EQ(reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr()) % 64, 0U);
     }
   }
@@ -72,7 +72,7 @@ TEST(ParameterStore, TakesTheMastersOfItsOwnLanesOnly) {
   }
   store.take(state);
   for (std::size_t b = 0; b < p.buckets.size(); ++b) {
-    const auto* bucket = reinterpret_cast<const float*>(store.bucket_addresses()[b]);
+    const auto* bucket = reinterpret_cast<const float*>(store.buckets()[b].data);
     const std::int64_t slice = p.buckets[b].slice;
     for (std::int64_t i = 0; i < kLanes * slice; ++i) {
       const bool own = i >= slice && i < 3 * slice;

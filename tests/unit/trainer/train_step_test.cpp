@@ -97,8 +97,13 @@ TEST(TrainStep, AdvancesTheStateAndSaysWhatItDid) {
   EXPECT_EQ(orders.size(), 6U);
 }
 
-TEST(TrainStep, AnyNumberOfRanksTakesTheSameSteps) {
+class AnyPrecision : public testing::TestWithParam<Precision> {};
+INSTANTIATE_TEST_SUITE_P(TrainStep, AnyPrecision,
+                         testing::Values(Precision::fp32, Precision::fp16, Precision::bf16));
+
+TEST_P(AnyPrecision, AnyNumberOfRanksTakesTheSameSteps) {
   Config config = tiny();
+  config.precision.compute = GetParam();
   config.model.drop_path = 0.3;
   config.augment.mixup = 0.8;
   config.optimizer.clip_norm = 0.5;
@@ -113,6 +118,77 @@ TEST(TrainStep, AnyNumberOfRanksTakesTheSameSteps) {
       }
     });
   }
+}
+
+TEST_P(AnyPrecision, TrainsAsFp32DoesWithinItsRounding) {
+  Config config = tiny();
+  const Training exact = train_alone(config, 20);
+  config.precision.compute = GetParam();
+  const Training run = train_alone(config, 20);
+  const double tolerance = GetParam() == Precision::bf16 ? 2e-2 : 4e-3;
+  for (std::size_t i = 0; i < 20; ++i) {
+    EXPECT_FALSE(run.steps[i].skipped) << i;
+    EXPECT_NEAR(run.steps[i].loss, exact.steps[i].loss, tolerance) << i;
+  }
+}
+
+struct Weights {
+  std::vector<at::Tensor> tensors;
+  explicit Weights(const Assembly& run) {
+    for (const at::Tensor& x : run.parameters.tensors()) tensors.push_back(x.detach().clone());
+  }
+  bool operator==(const Weights& other) const {
+    return std::ranges::equal(tensors, other.tensors,
+                              [](const auto& a, const auto& b) { return at::equal(a, b); });
+  }
+};
+
+TEST(TrainStep, AnOverflowChangesNoWeightAndHalvesTheScale) {
+  Config config = tiny();
+  config.precision.compute = Precision::fp16;
+  config.ema.decay = 0.9;
+  sharding::LocalCommunicator alone;
+  Assembly assembly(config, alone);
+  Log silent(false);
+  assembly.initialise_weights(silent);
+  assembly.start_loader(0);
+  StepContext context = assembly.context();
+  TrainState state;
+  state.loss_scale.scale = 4294967296.0;  // no fp16 gradient survives this
+  const Weights before(assembly);
+  const StepResult first = train_step(context, state, {});
+  EXPECT_TRUE(first.skipped);
+  EXPECT_EQ(first.loss_scale, 4294967296.0);
+  EXPECT_TRUE(std::isfinite(first.loss));
+  EXPECT_EQ(Weights(assembly), before);
+  EXPECT_EQ(state.step, 1);
+  EXPECT_EQ(state.optimizer_steps, 0) << "the bias corrections wait";
+  EXPECT_EQ(state.loss_scale.scale, 2147483648.0);
+  StepResult last = first;
+  for (int i = 0; i < 30 && last.skipped; ++i) last = train_step(context, state, {});
+  EXPECT_FALSE(last.skipped);
+  EXPECT_EQ(state.optimizer_steps, 1);
+  EXPECT_EQ(state.loss_scale.skipped, state.step - 1);
+  EXPECT_NE(Weights(assembly), before);
+}
+
+TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
+  Config config = tiny();
+  config.precision.compute = Precision::bf16;
+  sharding::LocalCommunicator alone;
+  Assembly assembly(config, alone);
+  Log silent(false);
+  assembly.initialise_weights(silent);
+  for (sharding::Buffer* b : {&assembly.masters.slices(sharding::StateKind::weight, 0)}) {
+    std::ranges::fill(b->as<float>(), std::numeric_limits<float>::infinity());
+  }
+  assembly.publish_weights();
+  assembly.start_loader(0);
+  StepContext context = assembly.context();
+  TrainState state;
+  for (int i = 1; i < sharding::kHopelessSkips; ++i) EXPECT_TRUE(train_step(context, state, {}).skipped) << i;
+  EXPECT_THAT([&] { train_step(context, state, {}); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("after 20 skipped steps")));
 }
 
 TEST(TrainStep, ComputingASecondTimeChangesNoBit) {

@@ -1,0 +1,29 @@
+// What is computed in which type, for every model. Half is fp16 or bf16; in an fp32 or fp64 run all rows are
+// of that type.
+//   matrices, the inputs and outputs of their products, GELU, attention      half
+//   sums inside a product, softmax and its statistics                         fp32
+//   biases, norms, LayerScale, tokens, positions, sums of branches, loss      fp32
+// A product takes its type from its weight, a norm from its gain; adding or multiplying half and fp32 gives
+// fp32. So a network is written once. On a CPU half is storage: operands are widened, the product runs in
+// fp32, its result is rounded, forward and backward. Throws: c10::Error for shapes that do not fit.
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+namespace vitrail::models {
+
+struct Affine {  // of a linear layer or a norm
+  at::Tensor weight, bias;
+};
+
+at::Tensor norm(const at::Tensor& x, const Affine& p);  // LayerNorm, eps 1e-6
+at::Tensor linear(const at::Tensor& x, const Affine& p);
+// softmax(q k' / sqrt(d)) v of [B,H,T,d]
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+at::Tensor convolution(const at::Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
+                       std::int64_t groups);  // for evaluation; the bias may be undefined
+at::Tensor widened(const at::Tensor& x);      // half -> fp32, others as they are
+
+}  // namespace vitrail::models

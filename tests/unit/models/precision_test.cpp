@@ -1,0 +1,85 @@
+// Half precision on a CPU: storage and rounding around fp32 products. LibTorch's own half kernels, slow and
+// made by others, are the reference.
+#include "models/precision.hpp"
+
+#include <gtest/gtest.h>
+
+#include <torch/torch.h>
+
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+class Half : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override { at::manual_seed(5); }
+  Tensor random(at::IntArrayRef shape) const { return at::randn(shape).to(GetParam()).requires_grad_(); }
+  // Half a unit in the last place of numbers up to `size`, and as much for the order of additions.
+  double rounding(double size) const { return size * (GetParam() == at::kHalf ? 1.0 / 1024 : 1.0 / 128); }
+};
+INSTANTIATE_TEST_SUITE_P(Types, Half, testing::Values(at::kHalf, at::kBFloat16));
+
+void expect_near(const Tensor& a, const Tensor& b, double tolerance) {
+  ASSERT_EQ(a.sizes(), b.sizes());
+  const Tensor wide = b.to(at::kDouble);
+  EXPECT_LE((a.to(at::kDouble) - wide).abs().max().item<double>(),
+            tolerance * std::max(1.0, wide.abs().max().item<double>()));
+}
+
+TEST_P(Half, LinearIsLibTorchsForwardAndBackward) {
+  const Tensor x = random({3, 5, 32}), weight = random({24, 32});
+  const Tensor bias = at::randn({24}).requires_grad_(), upstream = at::randn({3, 5, 24}).to(GetParam());
+  const Tensor y = linear(x, {weight, bias});
+  EXPECT_EQ(y.scalar_type(), GetParam());
+  const auto ours = torch::autograd::grad({y}, {x, weight, bias}, {upstream});
+
+  const Tensor half_bias = bias.detach().to(GetParam()).requires_grad_();
+  const Tensor reference = at::linear(x, weight, half_bias);
+  const auto theirs = torch::autograd::grad({reference}, {x, weight, half_bias}, {upstream});
+  expect_near(y, reference, rounding(2));
+  for (std::size_t i = 0; i < 3; ++i) expect_near(ours[i], theirs[i], rounding(2));
+  EXPECT_EQ(ours[0].scalar_type(), GetParam());
+  EXPECT_EQ(ours[1].scalar_type(), GetParam());
+  EXPECT_EQ(ours[2].scalar_type(), at::kFloat) << "a bias and its gradient stay fp32";
+}
+
+TEST_P(Half, LinearIsTheRoundedProductOfWhatIsStored) {
+  const Tensor x = random({7, 16}), weight = random({9, 16}), bias = at::randn({9});
+  const Tensor exact = at::linear(x.to(at::kFloat), weight.to(at::kFloat), bias).to(GetParam());
+  EXPECT_TRUE(at::equal(linear(x, {weight, bias}), exact));
+  // fp32 input is rounded to the weight's type first
+  const Tensor wide = at::randn({7, 16});
+  EXPECT_TRUE(at::equal(linear(wide, {weight, bias}), linear(wide.to(GetParam()), {weight, bias})));
+}
+
+TEST_P(Half, GradientsThatOverflowBecomeInfinite) {
+  if (GetParam() != at::kHalf) GTEST_SKIP() << "bf16 has the range of fp32";
+  const Tensor x = at::full({1, 4}, 100.0).to(at::kHalf).requires_grad_();
+  const Tensor weight = at::full({2, 4}, 100.0).to(at::kHalf).requires_grad_();
+  const Tensor y = linear(x, {weight, at::zeros({2})});
+  const auto gradients = torch::autograd::grad({y}, {weight}, {at::full({1, 2}, 60000.0).to(at::kHalf)});
+  EXPECT_TRUE(at::isinf(gradients[0]).all().item<bool>());
+}
+
+TEST_P(Half, NoImagesGiveNoRowsAndZeroGradients) {
+  const Tensor x = random({0, 5, 8}), weight = random({6, 8}), bias = at::zeros({6}).requires_grad_();
+  const Tensor y = linear(x, {weight, bias});
+  EXPECT_EQ(y.sizes(), at::IntArrayRef({0, 5, 6}));
+  for (const Tensor& g : torch::autograd::grad({y.sum()}, {x, weight, bias})) {
+    EXPECT_TRUE(g.defined() && g.eq(0).all().item<bool>());
+  }
+}
+
+TEST_P(Half, NormAndAttentionKeepTheirTypes) {
+  const Tensor x = random({2, 5, 16});
+  const Affine p{at::rand({16}), at::rand({16})};
+  EXPECT_TRUE(at::equal(norm(x, p), norm(x.to(at::kFloat), p)));
+  const Tensor q = random({2, 3, 5, 8}), k = random({2, 3, 5, 8}), v = random({2, 3, 5, 8});
+  const Tensor mixed = attention(q, k, v);
+  EXPECT_EQ(mixed.scalar_type(), GetParam());
+  expect_near(mixed, at::scaled_dot_product_attention(q, k, v), rounding(4));
+}
+
+}  // namespace
+}  // namespace vitrail::models
