@@ -289,6 +289,8 @@ void add_upkeep_settings(std::vector<Option>& table) {
                   {.help = "how ranks talk; local is a world of one"});
   sharding.add("bucket_mib", &ShardingConfig::bucket_mib,
                {.help = "gradients exchanged at once", .bounds = from_to(1, 4096), .unit = "MiB"});
+  sharding.add("overlap", &ShardingConfig::overlap,
+               {.help = "exchange while computing; no result depends on it"});
 
   const Section checkpoint(
       table, "checkpoint", kTraining, [](auto& line) -> auto& { return line.config.checkpoint; });

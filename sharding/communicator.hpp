@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,21 @@ class Communicator {
   virtual void all_reduce_sum(std::span<double> values) = 0;
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
   virtual void barrier() = 0;
+
+  // Calls that may run while this thread goes on; wait() returns when they and all before them are done.
+  // Here: at once. What they use must live until then.
+  using Ticket = std::uint64_t;
+  using Calls = std::function<void(Communicator&)>;
+  virtual Ticket post(Calls calls) {
+    calls(*this);
+    return 0;
+  }
+  virtual void wait(Ticket) {}
+  // From any thread: what is being waited for, and all later calls, may end with PeerFailure.
+  virtual void cancel() {}
+  // For destructors of what posted calls work on: they end, here, before their memory goes. While an
+  // exception is under way they are cancelled, because peers may never come.
+  void settle(std::span<const Ticket> tickets) noexcept;
 
   const Traffic& traffic() const { return traffic_; }
 

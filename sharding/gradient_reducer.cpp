@@ -56,6 +56,9 @@ GradientReducer::GradientReducer(const BucketPlan& plan, DataType sum_type, Comm
       for (const Bucket& bucket : plan.buckets) buffers.emplace_back(type_, bucket.slice * plan.lanes);
     }
   }
+  // Backward comes to the matrices as their buckets lie; the first bucket is used in every layer.
+  for (std::size_t b = 1; b < plan.buckets.size(); ++b) order_.push_back(b);
+  order_.push_back(0);
   std::int64_t widest = 0;
   for (const Bucket& bucket : plan.buckets) widest = std::max(widest, bucket.slice);
   if (communicator.size() > 1) received_ = Buffer(type_, widest * lanes_.count() * communicator.size());
@@ -68,6 +71,8 @@ GradientReducer::Block& GradientReducer::block_of(std::int64_t lane) {
 
 void GradientReducer::begin_lane(std::int64_t lane) {
   lane_ = lane;
+  missing_.clear();
+  for (const Bucket& bucket : plan_.buckets) missing_.push_back(bucket.parameters.size());
   std::fill(arrived_.begin(), arrived_.end(), char{0});
 }
 
@@ -89,6 +94,19 @@ void GradientReducer::add(std::size_t parameter, const std::byte* gradient) {
     using Real = decltype(zero);
     add_to_tree(parameter, reinterpret_cast<const Real*>(gradient));
   });
+  --missing_[plan_.locations[parameter].bucket];
+  if (lane_ + 1 == lanes_.end) post_ready_buckets();
+}
+
+void GradientReducer::post_ready_buckets() {
+  while (posted_.size() < order_.size() && missing_[order_[posted_.size()]] == 0) post_next_bucket();
+}
+
+void GradientReducer::post_next_bucket() {
+  const std::size_t bucket = order_[posted_.size()];
+  posted_.push_back(communicator_.post([this, bucket](Communicator& communicator) {
+    with_real(type_, [&](auto zero) { exchange_bucket<decltype(zero)>(bucket, communicator); });
+  }));
 }
 
 // The tree as a binary counter: level j holds the sum of 2^j lanes while bit j of the number of lanes done is
@@ -124,37 +142,37 @@ std::byte* GradientReducer::own_chunk(Block& block, std::size_t bucket) {
 std::byte* GradientReducer::sum(std::size_t bucket) { return own_chunk(blocks_.front(), bucket); }
 
 void GradientReducer::exchange() {
-  for (std::size_t bucket = 0; bucket < plan_.buckets.size(); ++bucket) {
-    with_real(type_, [&](auto zero) { exchange_bucket<decltype(zero)>(bucket); });
-  }
+  while (posted_.size() < order_.size()) post_next_bucket();
+  for (const auto ticket : posted_) communicator_.wait(ticket);
+  posted_.clear();
 }
 
 template <class Real>
-void GradientReducer::exchange_bucket(std::size_t bucket) {
+void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communicator) {
   const std::int64_t slice = plan_.buckets[bucket].slice;
   const std::int64_t chunk = slice * lanes_.count();
-  const auto world = static_cast<std::size_t>(communicator_.size());
+  const auto world = static_cast<std::size_t>(communicator.size());
   std::size_t rounds = 0;  // one for each block that some rank holds: a single one when N is a power of two
   for (const auto& blocks : blocks_of_rank_) rounds = std::max(rounds, blocks.size());
 
   std::vector<Buffer> extra;  // chunks of the rounds after the first
   std::vector<Node<Real>> nodes;
   for (std::size_t round = 0; round < rounds; ++round) {
-    if (round > 0) extra.emplace_back(type_, chunk * communicator_.size());
+    if (round > 0) extra.emplace_back(type_, chunk * communicator.size());
     Buffer& target = round == 0 ? received_ : extra.back();
     std::vector<Segment> send(world), receive(world);
     for (std::size_t peer = 0; peer < world; ++peer) {
-      const LaneRange of_peer = lanes_of_rank(plan_.lanes, communicator_.size(), static_cast<int>(peer));
+      const LaneRange of_peer = lanes_of_rank(plan_.lanes, communicator.size(), static_cast<int>(peer));
       const bool peer_sends = round < blocks_of_rank_[peer].size();
       if (round < blocks_.size()) send[peer] = {of_peer.begin * slice, of_peer.count() * slice};
       receive[peer] = {static_cast<std::int64_t>(peer) * chunk, peer_sends ? chunk : 0};
       if (!peer_sends) continue;
-      const bool own = static_cast<int>(peer) == communicator_.rank();
+      const bool own = static_cast<int>(peer) == communicator.rank();
       std::byte* where = own ? own_chunk(blocks_[round], bucket) : target.at(receive[peer].begin);
       nodes.push_back({blocks_of_rank_[peer][round], reinterpret_cast<Real*>(where)});
     }
     std::byte* source = round < blocks_.size() ? blocks_[round].levels.back()[bucket].data() : nullptr;
-    communicator_.all_to_all(source, send, target.data(), receive, type_);
+    communicator.all_to_all(source, send, target.data(), receive, type_);
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const auto& a, const auto& b) { return a.lanes.begin < b.lanes.begin; });

@@ -40,6 +40,11 @@ void MpiCommunicator::wait(MpiRequest request) {
   for (int polls = 0; !request.test(); ++polls) {
     if (polls >= kSpins) std::this_thread::sleep_for(std::chrono::microseconds(polls < 2000 ? 20 : 200));
     if (polls % 16 != 15) continue;
+    if (cancelled_) {
+      request.abandon();
+      broken_ = true;
+      throw PeerFailure(rank_);
+    }
     if (const auto peer = failures_.failed_peer()) {
       request.abandon();
       broken_ = true;

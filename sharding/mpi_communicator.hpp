@@ -2,6 +2,8 @@
 // channel.
 #pragma once
 
+#include <atomic>
+
 #include "sharding/communicator.hpp"
 #include "sharding/failure_channel.hpp"
 #include "sharding/mpi_handles.hpp"
@@ -21,6 +23,7 @@ class MpiCommunicator final : public Communicator {
   void all_reduce_sum(std::span<double> values) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
+  void cancel() override { cancelled_ = true; }
 
  private:
   void wait(MpiRequest request);
@@ -30,6 +33,7 @@ class MpiCommunicator final : public Communicator {
   int rank_ = comm_.rank();
   int size_ = comm_.size();
   bool broken_ = false;
+  std::atomic<bool> cancelled_ = false;
 };
 
 }  // namespace vitrail::sharding

@@ -13,10 +13,25 @@ ParameterGather::ParameterGather(const BucketPlan& plan, Communicator& communica
   }
 }
 
-void ParameterGather::gather(const std::vector<BucketData>& buckets) {
-  for (std::size_t b = 0; b < buckets.size(); ++b) {
-    communicator_.all_gather(buckets[b].data, segments_[b], buckets[b].type);
+void ParameterGather::start(const std::vector<BucketData>& buckets) {
+  finish();
+  tickets_.resize(buckets.size());
+  // The first bucket is used in every layer; matrices lie in the reverse order of their use.
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    const std::size_t b = i == 0 ? 0 : buckets.size() - i;
+    tickets_[b] = communicator_.post([this, b, bucket = buckets[b]](Communicator& c) {
+      c.all_gather(bucket.data, segments_[b], bucket.type);
+    });
   }
+}
+
+void ParameterGather::wait_for(std::size_t bucket) {
+  if (!tickets_.empty()) communicator_.wait(tickets_[bucket]);
+}
+
+void ParameterGather::finish() {
+  for (const auto ticket : tickets_) communicator_.wait(ticket);
+  tickets_.clear();
 }
 
 }  // namespace vitrail::sharding

@@ -1,5 +1,5 @@
 // After the update every rank has new values for its own lane slices: gathers the others' into the flat
-// buckets. Throws: PeerFailure.
+// buckets, in the order in which a forward pass needs them, while it goes on. Throws: PeerFailure.
 #pragma once
 
 #include <vector>
@@ -18,13 +18,20 @@ struct BucketData {
 class ParameterGather {
  public:
   ParameterGather(const BucketPlan& plan, Communicator& communicator);
+  ~ParameterGather() { communicator_.settle(tickets_); }
+  ParameterGather(const ParameterGather&) = delete;
+  ParameterGather& operator=(const ParameterGather&) = delete;
 
-  // `buckets[b]` is bucket b, padding included; this rank's slices are already in place.
-  void gather(const std::vector<BucketData>& buckets);
+  // `buckets[b]` is bucket b, padding included; this rank's slices are already in place. Nobody may write to
+  // them, nor read one that was not waited for, until finish().
+  void start(const std::vector<BucketData>& buckets);
+  void wait_for(std::size_t bucket);
+  void finish();
 
  private:
   Communicator& communicator_;
   std::vector<std::vector<Segment>> segments_;  // [bucket][rank]
+  std::vector<Communicator::Ticket> tickets_;   // by bucket, of the gather under way
 };
 
 }  // namespace vitrail::sharding

@@ -10,6 +10,7 @@ enum class CommunicatorKind { automatic, mpi, local };
 struct ShardingConfig {
   CommunicatorKind communicator = CommunicatorKind::automatic;
   std::int64_t bucket_mib = 32;  // size of a bucket of matrices
+  bool overlap = true;           // exchanges on a thread of their own, under computation
 };
 
 enum class OptimizerName { adamw, lamb, sgd };

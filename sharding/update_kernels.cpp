@@ -1,118 +1,70 @@
 #include "sharding/update_kernels.hpp"
 
-#include <array>
-#include <cmath>
+#include <type_traits>
+
+#include "sharding/update_kernels_table.hpp"
 
 namespace vitrail::sharding {
 namespace {
 
-// Scalars in the element type, rounded once.
+const UpdateKernelsTable& widest_table() {
+  if (__builtin_cpu_supports("avx512f")) return avx512::kUpdateKernels;
+  if (__builtin_cpu_supports("avx2")) return avx2::kUpdateKernels;
+  return baseline::kUpdateKernels;
+}
+
 template <class Real>
-struct Scalars {
-  Real scale, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, decay, sqrt_bias2;
-  explicit Scalars(const UpdateStep& s)
-      : scale(static_cast<Real>(s.gradient_scale)),
-        beta1(static_cast<Real>(s.beta1)),
-        one_minus_beta1(static_cast<Real>(1 - s.beta1)),
-        beta2(static_cast<Real>(s.beta2)),
-        one_minus_beta2(static_cast<Real>(1 - s.beta2)),
-        eps(static_cast<Real>(s.eps)),
-        decay(static_cast<Real>(s.weight_decay)),
-        sqrt_bias2(static_cast<Real>(std::sqrt(s.bias_correction2))) {}
-};
+const UpdateKernels<Real>& kernels() {
+  static const UpdateKernelsTable& table = widest_table();
+  if constexpr (std::is_same_v<Real, float>) {
+    return table.single_precision;
+  } else {
+    return table.double_precision;
+  }
+}
 
 }  // namespace
 
 template <class Real>
 double sum_of_squares(const Real* x, std::int64_t n) {
-  constexpr std::int64_t kWays = 8;  // independent partial sums: vectorisable, and always the same eight
-  std::array<double, kWays> partial{};
-  std::int64_t i = 0;
-  for (; i + kWays <= n; i += kWays) {
-    for (std::int64_t k = 0; k < kWays; ++k) {
-      const auto value = static_cast<double>(x[i + k]);
-      partial[static_cast<std::size_t>(k)] += value * value;
-    }
-  }
-  double rest = 0;
-  for (; i < n; ++i) rest += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  return ((partial[0] + partial[4]) + (partial[2] + partial[6])) +
-         ((partial[1] + partial[5]) + (partial[3] + partial[7])) + rest;
+  return kernels<Real>().sum_of_squares(x, n);
 }
 
 template <class Real>
-void adamw_update(const UpdateStep& step, std::int64_t n, const Real* __restrict sum, Real* __restrict weight,
-                  Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
-  const Scalars<Real> s(step);
-  const auto keep = static_cast<Real>(1 - step.lr * step.weight_decay);
-  const auto rate = static_cast<Real>(step.lr / step.bias_correction1);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Real g = sum[i] * s.scale;
-    const Real m = exp_avg[i] + s.one_minus_beta1 * (g - exp_avg[i]);
-    const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    weight[i] = weight[i] * keep - rate * (m / (std::sqrt(v) / s.sqrt_bias2 + s.eps));
-  }
+void adamw_update(const UpdateStep& step, std::int64_t n, const Real* sum, Real* weight, Real* exp_avg,
+                  Real* exp_avg_sq) {
+  kernels<Real>().adamw_update(step, n, sum, weight, exp_avg, exp_avg_sq);
 }
 
 template <class Real>
-void sgd_update(const UpdateStep& step, std::int64_t n, const Real* __restrict sum, Real* __restrict weight,
-                Real* __restrict momentum) {
-  const auto scale = static_cast<Real>(step.gradient_scale), decay = static_cast<Real>(step.weight_decay);
-  const auto keep = static_cast<Real>(step.momentum), rate = static_cast<Real>(step.lr);
-  const bool nesterov = step.nesterov;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Real g = sum[i] * scale + decay * weight[i];
-    const Real m = keep * momentum[i] + g;
-    momentum[i] = m;
-    weight[i] -= rate * (nesterov ? g + keep * m : m);
-  }
+void sgd_update(const UpdateStep& step, std::int64_t n, const Real* sum, Real* weight, Real* momentum) {
+  kernels<Real>().sgd_update(step, n, sum, weight, momentum);
 }
 
 template <class Real>
 void clamp(Real limit, std::int64_t n, Real* x) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Real v = x[i] > limit ? limit : x[i];
-    x[i] = v < -limit ? -limit : v;
-  }
+  kernels<Real>().clamp(limit, n, x);
 }
 
 template <class Real>
 void multiply(double factor, std::int64_t n, Real* x) {
-  const auto f = static_cast<Real>(factor);
-  for (std::int64_t i = 0; i < n; ++i) x[i] *= f;
+  kernels<Real>().multiply(factor, n, x);
 }
 
 template <class Real>
-void lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
-                    const Real* __restrict weight, Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
-  const Scalars<Real> s(step);
-  const auto bias1 = static_cast<Real>(step.bias_correction1);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Real g = sum[i] * s.scale;
-    const Real m = s.beta1 * exp_avg[i] + s.one_minus_beta1 * g;
-    const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    sum[i] = (m / bias1) / (std::sqrt(v) / s.sqrt_bias2 + s.eps) + s.decay * weight[i];
-  }
+void lamb_direction(const UpdateStep& step, std::int64_t n, Real* sum, const Real* weight, Real* exp_avg,
+                    Real* exp_avg_sq) {
+  kernels<Real>().lamb_direction(step, n, sum, weight, exp_avg, exp_avg_sq);
 }
 
 template <class Real>
-void apply_update(double rate, std::int64_t n, const Real* __restrict update, Real* __restrict weight) {
-  const auto r = static_cast<Real>(rate);
-  for (std::int64_t i = 0; i < n; ++i) weight[i] -= r * update[i];
+void apply_update(double rate, std::int64_t n, const Real* update, Real* weight) {
+  kernels<Real>().apply_update(rate, n, update, weight);
 }
 
 template <class Real>
-void move_towards(double share, std::int64_t n, const Real* __restrict weight, Real* __restrict average) {
-  const auto s = static_cast<Real>(share);
-  if (s < Real{0.5}) {
-    for (std::int64_t i = 0; i < n; ++i) average[i] += s * (weight[i] - average[i]);
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) average[i] = weight[i] - (weight[i] - average[i]) * (1 - s);
-  }
+void move_towards(double share, std::int64_t n, const Real* weight, Real* average) {
+  kernels<Real>().move_towards(share, n, weight, average);
 }
 
 template double sum_of_squares<float>(const float*, std::int64_t);

@@ -31,10 +31,6 @@ sharding::BucketPlan plan_for(const models::Model& model, const Config& config) 
   return make_bucket_plan(shapes_for_plan(model.parameters()), config.run.lanes, bytes / width);
 }
 
-void in_torch_threads(std::int64_t items, const sharding::ParallelBody& body) {
-  at::parallel_for(0, items, 1, body);
-}
-
 }  // namespace
 
 struct Assembly::Hooks {
@@ -55,7 +51,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
       masters(plan, gradients.lanes(), gradients.type(),
               sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
       optimizer(config.optimizer, parameter_rules(model->parameters(), config.optimizer), communicator,
-                in_torch_threads),
+                sharding::on_threads(config.run.threads)),
       gather(plan, communicator),
       parameters(plan, model->parameters(), compute_type(config.precision.compute)) {
   at::set_num_threads(static_cast<int>(config.run.threads));
@@ -76,7 +72,8 @@ void Assembly::initialise_weights(Log& log) {
 void Assembly::publish_weights(WeightsUsed which) {
   parameters.take(masters,
                   which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight);
-  gather.gather(parameters.buckets());
+  gather.start(parameters.buckets());
+  gather.finish();
 }
 
 void Assembly::start_loader(std::int64_t step) {

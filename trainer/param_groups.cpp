@@ -18,14 +18,33 @@ std::int64_t number_after(std::string_view name, std::string_view prefix) {
   return number;
 }
 
-std::int64_t layer_of(std::string_view name, std::int64_t depth, std::int64_t class_blocks) {
+bool is_embedding(std::string_view name) {
   constexpr std::array<std::string_view, 4> kStem = {"cls_token", "pos_embed", "dist_token", "patch_embed."};
-  if (std::ranges::any_of(kStem, [&](auto prefix) { return name.starts_with(prefix); })) return 0;
+  return std::ranges::any_of(kStem, [&](auto prefix) { return name.starts_with(prefix); });
+}
+
+struct Depths {
+  std::int64_t blocks = 0, class_blocks = 0;
+};
+
+Depths depths_of(const std::vector<models::ParameterSpec>& parameters) {
+  Depths depths;
+  for (const auto& parameter : parameters) {
+    depths.blocks = std::max(depths.blocks, number_after(parameter.name, "blocks.") + 1);
+    depths.class_blocks =
+        std::max(depths.class_blocks, number_after(parameter.name, "blocks_token_only.") + 1);
+  }
+  return depths;
+}
+
+// For layer decay.
+std::int64_t layer_of(std::string_view name, const Depths& depths) {
+  if (is_embedding(name)) return 0;
   if (const auto block = number_after(name, "blocks."); block >= 0) return block + 1;
   if (const auto block = number_after(name, "blocks_token_only."); block >= 0) {
-    return depth - class_blocks + 1 + block;
+    return depths.blocks - depths.class_blocks + 1 + block;
   }
-  return name.starts_with("norm.") ? depth : depth + 1;
+  return name.starts_with("norm.") ? depths.blocks : depths.blocks + 1;
 }
 
 }  // namespace
@@ -38,18 +57,29 @@ bool is_decayed(const models::ParameterSpec& parameter) {
 
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
                                                      const sharding::OptimizerConfig& optimizer) {
-  std::int64_t depth = 0, class_blocks = 0;
-  for (const auto& parameter : parameters) {
-    depth = std::max(depth, number_after(parameter.name, "blocks.") + 1);
-    class_blocks = std::max(class_blocks, number_after(parameter.name, "blocks_token_only.") + 1);
-  }
+  const Depths depths = depths_of(parameters);
   std::vector<sharding::ParameterRule> rules;
   for (const auto& parameter : parameters) {
-    const std::int64_t below_head = depth + 1 - layer_of(parameter.name, depth, class_blocks);
+    const std::int64_t below_head = depths.blocks + 1 - layer_of(parameter.name, depths);
     rules.push_back({is_decayed(parameter) ? optimizer.weight_decay : 0.0,
                      std::pow(optimizer.layer_decay, static_cast<double>(below_head))});
   }
   return rules;
+}
+
+std::vector<int> blocks_of_forward(const std::vector<models::ParameterSpec>& parameters) {
+  const Depths depths = depths_of(parameters);
+  std::vector<int> blocks;
+  for (const auto& parameter : parameters) {
+    const std::int64_t block = number_after(parameter.name, "blocks.");
+    const std::int64_t class_block = number_after(parameter.name, "blocks_token_only.");
+    std::int64_t at = depths.blocks + depths.class_blocks + 1;
+    if (is_embedding(parameter.name)) at = 0;
+    if (block >= 0) at = block + 1;
+    if (class_block >= 0) at = depths.blocks + class_block + 1;
+    blocks.push_back(static_cast<int>(at));
+  }
+  return blocks;
 }
 
 DataType stored_type(const models::ParameterSpec& parameter, DataType compute_type) {

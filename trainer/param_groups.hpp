@@ -19,6 +19,10 @@ bool is_decayed(const models::ParameterSpec& parameter);
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
                                                      const sharding::OptimizerConfig& optimizer);
 
+// Where a forward pass first uses each parameter, as Pass::before_block counts: embedding 0, blocks from 1
+// on, class-attention blocks after them, final norm and heads last.
+std::vector<int> blocks_of_forward(const std::vector<models::ParameterSpec>& parameters);
+
 // The decayed ones are the matrices: what a half-precision run stores in the compute type.
 DataType stored_type(const models::ParameterSpec& parameter, DataType compute_type);
 std::vector<sharding::ParameterShape> shapes_for_plan(const std::vector<models::ParameterSpec>& parameters);

@@ -1,7 +1,10 @@
 #include "trainer/parameter_store.hpp"
 
+#include <algorithm>
+
 #include <torch/torch.h>
 
+#include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
@@ -14,7 +17,13 @@ ParameterStore::ParameterStore(const sharding::BucketPlan& plan,
     buckets_.push_back(at::zeros({bucket.slice * plan.lanes}, tensor_type(type)));
     views_.push_back({static_cast<std::byte*>(buckets_.back().data_ptr()), type});
   }
+  const std::vector<int> blocks = blocks_of_forward(specs);
+  of_block_.resize(static_cast<std::size_t>(*std::ranges::max_element(blocks)) + 1);
   for (std::size_t p = 0; p < specs.size(); ++p) {
+    auto& of_block = of_block_[static_cast<std::size_t>(blocks[p])];
+    if (std::ranges::find(of_block, plan.locations[p].bucket) == of_block.end()) {
+      of_block.push_back(plan.locations[p].bucket);
+    }
     const sharding::Location& location = plan.locations[p];
     // variable_data: a view that shares no version counter with the bucket, so that writing one part of a
     // bucket does not invalidate what backward saved of another.
@@ -37,7 +46,5 @@ void ParameterStore::take(sharding::LaneState& state, sharding::StateKind kind) 
         .copy_(at::from_blob(masters.data(), {masters.elements()}, tensor_type(state.type())));
   }
 }
-
-std::vector<sharding::BucketData> ParameterStore::buckets() const { return views_; }
 
 }  // namespace vitrail::trainer

@@ -23,13 +23,18 @@ class ParameterStore {
   // Copies, rounded to nearest, the masters of the state's lanes, or their average, into the buckets; the
   // other lanes' slices come by ParameterGather.
   void take(sharding::LaneState& state, sharding::StateKind kind = sharding::StateKind::weight);
-  std::vector<sharding::BucketData> buckets() const;
+  const std::vector<sharding::BucketData>& buckets() const { return views_; }
+  // The buckets that hold what Pass::before_block announces.
+  const std::vector<std::size_t>& buckets_of_block(int block) const {
+    return of_block_.at(static_cast<std::size_t>(block));
+  }
   DataType compute_type() const { return type_; }
 
  private:
   const sharding::BucketPlan& plan_;
   DataType type_;
   std::vector<sharding::BucketData> views_;
+  std::vector<std::vector<std::size_t>> of_block_;
   std::vector<at::Tensor> buckets_;
   std::vector<at::Tensor> tensors_;
 };

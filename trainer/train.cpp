@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "sharding/communication_queue.hpp"
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint_folder.hpp"
@@ -11,8 +12,10 @@
 
 namespace vitrail::trainer {
 
-ExitCode train(const TrainRequest& request, sharding::Communicator& communicator, Log& log,
-               StopSignal& stop) {
+ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& log, StopSignal& stop) {
+  std::optional<sharding::CommunicationQueue> queue;
+  if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(ranks);
+  sharding::Communicator& communicator = queue ? *queue : ranks;
   const RunDirectory directory = run_directory(request.config.run);
   std::optional<RunOwner> owner;  // rank 0
   sharding::agree(communicator, [&] {

@@ -61,6 +61,7 @@ ExitCode TrainLoop::run_to_the_end() {
     if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
     const bool finished = state_.step == run_.total_steps;
     const bool save_due = agreed_.save || due(request_.config.checkpoint.every, "checkpoint.every");
+    if (finished || agreed_.stop) run_.gather.finish();
     if (finished || agreed_.stop || save_due) save();
     if (finished && !agreed_.stop) return ExitCode::done;
     if (agreed_.stop) {
@@ -91,6 +92,7 @@ bool TrainLoop::evaluate_now() {
                             {config.model.image_size, config.evaluation.crop_ratio},
                             run_.parameters.compute_type()};
   const auto begin = Clock::now();
+  run_.gather.finish();
   const bool average = config.evaluation.weights == WeightsUsed::ema;
   if (average) run_.publish_weights(WeightsUsed::ema);
   const auto result =

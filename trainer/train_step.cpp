@@ -67,6 +67,9 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   pass.seed = c.config.run.seed;
   pass.step = static_cast<std::uint64_t>(step);
   pass.lane = static_cast<std::uint64_t>(batch.lane);
+  pass.before_block = [&c](int block) {
+    for (const std::size_t bucket : c.parameters.buckets_of_block(block)) c.gather.wait_for(bucket);
+  };
 
   const at::Tensor images =
       image_tensor(batch.images, batch.images_count, c.config.model.image_size, c.parameters.compute_type());
@@ -143,9 +146,9 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
     sharding::update_average(c.masters, sharding::average_decay(c.config.ema, state.step + 1));
   }
 
-  // 6. The new weights of all lanes, for the next forward pass.
+  // 6. The new weights of all lanes, on their way while the next forward pass begins.
   c.parameters.take(c.masters);
-  c.gather.gather(c.parameters.buckets());
+  c.gather.start(c.parameters.buckets());
 
   ++state.step;
   state.optimizer_steps = c.optimizer.steps();

@@ -209,7 +209,9 @@ TEST_F(Communication, ParametersOfAllLanesReachAllRanks) {
     }
     whole.push_back({buffer.data(), DataType::f64});
   }
-  ParameterGather(plan, world_).gather(whole);
+  ParameterGather gather(plan, world_);
+  gather.start(whole);
+  gather.finish();
   for (Buffer& buffer : buckets) {
     for (std::int64_t i = 0; i < buffer.elements(); ++i) {
       ASSERT_EQ(buffer.as<double>()[static_cast<std::size_t>(i)], static_cast<double>(i) / 3);

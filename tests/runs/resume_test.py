@@ -29,6 +29,9 @@ class ResumeTest(harness.RunTest):
             "data.train": pack,  # 31 steps an epoch: the run goes on in a second one
             "data.val": pack,
             "checkpoint.every": f"{EVERY}st",
+            "precision.compute": "fp16",  # steps are skipped now and then: the loss scale is part of the state
+            "precision.loss_scale": 2**22,
+            "precision.loss_scale_window": 5,
         }
         cls.reference = cls.folder / "undisturbed"
         cls.vitrail("launch", "-n", 2, *harness.flags(cls.settings | {"run.dir": cls.reference}))

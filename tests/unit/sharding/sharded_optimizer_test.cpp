@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sharding/communication_queue.hpp"
 #include "sharding/parameter_gather.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
@@ -39,7 +40,8 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
   std::vector<std::vector<Real>> result;
   for (const ParameterShape& p : plan.parameters) result.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
-  tests::run_world(world, [&](Communicator& communicator) {
+  tests::run_world(world, [&](Communicator& ranks) {
+    CommunicationQueue communicator(ranks);
     GradientReducer gradients(plan, type, communicator);
     LaneState state(plan, gradients.lanes(), type);
     ShardedOptimizer optimizer(config, rules(), communicator, parallel_for);
@@ -167,7 +169,9 @@ TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
         }
       }
       for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
-      ParameterGather(plan, communicator).gather(whole);
+      ParameterGather gather(plan, communicator);
+      gather.start(whole);
+      gather.finish();
       for (Buffer& buffer : buckets) {
         for (std::int64_t i = 0; i < buffer.elements(); ++i) {
           ASSERT_EQ(buffer.as<float>()[static_cast<std::size_t>(i)], static_cast<float>(i + 1));

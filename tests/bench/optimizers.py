@@ -1,0 +1,67 @@
+"""The update of all 86 M parameters of ViT-B, fp32: ours against PyTorch's fused AdamW and timm's Lamb.
+
+    python3 tests/bench/optimizers.py build/dev/bench_optimizers [--rounds 15]
+
+LAMB's time includes the norm of the whole gradient on both sides, AdamW's on neither. The sides are processes
+that stay and take turns; the table shows medians, in ms. Needs torch and timm (tests/peers/README.md).
+"""
+
+import argparse
+import statistics
+import sys
+import time
+
+from models import Side
+
+
+def peer_side(name, threads):
+    import timm
+    import torch
+    from timm.optim import Lamb, param_groups_weight_decay
+
+    torch.set_num_threads(threads)
+    model = timm.create_model("deit3_base_patch16_224")
+    groups = param_groups_weight_decay(model, 0.02, no_weight_decay_list=model.no_weight_decay())
+    if name == "lamb":
+        optimizer = Lamb(groups, lr=1e-3, eps=1e-8, max_grad_norm=1.0)
+    else:
+        optimizer = torch.optim.AdamW(groups, lr=1e-3, fused=True)
+    for parameter in model.parameters():
+        parameter.grad = torch.rand_like(parameter) * 0.04 - 0.02
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        optimizer.step()
+        print(f"{time.perf_counter() - start:.6f}", flush=True)
+
+
+def main():
+    if sys.argv[1:2] == ["--peer"]:
+        peer_side(sys.argv[2], int(sys.argv[3]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    print("| threads | AdamW ours | torch fused | torch / ours | LAMB ours | timm Lamb | timm / ours | AdamW / LAMB, ours |")
+    print("|---|---|---|---|---|---|---|---|")
+    for threads in (1, 2):
+        sides = {}
+        for name in ("adamw", "lamb"):
+            sides[name, "ours"] = Side([arguments.program, name, threads])
+            sides[name, "peer"] = Side([sys.executable, __file__, "--peer", name, threads])
+        for side in sides.values():  # allocates the moments
+            side.repetition()
+            side.repetition()
+        seconds = {key: [] for key in sides}
+        for _ in range(arguments.rounds):
+            for key, side in sides.items():
+                seconds[key].append(side.repetition())
+        for side in sides.values():
+            side.end()
+        ms = {key: 1000 * statistics.median(values) for key, values in seconds.items()}
+        a, b, c, d = (ms[key] for key in (("adamw", "ours"), ("adamw", "peer"), ("lamb", "ours"), ("lamb", "peer")))
+        print(f"| {threads} | {a:.0f} | {b:.0f} | {b / a:.2f} | {c:.0f} | {d:.0f} | {d / c:.2f} | {a / c:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

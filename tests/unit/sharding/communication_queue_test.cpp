@@ -1,0 +1,165 @@
+#include "sharding/communication_queue.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <future>
+
+#include <gtest/gtest.h>
+
+#include "sharding/gradient_reducer.hpp"
+#include "sharding/local_communicator.hpp"
+#include "sharding/parameter_gather.hpp"
+#include "tests/support/thread_world.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Holds back every exchange until somebody opens the gate, or for so long that a test fails.
+class GatedCommunicator final : public Communicator {
+ public:
+  explicit GatedCommunicator(Communicator& inner) : inner_(inner), open_(gate_.get_future()) {}
+
+  void open() { gate_.set_value(); }
+  int begun() const { return begun_; }
+  bool gave_up() const { return gave_up_; }
+
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
+                  std::span<const Segment> receive, DataType type) override {
+    pass();
+    inner_.all_to_all(source, send, target, receive, type);
+  }
+  void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override {
+    pass();
+    inner_.all_gather(buffer, segments, type);
+  }
+  void all_reduce_sum(std::span<double> values) override { inner_.all_reduce_sum(values); }
+  void broadcast(std::span<std::byte> bytes, int root) override { inner_.broadcast(bytes, root); }
+  void barrier() override { inner_.barrier(); }
+
+ private:
+  void pass() {
+    ++begun_;
+    if (open_.wait_for(20s) != std::future_status::ready) gave_up_ = true;
+  }
+
+  Communicator& inner_;
+  std::promise<void> gate_;
+  std::shared_future<void> open_;
+  std::atomic<int> begun_ = 0;
+  std::atomic<bool> gave_up_ = false;
+};
+
+// Three buckets: {bias}, {w1}, {w0}; backward comes from w1 to w0.
+BucketPlan plan() {
+  return make_bucket_plan({{"bias", 40, false}, {"w0", 900, true}, {"w1", 900, true}}, 2, 900);
+}
+
+void add(GradientReducer& gradients, const BucketPlan& plan, std::size_t parameter, float value) {
+  const std::vector<float> g(static_cast<std::size_t>(plan.parameters[parameter].elements), value);
+  gradients.add(parameter, std::as_bytes(std::span(g)).data());
+}
+
+template <class Condition>
+bool soon(const Condition& condition) {
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
+TEST(CommunicationQueue, ABucketIsExchangedWhileBackwardGoesOn) {
+  const BucketPlan p = plan();
+  ASSERT_EQ(p.buckets.size(), 3U);
+  tests::run_world(2, [&](Communicator& ranks) {
+    GatedCommunicator gated(ranks);
+    CommunicationQueue queue(gated);
+    GradientReducer gradients(p, DataType::f32, queue);
+    gradients.begin_lane(ranks.rank());
+    add(gradients, p, 2, 3);
+    EXPECT_TRUE(soon([&] { return gated.begun() == 1; })) << "the first bucket's exchange has not begun";
+    add(gradients, p, 0, 1);  // ready before its turn: must wait for the bucket of w0
+    add(gradients, p, 1, 2);
+    gradients.end_lane();
+    EXPECT_EQ(gated.begun(), 1) << "exchanges overtake each other";
+    gated.open();
+    gradients.exchange();
+    EXPECT_FALSE(gated.gave_up());
+    EXPECT_EQ(reinterpret_cast<float*>(gradients.sum(0))[0], 2.0F);
+    EXPECT_EQ(reinterpret_cast<float*>(gradients.sum(1))[0], 6.0F);
+    EXPECT_EQ(reinterpret_cast<float*>(gradients.sum(2))[0], 4.0F);
+  });
+}
+
+TEST(CommunicationQueue, ALayerWaitsOnlyForItsOwnBuckets) {
+  const BucketPlan p = plan();
+  tests::run_world(2, [&](Communicator& ranks) {
+    GatedCommunicator gated(ranks);
+    std::vector<Buffer> buckets;
+    std::vector<BucketData> whole;
+    for (const Bucket& bucket : p.buckets) {
+      Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * 2);
+      for (std::int64_t i = 0; i < bucket.slice; ++i) {
+        buffer.as<float>()[static_cast<std::size_t>(ranks.rank() * bucket.slice + i)] = 7;
+      }
+    }
+    for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
+    CommunicationQueue queue(gated);
+    ParameterGather gather(p, queue);
+    gather.start(whole);  // comes back although nothing has been exchanged
+    EXPECT_TRUE(soon([&] { return gated.begun() == 1; }));
+    gated.open();
+    for (const std::size_t b : {0U, 2U, 1U}) {  // as forward needs them
+      gather.wait_for(b);
+      for (const float value : buckets[b].as<float>()) ASSERT_EQ(value, 7.0F) << "bucket " << b;
+    }
+    gather.finish();
+  });
+}
+
+class FailingCommunicator final : public Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 2; }
+  void all_to_all(const std::byte*, std::span<const Segment>, std::byte*, std::span<const Segment>,
+                  DataType) override {}
+  void all_gather(std::byte*, std::span<const Segment>, DataType) override {}
+  void all_reduce_sum(std::span<double>) override { throw PeerFailure(1); }
+  void broadcast(std::span<std::byte>, int) override { ++later_calls; }
+  void barrier() override {
+    while (!cancelled) std::this_thread::sleep_for(1ms);
+    throw PeerFailure(0);
+  }
+  void cancel() override { cancelled = true; }
+  std::atomic<bool> cancelled = false;
+  std::atomic<int> later_calls = 0;
+};
+
+TEST(CommunicationQueue, AFailureIsHeardAtEveryLaterWait) {
+  FailingCommunicator failing;
+  CommunicationQueue queue(failing);
+  std::vector<double> values(1);
+  const auto ticket = queue.post([&](Communicator& c) { c.all_reduce_sum(values); });
+  EXPECT_THROW(queue.wait(ticket), PeerFailure);
+  EXPECT_THROW(queue.broadcast({}, 0), PeerFailure);
+  EXPECT_EQ(failing.later_calls, 0) << "nobody answers after a failure";
+}
+
+TEST(CommunicationQueue, AnExceptionDoesNotWaitForPeersThatNeverCome) {
+  FailingCommunicator failing;
+  const auto doomed = [&] {
+    CommunicationQueue queue(failing);
+    queue.post([](Communicator& c) { c.barrier(); });
+    throw std::runtime_error("out of memory");
+  };
+  EXPECT_THROW(doomed(), std::runtime_error);
+  EXPECT_TRUE(failing.cancelled);
+}
+
+}  // namespace
+}  // namespace vitrail::sharding
