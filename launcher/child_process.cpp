@@ -55,6 +55,11 @@ class HeldSignals {
   sigset_t before_{};
 };
 
+// mpirun forwards no signal while it is still starting the ranks, which takes seconds on a busy machine, and
+// does not keep it for later: a request is repeated until the child ends. Ranks take notice of the first one
+// only.
+constexpr timespec kPatience{2, 0};
+
 int status_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 }  // namespace
@@ -72,7 +77,8 @@ ChildEnd run_child(const std::vector<std::string>& words,
   int status = 0;
   int interrupts = 0;
   while (::waitpid(child, &status, WNOHANG) == 0) {
-    const int signal = ::sigwaitinfo(&watched, nullptr);
+    const int signal = ::sigtimedwait(&watched, nullptr, &kPatience);
+    if (signal < 0 && errno == EAGAIN && end.asked_to_stop) ::kill(child, SIGUSR1);
     if (signal < 0 || signal == SIGCHLD) continue;
     interrupts += signal == SIGINT ? 1 : 0;
     const bool insist = interrupts > 1;
