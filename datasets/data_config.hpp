@@ -7,15 +7,18 @@
 
 namespace vitrail::datasets {
 
-enum class Order { shuffled, sequential };
+enum class Order { shuffled, window, sequential };
 
 struct DataConfig {
   std::string train;  // pack folder, tensor:FILE or synthetic:...
   std::string val;
   std::int64_t global_batch_size = 256;  // images per step, over all lanes
   Order order = Order::shuffled;
-  std::int64_t workers = 1;         // decode threads per rank
-  std::int64_t prefetch_steps = 2;  // steps decoded ahead
+  std::int64_t extent_images = 128;        // window: consecutive images that are read at once
+  std::int64_t window_extents = 8;         // window: extents whose images a lane mixes
+  std::int64_t repeated_augmentation = 1;  // copies of an image in an epoch, each in another lane
+  std::int64_t workers = 1;                // decode threads per rank
+  std::int64_t prefetch_steps = 2;         // steps decoded ahead
 };
 
 enum class Crop { rrc, none };

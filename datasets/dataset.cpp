@@ -18,6 +18,8 @@ std::string Dataset::place(std::int64_t index) const {
   return fmt::format("{}: sample {}", describe(), index);
 }
 
+std::unique_ptr<const Extent> Dataset::read_extent(std::int64_t, std::int64_t) const { return nullptr; }
+
 std::shared_ptr<const Dataset> open_dataset(const std::string& source) {
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));

@@ -1,5 +1,6 @@
 // Where labelled images come from: a pack, a tensor file or a generator. Immutable and safe to read from any
-// thread. Throws: Error(bad_data) naming shard, record and key; Error(usage) for a source nobody knows.
+// thread. Throws: DamagedRecord naming shard, record and key; Error(bad_data) for a source that is not what
+// it says as a whole; Error(usage) for one that nobody knows.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "datasets/image.hpp"
+#include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
 
@@ -18,6 +20,24 @@ struct Sample {
   std::vector<std::byte> encoded;  // JPEG or PNG
   Image image;                     // pixels
   std::vector<float> tensor;       // [3, S, S], used as it is
+};
+
+// The bytes of one sample are not what was packed; other samples may be good.
+class DamagedRecord : public Error {
+ public:
+  explicit DamagedRecord(const Error& error) : Error(error) {}
+};
+
+// What was read from files so far.
+struct ReadCount {
+  std::uint64_t calls = 0, bytes = 0;
+};
+
+// Neighbouring samples that were read at once and are kept in memory. Throws what Dataset::read() throws.
+class Extent {
+ public:
+  virtual ~Extent() = default;
+  virtual Sample read(std::int64_t index) const = 0;
 };
 
 class Dataset {
@@ -31,6 +51,9 @@ class Dataset {
   virtual std::string name(std::int64_t index) const;   // of a sample in its source; else its number
   virtual std::string place(std::int64_t index) const;  // where it lies, for error messages
   virtual Sample read(std::int64_t index) const = 0;
+  // Samples [first, first + count); null where reading them together is no faster.
+  virtual std::unique_ptr<const Extent> read_extent(std::int64_t first, std::int64_t count) const;
+  virtual ReadCount read_count() const { return {}; }
   virtual std::optional<std::int64_t> tensor_image_size() const = 0;  // S where read() gives tensors
   virtual std::string fingerprint() const = 0;  // 32 hex digits; equal only for equal content
   virtual std::string describe() const = 0;     // for error messages and logs: the source as the user gave it

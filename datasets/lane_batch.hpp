@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "datasets/damage.hpp"
+
 namespace vitrail::datasets {
 
 struct LaneBatch {
@@ -13,7 +15,8 @@ struct LaneBatch {
   std::vector<std::int64_t> labels;          // [b]
   std::vector<std::int64_t> partner_labels;  // [b]; equal to labels without mixing
   std::vector<double> weights;               // [b]; target = weight * label + (1 - weight) * partner
-  std::vector<std::uint64_t> sample_ids;     // [b]; position in the data set, in batch order
+  std::vector<std::uint64_t> sample_ids;  // [b]; position in the data set, of what took a damaged one's place
+  DamageLedger damaged;                   // samples met that could not be used
 };
 
 }  // namespace vitrail::datasets

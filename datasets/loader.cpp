@@ -1,38 +1,24 @@
 #include "datasets/loader.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <mutex>
 #include <span>
 #include <utility>
 
+#include "datasets/extent_cache.hpp"
+#include "datasets/lane_order.hpp"
 #include "datasets/mixing.hpp"
 #include "datasets/prefetcher.hpp"
+#include "datasets/sample_writer.hpp"
+#include "datasets/sampler.hpp"
 #include "datasets/transform.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::datasets {
 namespace {
-
-constexpr std::int64_t kEvaluationBatchesAhead = 2;
-
-void require(bool condition, const std::string& message, const std::string& hint = {}) {
-  if (!condition) throw Error(ExitCode::refused, message, hint);
-}
-
-void check_lanes(const LanePlan& plan) {
-  require(plan.first_lane >= 0 && plan.first_lane < plan.end_lane && plan.end_lane <= plan.lanes,
-          fmt::format("lanes [{}, {}) are not part of run.lanes = {}", plan.first_lane, plan.end_lane,
-                      plan.lanes));
-}
-
-// Tensors come in one size, which no transform may change.
-void check_image_size(const Dataset& dataset, std::int64_t image_size) {
-  const auto size = dataset.tensor_image_size();
-  require(!size || *size == image_size,
-          fmt::format("model.image_size = {}, but {} holds tensors of {}x{}", image_size, dataset.describe(),
-                      size.value_or(0), size.value_or(0)),
-          fmt::format("set model.image_size = {}", size.value_or(0)));
-}
 
 void check(const TrainPlan& plan) {
   const DataConfig& data = plan.data;
@@ -44,32 +30,19 @@ void check(const TrainPlan& plan) {
           fmt::format("data.global_batch_size = {} cannot be cut into run.lanes = {} equal parts",
                       data.global_batch_size, plan.lanes.lanes),
           "make data.global_batch_size a multiple of run.lanes");
+  require(data.repeated_augmentation >= 1 && data.repeated_augmentation <= plan.lanes.lanes,
+          fmt::format("data.repeated_augmentation = {} with run.lanes = {}: the copies of an image go to "
+                      "different lanes",
+                      data.repeated_augmentation, plan.lanes.lanes),
+          "raise run.lanes, or lower data.repeated_augmentation");
   check_mixing(plan.augment, data.global_batch_size / plan.lanes.lanes);
 }
 
-std::span<float> floats_of(std::vector<float>& images, std::int64_t item, std::int64_t image_size) {
-  const auto floats = static_cast<std::size_t>(3 * image_size * image_size);
-  return std::span(images).subspan(static_cast<std::size_t>(item) * floats, floats);
-}
-
-// Reads sample `index` and lets `transform` write it; failures name the sample.
-template <class Transform>
-void write_sample(const Dataset& dataset, std::int64_t index, const Transform& transform) {
-  const auto sample_named = [&](const std::string& what) {
-    return fmt::format("{}: sample {}: {}", dataset.describe(), index, what);
-  };
-  try {
-    const Sample sample = dataset.read(index);
-    try {
-      transform(sample);
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: {}", dataset.place(index), error.what()), error.hint());
-    }
-  } catch (const Error& error) {
-    throw Error(error.code(), sample_named(error.what()), error.hint());
-  } catch (const std::exception& error) {
-    throw Error(ExitCode::crash, sample_named(error.what()));
-  }
+// Time that a core spent on this thread.
+double thread_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 }  // namespace
@@ -79,12 +52,41 @@ class TrainLoader::Impl {
   Impl(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan)
       : dataset_(std::move(dataset)),
         plan_(plan),
+        order_{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset_->size()),
+               static_cast<std::uint64_t>(plan.lanes.lanes)},
         lanes_here_(plan.lanes.end_lane - plan.lanes.first_lane),
         lane_batch_(plan.data.global_batch_size / plan.lanes.lanes),
+        damaged_(plan.damaged),
+        told_(plan.damaged),
+        extents_(*dataset_, order_),
         prefetcher_(recipe(), plan.data.prefetch_steps * lanes_here_, plan.data.workers) {}
 
-  LaneBatch next() { return prefetcher_.next().value(); }
-  double seconds_waited() const { return prefetcher_.seconds_waited(); }
+  LaneBatch next() {
+    ready_ = static_cast<std::int64_t>(prefetcher_.ready());
+    LaneBatch batch = prefetcher_.next().value();
+    for (const auto& [sample, why] : batch.damaged) {
+      if (told_.emplace(sample, why).second) news_.emplace(sample, why);
+    }
+    return batch;
+  }
+
+  DamageLedger take_news() { return std::exchange(news_, {}); }
+  bool has_news() const { return !news_.empty(); }
+  void know(const DamageLedger& ledger) {
+    told_.insert(ledger.begin(), ledger.end());
+    const std::lock_guard lock(damage_mutex_);
+    damaged_.insert(ledger.begin(), ledger.end());
+  }
+
+  LoaderStats stats() const {
+    const ReadCount read = dataset_->read_count();
+    return {prefetcher_.seconds_waited(),
+            images_,
+            1e-9 * static_cast<double>(nanoseconds_),
+            read.calls,
+            read.bytes,
+            ready_};
+  }
 
  private:
   // Batch k of this rank: lanes in order, then the next step.
@@ -95,12 +97,17 @@ class TrainLoader::Impl {
     BatchRecipe<LaneBatch> recipe;
     recipe.items = [this](std::int64_t) { return lane_batch_; };
     recipe.allocate = [this](std::int64_t k) { return allocate(k); };
-    recipe.fill = [this](LaneBatch& batch, std::int64_t k, std::int64_t item) { fill(batch, k, item); };
+    recipe.fill = [this](LaneBatch& batch, std::int64_t k, std::int64_t item) {
+      const double begin = thread_seconds();
+      fill(batch, k, item);
+      nanoseconds_ += static_cast<std::int64_t>(1e9 * (thread_seconds() - begin));
+      ++images_;
+    };
     recipe.finish = [this](LaneBatch& batch, std::int64_t k) { finish(batch, k); };
     return recipe;
   }
 
-  LaneBatch allocate(std::int64_t k) const {
+  LaneBatch allocate(std::int64_t k) {
     const auto count = static_cast<std::size_t>(lane_batch_);
     LaneBatch batch;
     batch.lane = lane_of(k);
@@ -110,25 +117,74 @@ class TrainLoader::Impl {
     batch.partner_labels.resize(count);
     batch.weights.resize(count, 1.0);
     batch.sample_ids.resize(count);
+    if (plan_.data.order == Order::window && step_of(k) > plan_.first_step) forget(k);
     return batch;
   }
 
-  void fill(LaneBatch& batch, std::int64_t k, std::int64_t item) const {
+  // The step before may still be in the making.
+  void forget(std::int64_t k) {
+    const StepPosition at = locate_step(step_of(k) - 1, dataset_->size(), plan_.data.global_batch_size);
+    const auto lane = static_cast<std::uint64_t>(lane_of(k));
+    const auto copies = static_cast<std::uint64_t>(plan_.data.repeated_augmentation);
+    for (std::uint64_t copy = 0; copy < copies; ++copy) {
+      const std::uint64_t stream = (lane + order_.lanes - copy) % order_.lanes;
+      extents_.forget_before(at.epoch, stream, at.position / order_.lanes / copies);
+    }
+  }
+
+  // Writes the sample that the order wants here, or what takes the place of a damaged one.
+  void fill(LaneBatch& batch, std::int64_t k, std::int64_t item) {
     const StepPosition step = locate_step(step_of(k), dataset_->size(), plan_.data.global_batch_size);
-    const auto offset = static_cast<std::uint64_t>(batch.lane * lane_batch_ + item);
-    const auto samples = static_cast<std::uint64_t>(dataset_->size());
-    const EpochOrder order(plan_.data.order, plan_.lanes.seed, step.epoch, samples);
-    const std::uint64_t id = order.sample_at(step.position + offset);
+    const Pick pick = pick_sample(order_, step.epoch, static_cast<std::uint64_t>(batch.lane),
+                                  step.position / order_.lanes + static_cast<std::uint64_t>(item));
+    std::string why;
+    for (std::uint64_t attempt = 0; attempt <= kReplacementAttempts; ++attempt) {
+      if (attempt > 0 && order_.samples == 1) break;
+      const std::uint64_t id =
+          attempt == 0 ? pick.sample
+                       : replacement_of(order_.seed, step.epoch, pick.sample, attempt, order_.samples);
+      why = known_damage(id);
+      if (why.empty()) why = attempt_fill(batch, item, id, step.epoch, pick, attempt == 0);
+      if (why.empty()) break;
+      note(batch, id, why);
+    }
+    if (!why.empty()) throw Error(ExitCode::bad_data, why, "so are the samples that would have replaced it");
+    if (plan_.data.order == Order::window) extents_.read_ahead(step.epoch, pick.lane, pick.item);
+  }
+
+  // Empty, or what is wrong with the record.
+  std::string attempt_fill(LaneBatch& batch, std::int64_t item, std::uint64_t id, std::uint64_t epoch,
+                           const Pick& pick, bool in_order) {
     const auto index = static_cast<std::int64_t>(id);
     const std::span<float> out = floats_of(batch.images, item, plan_.image_size);
-
-    const SampleKey key{.seed = plan_.lanes.seed, .epoch = step.epoch, .sample = id};
-    write_sample(*dataset_, index, [&](const Sample& sample) {
-      transform_for_training(sample, plan_.augment, key, static_cast<int>(plan_.image_size), out);
-    });
+    const SampleKey key{.seed = plan_.lanes.seed, .epoch = epoch, .sample = id, .copy = pick.copy};
+    std::function<Sample()> first_read;
+    if (in_order && plan_.data.order == Order::window) {
+      first_read = [&] { return extents_.read(epoch, pick.lane, pick.item); };
+    }
+    try {
+      write_sample(*dataset_, index, first_read, [&](const Sample& sample) {
+        transform_for_training(sample, plan_.augment, key, static_cast<int>(plan_.image_size), out);
+      });
+    } catch (const DamagedRecord& error) {
+      return error.what();
+    }
     const auto i = static_cast<std::size_t>(item);
     batch.sample_ids[i] = id;
     batch.labels[i] = batch.partner_labels[i] = dataset_->label(index);
+    return "";
+  }
+
+  std::string known_damage(std::uint64_t id) {
+    const std::lock_guard lock(damage_mutex_);
+    const auto found = damaged_.find(id);
+    return found == damaged_.end() ? "" : found->second;
+  }
+
+  void note(LaneBatch& batch, std::uint64_t id, const std::string& why) {
+    const std::lock_guard lock(damage_mutex_);
+    damaged_.emplace(id, why);
+    batch.damaged.emplace(id, why);
   }
 
   void finish(LaneBatch& batch, std::int64_t k) const {
@@ -141,7 +197,14 @@ class TrainLoader::Impl {
 
   const std::shared_ptr<const Dataset> dataset_;
   const TrainPlan plan_;
+  const OrderPlan order_;
   const std::int64_t lanes_here_, lane_batch_;
+  std::mutex damage_mutex_;
+  DamageLedger damaged_;      // all that workers met, also for batches still to come
+  DamageLedger told_, news_;  // of batches that were handed out
+  std::int64_t ready_ = 0;
+  std::atomic<std::int64_t> images_ = 0, nanoseconds_ = 0;
+  ExtentCache extents_;
   Prefetcher<LaneBatch> prefetcher_;  // last: its threads use the rest
 };
 
@@ -153,96 +216,9 @@ TrainLoader::TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainPlan
 }
 TrainLoader::~TrainLoader() = default;
 LaneBatch TrainLoader::next() { return impl_->next(); }
-double TrainLoader::seconds_waited() const { return impl_->seconds_waited(); }
-
-class EvaluationLoader::Impl {
- public:
-  Impl(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes, const EvaluationTransform& transform,
-       std::int64_t batch, std::int64_t workers)
-      : dataset_(std::move(dataset)),
-        lanes_(lanes),
-        transform_(transform),
-        parts_(cut(dataset_->size(), lanes, batch)),
-        prefetcher_(recipe(), kEvaluationBatchesAhead, workers) {}
-
-  std::optional<EvaluationBatch> next() { return prefetcher_.next(); }
-
- private:
-  // `count` images of a lane from its `first`-th on: image numbers lane + L * first, lane + L * (first + 1),
-  // ...
-  struct Part {
-    std::int64_t lane, first, count;
-  };
-
-  static std::vector<Part> cut(std::int64_t images, const LanePlan& lanes, std::int64_t batch) {
-    std::vector<Part> parts;
-    for (std::int64_t lane = lanes.first_lane; lane < lanes.end_lane; ++lane) {
-      const std::int64_t of_lane = (images - lane + lanes.lanes - 1) / lanes.lanes;
-      for (std::int64_t first = 0; first < of_lane; first += batch) {
-        parts.push_back({lane, first, std::min(batch, of_lane - first)});
-      }
-    }
-    return parts;
-  }
-
-  const Part& part(std::int64_t k) const { return parts_[static_cast<std::size_t>(k)]; }
-
-  BatchRecipe<EvaluationBatch> recipe() {
-    BatchRecipe<EvaluationBatch> recipe;
-    recipe.batches = static_cast<std::int64_t>(parts_.size());
-    recipe.items = [this](std::int64_t k) { return part(k).count; };
-    recipe.allocate = [this](std::int64_t k) { return allocate(part(k)); };
-    recipe.fill = [this](EvaluationBatch& batch, std::int64_t k, std::int64_t item) {
-      fill(batch, part(k), item);
-    };
-    recipe.finish = [](EvaluationBatch&, std::int64_t) {};
-    return recipe;
-  }
-
-  EvaluationBatch allocate(const Part& part) const {
-    const auto count = static_cast<std::size_t>(part.count);
-    const std::int64_t size = transform_.image_size;
-    EvaluationBatch batch;
-    batch.lane = part.lane;
-    batch.images_count = part.count;
-    batch.images.resize(count * static_cast<std::size_t>(3 * size * size));
-    batch.labels.resize(count);
-    batch.indices.resize(count);
-    return batch;
-  }
-
-  void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) const {
-    const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
-    const std::span<float> out = floats_of(batch.images, item, transform_.image_size);
-    write_sample(*dataset_, index,
-                 [&](const Sample& sample) { transform_for_evaluation(sample, transform_, out); });
-    batch.labels[static_cast<std::size_t>(item)] = dataset_->label(index);
-    batch.indices[static_cast<std::size_t>(item)] = index;
-  }
-
-  const std::shared_ptr<const Dataset> dataset_;
-  const LanePlan lanes_;
-  const EvaluationTransform transform_;
-  const std::vector<Part> parts_;
-  Prefetcher<EvaluationBatch> prefetcher_;  // last: its threads use the rest
-};
-
-EvaluationLoader::EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
-                                   const EvaluationTransform& transform, std::int64_t batch,
-                                   std::int64_t workers) {
-  check_lanes(lanes);
-  require(batch >= 1, fmt::format("an evaluation batch of {} images", batch));
-  require(workers >= 1, fmt::format("data.workers = {} is less than 1", workers));
-  check_image_size(*dataset, transform.image_size);
-  impl_ = std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers);
-}
-EvaluationLoader::~EvaluationLoader() = default;
-
-bool EvaluationLoader::next(EvaluationBatch& out) {
-  std::optional<EvaluationBatch> batch = impl_->next();
-  if (!batch) return false;
-  out = std::move(*batch);
-  return true;
-}
+bool TrainLoader::has_damage_news() const { return impl_->has_news(); }
+DamageLedger TrainLoader::take_damage_news() { return impl_->take_news(); }
+void TrainLoader::know_damage(const DamageLedger& ledger) { impl_->know(ledger); }
+LoaderStats TrainLoader::stats() const { return impl_->stats(); }
 
 }  // namespace vitrail::datasets

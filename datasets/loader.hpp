@@ -9,10 +9,10 @@
 #include <memory>
 #include <vector>
 
+#include "datasets/damage.hpp"
 #include "datasets/data_config.hpp"
 #include "datasets/dataset.hpp"
 #include "datasets/lane_batch.hpp"
-#include "datasets/sampler.hpp"
 
 namespace vitrail::datasets {
 
@@ -29,6 +29,17 @@ struct TrainPlan {
   AugmentConfig augment;
   std::int64_t image_size = 224;
   std::int64_t first_step = 0;  // 0-based step of the run at which to begin; epoch = step / steps_per_epoch
+  DamageLedger damaged = {};    // samples that are replaced, as the run knows so far
+};
+
+// Totals since the loader began.
+struct LoaderStats {
+  double seconds_waited = 0;  // next() blocked
+  std::int64_t images = 0;    // read, decoded and augmented
+  double worker_seconds = 0;  // that cores spent on them
+  std::uint64_t reads = 0;    // calls and bytes of the data set's files
+  std::uint64_t bytes_read = 0;
+  std::int64_t queue_depth = 0;  // lane batches that were ready when the last one was asked for
 };
 
 // Holds at most data.prefetch_steps steps of this rank's lanes; the destructor drops them and joins the
@@ -40,7 +51,14 @@ class TrainLoader {
 
   // The next lane batch of this rank: lanes in order, then the next step. Blocks until it is ready.
   LaneBatch next();
-  double seconds_waited() const;  // total time next() blocked
+
+  // Damaged samples are replaced (damage.hpp). News: those met in batches handed out since they were last
+  // taken, and not known before.
+  bool has_damage_news() const;
+  DamageLedger take_damage_news();
+  void know_damage(const DamageLedger& ledger);
+
+  LoaderStats stats() const;
 
  private:
   class Impl;

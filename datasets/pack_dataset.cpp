@@ -1,5 +1,8 @@
 #include "datasets/pack_dataset.hpp"
 
+#include <algorithm>
+#include <span>
+
 #include <fmt/format.h>
 
 #include "datasets/pack_index.hpp"
@@ -8,6 +11,42 @@
 
 namespace vitrail::datasets {
 namespace {
+
+// Neighbours in a pack; those of one shard lie end to end in one part.
+class PackExtent final : public Extent {
+ public:
+  PackExtent(const PackIndex& index, const ShardReader& reader, std::uint64_t first, std::uint64_t end)
+      : index_(index), reader_(reader) {
+    while (first < end) {
+      const std::uint64_t next = std::min(end, index.first_image(index.place(first).shard + 1));
+      parts_.push_back({first, next, reader.records(first, next)});
+      first = next;
+    }
+  }
+
+  Sample read(std::int64_t index) const override {
+    const auto image = static_cast<std::uint64_t>(index);
+    const auto part = std::ranges::find_if(parts_, [&](const Part& p) { return image < p.end; });
+    const std::uint64_t begin = index_.place(part->first).begin;
+    const RecordPlace place = index_.place(image);
+    if (place.begin < begin || place.end - begin > part->bytes.size()) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: the offsets of image {} do not fit its neighbours'",
+                                                  (index_.path() / kIndexFile).string(), image));
+    }
+    const auto record = std::span(part->bytes).subspan(place.begin - begin, place.end - place.begin);
+    reader_.check(image, record);
+    return {.encoded = {record.begin(), record.end()}, .image = {}, .tensor = {}};
+  }
+
+ private:
+  struct Part {
+    std::uint64_t first, end;
+    std::vector<std::byte> bytes;
+  };
+  const PackIndex& index_;
+  const ShardReader& reader_;
+  std::vector<Part> parts_;
+};
 
 class PackDataset final : public Dataset {
  public:
@@ -33,6 +72,11 @@ class PackDataset final : public Dataset {
   Sample read(std::int64_t index) const override {
     return {.encoded = reader_.record(checked(index)), .image = {}, .tensor = {}};
   }
+
+  std::unique_ptr<const Extent> read_extent(std::int64_t first, std::int64_t count) const override {
+    return std::make_unique<PackExtent>(index_, reader_, checked(first), checked(first + count - 1) + 1);
+  }
+  ReadCount read_count() const override { return reader_.read_count(); }
 
   std::optional<std::int64_t> tensor_image_size() const override { return std::nullopt; }
   std::string fingerprint() const override { return fingerprint_; }

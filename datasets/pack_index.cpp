@@ -11,8 +11,6 @@
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {
-namespace {
-
 namespace fs = std::filesystem;
 
 void check_file(const fs::path& pack, const FileEntry& entry) {
@@ -26,8 +24,6 @@ void check_file(const fs::path& pack, const FileEntry& entry) {
                             path.string(), bytes, entry.bytes));
   }
 }
-
-}  // namespace
 
 MappedFile::MappedFile(const fs::path& path) {
   const File file(path, File::Mode::read);

@@ -28,6 +28,9 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// That a file of a pack is there with the size that the manifest says; Error(bad_data) naming it.
+void check_file(const std::filesystem::path& pack, const FileEntry& entry);
+
 struct RecordPlace {
   std::uint64_t shard = 0;
   std::uint64_t row = 0;             // within the shard

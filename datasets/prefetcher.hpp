@@ -3,6 +3,7 @@
 // the result. Throws: what next() says. The destructor stops the workers after the item each is at.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -59,6 +60,13 @@ class Prefetcher {
   }
 
   double seconds_waited() const { return waited_.count(); }
+
+  // Batches that next() would hand out without waiting.
+  std::size_t ready() {
+    const std::lock_guard lock(mutex_);
+    const auto first = std::ranges::find_if(slots_, [](const auto& slot) { return slot->left > 0; });
+    return static_cast<std::size_t>(first - slots_.begin());
+  }
 
  private:
   struct Slot {

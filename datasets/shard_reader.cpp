@@ -16,32 +16,63 @@ std::shared_ptr<const File> ShardReader::file(std::uint64_t shard) const {
   if (found != open_.end()) {
     open_.splice(open_.begin(), open_, found);
   } else {
-    const auto& name = index_.manifest().shards[shard].file.name;
-    open_.emplace_front(shard, std::make_shared<const File>(index_.path() / name, File::Mode::read));
+    const FileEntry& entry = index_.manifest().shards[shard].file;
+    check_file(index_.path(), entry);
+    open_.emplace_front(shard, std::make_shared<const File>(index_.path() / entry.name, File::Mode::read));
     if (open_.size() > limit_) open_.pop_back();  // who still reads it keeps it open
   }
   return open_.front().second;
 }
 
-std::vector<std::byte> ShardReader::record(std::uint64_t image) const {
-  const RecordPlace place = index_.place(image);
-  std::vector<std::byte> bytes(place.end - place.begin);
-  file(place.shard)->read_at(index_.manifest().shards[place.shard].blob.address + place.begin, bytes);
-  if (const std::uint32_t crc = crc32c(bytes); crc != place.crc32c) {
-    throw Error(ExitCode::bad_data,
-                fmt::format("{}: CRC-32C is {:08x}, should be {:08x}: the record is damaged",
-                            (index_.path() / describe(image)).string(), crc, place.crc32c),
-                fmt::format("`vitrail verify {}` lists everything that is damaged", index_.path().string()));
+std::size_t ShardReader::open_files() const {
+  const std::lock_guard lock(mutex_);
+  return open_.size();
+}
+
+// A read that fails may be that of a shard which was cut since it was opened.
+void ShardReader::read(std::uint64_t shard, std::uint64_t offset, std::span<std::byte> bytes) const {
+  try {
+    file(shard)->read_at(offset, bytes);
+  } catch (const Error&) {
+    check_file(index_.path(), index_.manifest().shards[shard].file);
+    throw;
   }
+  ++calls_;
+  bytes_ += bytes.size();
+}
+
+std::vector<std::byte> ShardReader::records(std::uint64_t first, std::uint64_t end) const {
+  const RecordPlace begin = index_.place(first), last = index_.place(end - 1);
+  if (last.end < begin.begin) {
+    throw Error(ExitCode::bad_data, fmt::format("{}: the offsets of images {} and {} do not rise",
+                                                (index_.path() / kIndexFile).string(), first, end - 1));
+  }
+  std::vector<std::byte> bytes(last.end - begin.begin);
+  read(begin.shard, index_.manifest().shards[begin.shard].blob.address + begin.begin, bytes);
   return bytes;
+}
+
+std::vector<std::byte> ShardReader::record(std::uint64_t image) const {
+  std::vector<std::byte> bytes = records(image, image + 1);
+  check(image, bytes);
+  return bytes;
+}
+
+void ShardReader::check(std::uint64_t image, std::span<const std::byte> record) const {
+  const std::uint32_t crc = crc32c(record), expected = index_.place(image).crc32c;
+  if (crc == expected) return;
+  throw DamagedRecord(
+      Error(ExitCode::bad_data,
+            fmt::format("{}: CRC-32C is {:08x}, should be {:08x}: the record is damaged",
+                        (index_.path() / describe(image)).string(), crc, expected),
+            fmt::format("`vitrail verify {}` lists everything that is damaged", index_.path().string())));
 }
 
 std::string ShardReader::key(std::uint64_t image) const {
   const RecordPlace place = index_.place(image);
   std::string key(index_.manifest().key_bytes, '\0');
-  file(place.shard)
-      ->read_at(index_.manifest().shards[place.shard].key.address + place.row * key.size(),
-                std::as_writable_bytes(std::span(key)));
+  read(place.shard, index_.manifest().shards[place.shard].key.address + place.row * key.size(),
+       std::as_writable_bytes(std::span(key)));
   return key;
 }
 

@@ -1,17 +1,20 @@
-// Records of a pack by pread: any number of threads, each read checked by CRC-32C, files opened when first
-// needed and the least recently used closed again. Throws: Error(bad_data) naming shard, record and key;
-// Error(io).
+// Records of a pack by pread: any number of threads, each record checked by CRC-32C, files opened when first
+// needed and the least recently used closed again. Throws: DamagedRecord naming shard, record and key;
+// Error(bad_data) naming a shard that is missing or has another size than the manifest says; Error(io).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "datasets/dataset.hpp"
 #include "datasets/pack_index.hpp"
 #include "trainer/base/atomic_file.hpp"
 
@@ -23,16 +26,23 @@ class ShardReader {
       : index_(index), limit_(open_files) {}
 
   std::vector<std::byte> record(std::uint64_t image) const;
+  // The records of [first, end) of one shard, end to end, by one read and not yet checked.
+  std::vector<std::byte> records(std::uint64_t first, std::uint64_t end) const;
+  void check(std::uint64_t image, std::span<const std::byte> record) const;
   std::string key(std::uint64_t image) const;
   // "shard-00001-of-00004.h5: record 17 (n01440764/x.JPEG)", for messages; never throws for a damaged key
   std::string describe(std::uint64_t image) const;
+  ReadCount read_count() const { return {calls_, bytes_}; }
+  std::size_t open_files() const;
 
  private:
   std::shared_ptr<const File> file(std::uint64_t shard) const;
+  void read(std::uint64_t shard, std::uint64_t offset, std::span<std::byte> bytes) const;
 
   const PackIndex& index_;
   const std::size_t limit_;
   mutable std::mutex mutex_;
+  mutable std::atomic<std::uint64_t> calls_ = 0, bytes_ = 0;
   mutable std::list<std::pair<std::uint64_t, std::shared_ptr<const File>>> open_;  // most recently used first
 };
 

@@ -4,6 +4,7 @@
 
 #include "datasets/sampler.hpp"
 #include "models/catalogue.hpp"
+#include "sharding/gather_text.hpp"
 #include "sharding/weight_average.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/param_groups.hpp"
@@ -76,11 +77,21 @@ void Assembly::publish_weights(WeightsUsed which) {
   gather.finish();
 }
 
-void Assembly::start_loader(std::int64_t step) {
+void Assembly::start_loader(const TrainState& state) {
   const datasets::LanePlan lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
                                  gradients.lanes().end};
-  loader_.emplace(train_data,
-                  datasets::TrainPlan{lanes, config.data, config.augment, config.model.image_size, step});
+  loader_.emplace(train_data, datasets::TrainPlan{lanes, config.data, config.augment, config.model.image_size,
+                                                  state.step, state.damaged});
+}
+
+datasets::DamageLedger Assembly::share_damage() {
+  datasets::DamageLedger all;
+  for (const std::string& text :
+       sharding::gather_text(communicator, datasets::to_text(loader_->take_damage_news()))) {
+    all.merge(datasets::parse_damage(text));
+  }
+  loader_->know_damage(all);
+  return all;
 }
 
 StepContext Assembly::context() {

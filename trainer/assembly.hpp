@@ -21,7 +21,9 @@ class Assembly {
   void initialise_weights(Log& log);  // from the seed, or from model.weights; then publish_weights()
   // Masters -> all ranks' parameters; or their average, until the next publish_weights() or step.
   void publish_weights(WeightsUsed which = WeightsUsed::raw);
-  void start_loader(std::int64_t step);  // batches from this step on
+  void start_loader(const TrainState& state);  // batches from there on
+  // Collective: damaged samples that any rank's loader met since the last call; all loaders know them now.
+  datasets::DamageLedger share_damage();
   StepContext context();
   // Share of run.peak_tflops that this rate is, in forward and backward passes of the images that stochastic
   // depth computes; absent where the peak is unknown.

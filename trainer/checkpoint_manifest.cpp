@@ -103,6 +103,9 @@ CheckpointManifest from_json(const Json& json) {
   m.state.evaluated_step = json.at("evaluated_step").get<std::int64_t>();
   m.state.metrics_bytes = json.at("metrics_bytes").get<std::uint64_t>();
   if (json.contains("loss_scale")) m.state.loss_scale = loss_scale_from_json(json.at("loss_scale"));
+  for (const Json& sample : json.value("damaged", Json::array())) {
+    m.state.damaged.emplace(sample.at("sample").get<std::uint64_t>(), sample.at("why").get<std::string>());
+  }
   m.lanes = json.at("lanes").get<std::int64_t>();
   m.world = json.at("world").get<int>();
   const auto type = type_named(json.at("type").get<std::string>());
@@ -144,6 +147,9 @@ std::string to_json(const CheckpointManifest& m) {
                {"machine", m.machine},
                {"writer", m.writer},
                {"settings", m.settings}};
+  json["damaged"] = Json::array();
+  for (const auto& [sample, why] : m.state.damaged)
+    json["damaged"].push_back({{"sample", sample}, {"why", why}});
   json["parameters"] = Json::array();
   for (const StoredParameter& p : m.parameters)
     json["parameters"].push_back({{"name", p.name}, {"shape", p.shape}});

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/damage.hpp"
 #include "sharding/bucket_plan.hpp"
 #include "sharding/lane_state.hpp"
 #include "sharding/loss_scale.hpp"
@@ -23,6 +24,7 @@ struct TrainState {
   std::int64_t evaluated_step = 0;   // the last step that was evaluated
   std::uint64_t metrics_bytes = 0;   // length of metrics.jsonl
   sharding::LossScale loss_scale;
+  datasets::DamageLedger damaged;  // training samples that were replaced, over all ranks
 };
 
 struct StoredParameter {

@@ -24,8 +24,12 @@ struct StepMetrics {
   std::int64_t skipped = 0;  // steps skipped so far
   std::string order_hash;    // of the sample ids of this step, over all lanes
   double images_per_s = 0;
-  std::optional<double> mfu;      // share of the devices' peak in the work done; absent: peak unknown
-  double data_wait = 0;           // seconds of this step that rank 0 waited for data
+  std::optional<double> mfu;  // share of the devices' peak in the work done; absent: peak unknown
+  double data_wait = 0;       // seconds of this step that rank 0 waited for data
+  double read_mb_per_s = 0;   // that rank 0 read from the training data, in units of 10^6 bytes
+  std::optional<double>
+      decode_images_per_s;        // of one core of rank 0, decoded and augmented; absent: none made
+  std::int64_t queue_depth = 0;   // lane batches that were ready on rank 0 when it took its last one
   double comm_exposed = 0;        // seconds of this step that rank 0 waited in communication
   std::int64_t memory_bytes = 0;  // resident set of rank 0
   double seconds = 0;             // of this step

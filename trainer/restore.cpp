@@ -15,9 +15,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 10> kIdentity = {
-    "run.seed", "run.lanes",  "data.global_batch_size", "data.order", "augment.", "model.",
-    "loss.",    "precision.", "optimizer.name",         "ema."};
+constexpr std::array<std::string_view, 13> kIdentity = {"run.seed",
+                                                        "run.lanes",
+                                                        "data.global_batch_size",
+                                                        "data.order",
+                                                        "data.extent_images",
+                                                        "data.window_extents",
+                                                        "data.repeated_augmentation",
+                                                        "augment.",
+                                                        "model.",
+                                                        "loss.",
+                                                        "precision.",
+                                                        "optimizer.name",
+                                                        "ema."};
 
 // May change without a word: where things lie and how they are watched.
 constexpr std::array<std::string_view, 10> kSilent = {

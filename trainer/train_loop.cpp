@@ -15,6 +15,14 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+datasets::LoaderStats since(datasets::LoaderStats now, const datasets::LoaderStats& before) {
+  now.seconds_waited -= before.seconds_waited;
+  now.images -= before.images;
+  now.worker_seconds -= before.worker_seconds;
+  now.bytes_read -= before.bytes_read;
+  return now;
+}
+
 }  // namespace
 
 TrainLoop::TrainLoop(Assembly& run, TrainState state, const TrainRequest& request,
@@ -56,7 +64,7 @@ ExitCode TrainLoop::run_to_the_end() {
     log_.line(fmt::format("the run is finished: step {} of {}", state_.step, run_.total_steps));
     return ExitCode::done;
   }
-  run_.start_loader(state_.step);
+  run_.start_loader(state_);
   for (;;) {
     if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
     const bool finished = state_.step == run_.total_steps;
@@ -120,15 +128,28 @@ void TrainLoop::step() {
   doing_ = fmt::format("step {} (epoch {})", state_.step + 1, state_.step / run_.steps_per_epoch);
   StepContext context = run_.context();
   const auto begin = Clock::now();
-  const double data_before = context.loader.seconds_waited();
+  const datasets::LoaderStats data_before = context.loader.stats();
   const double comm_before = run_.communicator.traffic().seconds_waited;
   const StepResult result = train_step(context, state_, own_wishes());
   agreed_ = result.agreed;
-  record(result, seconds_since(begin), context.loader.seconds_waited() - data_before,
+  record(result, seconds_since(begin), since(context.loader.stats(), data_before),
          run_.communicator.traffic().seconds_waited - comm_before);
+  if (agreed_.damage) settle_damage();
 }
 
-void TrainLoop::record(const StepResult& result, double seconds, double data_wait, double comm_wait) {
+void TrainLoop::settle_damage() {
+  for (const auto& [sample, why] : run_.share_damage()) {
+    if (state_.damaged.emplace(sample, why).second) log_.line(fmt::format("replaced: {}", why));
+  }
+  sharding::agree(run_.communicator, [&] {
+    if (run_.communicator.rank() != 0) return;  // all would say the same
+    datasets::check_damage(state_.damaged, static_cast<std::uint64_t>(run_.train_data->size()),
+                           run_.train_data->describe());
+  });
+}
+
+void TrainLoop::record(const StepResult& result, double seconds, const datasets::LoaderStats& data,
+                       double comm_wait) {
   if (!metrics_) return;
   owner_->check();
   const auto batch = request_.config.data.global_batch_size;
@@ -145,7 +166,10 @@ void TrainLoop::record(const StepResult& result, double seconds, double data_wai
   m.order_hash = result.order_hash;
   m.images_per_s = static_cast<double>(batch) / seconds;
   m.mfu = run_.mfu(m.images_per_s);
-  m.data_wait = data_wait;
+  m.data_wait = data.seconds_waited;
+  m.read_mb_per_s = static_cast<double>(data.bytes_read) / 1e6 / seconds;
+  if (data.images > 0) m.decode_images_per_s = static_cast<double>(data.images) / data.worker_seconds;
+  m.queue_depth = data.queue_depth;
   m.comm_exposed = comm_wait;
   m.memory_bytes = resident_bytes();
   m.seconds = seconds;

@@ -31,9 +31,10 @@ class TrainLoop {
   bool evaluation_due() const;
   bool evaluate_now();  // false: interrupted
   void step();
+  void settle_damage();  // after a step that replaced damaged samples
   void save();
   Wishes own_wishes();
-  void record(const StepResult& result, double seconds, double data_wait, double comm_wait);
+  void record(const StepResult& result, double seconds, const datasets::LoaderStats& data, double comm_wait);
   void say(const StepMetrics& metrics);
 
   Assembly& run_;

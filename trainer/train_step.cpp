@@ -23,6 +23,7 @@ class StepReport {
 
   double& save() { return values_[0]; }
   double& stop() { return values_[1]; }
+  double& damage() { return values_[2]; }
   double& loss(std::size_t lane) { return values_[kWishes + lane]; }
 
   // A 64-bit hash as two doubles that hold 32 bits each.
@@ -48,7 +49,7 @@ class StepReport {
   }
 
  private:
-  static constexpr std::size_t kWishes = 2;
+  static constexpr std::size_t kWishes = 3;
   std::size_t lanes_;
   sharding::PieceSums& squares_;
   std::vector<double> values_;
@@ -122,6 +123,7 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   StepReport report(c.config.run.lanes, squares);
   report.save() = own.save ? 1 : 0;
   report.stop() = own.stop ? 1 : 0;
+  report.damage() = c.loader.has_damage_news() ? 1 : 0;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     report.loss(static_cast<std::size_t>(range.begin) + i) = lanes[i].loss;
     report.set_order(static_cast<std::size_t>(range.begin) + i, lanes[i].order);
@@ -134,7 +136,7 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   result.grad_norm = sharding::ShardedOptimizer::gradient_norm(squares, scale);
   result.lr = c.schedule.lr(state.step);
   result.order_hash = report.order_hash();
-  result.agreed = {report.save() > 0, report.stop() > 0};
+  result.agreed = {report.save() > 0, report.stop() > 0, report.damage() > 0};
   result.loss_scale = state.loss_scale.scale;
   result.skipped = !std::isfinite(result.grad_norm);
   state.loss_scale = after_step(state.loss_scale, loss_scale_rule(c.config.precision), !result.skipped);

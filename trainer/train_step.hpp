@@ -36,8 +36,9 @@ struct StepContext {
 
 // What this rank wants; the step tells it to all ranks and returns what any of them wanted.
 struct Wishes {
-  bool save = false;  // a checkpoint is due by this rank's clock
-  bool stop = false;  // this rank was asked to stop
+  bool save = false;    // a checkpoint is due by this rank's clock
+  bool stop = false;    // this rank was asked to stop
+  bool damage = false;  // a damaged sample was replaced in this step (set by the step)
 };
 
 struct StepResult {

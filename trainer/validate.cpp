@@ -44,6 +44,17 @@ void check_batch(const Config& config) {
       batch, lanes, multiples_around(batch, lanes));
 }
 
+// Copies of one image in one lane batch would be mixed with each other.
+void check_copies(const Config& config) {
+  const std::int64_t copies = config.data.repeated_augmentation, lanes = config.run.lanes;
+  if (copies <= lanes) return;
+  throw refuse(
+      "data.repeated_augmentation = {} with run.lanes = {}: the copies of an image go to different lanes; "
+      "set "
+      "run.lanes = {}",
+      copies, lanes, std::bit_ceil(static_cast<std::uint64_t>(copies)));
+}
+
 // Mixing pairs image i of a lane with image b - 1 - i.
 void check_mixing(const Config& config) {
   if (config.augment.mixup == 0.0 && config.augment.cutmix == 0.0) return;
@@ -92,6 +103,7 @@ void validate(const Config& config) {
   check_lanes(config.run);
   check_length(config.run);
   check_batch(config);
+  check_copies(config);
   check_mixing(config);
   check_loss(config.loss);
   check_device(config.run);

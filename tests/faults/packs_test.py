@@ -6,6 +6,7 @@ import struct
 import unittest
 
 import faults
+import harness
 from faults import BAD_DATA
 
 SHARD = "shard-00000-of-00001.h5"
@@ -70,37 +71,48 @@ class PacksTest(faults.FaultTest):
                 self.check_refused(pack, pack / file, "of another pack", ranks=1)
 
     def test_a_shard_of_another_pack_that_is_as_long(self):
-        """No look at the start tells them apart; the first record does."""
+        """No look at the start tells them apart; the first records do."""
         pack = self.copy()
         size = (pack / SHARD).stat().st_size
         (pack / SHARD).write_bytes((self.other / SHARD).read_bytes()[:size])
         report = self.check_fails(
             BAD_DATA, "step 1 ", pack / SHARD, "CRC-32C", "vitrail verify", changes={"data.train": pack}
         )
-        self.assertIn("2 of 2 ranks failed", report)
-        self.assertLess(report.index("rank 0: "), report.index("rank 1: "))
+        self.assertRegex(report, "1 of 2 ranks failed(.|\n)*of 96 records are damaged, at most 1")
 
-    def test_one_bit_of_a_record(self):
-        """In file order image 38 belongs to step 5, lane 3 of 4: the second of two ranks reads it."""
-        pack = self.copy()
-        faults.flip_a_bit(pack / SHARD, self.record_place(pack, 38) + 60)
-        run = self.run_folder() / "run"
-        changes = {"data.train": pack, "data.order": "sequential"}
-        report = self.check_fails(
-            BAD_DATA, "1 of 2 ranks failed", "rank 1: step 5 ", f"{pack / SHARD}: record 38 ", "CRC-32C", "vitrail verify",
-            f"last checkpoint: {run}/checkpoints/step-00000003", run=run, changes=changes,
-        )
-        self.assertNotIn("rank 0", report)
-        self.check_steps(run, 4)
-        self.check_whole(run, [3])
+    def damaged_copy(self, name, *images):
+        pack = self.copy(name)
+        for image in images:
+            faults.flip_a_bit(pack / SHARD, self.record_place(pack, image) + 60)
+        return pack
 
-        # Nothing is lost: with a good copy in the same place the same command goes on.
-        shutil.copyfile(self.pack / SHARD, pack / SHARD)
-        self.train(run, changes)
-        self.check_steps(run, faults.STEPS)
+    def test_damaged_records_of_a_run(self):
+        """One of 96 is replaced, named once and remembered; a second one is too much. In file order image 38 belongs to
+        steps 5 and 17, lane 3 of 4, image 75 to step 10: the second of two ranks reads both."""
+        changes = {"data.order": "sequential", "run.steps": 2 * faults.STEPS}
+        one, two = self.damaged_copy("one", 38), self.damaged_copy("two", 38, 75)
         undisturbed = self.run_folder() / "undisturbed"
-        self.train(undisturbed, changes, ranks=1)
+        text = self.train(undisturbed, changes | {"data.train": one}, ranks=1)
+        self.assertEqual(text.count("replaced: "), 1, text)
+        self.assertIn(f"replaced: {one}: sample 38: {one / SHARD}: record 38 (", text)
+
+        run = self.run_folder() / "run"
+        report = self.check_fails(
+            BAD_DATA, "step 10 ", "2 of 96 records are damaged, at most 1", f"{two / SHARD}: record 38 ", "CRC-32C",
+            "vitrail verify", f"last checkpoint: {run}/checkpoints/step-00000009", run=run,
+            changes=changes | {"data.train": two},
+        )  # fmt: skip
+        self.assertEqual(report.count("records are damaged"), 1)
+        self.assertEqual((run / "log.txt").read_text().count("replaced: "), 2)
+
+        # All is well again, but step 17 shows what it would have shown.
+        shutil.copyfile(self.pack / SHARD, two / SHARD)
+        text = self.train(run, changes | {"data.train": two}, ranks=4)
+        self.assertNotIn("replaced: ", text)
+        self.check_steps(run, 2 * faults.STEPS)
         self.assertEqual(self.hash_of(run), self.hash_of(undisturbed))
+        orders = [[line["order_hash"] for line in harness.read_metrics(x)[0]] for x in (run, undisturbed)]
+        self.assertEqual(*orders)
 
     def test_one_bit_of_a_record_to_evaluate_on(self):
         pack = self.copy()

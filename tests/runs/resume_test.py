@@ -12,7 +12,10 @@ import harness
 STEPS = 40
 EVERY = 6  # steps between checkpoints: a kill loses up to five steps, which must come again with the same bits
 LAST_KILL = 26  # leaves the run some steps to be killed in, even when this process is slow to notice
-MEASURED = ("images_per_s", "data_wait", "comm_exposed", "memory_bytes", "seconds")  # all else is computed
+MEASURED = (  # all else is computed
+    "images_per_s", "data_wait", "read_mb_per_s", "decode_images_per_s", "queue_depth", "comm_exposed", "memory_bytes",
+    "seconds",
+)
 
 
 def computed(line):

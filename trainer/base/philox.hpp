@@ -17,6 +17,9 @@ enum class Purpose : std::uint8_t {
   drop_path = 5,
   test = 6,
   synthetic = 7,
+  extents = 16,
+  window = 17,
+  replacement = 18,
 };
 
 class Philox {

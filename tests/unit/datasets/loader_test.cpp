@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "datasets/augment.hpp"
+#include "datasets/sampler.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "trainer/base/error.hpp"
 
@@ -191,7 +192,7 @@ TEST(LoaderTest, DestructionInTheMiddleJoinsAtOnce) {
   for (int taken = 0; taken < 3; ++taken) {
     TrainLoader loader(std::make_shared<UnevenDataset>(70), plan_of(4, 4, 3));
     take(loader, static_cast<std::size_t>(taken));
-    EXPECT_GE(loader.seconds_waited(), 0.0);
+    EXPECT_GE(loader.stats().seconds_waited, 0.0);
   }
 }
 

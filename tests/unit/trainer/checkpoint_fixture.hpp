@@ -63,7 +63,12 @@ void fill(sharding::LaneState& state) {
 
 inline CheckpointManifest manifest_of(std::int64_t step, std::int64_t lanes, int world, DataType type) {
   CheckpointManifest manifest;
-  manifest.state = {step, step - 1, step / 2, 1234, {.scale = 512, .good_steps = step, .skipped = 1}};
+  manifest.state = {step,
+                    step - 1,
+                    step / 2,
+                    1234,
+                    {.scale = 512, .good_steps = step, .skipped = 1},
+                    {{7, "shard 1: record 2"}, {11, "a \"key\""}}};
   manifest.lanes = lanes;
   manifest.world = world;
   manifest.type = type;

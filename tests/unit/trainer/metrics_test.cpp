@@ -64,10 +64,11 @@ TEST(Metrics, AStepIsOneLineWithEveryKey) {
   const std::string line = to_json_line(m);
   EXPECT_EQ(line.find('\n'), line.size() - 1);
   const Json json = Json::parse(line);
-  const std::vector<std::string> expected = {"step",      "epoch",        "images",       "loss",
-                                             "lr",        "weight_decay", "grad_norm",    "loss_scale",
-                                             "skipped",   "order_hash",   "images_per_s", "mfu",
-                                             "data_wait", "comm_exposed", "memory_bytes", "seconds"};
+  const std::vector<std::string> expected = {
+      "step",         "epoch",        "images",       "loss",          "lr",
+      "weight_decay", "grad_norm",    "loss_scale",   "skipped",       "order_hash",
+      "images_per_s", "mfu",          "data_wait",    "read_mb_per_s", "decode_images_per_s",
+      "queue_depth",  "comm_exposed", "memory_bytes", "seconds"};
   std::vector<std::string> keys;
   for (const auto& [key, unused] : json.items()) keys.push_back(key);
   EXPECT_EQ(keys, expected);

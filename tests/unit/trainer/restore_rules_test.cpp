@@ -7,9 +7,9 @@ namespace vitrail::trainer {
 namespace {
 
 TEST(RestoreRules, WhatIsPartOfARunsIdentity) {
-  for (const char* key :
-       {"run.seed", "run.lanes", "data.global_batch_size", "data.order", "augment.mixup", "augment.crop",
-        "model.name", "model.drop_path", "loss.smoothing", "precision.compute", "optimizer.name"}) {
+  for (const char* key : {"run.seed", "run.lanes", "data.global_batch_size", "data.order",
+                          "data.repeated_augmentation", "augment.mixup", "augment.crop", "model.name",
+                          "model.drop_path", "loss.smoothing", "precision.compute", "optimizer.name"}) {
     EXPECT_TRUE(is_identity(key)) << key;
   }
   for (const char* key :

@@ -45,7 +45,7 @@ Training train(const Config& config, sharding::Communicator& communicator, int s
   Assembly assembly(config, communicator);
   Log silent(false);
   assembly.initialise_weights(silent);
-  assembly.start_loader(0);
+  assembly.start_loader({});
   StepContext context = assembly.context();
   Training run;
   for (int i = 0; i < steps; ++i) run.steps.push_back(train_step(context, run.state, {}));
@@ -239,7 +239,7 @@ TEST(TrainStep, OneRanksWishIsEverybodys) {
     Assembly assembly(config, communicator);
     Log silent(false);
     assembly.initialise_weights(silent);
-    assembly.start_loader(0);
+    assembly.start_loader({});
     StepContext context = assembly.context();
     TrainState state;
     const bool last = communicator.rank() == 2;
