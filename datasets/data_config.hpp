@@ -12,6 +12,8 @@ enum class Order { shuffled, window, sequential };
 struct DataConfig {
   std::string train;  // pack folder, tensor:FILE or synthetic:...
   std::string val;
+  std::string classes;    // file that lists the classes to keep; empty: all
+  std::string stage_dir;  // folder on the node's own disk for copies of the training pack; empty: none
   std::int64_t global_batch_size = 256;  // images per step, over all lanes
   Order order = Order::shuffled;
   std::int64_t extent_images = 128;        // window: consecutive images that are read at once

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "datasets/class_subset.hpp"
 #include "datasets/image_folder.hpp"
 #include "datasets/pack_dataset.hpp"
 #include "datasets/synthetic_dataset.hpp"
@@ -20,13 +21,29 @@ std::string Dataset::place(std::int64_t index) const {
 
 std::unique_ptr<const Extent> Dataset::read_extent(std::int64_t, std::int64_t) const { return nullptr; }
 
-std::shared_ptr<const Dataset> open_dataset(const std::string& source) {
+std::string Dataset::class_id(std::int64_t label) const { return class_name(label); }
+
+namespace {
+
+std::shared_ptr<const Dataset> open_whole(const std::string& source, const OpenOptions& options) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(source, ignored)) return open_pack_dataset(source, options);
+  if (!options.stage_dir.empty()) {
+    throw Error(ExitCode::refused,
+                fmt::format("data.stage_dir = {} with {}: only packs are staged", options.stage_dir, source),
+                "leave data.stage_dir out");
+  }
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
-  std::error_code ignored;
-  if (std::filesystem::is_directory(source, ignored)) return open_pack_dataset(source);
   throw Error(ExitCode::usage, fmt::format("data source {}: no such folder", source),
               "a source is the folder of a pack, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE");
+}
+
+}  // namespace
+
+std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options) {
+  auto dataset = open_whole(source, options);
+  return options.classes.empty() ? dataset : keep_classes(std::move(dataset), options.classes);
 }
 
 std::shared_ptr<const Dataset> open_unlabelled(const std::string& source) {

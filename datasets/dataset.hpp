@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "datasets/image.hpp"
+#include "datasets/open_options.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -47,6 +48,7 @@ class Dataset {
   virtual std::int64_t size() const = 0;
   virtual std::int64_t classes() const = 0;
   virtual std::string class_name(std::int64_t label) const = 0;
+  virtual std::string class_id(std::int64_t label) const;  // wnid where there is one, else the name
   virtual std::int64_t label(std::int64_t index) const = 0;
   virtual std::string name(std::int64_t index) const;   // of a sample in its source; else its number
   virtual std::string place(std::int64_t index) const;  // where it lies, for error messages
@@ -61,7 +63,7 @@ class Dataset {
 
 // "DIR" a pack · "tensor:FILE.safetensors" (images float [N,3,S,S], labels int64 [N]) ·
 // "synthetic:N,CLASSES,SIZE" seeded textures with class-dependent structure, for dry runs.
-std::shared_ptr<const Dataset> open_dataset(const std::string& source);
+std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options = {});
 
 // The same, where labels are not looked at: a tensor file may do without, and "folder:DIR" is every image
 // below a folder, in name order.

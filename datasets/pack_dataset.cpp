@@ -7,6 +7,7 @@
 
 #include "datasets/pack_index.hpp"
 #include "datasets/shard_reader.hpp"
+#include "datasets/shard_stage.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -50,8 +51,14 @@ class PackExtent final : public Extent {
 
 class PackDataset final : public Dataset {
  public:
-  explicit PackDataset(const std::filesystem::path& pack) : index_(pack), fingerprint_(index_.fingerprint()) {
-    index_.check_shards();
+  PackDataset(const std::filesystem::path& pack, const OpenOptions& options)
+      : index_(pack, options.check_index ? PackIndex::Check::hashes : PackIndex::Check::sizes),
+        fingerprint_(index_.fingerprint()) {
+    if (options.check_shards) index_.check_shards();
+    if (!options.stage_dir.empty()) {
+      stage_.emplace(index_.path(), index_.manifest(), fingerprint_, options.stage_dir);
+      reader_.read_from(&*stage_);
+    }
   }
 
   std::int64_t size() const override { return static_cast<std::int64_t>(index_.manifest().images); }
@@ -60,6 +67,10 @@ class PackDataset final : public Dataset {
   }
   std::string class_name(std::int64_t label) const override {
     return index_.manifest().classes.at(static_cast<std::size_t>(label)).name;
+  }
+  std::string class_id(std::int64_t label) const override {
+    const ClassEntry& entry = index_.manifest().classes.at(static_cast<std::size_t>(label));
+    return entry.wnid.empty() ? entry.name : entry.wnid;
   }
   std::int64_t label(std::int64_t index) const override { return index_.label(checked(index)); }
 
@@ -91,14 +102,16 @@ class PackDataset final : public Dataset {
   }
 
   const PackIndex index_;
-  const ShardReader reader_{index_};
   const std::string fingerprint_;
+  std::optional<ShardStage> stage_;
+  ShardReader reader_{index_};
 };
 
 }  // namespace
 
-std::shared_ptr<const Dataset> open_pack_dataset(const std::filesystem::path& pack) {
-  return std::make_shared<const PackDataset>(pack);
+std::shared_ptr<const Dataset> open_pack_dataset(const std::filesystem::path& pack,
+                                                 const OpenOptions& options) {
+  return std::make_shared<const PackDataset>(pack, options);
 }
 
 }  // namespace vitrail::datasets

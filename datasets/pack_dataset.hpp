@@ -9,6 +9,7 @@
 
 namespace vitrail::datasets {
 
-std::shared_ptr<const Dataset> open_pack_dataset(const std::filesystem::path& pack);
+std::shared_ptr<const Dataset> open_pack_dataset(const std::filesystem::path& pack,
+                                                 const OpenOptions& options = {});
 
 }  // namespace vitrail::datasets

@@ -1,6 +1,6 @@
 // The raw view of a pack: manifest, index mapped read-only (the page cache shares it within a node), and
-// where each record lies. No HDF5 library. Opening checks hashes and sizes of manifest and index and that
-// every shard is there. Throws: Error(bad_data) naming the file; Error(io).
+// where each record lies. No HDF5 library. Opening checks the manifest's hash, the index's size and, unless
+// told not to, its hashes. Throws: Error(bad_data) naming the file; Error(io).
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,8 @@ struct RecordPlace {
 
 class PackIndex {
  public:
-  explicit PackIndex(const std::filesystem::path& pack);
+  enum class Check { hashes, sizes };  // hashes read all of the index: once for each node is enough
+  explicit PackIndex(const std::filesystem::path& pack, Check check = Check::hashes);
   void check_shards() const;  // that all are there, with the right sizes
 
   const std::filesystem::path& path() const { return path_; }
@@ -59,7 +60,7 @@ class PackIndex {
 
  private:
   template <class T>
-  std::span<const T> column(const ArrayEntry& entry, const char* name) const;
+  std::span<const T> column(const ArrayEntry& entry, const char* name, Check check) const;
 
   const std::filesystem::path path_;
   const Manifest manifest_;

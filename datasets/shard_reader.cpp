@@ -12,16 +12,19 @@ namespace vitrail::datasets {
 
 std::shared_ptr<const File> ShardReader::file(std::uint64_t shard) const {
   const std::lock_guard lock(mutex_);
-  const auto found = std::ranges::find(open_, shard, [](const auto& entry) { return entry.first; });
-  if (found != open_.end()) {
+  const bool from_stage = staged(shard);
+  const auto found = std::ranges::find(open_, shard, &OpenFile::shard);
+  if (found != open_.end() && found->staged == from_stage) {
     open_.splice(open_.begin(), open_, found);
-  } else {
-    const FileEntry& entry = index_.manifest().shards[shard].file;
-    check_file(index_.path(), entry);
-    open_.emplace_front(shard, std::make_shared<const File>(index_.path() / entry.name, File::Mode::read));
-    if (open_.size() > limit_) open_.pop_back();  // who still reads it keeps it open
+    return open_.front().file;
   }
-  return open_.front().second;
+  if (found != open_.end()) open_.erase(found);
+  const FileEntry& entry = index_.manifest().shards[shard].file;
+  const std::filesystem::path& folder = from_stage ? stage_->folder() : index_.path();
+  check_file(folder, entry);
+  open_.push_front({shard, from_stage, std::make_shared<const File>(folder / entry.name, File::Mode::read)});
+  if (open_.size() > limit_) open_.pop_back();  // who still reads it keeps it open
+  return open_.front().file;
 }
 
 std::size_t ShardReader::open_files() const {
@@ -31,9 +34,14 @@ std::size_t ShardReader::open_files() const {
 
 // A read that fails may be that of a shard which was cut since it was opened.
 void ShardReader::read(std::uint64_t shard, std::uint64_t offset, std::span<std::byte> bytes) const {
+  if (stage_ != nullptr) stage_->check();
   try {
     file(shard)->read_at(offset, bytes);
   } catch (const Error&) {
+    if (staged(shard)) {
+      stage_->give_up(shard);
+      return read(shard, offset, bytes);
+    }
     check_file(index_.path(), index_.manifest().shards[shard].file);
     throw;
   }
@@ -54,6 +62,11 @@ std::vector<std::byte> ShardReader::records(std::uint64_t first, std::uint64_t e
 
 std::vector<std::byte> ShardReader::record(std::uint64_t image) const {
   std::vector<std::byte> bytes = records(image, image + 1);
+  const std::uint64_t shard = index_.place(image).shard;
+  if (staged(shard) && crc32c(bytes) != index_.place(image).crc32c) {
+    stage_->give_up(shard);
+    bytes = records(image, image + 1);
+  }
   check(image, bytes);
   return bytes;
 }

@@ -11,11 +11,11 @@
 #include <mutex>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "datasets/dataset.hpp"
 #include "datasets/pack_index.hpp"
+#include "datasets/shard_stage.hpp"
 #include "trainer/base/atomic_file.hpp"
 
 namespace vitrail::datasets {
@@ -24,6 +24,9 @@ class ShardReader {
  public:
   explicit ShardReader(const PackIndex& index, std::size_t open_files = 128)
       : index_(index), limit_(open_files) {}
+
+  // Shards that it holds are read from there; what is wrong with a copy is read again from the pack.
+  void read_from(const ShardStage* stage) { stage_ = stage; }
 
   std::vector<std::byte> record(std::uint64_t image) const;
   // The records of [first, end) of one shard, end to end, by one read and not yet checked.
@@ -36,14 +39,21 @@ class ShardReader {
   std::size_t open_files() const;
 
  private:
+  bool staged(std::uint64_t shard) const { return stage_ != nullptr && stage_->holds(shard); }
   std::shared_ptr<const File> file(std::uint64_t shard) const;
   void read(std::uint64_t shard, std::uint64_t offset, std::span<std::byte> bytes) const;
 
   const PackIndex& index_;
   const std::size_t limit_;
+  const ShardStage* stage_ = nullptr;
   mutable std::mutex mutex_;
   mutable std::atomic<std::uint64_t> calls_ = 0, bytes_ = 0;
-  mutable std::list<std::pair<std::uint64_t, std::shared_ptr<const File>>> open_;  // most recently used first
+  struct OpenFile {
+    std::uint64_t shard;
+    bool staged;
+    std::shared_ptr<const File> file;
+  };
+  mutable std::list<OpenFile> open_;  // most recently used first
 };
 
 }  // namespace vitrail::datasets

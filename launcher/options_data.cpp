@@ -38,6 +38,16 @@ void add_data_settings(std::vector<Option>& table) {
             .placeholder = "SOURCE",
             .absent = "none",
             .commands = kAsking});
+  data.add("classes", &DataConfig::classes,
+           {.help = "text file with a class a line, by wnid or name: only their images, labels in that order",
+            .placeholder = "FILE",
+            .absent = "all of data.train",
+            .commands = kRunning});
+  data.add("stage_dir", &DataConfig::stage_dir,
+           {.help = "folder on the node's own disk: data.train is copied there while the run reads it",
+            .placeholder = "DIR",
+            .absent = "nothing is copied",
+            .when = {with_images()}});
   data.add("global_batch_size", &DataConfig::global_batch_size,
            {.help = "images of a step, over all lanes; a multiple of run.lanes",
             .bounds = from_to(1, 1 << 20),

@@ -7,6 +7,7 @@
 #include "sharding/gather_text.hpp"
 #include "sharding/weight_average.hpp"
 #include "trainer/gradient_hooks.hpp"
+#include "trainer/open_data.hpp"
 #include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
 #include "trainer/weight_source.hpp"
@@ -14,9 +15,10 @@
 namespace vitrail::trainer {
 namespace {
 
-std::shared_ptr<const datasets::Dataset> open_checked(const std::string& source,
-                                                      const models::ModelConfig& model) {
-  auto dataset = datasets::open_dataset(source);
+std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, DataUse use,
+                                                      sharding::Communicator& communicator) {
+  auto dataset = open_together(config.data, use, communicator);
+  const models::ModelConfig& model = config.model;
   if (dataset->classes() > model.classes) {
     throw Error(ExitCode::refused,
                 fmt::format("{} has {} classes, model.classes is {}", dataset->describe(), dataset->classes(),
@@ -41,8 +43,9 @@ struct Assembly::Hooks {
 Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
     : config(settings),
       communicator(ranks),
-      train_data(open_checked(config.data.train, config.model)),
-      validation_data(config.data.val.empty() ? nullptr : open_checked(config.data.val, config.model)),
+      train_data(open_checked(config, DataUse::training, communicator)),
+      validation_data(config.data.val.empty() ? nullptr
+                                              : open_checked(config, DataUse::evaluation, communicator)),
       steps_per_epoch(datasets::steps_per_epoch(train_data->size(), config.data.global_batch_size)),
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
       schedule(config.schedule, config.optimizer.lr, total_steps, steps_per_epoch),

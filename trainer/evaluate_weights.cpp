@@ -1,6 +1,7 @@
 #include "trainer/evaluate_weights.hpp"
 
 #include "trainer/evaluate.hpp"
+#include "trainer/open_data.hpp"
 #include "trainer/tensor_type.hpp"
 #include "trainer/weight_source.hpp"
 
@@ -14,7 +15,8 @@ EvaluationMetrics evaluate_weights(const Config& config, const std::string& chec
                             config.data.workers,
                             {config.model.image_size, config.evaluation.crop_ratio},
                             compute_type(config.precision.compute)};
-  return *evaluate(*model, datasets::open_dataset(config.data.val), plan, communicator, [] { return false; });
+  return *evaluate(*model, open_together(config.data, DataUse::evaluation, communicator), plan, communicator,
+                   [] { return false; });
 }
 
 }  // namespace vitrail::trainer

@@ -1,6 +1,7 @@
 #include "datasets/pack_dataset.hpp"
 
 #include <map>
+#include <set>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -130,6 +131,52 @@ TEST_F(PackDatasetTest, ManyThreadsAndFewOpenFilesReadTheSame) {
     }
   }
   EXPECT_EQ(equal, 1600);
+  EXPECT_LE(two_files.open_files(), 2U);
+}
+
+// What one rank has looked at, the others do not touch; what is wrong all the same is said when it is met.
+TEST_F(PackDatasetTest, AMissingShardIsFoundAtOnceOrWhenItIsRead) {
+  pack(options(make_folder("images", 4, 10), "pack", 3000));
+  const std::string path = (dir_ / "pack").string();
+  const PackIndex index(path);
+  const std::string name = index.manifest().shards[1].file.name;
+  const std::int64_t inside = static_cast<std::int64_t>(index.first_image(1));
+  const std::string bytes = read_text(dir_ / "pack" / name);
+  fs::remove(dir_ / "pack" / name);
+  EXPECT_THAT(error_of([&] { open_dataset(path); }).what(), HasSubstr(name));
+  const auto dataset = open_dataset(path, {.check_shards = false});
+  EXPECT_NO_THROW(dataset->read(0));
+  const Error missing = error_of([&] { dataset->read(inside); });
+  EXPECT_EQ(missing.code(), ExitCode::bad_data);
+  EXPECT_THAT(missing.what(), HasSubstr(name));
+  put("pack/" + name, bytes);
+  EXPECT_NO_THROW(dataset->read(inside));
+  fs::resize_file(dir_ / "pack" / name, 100);  // while it is open
+  const Error cut = error_of([&] { dataset->read(inside); });
+  EXPECT_EQ(cut.code(), ExitCode::bad_data);
+  EXPECT_THAT(cut.what(), HasSubstr("truncated"));
+}
+
+TEST_F(PackDatasetTest, TheIndexIsHashedWhereAsked) {
+  pack(options(make_folder("images", 4, 10), "pack", 3000));
+  const fs::path path = dir_ / "pack";
+  const auto manifest = read_manifest(path);
+  std::string bytes = read_text(path / kIndexFile);
+  bytes[manifest.index.crc32c.address] ^= 1;
+  put(path / kIndexFile, bytes);
+  EXPECT_THAT(error_of([&] { open_dataset(path.string()); }).what(), HasSubstr("damaged"));
+  EXPECT_NO_THROW(open_dataset(path.string(), {.check_index = false}));
+}
+
+TEST_F(PackDatasetTest, NeighboursAreReadAtOnce) {
+  pack(options(make_folder("images", 4, 10), "pack", 3000));
+  const auto dataset = open_dataset((dir_ / "pack").string());
+  const auto extent = dataset->read_extent(3, 30);
+  const PackIndex index(dir_ / "pack");
+  std::set<std::uint64_t> shards;
+  for (std::uint64_t i = 3; i < 33; ++i) shards.insert(index.place(i).shard);
+  EXPECT_EQ(dataset->read_count().calls, shards.size());
+  for (std::int64_t i = 3; i < 33; ++i) EXPECT_EQ(extent->read(i).encoded, dataset->read(i).encoded) << i;
 }
 
 }  // namespace

@@ -1,0 +1,17 @@
+// How a data set is opened: what is looked at first, which of its classes count, where its files are copied.
+#pragma once
+
+#include <string>
+
+namespace vitrail::datasets {
+
+struct OpenOptions {
+  // Others may have looked already: what is then wrong all the same is found when it is used.
+  bool check_index = true;   // a pack's index by its hash
+  bool check_shards = true;  // that all files of a pack are there, with the right sizes
+
+  std::string classes = {};    // file with a class a line: only their samples, renumbered in that order
+  std::string stage_dir = {};  // folder on the node's own disk: a pack's shards are copied there meanwhile
+};
+
+}  // namespace vitrail::datasets

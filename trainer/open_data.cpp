@@ -1,0 +1,22 @@
+#include "trainer/open_data.hpp"
+
+#include "sharding/gather_text.hpp"
+#include "sharding/nodes.hpp"
+
+namespace vitrail::trainer {
+
+std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfig& config, DataUse use,
+                                                       sharding::Communicator& communicator) {
+  const bool training = use == DataUse::training;
+  datasets::OpenOptions options;
+  options.check_shards = communicator.rank() == 0;
+  options.check_index = sharding::is_first_of_node(communicator);
+  options.classes = config.classes;
+  if (training) options.stage_dir = config.stage_dir;
+  std::shared_ptr<const datasets::Dataset> dataset;
+  sharding::agree(communicator,
+                  [&] { dataset = datasets::open_dataset(training ? config.train : config.val, options); });
+  return dataset;
+}
+
+}  // namespace vitrail::trainer
