@@ -10,7 +10,7 @@
 namespace vitrail::launcher {
 namespace {
 
-constexpr std::array<CommandInfo, 11> kCommands = {{
+constexpr std::array<CommandInfo, 12> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
      "turn IDX files or a folder of images into a pack: HDF5 shards that training reads",
      "vitrail pack --source folder:photos --output packs/photos"},
@@ -43,6 +43,9 @@ constexpr std::array<CommandInfo, 11> kCommands = {{
     {Command::checkpoint, "checkpoint", "list|verify|hash|compare PATH [PATH] [options]",
      "list the checkpoints of a run; verify, hash or compare them",
      "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights", 2, 3},
+    {Command::bench, "bench", "data --data SOURCE [--config FILE ...] [--section.key VALUE ...]",
+     "how fast this machine makes batches, and how many cores a device would need",
+     "vitrail bench data --data packs/photos --model.name vit_b16 --images-per-s 1200", 1, 1},
 }};
 
 }  // namespace

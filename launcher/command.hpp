@@ -19,7 +19,8 @@ enum class Command {
   models,
   export_weights,
   import_weights,
-  checkpoint
+  checkpoint,
+  bench
 };
 
 struct CommandInfo {

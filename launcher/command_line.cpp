@@ -156,6 +156,10 @@ class Settings {
   std::map<const Option*, Setting> given_;  // in the order of the table
 };
 
+void check_bench(const std::string& subject) {
+  if (subject != "data") throw usage("command line: bench {}: expected data", subject);
+}
+
 void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
   const CommandInfo& info = info_of(line.command);
   const auto form = [&] { return fmt::format("vitrail {} {}", info.name, info.usage); };
@@ -164,6 +168,7 @@ void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
                 arguments[info.most_arguments], form());
   }
   if (arguments.size() < info.least_arguments) throw usage("command line: too few words; usage: {}", form());
+  if (line.command == Command::bench) check_bench(arguments.front());
   if (line.command == Command::checkpoint) {
     const std::map<std::string, CheckpointAction> actions = {{"list", CheckpointAction::list},
                                                              {"verify", CheckpointAction::verify},

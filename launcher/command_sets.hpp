@@ -8,14 +8,23 @@
 namespace vitrail::launcher {
 
 inline const std::vector<Command> kTraining = {Command::launch, Command::train};
+inline const std::vector<Command> kLoading = {Command::launch, Command::train, Command::bench};
 inline const std::vector<Command> kRunning = {Command::launch, Command::train, Command::eval};
 inline const std::vector<Command> kAsking = {Command::launch, Command::train, Command::eval,
                                              Command::predict};
+inline const std::vector<Command> kRunningOrLoading = {Command::launch, Command::train, Command::eval,
+                                                       Command::bench};
+inline const std::vector<Command> kAskingOrLoading = {Command::launch, Command::train, Command::eval,
+                                                      Command::predict, Command::bench};
 inline const std::vector<Command> kWeighted = {Command::launch, Command::train, Command::eval,
                                                Command::predict, Command::import_weights};
-inline const std::vector<Command> kModelled = {Command::launch,  Command::train,  Command::eval,
-                                               Command::predict, Command::models, Command::import_weights};
-inline const std::vector<Command> kPlanned = {Command::launch, Command::train, Command::models};
+inline const std::vector<Command> kNamed = {Command::launch,  Command::train,          Command::eval,
+                                            Command::predict, Command::import_weights, Command::bench};
+inline const std::vector<Command> kModelled = {Command::launch,        Command::train,  Command::eval,
+                                               Command::predict,       Command::models, Command::bench,
+                                               Command::import_weights};
+inline const std::vector<Command> kPlanned = {Command::launch, Command::train, Command::models,
+                                              Command::bench};
 inline const std::vector<Command> kConfigured = kModelled;  // these take --config
 
 }  // namespace vitrail::launcher

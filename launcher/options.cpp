@@ -131,7 +131,8 @@ void add_run_settings(std::vector<Option>& table) {
   run.add("peak_tflops", &RunConfig::peak_tflops,
           {.help = "peak of one rank's device, of which mfu is a share; 0: unknown, no mfu",
            .bounds = from_to(0, 1e6),
-           .unit = "TFLOP/s"});
+           .unit = "TFLOP/s",
+           .commands = kLoading});
   run.choice("device", &RunConfig::device,
              {{Device::automatic, "auto"}, {Device::cpu, "cpu"}, {Device::cuda, "cuda"}},
              {.help = "where the model is computed", .commands = kAsking});
@@ -141,7 +142,7 @@ void add_model_settings(std::vector<Option>& table) {
   const Section model(
       table, "model", kTraining, [](auto& line) -> auto& { return line.config.model; });
   model.add("name", &ModelConfig::name,
-            {.help = "`vitrail models` lists them", .placeholder = "NAME", .commands = kWeighted});
+            {.help = "`vitrail models` lists them", .placeholder = "NAME", .commands = kNamed});
   model.add("image_size", &ModelConfig::image_size,
             {.help = "side of the square images that the model sees; timm's names bring their own",
              .bounds = from_to(8, 2048),

@@ -27,7 +27,7 @@ Condition with_random_crop() {
 
 void add_data_settings(std::vector<Option>& table) {
   const Section data(
-      table, "data", kTraining, [](auto& line) -> auto& { return line.config.data; });
+      table, "data", kLoading, [](auto& line) -> auto& { return line.config.data; });
   data.add("train", &DataConfig::train,
            {.help = "images to train on: a pack's folder, tensor:FILE.safetensors or "
                     "synthetic:IMAGES,CLASSES,SIZE",
@@ -42,16 +42,18 @@ void add_data_settings(std::vector<Option>& table) {
            {.help = "text file with a class a line, by wnid or name: only their images, labels in that order",
             .placeholder = "FILE",
             .absent = "all of data.train",
-            .commands = kRunning});
+            .commands = kRunningOrLoading});
   data.add("stage_dir", &DataConfig::stage_dir,
            {.help = "folder on the node's own disk: data.train is copied there while the run reads it",
             .placeholder = "DIR",
             .absent = "nothing is copied",
-            .when = {with_images()}});
+            .when = {with_images()},
+            .commands = kTraining});
   data.add("global_batch_size", &DataConfig::global_batch_size,
            {.help = "images of a step, over all lanes; a multiple of run.lanes",
             .bounds = from_to(1, 1 << 20),
-            .unit = "images"});
+            .unit = "images",
+            .commands = kTraining});
   data.choice(
       "order", &DataConfig::order,
       {{Order::shuffled, "shuffled"}, {Order::window, "window"}, {Order::sequential, "sequential"}},
@@ -71,17 +73,18 @@ void add_data_settings(std::vector<Option>& table) {
            {.help = "times that an epoch shows an image, each time augmented anew and in another lane; it "
                     "shows as many images fewer",
             .bounds = from_to(1, 64),
-            .unit = "copies"});
+            .unit = "copies",
+            .commands = kTraining});
   data.add("workers", &DataConfig::workers,
            {.help = "threads of each rank that read and decode; no result depends on it",
             .bounds = from_to(1, 1024),
             .unit = "threads",
-            .commands = kAsking});
+            .commands = kAskingOrLoading});
   data.add("prefetch_steps", &DataConfig::prefetch_steps,
            {.help = "how far ahead batches are made", .bounds = from_to(1, 64), .unit = "steps"});
 
   const Section augment(
-      table, "augment", kTraining, [](auto& line) -> auto& { return line.config.augment; });
+      table, "augment", kLoading, [](auto& line) -> auto& { return line.config.augment; });
   augment.choice("crop", &AugmentConfig::crop, {{Crop::rrc, "rrc"}, {Crop::none, "none"}},
                  {.help = "a random part of the image, resized (rrc); or the evaluation transform (none)",
                   .when = {with_images()}});

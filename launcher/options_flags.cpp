@@ -120,6 +120,28 @@ void add_weights_flags(std::vector<Option>& table) {
                     {.help = "what is hashed", .placeholder = "PART", .when = {with_hash()}});
 }
 
+void add_bench_flags(std::vector<Option>& table) {
+  const Section data(
+      table, "", {Command::bench}, [](auto& line) -> auto& { return line.config.data; });
+  data.add(
+      "data", &datasets::DataConfig::train,
+      {.help = "images to make batches of; short for data.train", .placeholder = "SOURCE", .required = true});
+  const Section bench(
+      table, "", {Command::bench}, [](auto& line) -> auto& { return line.flags; });
+  bench.add(
+      "seconds", &Flags::seconds,
+      {.help = "length of each of the two measurements", .bounds = above_to(0, 3600), .unit = "seconds"});
+  bench.add("images-per-s", &Flags::images_per_s,
+            {.help = "what one device trains of model.name; 0: mfu of run.peak_tflops, where that is given",
+             .bounds = from_to(0, 1e9),
+             .unit = "images/s"});
+  bench.add("mfu", &Flags::mfu,
+            {.help = "share of run.peak_tflops that training reaches",
+             .bounds = above_to(0, 1),
+             .when = {{"run.peak_tflops", "a run.peak_tflops above 0",
+                       [](const CommandLine& line) { return line.config.run.peak_tflops > 0; }}}});
+}
+
 void add_launch_flags(std::vector<Option>& table) {
   const Section launch(
       table, "", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
@@ -148,6 +170,7 @@ void add_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   add_pack_flags(table);
   add_weights_flags(table);
+  add_bench_flags(table);
   add_launch_flags(table);
 
   const Section configured(table, "", kConfigured, reach);
@@ -158,7 +181,8 @@ void add_flags(std::vector<Option>& table) {
                  {.help = "print the settings in use as such a file, and do nothing else"});
 
   const Section listing(
-      table, "", {Command::info, Command::eval, Command::predict, Command::models, Command::checkpoint},
+      table, "",
+      {Command::info, Command::eval, Command::predict, Command::models, Command::checkpoint, Command::bench},
       reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});

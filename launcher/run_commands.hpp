@@ -26,4 +26,7 @@ ExitCode run_export(const CommandLine& line);
 ExitCode run_import(const CommandLine& line);
 ExitCode run_checkpoint(const CommandLine& line);
 
+// bench_command.cpp
+ExitCode run_bench(const CommandLine& line);
+
 }  // namespace vitrail::launcher

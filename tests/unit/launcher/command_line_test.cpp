@@ -237,7 +237,7 @@ TEST(CommandLineErrors, OfCommands) {
             "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, eval");
   EXPECT_EQ(refusal({"pack", "--config", "missing.cfg"}),
             "2 command line: --config: `vitrail pack` does not use this; it is of launch, "
-            "train, eval, predict, models, import");
+            "train, eval, predict, models, bench, import");
   EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
   EXPECT_EQ(refusal({"eval", "--data", "x"}),
             "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "

@@ -1,0 +1,214 @@
+// One side of the comparison in records.py: makes a pack of random bytes, or reads its records in random
+// order and prints seconds a record as JSON.
+//
+//   bench_records make DIR RECORDS BYTES
+//   bench_records ours|pread DIR THREADS SECONDS
+//   bench_records index DIR IMAGES SHARDS       what opening a large pack costs; shards are holes
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "datasets/crc32c.hpp"
+#include "datasets/hdf5_handles.hpp"
+#include "datasets/pack_dataset.hpp"
+#include "datasets/pack_index.hpp"
+#include "datasets/pack_writer.hpp"
+#include "datasets/permutation.hpp"
+#include "datasets/shard_reader.hpp"
+
+namespace {
+
+using namespace vitrail;
+using namespace vitrail::datasets;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+std::uint64_t number(const char* text) { return std::strtoull(text, nullptr, 10); }
+
+// Sizes around `bytes`, as JPEG files have them.
+void make(const std::string& dir, std::uint64_t records, std::uint64_t bytes) {
+  constexpr std::uint64_t kShards = 4;
+  std::filesystem::create_directories(dir);
+  std::mutex hdf5;
+  Manifest manifest;
+  manifest.id = std::string(32, '0');
+  manifest.split = "bench";
+  manifest.source = "random bytes";
+  manifest.source_images = manifest.images = records;
+  manifest.key_bytes = 8;
+  manifest.classes = {{"any", ""}};
+  for (std::uint64_t shard = 0; shard < kShards; ++shard) {
+    ShardWriter writer(dir, shard, kShards, manifest.id, manifest.key_bytes, hdf5);
+    for (std::uint64_t i = shard * records / kShards; i < (shard + 1) * records / kShards; ++i) {
+      Philox noise(1, Purpose::test, 0, i);
+      std::vector<std::uint64_t> record((bytes / 2 + noise.below(bytes)) / 8);
+      for (auto& word : record) word = noise.next_u64();
+      writer.add({fmt::format("{:08}", i), 0, 1, 1, std::as_bytes(std::span(record))});
+    }
+    manifest.shards.push_back(writer.finish());
+  }
+  manifest.index = write_index(dir, manifest.shards);
+  write_text_atomically(std::filesystem::path(dir) / kQuarantineFile, "");
+  manifest.quarantine = {kQuarantineFile, 0, hash_text("").hex()};
+  write_text_atomically(std::filesystem::path(dir) / kManifestFile, to_text(manifest));
+}
+
+// Calls read(thread, record) on each thread, for records in random order, until the time is over.
+template <class Read>
+void measure(std::uint64_t records, int threads, double seconds, const Read& read) {
+  std::atomic<std::uint64_t> done = 0;
+  const Clock::time_point begin = Clock::now();
+  {
+    std::vector<std::jthread> pool;
+    for (int t = 0; t < threads; ++t) {
+      pool.emplace_back([&, t] {
+        const Permutation order({.seed = static_cast<std::uint64_t>(t)}, records);
+        std::vector<std::uint64_t> next(records);
+        for (std::uint64_t i = 0; i < records; ++i) next[i] = order.at(i);
+        std::uint64_t own = 0;
+        while (seconds_since(begin) < seconds) {
+          for (int i = 0; i < 50; ++i) read(t, next[own++ % records]);
+        }
+        done += own;
+      });
+    }
+  }
+  fmt::print("{{\"seconds\": {}}}\n", seconds_since(begin) / static_cast<double>(done));
+}
+
+void read_ours(const std::string& dir, int threads, double seconds) {
+  const PackIndex index(dir);
+  const ShardReader reader(index);
+  measure(index.manifest().images, threads, seconds,
+          [&](int, std::uint64_t record) { (void)reader.record(record); });
+}
+
+// What is left when the offsets are known: the system call, into the same memory again and again.
+void read_plainly(const std::string& dir, int threads, double seconds) {
+  const PackIndex index(dir);
+  std::vector<File> files;
+  for (const ShardEntry& shard : index.manifest().shards) {
+    files.emplace_back(std::filesystem::path(dir) / shard.file.name, File::Mode::read);
+  }
+  struct Range {
+    int file;
+    off_t offset;
+    std::size_t bytes;
+  };
+  std::vector<Range> ranges;
+  std::size_t most = 0;
+  for (std::uint64_t i = 0; i < index.manifest().images; ++i) {
+    const RecordPlace place = index.place(i);
+    ranges.push_back({files[place.shard].descriptor(),
+                      static_cast<off_t>(index.manifest().shards[place.shard].blob.address + place.begin),
+                      place.end - place.begin});
+    most = std::max(most, ranges.back().bytes);
+  }
+  std::vector<std::vector<std::byte>> buffers(static_cast<std::size_t>(threads),
+                                              std::vector<std::byte>(most));
+  measure(ranges.size(), threads, seconds, [&](int thread, std::uint64_t record) {
+    const Range& range = ranges[record];
+    if (::pread(range.file, buffers[static_cast<std::size_t>(thread)].data(), range.bytes, range.offset) <
+        0) {
+      std::abort();
+    }
+  });
+}
+
+// kB in a line of /proc/self/smaps_rollup.
+std::uint64_t memory(const char* key) {
+  FILE* file = std::fopen("/proc/self/smaps_rollup", "r");
+  if (file == nullptr) return 0;
+  std::uint64_t kb = 0;
+  char line[256];
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    if (std::strncmp(line, key, std::strlen(key)) == 0) kb += number(line + std::strlen(key));
+  }
+  std::fclose(file);
+  return kb;
+}
+
+ArrayEntry fill(H5File& file, const std::string& name, ElementType type, std::span<const std::byte> bytes) {
+  const std::uint64_t count = bytes.size() / type.bytes();
+  const ArrayInfo info = file.create_array(name, type, {count});
+  file.write(name, 0, count, bytes);
+  return {info.address, bytes.size(), hash_bytes(bytes).hex()};
+}
+
+Manifest make_large(const std::filesystem::path& dir, std::uint64_t images, std::uint64_t shards) {
+  constexpr std::uint64_t kRecord = 92'000;
+  std::filesystem::create_directories(dir);
+  Manifest manifest;
+  manifest.id = manifest.split = "bench";
+  manifest.source = "holes";
+  manifest.source_images = manifest.images = images;
+  for (int c = 0; c < 21841; ++c)
+    manifest.classes.push_back({fmt::format("n{:08}", c), fmt::format("n{:08}", c)});
+  std::vector<std::uint64_t> offset;
+  for (std::uint64_t s = 0; s < shards; ++s) {
+    ShardEntry shard;
+    shard.images = (s + 1) * images / shards - s * images / shards;
+    shard.blob = {1 << 20, shard.images * kRecord, std::string(32, '0')};
+    shard.key = {2048, shard.images, std::string(32, '0')};
+    shard.file = {shard_name(s, shards), (1 << 20) + shard.blob.bytes, std::string(32, '0')};
+    File(dir / shard.file.name, File::Mode::create).truncate(shard.file.bytes);
+    for (std::uint64_t i = 0; i <= shard.images; ++i) offset.push_back(i * kRecord);
+    manifest.shards.push_back(shard);
+  }
+  std::vector<std::uint32_t> label(images), crc(images);
+  for (std::uint64_t i = 0; i < images; ++i) label[i] = static_cast<std::uint32_t>(i % 21841);
+  H5File file = H5File::create(dir / kIndexFile, 1 << 20, 1 << 20);
+  manifest.index.offset = fill(file, "offset", {ElementType::Kind::u64}, std::as_bytes(std::span(offset)));
+  manifest.index.label = fill(file, "label", {ElementType::Kind::u32}, std::as_bytes(std::span(label)));
+  manifest.index.crc32c = fill(file, "crc32c", {ElementType::Kind::u32}, std::as_bytes(std::span(crc)));
+  file.close();
+  manifest.index.file = {kIndexFile, std::filesystem::file_size(dir / kIndexFile),
+                         hash_file(dir / kIndexFile).hex()};
+  manifest.quarantine = {kQuarantineFile, 0, hash_text("").hex()};
+  write_text_atomically(dir / kQuarantineFile, "");
+  write_text_atomically(dir / kManifestFile, to_text(manifest));
+  return manifest;
+}
+
+void open_large(const std::filesystem::path& dir, std::uint64_t images, std::uint64_t shards) {
+  const Manifest manifest = make_large(dir, images, shards);
+  for (const bool first : {true, false}) {
+    const std::uint64_t before = memory("Private_Dirty:");
+    const Clock::time_point begin = Clock::now();
+    const auto dataset = open_pack_dataset(dir, {.check_index = first, .check_shards = first});
+    const double seconds = seconds_since(begin);
+    for (std::uint64_t i = 0; i < images; i += 97) (void)dataset->label(static_cast<std::int64_t>(i));
+    fmt::print(
+        "{} images, {} shards, {}: opened in {:.3f} s, own memory {:.1f} MB, index of {:.1f} MB mapped\n",
+        images, shards, first ? "first rank (looks at everything)" : "every other rank", seconds,
+        static_cast<double>(memory("Private_Dirty:") - before) * 1024 / 1e6,
+        static_cast<double>(manifest.index.file.bytes) / 1e6);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count != 5) return 2;
+  const std::string what = words[1], dir = words[2];
+  const std::uint64_t a = number(words[3]);
+  if (what == "make") make(dir, a, number(words[4]));
+  if (what == "index") open_large(dir, a, number(words[4]));
+  if (what == "ours") read_ours(dir, static_cast<int>(a), std::strtod(words[4], nullptr));
+  if (what == "pread") read_plainly(dir, static_cast<int>(a), std::strtod(words[4], nullptr));
+  return 0;
+}
