@@ -1,5 +1,5 @@
-// CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected; RFC 3720 B.4), with the processor's instruction where
-// it has one. crc32c(b, crc32c(a)) is the CRC of a followed by b.
+// CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected; RFC 3720 B.4), with the processor's instructions
+// where it has them. crc32c(b, crc32c(a)) is the CRC of a followed by b.
 #pragma once
 
 #include <cstddef>

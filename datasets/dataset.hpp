@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/bytes.hpp"
 #include "datasets/image.hpp"
 #include "datasets/open_options.hpp"
 #include "trainer/base/error.hpp"
@@ -18,9 +19,9 @@ namespace vitrail::datasets {
 
 // What one sample is before it is transformed (transform.hpp): one of these, the others are empty.
 struct Sample {
-  std::vector<std::byte> encoded;  // JPEG or PNG
-  Image image;                     // pixels
-  std::vector<float> tensor;       // [3, S, S], used as it is
+  Bytes encoded;              // JPEG or PNG
+  Image image;                // pixels
+  std::vector<float> tensor;  // [3, S, S], used as it is
 };
 
 // The bytes of one sample are not what was packed; other samples may be good.

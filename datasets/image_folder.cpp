@@ -31,7 +31,7 @@ class ImageFolder final : public Dataset {
 
   Sample read(std::int64_t index) const override {
     const File file(folder_ / name(index), File::Mode::read);
-    std::vector<std::byte> encoded(file.size());
+    Bytes encoded(file.size());
     file.read_at(0, encoded);
     return {.encoded = std::move(encoded), .image = {}, .tensor = {}};
   }

@@ -42,7 +42,7 @@ class PackExtent final : public Extent {
  private:
   struct Part {
     std::uint64_t first, end;
-    std::vector<std::byte> bytes;
+    Bytes bytes;
   };
   const PackIndex& index_;
   const ShardReader& reader_;

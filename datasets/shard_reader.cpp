@@ -49,19 +49,19 @@ void ShardReader::read(std::uint64_t shard, std::uint64_t offset, std::span<std:
   bytes_ += bytes.size();
 }
 
-std::vector<std::byte> ShardReader::records(std::uint64_t first, std::uint64_t end) const {
+Bytes ShardReader::records(std::uint64_t first, std::uint64_t end) const {
   const RecordPlace begin = index_.place(first), last = index_.place(end - 1);
   if (last.end < begin.begin) {
     throw Error(ExitCode::bad_data, fmt::format("{}: the offsets of images {} and {} do not rise",
                                                 (index_.path() / kIndexFile).string(), first, end - 1));
   }
-  std::vector<std::byte> bytes(last.end - begin.begin);
+  Bytes bytes(last.end - begin.begin);
   read(begin.shard, index_.manifest().shards[begin.shard].blob.address + begin.begin, bytes);
   return bytes;
 }
 
-std::vector<std::byte> ShardReader::record(std::uint64_t image) const {
-  std::vector<std::byte> bytes = records(image, image + 1);
+Bytes ShardReader::record(std::uint64_t image) const {
+  Bytes bytes = records(image, image + 1);
   const std::uint64_t shard = index_.place(image).shard;
   if (staged(shard) && crc32c(bytes) != index_.place(image).crc32c) {
     stage_->give_up(shard);

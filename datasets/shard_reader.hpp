@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/bytes.hpp"
 #include "datasets/dataset.hpp"
 #include "datasets/pack_index.hpp"
 #include "datasets/shard_stage.hpp"
@@ -28,9 +29,9 @@ class ShardReader {
   // Shards that it holds are read from there; what is wrong with a copy is read again from the pack.
   void read_from(const ShardStage* stage) { stage_ = stage; }
 
-  std::vector<std::byte> record(std::uint64_t image) const;
+  Bytes record(std::uint64_t image) const;
   // The records of [first, end) of one shard, end to end, by one read and not yet checked.
-  std::vector<std::byte> records(std::uint64_t first, std::uint64_t end) const;
+  Bytes records(std::uint64_t first, std::uint64_t end) const;
   void check(std::uint64_t image, std::span<const std::byte> record) const;
   std::string key(std::uint64_t image) const;
   // "shard-00001-of-00004.h5: record 17 (n01440764/x.JPEG)", for messages; never throws for a damaged key

@@ -116,7 +116,7 @@ TEST_F(PackDatasetTest, ManyThreadsAndFewOpenFilesReadTheSame) {
   const PackIndex index(dir_ / "pack");
   ASSERT_GT(index.manifest().shards.size(), 5U);
   const ShardReader reference(index), two_files(index, 2);
-  std::vector<std::vector<std::byte>> expected;
+  std::vector<Bytes> expected;
   for (std::uint64_t i = 0; i < 40; ++i) expected.push_back(reference.record(i));
   std::atomic<int> equal = 0;
   {
