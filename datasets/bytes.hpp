@@ -12,11 +12,6 @@ namespace vitrail::datasets {
 template <class T>
 struct UninitialisedAllocator : std::allocator<T> {
   template <class U>
-  struct rebind {
-    using other = UninitialisedAllocator<U>;
-  };
-
-  template <class U>
   void construct(U* place) noexcept {
     ::new (static_cast<void*>(place)) U;
   }

@@ -13,9 +13,11 @@ void write_once(const Dataset& dataset, std::int64_t index, const std::function<
   try {
     transform(sample);
   } catch (const Error& error) {
-    const Error placed(error.code(), fmt::format("{}: {}", dataset.place(index), error.what()), error.hint());
-    if (error.code() == ExitCode::bad_data && !sample.encoded.empty()) throw DamagedRecord(placed);
-    throw placed;
+    const std::string what = fmt::format("{}: {}", dataset.place(index), error.what());
+    if (error.code() != ExitCode::bad_data || sample.encoded.empty()) {
+      throw Error(error.code(), what, error.hint());
+    }
+    throw DamagedRecord(Error(error.code(), what, error.hint()));
   }
 }
 
