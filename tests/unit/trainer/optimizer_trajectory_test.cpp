@@ -87,7 +87,7 @@ Outcome train(const Config& config, sharding::Communicator& communicator) {
   Assembly assembly(config, communicator);
   Log silent(false);
   assembly.initialise_weights(silent);
-  assembly.start_loader(0);
+  assembly.start_loader({});
   StepContext context = assembly.context();
   TrainState state;
   state.loss_scale.scale = loss_scale_rule(config.precision).initial;

@@ -151,7 +151,7 @@ TEST(TrainStep, AnOverflowChangesNoWeightAndHalvesTheScale) {
   Assembly assembly(config, alone);
   Log silent(false);
   assembly.initialise_weights(silent);
-  assembly.start_loader(0);
+  assembly.start_loader({});
   StepContext context = assembly.context();
   TrainState state;
   state.loss_scale.scale = 4294967296.0;  // no fp16 gradient survives this
@@ -183,7 +183,7 @@ TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
     std::ranges::fill(b->as<float>(), std::numeric_limits<float>::infinity());
   }
   assembly.publish_weights();
-  assembly.start_loader(0);
+  assembly.start_loader({});
   StepContext context = assembly.context();
   TrainState state;
   for (int i = 1; i < sharding::kHopelessSkips; ++i) EXPECT_TRUE(train_step(context, state, {}).skipped) << i;
