@@ -8,8 +8,8 @@
 #include <optional>
 
 #include "datasets/data_config.hpp"
+#include "datasets/image.hpp"
 #include "datasets/lane_batch.hpp"
-#include "datasets/resize.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::datasets {
