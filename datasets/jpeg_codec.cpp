@@ -33,6 +33,8 @@ void on_message(j_common_ptr info, int level) {
   leave(info);
 }
 
+constexpr int kMargin = 3;  // columns decoded on each side of those that are wanted
+
 void silence(j_common_ptr, int) {}
 
 class JpegReader : public ImageReader {
@@ -78,9 +80,10 @@ class JpegReader : public ImageReader {
     JDIMENSION left = 0, columns = info_.output_width;
     JDIMENSION top = 0, bottom = info_.output_height;
     if (is_plain()) {
-      // Interpolated chroma looks one pixel to each side. libjpeg moves `left` to the block it lies in.
-      left = static_cast<JDIMENSION>(std::max(box.x - 1, 0));
-      columns = std::min(static_cast<JDIMENSION>(box.x + box.width + 1), info_.output_width) - left;
+      // Interpolated chroma looks one pixel to each side, and libjpeg gets strips of one chroma sample wrong.
+      // It moves `left` to the block it lies in.
+      left = static_cast<JDIMENSION>(std::max(box.x - kMargin, 0));
+      columns = std::min(static_cast<JDIMENSION>(box.x + box.width + kMargin), info_.output_width) - left;
       top = static_cast<JDIMENSION>(box.y);
       bottom = static_cast<JDIMENSION>(box.y + box.height);
       run([&] { jpeg_crop_scanline(&info_, &left, &columns); });
