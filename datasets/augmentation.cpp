@@ -155,8 +155,9 @@ DrawnAugmentation draw_augmentation(const AugmentConfig& config, const SampleKey
   Philox stream = stream_of(key);
   DrawnAugmentation drawn;
   drawn.view = draw_view(config, width, height, image_size, stream);
-  if (config.three_augment) drawn.operations.push_back(draw_three_augment(stream));
-  if (!config.randaugment.empty()) {
+  if (config.three_augment) {  // a recipe of its own, without the others
+    drawn.operations.push_back(draw_three_augment(stream));
+  } else if (!config.randaugment.empty()) {
     const auto chosen = draw_operations(parse_randaugment(config.randaugment), image_size, stream);
     drawn.operations.insert(drawn.operations.end(), chosen.begin(), chosen.end());
   }
@@ -164,7 +165,7 @@ DrawnAugmentation draw_augmentation(const AugmentConfig& config, const SampleKey
     const auto jitter = draw_color_jitter(config.color_jitter, stream);
     drawn.operations.insert(drawn.operations.end(), jitter.begin(), jitter.end());
   }
-  drawn.erased = draw_erasures(config, image_size, stream);
+  if (!config.three_augment) drawn.erased = draw_erasures(config, image_size, stream);
   return drawn;
 }
 

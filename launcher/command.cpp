@@ -10,7 +10,7 @@
 namespace vitrail::launcher {
 namespace {
 
-constexpr std::array<CommandInfo, 11> kCommands = {{
+constexpr std::array<CommandInfo, 12> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
      "turn IDX files or a folder of images into a pack: HDF5 shards that training reads",
      "vitrail pack --source folder:photos --output packs/photos"},
@@ -18,6 +18,9 @@ constexpr std::array<CommandInfo, 11> kCommands = {{
      "vitrail verify packs/photos --decode", 1, 1},
     {Command::info, "info", "PACK [options]", "what a pack holds: images, classes, shards, bytes",
      "vitrail info packs/photos --format json", 1, 1},
+    {Command::preview, "preview", "--data SOURCE --output FILE [--config FILE ...] [--section.key VALUE ...]",
+     "what a model will see of the first images, and every number that was drawn for it",
+     "vitrail preview --data packs/photos --output grid.jpg --augment.three_augment true"},
     {Command::launch, "launch", "[-n RANKS] [--config FILE ...] [--section.key VALUE ...]",
      "start train on many ranks, here or in a Slurm job, and report how they ended",
      "vitrail launch -n 2 --config configs/quickstart.cfg"},

@@ -16,6 +16,10 @@ inline const std::vector<Command> kWeighted = {Command::launch, Command::train, 
 inline const std::vector<Command> kModelled = {Command::launch,  Command::train,  Command::eval,
                                                Command::predict, Command::models, Command::import_weights};
 inline const std::vector<Command> kPlanned = {Command::launch, Command::train, Command::models};
-inline const std::vector<Command> kConfigured = kModelled;  // these take --config
+inline const std::vector<Command> kAugmenting = {Command::launch, Command::train, Command::preview};
+inline const std::vector<Command> kPictured = {Command::launch,  Command::train,  Command::eval,
+                                               Command::predict, Command::models, Command::import_weights,
+                                               Command::preview};
+inline const std::vector<Command> kConfigured = kPictured;  // these take --config
 
 }  // namespace vitrail::launcher

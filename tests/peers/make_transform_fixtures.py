@@ -309,6 +309,28 @@ def mixing():
         out[f"target.{i}"] = target.numpy()
     out["cases"] = np.array(cases, np.float64)
 
+    modes = []
+    for i, (mode, lams, cuts) in enumerate([
+            ("elem", [0.3, 0.9, 0.5, 0.25], [0, 0, 0, 0]), ("elem", [0.4, 0.1, 0.8, 0.6], [1, 1, 1, 1]),
+            ("elem", [0.7, 0.2, 1.0, 0.35], [0, 1, 1, 0]), ("pair", [0.3, 0.81], [0, 0]), ("pair", [0.6, 0.2], [1, 1]),
+            ("pair", [1.0, 0.45], [1, 0])]):
+        mix = Mixup(mixup_alpha=1.0, cutmix_alpha=1.0, label_smoothing=0.0, num_classes=classes, mode=mode)
+        lams = np.array(lams, np.float32)
+        mix._params_per_elem = lambda n, lams=lams, cuts=cuts: (lams.copy(), np.array(cuts, bool))
+        np.random.seed(20 + i)
+        centres = [[np.random.randint(0, size), np.random.randint(0, size)] if cut and lam != 1 else [0, 0]
+                   for lam, cut in zip(lams, cuts)]
+        np.random.seed(20 + i)
+        used = (mix._mix_elem if mode == "elem" else mix._mix_pair)(torch.tensor(images.copy())).flatten().numpy()
+        np.random.seed(20 + i)
+        x, target = mix(torch.tensor(images.copy()), torch.tensor(labels))
+        rows = [(lams[k], cuts[k], *centres[k], used[k]) for k in range(len(lams))]
+        rows += rows[::-1] if mode == "pair" else []
+        modes.append([mode == "pair", *np.array(rows, np.float64).flatten()])
+        out[f"mode.{i}.mixed"] = x.numpy()
+        out[f"mode.{i}.target"] = target.numpy()
+    out["modes"] = np.array(modes, np.float64)
+
     np.random.seed(11)
     draws = 100_000
     for name, alphas, side in (("mixup", (0.8, 0.0), 32), ("cutmix", (0.0, 1.0), 32), ("both", (0.8, 1.0), 14)):
