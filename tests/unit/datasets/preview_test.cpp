@@ -17,7 +17,7 @@ namespace vitrail::datasets {
 namespace {
 
 PreviewPlan plan_of() {
-  PreviewPlan plan{.seed = 3, .image_size = 16, .samples = 4, .draws = 3};
+  PreviewPlan plan{.augment = {}, .seed = 3, .image_size = 16, .samples = 4, .draws = 3};
   plan.augment.three_augment = true;
   plan.augment.color_jitter = 0.3;
   return plan;
@@ -69,7 +69,9 @@ TEST(PreviewTest, FilesHoldThePictures) {
     const Image grid = decode_image(bytes);
     EXPECT_EQ(grid.width, 3 * 20 - 4);
     EXPECT_EQ(grid.height, 4 * 20 - 4);
-    if (std::string(name) == "grid.png") EXPECT_EQ(grid.rgb, grid_of(preview).rgb);
+    if (std::string(name) == "grid.png") {
+      EXPECT_EQ(grid.rgb, grid_of(preview).rgb);
+    }
   }
   std::filesystem::remove_all(folder);
 }

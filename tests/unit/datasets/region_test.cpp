@@ -1,4 +1,5 @@
 // Partial decoding against the same decoder's full image, whose pixels codec_test.cpp compares with Pillow's.
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -91,6 +92,53 @@ TEST(RegionTest, PartsEqualTheWholeInFilesOfOthers) {
     ++files;
   }
   EXPECT_GE(files, 15);
+}
+
+Image waves(int width, int height) {
+  Image image{width, height, {}};
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        image.rgb.push_back(
+            static_cast<std::uint8_t>(128 + 100 * std::sin(x / 25.0 + c) * std::cos(y / 35.0)));
+      }
+    }
+  }
+  return image;
+}
+
+TEST(RegionTest, DamageCountsAsFarAsOneLooks) {
+  const std::vector<std::byte> file = encode_jpeg(waves(200, 160), 90);
+  const auto half = std::span(file).first(file.size() / 2);
+  EXPECT_THROW(decode_image(half), Error);
+  expect_part(file, decode_image(file), {0, 0, 200, 40}, "whole");
+  std::vector<std::uint8_t> buffer;
+  const PixelView part = EncodedImage(half).decode({0, 0, 200, 40}, buffer);
+  EXPECT_EQ(part.height, 40);
+  EXPECT_THROW(EncodedImage(half).decode({0, 120, 200, 40}, buffer), Error);
+}
+
+// Scaled while decoding, a picture differs by little; where it would have to grow, by nothing.
+TEST(RegionTest, ScalingWhileDecodingIsCloseAndNeverEnlarges) {
+  Sample sample;
+  sample.encoded = encode_jpeg(waves(403, 301), 95);
+  AugmentConfig exact, scaled;
+  scaled.dct_scaling = true;
+  int same = 0;
+  for (std::uint64_t id = 0; id < 40; ++id) {
+    const SampleKey key{.seed = 1, .sample = id};
+    std::vector<float> a(3 * 96 * 96), b(a.size());
+    transform_for_training(sample, exact, key, 96, a);
+    transform_for_training(sample, scaled, key, 96, b);
+    double difference = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) difference += std::abs(a[i] - b[i]) * 0.225 * 255;
+    EXPECT_LT(difference / static_cast<double>(a.size()), 1.5) << id;
+    const Box box = draw_augmentation(exact, key, 403, 301, 96).view.source;
+    EXPECT_EQ(a == b, box.width < 192 || box.height < 192) << id;
+    same += a == b;
+  }
+  EXPECT_GT(same, 5);
+  EXPECT_LT(same, 35);
 }
 
 }  // namespace
