@@ -41,11 +41,12 @@ std::uint32_t luminance(const std::uint8_t* rgb) {
 // Image.blend of one value: cut off, not rounded, which the two branches of Pillow's share.
 std::uint8_t blend(int from, int to, float factor) {
   const float value = static_cast<float>(from) + factor * static_cast<float>(to - from);
-  return value <= 0.0F ? 0 : value >= 255.0F ? 255 : static_cast<std::uint8_t>(value);
+  return static_cast<std::uint8_t>(static_cast<int>(std::min(std::max(value, 0.0F), 255.0F)));
 }
 
-void blend_with_constant(int constant, float factor, Image& image) {
-  look_up(table_of([&](int v) { return blend(constant, v, factor); }), image);
+VITRAIL_SIMD_CLONES void blend_with_constant(int constant, float factor, std::uint8_t* rgb,
+                                             std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) rgb[i] = blend(constant, rgb[i], factor);
 }
 
 VITRAIL_SIMD_CLONES std::uint64_t sum_of_luminance(const std::uint8_t* rgb, std::size_t pixels) {
@@ -187,9 +188,9 @@ void apply(const Operation& operation, Image& image, Image& spare) {
     case OperationKind::grey:
       return to_grey(image.rgb.data(), pixels_of(image));
     case OperationKind::brightness:
-      return blend_with_constant(0, factor, image);
+      return blend_with_constant(0, factor, image.rgb.data(), image.rgb.size());
     case OperationKind::contrast:
-      return blend_with_constant(mean_luminance(image), factor, image);
+      return blend_with_constant(mean_luminance(image), factor, image.rgb.data(), image.rgb.size());
     case OperationKind::saturation:
       return saturate(image.rgb.data(), pixels_of(image), factor);
     case OperationKind::sharpness:

@@ -4,7 +4,7 @@ where it is installed.
     python tests/bench/decode.py build/dev/bench_decode [--rounds 3] [--seconds 2] [--ffcv PYTHON] [--shrink 2]
 
 Images: 500 x 375 tiles of Debian's plasma-workspace-wallpapers, JPEG quality 96, 4:2:0; --shrink 2 cuts tiles of
-1000 x 750 and halves them, which gives files of the size that ImageNet's have (110 KB). The sides take turns; the
+1000 x 750 and halves them, which gives more detail. The sides take turns; the
 table shows medians over rounds of images per second. --ffcv names a Python that imports ffcv and torch; the data set
 for it is written beside the tiles.
 """
@@ -80,7 +80,7 @@ def ffcv_side(folder, seconds):
     from ffcv.transforms import NormalizeImage, RandomHorizontalFlip, ToTensor, ToTorchImage
     from ffcv.writer import DatasetWriter
 
-    path = pathlib.Path(folder) / "tiles.beton"
+    path = pathlib.Path(folder).parent / "tiles.beton"
     if not path.exists():
         from PIL import Image
         files = sorted(pathlib.Path(folder).glob("*.jpg"))
@@ -149,8 +149,10 @@ def main():
     parser.add_argument("--ffcv", help="a Python that imports ffcv")
     parser.add_argument("--shrink", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        make_tiles(pathlib.Path(folder), options.shrink)
+    with tempfile.TemporaryDirectory() as work:
+        folder = pathlib.Path(work) / "tiles"
+        folder.mkdir()
+        make_tiles(folder, options.shrink)
         compare(options, folder)
 
 
