@@ -78,7 +78,7 @@ void add_pixel_settings(const Section<Reach>& augment) {
                .placeholder = "rand-...",
                .absent = "none",
                .when = {with_images(), without_three_augment()}},
-              {"rand, then any of -mN -nN -pX -mstdX -mmaxN -inc1 -tweights -t3a -t3aw", is_randaugment});
+              {"rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET", is_randaugment});
   augment.add(
       "color_jitter", &AugmentConfig::color_jitter,
       {.help = "brightness, contrast and saturation by factors of 1 +- this, in random order; 0: none",
