@@ -14,13 +14,11 @@ bool starts_with(std::span<const std::byte> bytes, const std::array<unsigned cha
                                          [](unsigned char a, std::byte b) { return std::byte{a} == b; });
 }
 
-}  // namespace
-
-Image decode_image(std::span<const std::byte> encoded) {
+std::unique_ptr<ImageReader> open_image(std::span<const std::byte> encoded) {
   constexpr std::array<unsigned char, 3> kJpeg = {0xff, 0xd8, 0xff};
   constexpr std::array<unsigned char, 8> kPng = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-  if (starts_with(encoded, kJpeg)) return decode_jpeg(encoded);
-  if (starts_with(encoded, kPng)) return decode_png(encoded);
+  if (starts_with(encoded, kJpeg)) return open_jpeg(encoded);
+  if (starts_with(encoded, kPng)) return open_png(encoded);
   if (encoded.empty()) throw Error(ExitCode::bad_data, "empty image file");
   std::string head;
   for (std::size_t i = 0; i < std::min<std::size_t>(encoded.size(), 8); ++i) {
@@ -28,5 +26,20 @@ Image decode_image(std::span<const std::byte> encoded) {
   }
   throw Error(ExitCode::bad_data, fmt::format("neither JPEG nor PNG: the file starts with{}", head));
 }
+
+}  // namespace
+
+EncodedImage::EncodedImage(std::span<const std::byte> encoded) : reader_(open_image(encoded)) {}
+EncodedImage::~EncodedImage() = default;
+
+int EncodedImage::width() const { return reader_->width(); }
+int EncodedImage::height() const { return reader_->height(); }
+bool EncodedImage::is_scalable() const { return reader_->is_scalable(); }
+
+PixelView EncodedImage::decode(const Box& box, std::vector<std::uint8_t>& buffer, int eighths) {
+  return reader_->read_part(box, eighths, buffer);
+}
+
+Image decode_image(std::span<const std::byte> encoded) { return open_image(encoded)->read(); }
 
 }  // namespace vitrail::datasets

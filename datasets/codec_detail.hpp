@@ -1,12 +1,14 @@
-// What the two decoders share: the pixel cap, and a way to leave C code on an error without skipping a
-// destructor. Throws: Error(bad_data) with the library's message.
+// What the two decoders share: their form, the pixel cap, and a way to leave C code on an error without
+// skipping a destructor. Throws: Error(bad_data) with the library's message.
 #pragma once
 
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -17,8 +19,20 @@ namespace vitrail::datasets {
 
 inline constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 28;
 
-Image decode_jpeg(std::span<const std::byte> encoded);
-Image decode_png(std::span<const std::byte> encoded);
+// One file, its header read by the constructor. Either of the two reads, once.
+class ImageReader {
+ public:
+  virtual ~ImageReader() = default;
+
+  virtual int width() const = 0;
+  virtual int height() const = 0;
+  virtual bool is_scalable() const = 0;
+  virtual Image read() = 0;
+  virtual PixelView read_part(const Box& box, int eighths, std::vector<std::uint8_t>& buffer) = 0;
+};
+
+std::unique_ptr<ImageReader> open_jpeg(std::span<const std::byte> encoded);
+std::unique_ptr<ImageReader> open_png(std::span<const std::byte> encoded);
 
 // Where a C library's error callback leaves its words and jumps to.
 struct Jump {

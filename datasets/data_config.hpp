@@ -23,20 +23,33 @@ struct DataConfig {
   std::int64_t prefetch_steps = 2;         // steps decoded ahead
 };
 
-enum class Crop { rrc, none };
+enum class Crop { rrc, src, none };
+enum class ErasingMode { constant, colour, noise };
+enum class MixMode { batch, pair, element };
 
 struct AugmentConfig {
   Crop crop = Crop::rrc;
   double crop_min_area = 0.08;  // rrc: smallest share of the image's area
   bool flip = true;
-  double mixup = 0.0;   // alpha of the Beta law; 0: off
-  double cutmix = 0.0;  // alpha of the Beta law; 0: off
+  bool dct_scaling = false;  // decode large JPEGs at a half, a quarter or an eighth: other pixels
+  bool three_augment = false;
+  std::string randaugment;      // as timm writes it; empty: none
+  double color_jitter = 0.0;    // brightness, contrast and saturation: factors within 1 +- this
+  double random_erasing = 0.0;  // share of images
+  ErasingMode random_erasing_mode = ErasingMode::noise;
+  std::int64_t random_erasing_count = 1;  // boxes at most
+  double mixup = 0.0;                     // alpha of the Beta law; 0: off
+  double cutmix = 0.0;                    // alpha of the Beta law; 0: off
+  double mix_probability = 1.0;           // of mixing at all
+  double switch_probability = 0.5;        // of CutMix where both are on
+  MixMode mix_mode = MixMode::batch;
 };
 
 // What the evaluation transform needs: shorter side to floor(image_size / crop_ratio), then the centre.
 struct EvaluationTransform {
   std::int64_t image_size = 224;
   double crop_ratio = 1.0;
+  bool mirrored = false;  // left to right
 };
 
 }  // namespace vitrail::datasets

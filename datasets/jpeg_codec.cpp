@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "datasets/codec.hpp"
 #include "datasets/codec_detail.hpp"
 
 namespace vitrail::datasets {
@@ -31,49 +33,110 @@ void on_message(j_common_ptr info, int level) {
   leave(info);
 }
 
-class JpegReader {
+constexpr int kMargin = 3;  // columns decoded on each side of those that are wanted
+
+void silence(j_common_ptr, int) {}
+
+class JpegReader : public ImageReader {
  public:
   explicit JpegReader(std::span<const std::byte> encoded) {
     info_.err = jpeg_std_error(&manager_.base);
     manager_.base.error_exit = leave;
     manager_.base.emit_message = on_message;
-    run([&] {
-      jpeg_create_decompress(&info_);
-      jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(encoded.data()), encoded.size());
-    });
+    try {
+      run([&] {
+        jpeg_create_decompress(&info_);
+        jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(encoded.data()), encoded.size());
+        jpeg_read_header(&info_, TRUE);
+      });
+      check_pixels(info_.image_width, info_.image_height);
+      if (info_.num_components == 2 || info_.num_components > 4) {
+        throw Error(ExitCode::bad_data, fmt::format("JPEG with {} components", info_.num_components));
+      }
+    } catch (...) {
+      jpeg_destroy_decompress(&info_);
+      throw;
+    }
   }
-  ~JpegReader() { jpeg_destroy_decompress(&info_); }
+  ~JpegReader() override { jpeg_destroy_decompress(&info_); }
   JpegReader(const JpegReader&) = delete;
   JpegReader& operator=(const JpegReader&) = delete;
 
-  Image read() {
-    run([&] { jpeg_read_header(&info_, TRUE); });
-    check_pixels(info_.image_width, info_.image_height);
-    const bool cmyk = info_.num_components == 4;
-    if (info_.num_components == 2 || info_.num_components > 4) {
-      throw Error(ExitCode::bad_data, fmt::format("JPEG with {} components", info_.num_components));
-    }
-    info_.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-    Image image{static_cast<int>(info_.image_width), static_cast<int>(info_.image_height), {}};
+  int width() const override { return static_cast<int>(info_.image_width); }
+  int height() const override { return static_cast<int>(info_.image_height); }
+  bool is_scalable() const override { return true; }
+
+  Image read() override {
+    Image image{width(), height(), {}};
     image.rgb.resize(std::size_t{info_.image_width} * info_.image_height * 3);
-    std::vector<std::uint8_t> inks(cmyk ? std::size_t{info_.image_width} * 4 : 0);
-    run([&] { jpeg_start_decompress(&info_); });
-    run([&] {
-      while (info_.output_scanline < info_.output_height) {
-        std::uint8_t* const row = image.row(static_cast<int>(info_.output_scanline));
-        JSAMPROW target = cmyk ? inks.data() : row;
-        jpeg_read_scanlines(&info_, &target, 1);
-        if (cmyk) to_rgb(inks.data(), row, image.width);
-      }
-    });
+    start(8);
+    read_rows(image.rgb.data(), 0, info_.output_height);
     run([&] { jpeg_finish_decompress(&info_); });
     return image;
+  }
+
+  PixelView read_part(const Box& box, int eighths, std::vector<std::uint8_t>& buffer) override {
+    start(eighths);
+    JDIMENSION left = 0, columns = info_.output_width;
+    JDIMENSION top = 0, bottom = info_.output_height;
+    if (is_plain()) {
+      // Interpolated chroma looks one pixel to each side, and libjpeg gets strips of one chroma sample wrong.
+      // It moves `left` to the block it lies in.
+      left = static_cast<JDIMENSION>(std::max(box.x - kMargin, 0));
+      columns = std::min(static_cast<JDIMENSION>(box.x + box.width + kMargin), info_.output_width) - left;
+      top = static_cast<JDIMENSION>(box.y);
+      bottom = static_cast<JDIMENSION>(box.y + box.height);
+      run([&] { jpeg_crop_scanline(&info_, &left, &columns); });
+    }
+    const std::size_t bytes = std::size_t{columns} * (bottom - top) * 3;
+    if (buffer.size() < bytes) buffer.resize(bytes);  // never smaller: new bytes would be zeroed first
+    read_rows(buffer.data(), top, bottom);
+    return {buffer.data(),
+            {static_cast<int>(left), static_cast<int>(top), static_cast<int>(columns),
+             static_cast<int>(bottom - top)}};
   }
 
  private:
   template <class Calls>
   void run(Calls&& calls) {
     guarded(manager_.jump, "JPEG", calls);
+  }
+
+  bool is_cmyk() const { return info_.num_components == 4; }
+
+  // Where libjpeg can skip: it must see all scans of an image before the first row is known.
+  bool is_plain() {
+    return !info_.progressive_mode && !info_.arith_code && !is_cmyk() && !jpeg_has_multiple_scans(&info_);
+  }
+
+  void start(int eighths) {
+    info_.out_color_space = is_cmyk() ? JCS_CMYK : JCS_RGB;
+    info_.scale_num = static_cast<unsigned>(eighths);
+    info_.scale_denom = 8;
+    run([&] { jpeg_start_decompress(&info_); });
+  }
+
+  void read_rows(std::uint8_t* rgb, JDIMENSION top, JDIMENSION bottom) {
+    const std::size_t row_bytes = std::size_t{info_.output_width} * 3;
+    std::vector<std::uint8_t> inks(is_cmyk() ? std::size_t{info_.output_width} * 4 : 0);
+    const auto columns = static_cast<int>(info_.output_width);
+    run([&] {
+      if (top > 0) jpeg_skip_scanlines(&info_, top);
+      while (info_.output_scanline < bottom) {
+        const JDIMENSION line = info_.output_scanline;
+        std::uint8_t* const row = rgb + (line - top) * row_bytes;
+        if (is_cmyk()) {
+          JSAMPROW target = inks.data();
+          jpeg_read_scanlines(&info_, &target, 1);
+          to_rgb(inks.data(), row, columns);
+          continue;
+        }
+        constexpr JDIMENSION kRows = 4;  // as many as a block of subsampled chroma gives at once, at most
+        JSAMPROW targets[kRows];
+        for (JDIMENSION i = 0; i < kRows; ++i) targets[i] = row + i * row_bytes;
+        jpeg_read_scanlines(&info_, targets, std::min(kRows, bottom - line));
+      }
+    });
   }
 
   // Pillow's CMYK -> RGB with Adobe's polarity (stored values are 255 - ink), which it assumes for every CMYK
@@ -92,11 +155,59 @@ class JpegReader {
   jpeg_decompress_struct info_{};
 };
 
+class JpegWriter {
+ public:
+  JpegWriter() {
+    info_.err = jpeg_std_error(&manager_.base);
+    manager_.base.error_exit = leave;
+    manager_.base.emit_message = silence;
+  }
+  ~JpegWriter() {
+    jpeg_destroy_compress(&info_);
+    std::free(bytes_);
+  }
+  JpegWriter(const JpegWriter&) = delete;
+  JpegWriter& operator=(const JpegWriter&) = delete;
+
+  std::vector<std::byte> write(const Image& image, int quality) {
+    guarded(manager_.jump, "JPEG", [&] {
+      jpeg_create_compress(&info_);
+      jpeg_mem_dest(&info_, &bytes_, &size_);
+      info_.image_width = static_cast<JDIMENSION>(image.width);
+      info_.image_height = static_cast<JDIMENSION>(image.height);
+      info_.input_components = 3;
+      info_.in_color_space = JCS_RGB;
+      jpeg_set_defaults(&info_);
+      jpeg_set_quality(&info_, quality, TRUE);
+      info_.comp_info[0].h_samp_factor = info_.comp_info[0].v_samp_factor = 1;
+      jpeg_start_compress(&info_, TRUE);
+      while (info_.next_scanline < info_.image_height) {
+        auto* row = const_cast<std::uint8_t*>(image.row(static_cast<int>(info_.next_scanline)));
+        jpeg_write_scanlines(&info_, &row, 1);
+      }
+      jpeg_finish_compress(&info_);
+    });
+    const auto* first = reinterpret_cast<const std::byte*>(bytes_);
+    return {first, first + size_};
+  }
+
+ private:
+  ErrorManager manager_;
+  jpeg_compress_struct info_{};
+  unsigned char* bytes_ = nullptr;  // libjpeg's, by malloc
+  unsigned long size_ = 0;
+};
+
 }  // namespace
 
-Image decode_jpeg(std::span<const std::byte> encoded) {
-  JpegReader reader(encoded);
-  return reader.read();
+std::unique_ptr<ImageReader> open_jpeg(std::span<const std::byte> encoded) {
+  return std::make_unique<JpegReader>(encoded);
+}
+
+std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
+  check_pixels(static_cast<std::uint64_t>(std::max(image.width, 0)),
+               static_cast<std::uint64_t>(std::max(image.height, 0)));
+  return JpegWriter().write(image, quality);
 }
 
 }  // namespace vitrail::datasets

@@ -192,7 +192,7 @@ class TrainLoader::Impl {
     Philox stream(plan_.lanes.seed, Purpose::mixing, static_cast<std::uint64_t>(step_of(k)),
                   static_cast<std::uint64_t>(batch.lane));
     const auto size = static_cast<int>(plan_.image_size);
-    apply_mix(draw_mix(plan_.augment, size, stream), size, batch);
+    apply_mixes(draw_mixes(plan_.augment, size, lane_batch_, stream), size, batch);
   }
 
   const std::shared_ptr<const Dataset> dataset_;

@@ -10,8 +10,7 @@
 namespace vitrail::datasets {
 namespace {
 
-constexpr double kCutMixProbability = 0.5;  // where both are on
-
+// own * weight + other * (1 - weight), where `a` is one's own image and then the other way round.
 void blend(double weight, std::span<float> a, std::span<float> b) {
   const auto own = static_cast<float>(weight);
   const auto other = static_cast<float>(1.0 - weight);
@@ -22,13 +21,46 @@ void blend(double weight, std::span<float> a, std::span<float> b) {
   }
 }
 
-void swap_box(const Box& box, int image_size, std::span<float> a, std::span<float> b) {
+// Calls `take` with where each row of the box begins in a picture, and its length.
+template <class Take>
+void for_rows(const Box& box, int image_size, const Take& take) {
   for (int channel = 0; channel < 3; ++channel) {
     for (int y = box.y; y < box.y + box.height; ++y) {
-      const std::ptrdiff_t begin = (std::ptrdiff_t{channel} * image_size + y) * image_size + box.x;
-      std::swap_ranges(a.begin() + begin, a.begin() + begin + box.width, b.begin() + begin);
+      take((std::ptrdiff_t{channel} * image_size + y) * image_size + box.x, std::ptrdiff_t{box.width});
     }
   }
+}
+
+// Both images take the same part of each other.
+void mix_pair(const Mix& mix, int image_size, std::span<float> a, std::span<float> b) {
+  if (!mix.box) return blend(mix.weight, a, b);
+  for_rows(*mix.box, image_size, [&](std::ptrdiff_t begin, std::ptrdiff_t count) {
+    std::swap_ranges(a.begin() + begin, a.begin() + begin + count, b.begin() + begin);
+  });
+}
+
+void mix_one(const Mix& mix, int image_size, std::span<const float> partner, std::span<float> image) {
+  if (mix.box) {
+    for_rows(*mix.box, image_size, [&](std::ptrdiff_t begin, std::ptrdiff_t count) {
+      std::copy_n(partner.begin() + begin, count, image.begin() + begin);
+    });
+    return;
+  }
+  const auto own = static_cast<float>(mix.weight), other = static_cast<float>(1.0 - mix.weight);
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = image[i] * own + partner[i] * other;
+}
+
+Mix draw_mix(const AugmentConfig& config, int image_size, Philox& stream) {
+  if (config.mix_probability < 1.0 && stream.uniform() >= config.mix_probability) return {};
+  const bool both = config.mixup > 0.0 && config.cutmix > 0.0;
+  const bool cut = both ? stream.uniform() < config.switch_probability : config.cutmix > 0.0;
+  const double alpha = cut ? config.cutmix : config.mixup;
+  const double weight = stream.beta(alpha, alpha);
+  if (!cut) return {.weight = weight, .box = {}};
+  const auto side = static_cast<std::uint64_t>(image_size);
+  const auto centre_y = static_cast<int>(stream.below(side));
+  const auto centre_x = static_cast<int>(stream.below(side));
+  return cut_mix(weight, image_size, centre_x, centre_y);
 }
 
 }  // namespace
@@ -43,16 +75,18 @@ void check_mixing(const AugmentConfig& config, std::int64_t lane_batch_size) {
       "change data.global_batch_size or run.lanes so that it is even");
 }
 
-Mix draw_mix(const AugmentConfig& config, int image_size, Philox& stream) {
-  const bool both = config.mixup > 0.0 && config.cutmix > 0.0;
-  const bool cut = both ? stream.uniform() < kCutMixProbability : config.cutmix > 0.0;
-  const double alpha = cut ? config.cutmix : config.mixup;
-  const double weight = stream.beta(alpha, alpha);
-  if (!cut) return {.weight = weight, .box = {}};
-  const auto side = static_cast<std::uint64_t>(image_size);
-  const auto centre_y = static_cast<int>(stream.below(side));
-  const auto centre_x = static_cast<int>(stream.below(side));
-  return cut_mix(weight, image_size, centre_x, centre_y);
+std::vector<Mix> draw_mixes(const AugmentConfig& config, int image_size, std::int64_t images,
+                            Philox& stream) {
+  const auto count = static_cast<std::size_t>(images);
+  if (config.mix_mode == MixMode::batch) return {count, draw_mix(config, image_size, stream)};
+  std::vector<Mix> mixes(count);
+  const bool paired = config.mix_mode == MixMode::pair;
+  for (std::size_t i = 0; i < (paired ? count / 2 : count); ++i) {
+    mixes[i] = draw_mix(config, image_size, stream);
+    mixes[i].weight = static_cast<float>(mixes[i].weight);  // timm keeps a batch's weights as floats
+    if (paired) mixes[count - 1 - i] = mixes[i];
+  }
+  return mixes;
 }
 
 Mix cut_mix(double weight, int image_size, int centre_x, int centre_y) {
@@ -65,21 +99,24 @@ Mix cut_mix(double weight, int image_size, int centre_x, int centre_y) {
   return {.weight = 1.0 - area / (static_cast<double>(image_size) * image_size), .box = box};
 }
 
-void apply_mix(const Mix& mix, int image_size, LaneBatch& batch) {
+void apply_mixes(const std::vector<Mix>& mixes, int image_size, LaneBatch& batch) {
   const auto count = static_cast<std::size_t>(batch.images_count);
   const std::size_t image_floats = batch.images.size() / count;
+  std::vector<float> unmixed;
   for (std::size_t i = 0; i < count / 2; ++i) {
+    const std::size_t j = count - 1 - i;
     const auto image = [&](std::size_t k) {
       return std::span(batch.images).subspan(k * image_floats, image_floats);
     };
-    const auto own = image(i), partner = image(count - 1 - i);
-    if (mix.box) {
-      swap_box(*mix.box, image_size, own, partner);
-    } else {
-      blend(mix.weight, own, partner);
+    if (mixes[i] == mixes[j]) {
+      if (mixes[i] != Mix{}) mix_pair(mixes[i], image_size, image(i), image(j));
+      continue;
     }
+    unmixed.assign(image(i).begin(), image(i).end());
+    if (mixes[i] != Mix{}) mix_one(mixes[i], image_size, image(j), image(i));
+    if (mixes[j] != Mix{}) mix_one(mixes[j], image_size, unmixed, image(j));
   }
-  std::fill(batch.weights.begin(), batch.weights.end(), mix.weight);
+  for (std::size_t i = 0; i < count; ++i) batch.weights[i] = mixes[i].weight;
   std::reverse_copy(batch.labels.begin(), batch.labels.end(), batch.partner_labels.begin());
 }
 

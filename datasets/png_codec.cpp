@@ -20,7 +20,7 @@ namespace {
 // libpng's warnings are about odd metadata; whatever costs pixels is an error to it.
 void on_warning(png_structp, png_const_charp) {}
 
-class PngReader {
+class PngReader : public ImageReader {
  public:
   explicit PngReader(std::span<const std::byte> encoded) : rest_(encoded) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &jump_, leave, on_warning);
@@ -30,16 +30,30 @@ class PngReader {
       throw std::bad_alloc();
     }
     png_set_read_fn(png_, &rest_, take);
+    try {
+      read_header();
+    } catch (...) {
+      png_destroy_read_struct(&png_, &info_, nullptr);
+      throw;
+    }
   }
-  ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  ~PngReader() override { png_destroy_read_struct(&png_, &info_, nullptr); }
   PngReader(const PngReader&) = delete;
   PngReader& operator=(const PngReader&) = delete;
 
-  Image read() {
-    run([&] { png_set_user_limits(png_, kMaxPixels, kMaxPixels); });
-    run([&] { png_read_info(png_, info_); });
+  int width() const override { return static_cast<int>(png_get_image_width(png_, info_)); }
+  int height() const override { return static_cast<int>(png_get_image_height(png_, info_)); }
+  bool is_scalable() const override { return false; }
+
+  // Rows may be interlaced, and those below the box are cheap: all are read.
+  PixelView read_part(const Box&, int, std::vector<std::uint8_t>& buffer) override {
+    Image image = read();
+    buffer = std::move(image.rgb);
+    return {buffer.data(), {0, 0, image.width, image.height}};
+  }
+
+  Image read() override {
     const std::uint32_t width = png_get_image_width(png_, info_), height = png_get_image_height(png_, info_);
-    check_pixels(width, height);
     const bool grey16 =
         png_get_bit_depth(png_, info_) == 16 && png_get_color_type(png_, info_) == PNG_COLOR_TYPE_GRAY;
     run([&] { grey16 ? keep_grey16() : to_rgb8(); });
@@ -62,6 +76,12 @@ class PngReader {
   template <class Calls>
   void run(Calls&& calls) {
     guarded(jump_, "PNG", calls);
+  }
+
+  void read_header() {
+    run([&] { png_set_user_limits(png_, kMaxPixels, kMaxPixels); });
+    run([&] { png_read_info(png_, info_); });
+    check_pixels(png_get_image_width(png_, info_), png_get_image_height(png_, info_));
   }
 
   void keep_grey16() {
@@ -145,9 +165,8 @@ class PngWriter {
 
 }  // namespace
 
-Image decode_png(std::span<const std::byte> encoded) {
-  PngReader reader(encoded);
-  return reader.read();
+std::unique_ptr<ImageReader> open_png(std::span<const std::byte> encoded) {
+  return std::make_unique<PngReader>(encoded);
 }
 
 std::vector<std::byte> encode_png(const Image& image) {

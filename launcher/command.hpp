@@ -12,6 +12,7 @@ enum class Command {
   pack,
   verify,
   info,
+  preview,
   launch,
   train,
   eval,

@@ -36,20 +36,22 @@ struct Flags {
   bool print_config = false;
   std::vector<std::string> config_files;
   OutputFormat format = OutputFormat::text;
-  std::string source;                                 // pack
-  std::string split = "train";                        // pack
-  std::string output;                                 // pack, import: a folder; export, predict: a file
-  std::int64_t shard_mib = 1024;                      // pack
-  std::optional<std::int64_t> threads;                // pack, verify; absent: one per core
-  bool decode = false;                                // verify
-  std::string checkpoint;                             // eval, predict, export
-  bool ema = false;                                   // export
-  std::int64_t top = 5;                               // predict
-  std::string names;                                  // predict: a pack
-  std::string model;                                  // models; empty: all of them
-  double seconds = 3;                                 // bench
-  double images_per_s = 0;                            // bench: of one device; 0: by mfu, or not told
-  double mfu = 0.4;                                   // bench: share of run.peak_tflops
+  std::string source;                   // pack
+  std::string split = "train";          // pack
+  std::string output;                   // pack, import: a folder; export, predict, preview: a file
+  std::int64_t shard_mib = 1024;        // pack
+  std::optional<std::int64_t> threads;  // pack, verify; absent: one per core
+  bool decode = false;                  // verify
+  std::string checkpoint;               // eval, predict, export
+  bool ema = false;                     // export
+  std::int64_t top = 5;                 // predict
+  std::int64_t samples = 8;             // preview
+  std::int64_t draws = 8;               // preview
+  std::string names;                    // predict: a pack
+  std::string model;                    // models; empty: all of them
+  double seconds = 3;                   // bench
+  double images_per_s = 0;              // bench: of one device; 0: by mfu, or not told
+  double mfu = 0.4;                     // bench: share of run.peak_tflops
   trainer::StatePart part = trainer::StatePart::all;  // checkpoint hash
 };
 

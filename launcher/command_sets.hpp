@@ -25,6 +25,11 @@ inline const std::vector<Command> kModelled = {Command::launch,        Command::
                                                Command::import_weights};
 inline const std::vector<Command> kPlanned = {Command::launch, Command::train, Command::models,
                                               Command::bench};
-inline const std::vector<Command> kConfigured = kModelled;  // these take --config
+inline const std::vector<Command> kAugmenting = {Command::launch, Command::train, Command::preview,
+                                                 Command::bench};
+inline const std::vector<Command> kPictured = {Command::launch,         Command::train,  Command::eval,
+                                               Command::predict,        Command::models, Command::bench,
+                                               Command::import_weights, Command::preview};
+inline const std::vector<Command> kConfigured = kPictured;  // these take --config
 
 }  // namespace vitrail::launcher

@@ -3,6 +3,7 @@
 #include "datasets/pack.hpp"
 #include "datasets/pack_info.hpp"
 #include "datasets/pack_verify.hpp"
+#include "datasets/preview.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/world.hpp"
 
@@ -59,6 +60,24 @@ ExitCode run_info(const CommandLine& line) {
   const datasets::PackInfo info = datasets::pack_info(line.paths.front());
   const bool json = line.flags.format == OutputFormat::json;
   fmt::print("{}\n", json ? to_json(info) : to_text(info));
+  return ExitCode::done;
+}
+
+ExitCode run_preview(const CommandLine& line) {
+  const trainer::Config& config = line.config;
+  const auto dataset = datasets::open_unlabelled(config.data.train);
+  const datasets::Preview preview = datasets::make_preview(*dataset, {.augment = config.augment,
+                                                                      .seed = config.run.seed,
+                                                                      .image_size = config.model.image_size,
+                                                                      .samples = line.flags.samples,
+                                                                      .draws = line.flags.draws});
+  datasets::write_preview(preview, line.flags.output);
+  if (line.flags.format == OutputFormat::json) {
+    fmt::print("{}\n", datasets::to_json(preview));
+  } else {
+    fmt::print(stderr, "{}: {} images, {} draws of each\n", line.flags.output, preview.samples.size(),
+               preview.draws.size());
+  }
   return ExitCode::done;
 }
 

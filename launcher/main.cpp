@@ -42,6 +42,8 @@ ExitCode run(const CommandLine& line, const Environment& environment) {
       return run_verify(line);
     case Command::info:
       return run_info(line);
+    case Command::preview:
+      return run_preview(line);
     case Command::launch:
       return run_launch(line, environment);
     case Command::train:

@@ -112,7 +112,8 @@ void add_run_settings(std::vector<Option>& table) {
           {.help = "folder of the run: configuration, metrics, log and checkpoints",
            .placeholder = "DIR",
            .absent = "runs/<run.name>"});
-  run.add("seed", &RunConfig::seed, {.help = "of every random draw: order, crops, mixing, initial weights"});
+  run.add("seed", &RunConfig::seed,
+          {.help = "of every random draw: order, crops, mixing, initial weights", .commands = kAugmenting});
   run.add("lanes", &RunConfig::lanes,
           {.help = "micro-batches of a step, fixed for the whole life of a run; at most so many ranks can "
                    "ever share it",
@@ -147,7 +148,7 @@ void add_model_settings(std::vector<Option>& table) {
             {.help = "side of the square images that the model sees; timm's names bring their own",
              .bounds = from_to(8, 2048),
              .unit = "pixels",
-             .commands = kModelled});
+             .commands = kPictured});
   model.add(
       "classes", &ModelConfig::classes,
       {.help = "outputs of the head", .bounds = from_to(1, 1e6), .unit = "classes", .commands = kModelled});

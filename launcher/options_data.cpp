@@ -1,3 +1,5 @@
+#include "datasets/mixing.hpp"
+#include "datasets/randaugment.hpp"
 #include "launcher/command_sets.hpp"
 #include "launcher/options.hpp"
 
@@ -21,6 +23,105 @@ Condition with_windows() {
 Condition with_random_crop() {
   return {"augment.crop", "augment.crop = rrc",
           [](const CommandLine& line) { return line.config.augment.crop == Crop::rrc; }};
+}
+
+// 3-Augment is a recipe of its own; DeiT leaves these out beside it.
+Condition without_three_augment() {
+  return {"augment.three_augment", "augment.three_augment = false",
+          [](const CommandLine& line) { return !line.config.augment.three_augment; }};
+}
+
+Condition with_erasing() {
+  return {"augment.random_erasing", "an augment.random_erasing above 0",
+          [](const CommandLine& line) { return line.config.augment.random_erasing > 0; }};
+}
+
+Condition with_mixing() {
+  return {"", "augment.mixup or augment.cutmix above 0",
+          [](const CommandLine& line) { return mixes(line.config.augment); }};
+}
+
+Condition with_both_mixings() {
+  return {"", "augment.mixup and augment.cutmix above 0", [](const CommandLine& line) {
+            return line.config.augment.mixup > 0 && line.config.augment.cutmix > 0;
+          }};
+}
+
+bool is_randaugment(const std::string& text) {
+  try {
+    if (!text.empty()) parse_randaugment(text);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+template <class Reach>
+void add_pixel_settings(const Section<Reach>& augment) {
+  augment.choice(
+      "crop", &AugmentConfig::crop, {{Crop::rrc, "rrc"}, {Crop::src, "src"}, {Crop::none, "none"}},
+      {.help = "a random part of the image, resized (rrc); the image with its shorter side resized and 4 "
+               "reflected pixels around it, cut out at a random place (src); or the evaluation "
+               "transform (none)",
+       .when = {with_images()}});
+  augment.add("crop_min_area", &AugmentConfig::crop_min_area,
+              {.help = "smallest share of an image's area that a random crop keeps",
+               .bounds = above_to(0, 1),
+               .when = {with_images(), with_random_crop()}});
+  augment.add("flip", &AugmentConfig::flip,
+              {.help = "mirror every second image, at random", .when = {with_images()}});
+  augment.add(
+      "dct_scaling", &AugmentConfig::dct_scaling,
+      {.help = "decode a JPEG at a half, a quarter or an eighth where the crop stays large enough: faster, "
+               "with slightly other pixels",
+       .when = {with_images()}});
+  augment.add("three_augment", &AugmentConfig::three_augment,
+              {.help = "DeiT III's 3-Augment: grey, solarized or blurred, one of the three at random",
+               .when = {with_images()}});
+  augment.add("randaugment", &AugmentConfig::randaugment,
+              {.help = "RandAugment in timm's words, as rand-m9-mstd0.5-inc1",
+               .placeholder = "rand-...",
+               .absent = "none",
+               .when = {with_images(), without_three_augment()}},
+              {"rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET", is_randaugment});
+  augment.add(
+      "color_jitter", &AugmentConfig::color_jitter,
+      {.help = "brightness, contrast and saturation by factors of 1 +- this, in random order; 0: none",
+       .bounds = from_to(0, 10),
+       .when = {with_images()}});
+  augment.add("random_erasing", &AugmentConfig::random_erasing,
+              {.help = "share of images of which a box is painted over",
+               .bounds = from_to(0, 1),
+               .when = {with_images(), without_three_augment()}});
+  augment.choice(
+      "random_erasing_mode", &AugmentConfig::random_erasing_mode,
+      {{ErasingMode::constant, "const"}, {ErasingMode::colour, "rand"}, {ErasingMode::noise, "pixel"}},
+      {.help = "with the mean colour, one random colour, or noise",
+       .when = {with_images(), without_three_augment(), with_erasing()}});
+  augment.add("random_erasing_count", &AugmentConfig::random_erasing_count,
+              {.help = "boxes of an image at most",
+               .bounds = from_to(1, 64),
+               .when = {with_images(), without_three_augment(), with_erasing()}});
+}
+
+template <class Reach>
+void add_mixing_settings(const Section<Reach>& augment) {
+  augment.add("mixup", &AugmentConfig::mixup,
+              {.help = "alpha of the Beta law that blends pairs of images of a lane; 0: never",
+               .bounds = from_to(0, 100)});
+  augment.add("cutmix", &AugmentConfig::cutmix,
+              {.help = "alpha of the Beta law that pastes a box between pairs of images of a lane; 0: never",
+               .bounds = from_to(0, 100)});
+  augment.add("mix_probability", &AugmentConfig::mix_probability,
+              {.help = "probability of mixing at all", .bounds = from_to(0, 1), .when = {with_mixing()}});
+  augment.add("switch_probability", &AugmentConfig::switch_probability,
+              {.help = "probability of cutmix where mixup is on too",
+               .bounds = from_to(0, 1),
+               .when = {with_both_mixings()}});
+  augment.choice("mix_mode", &AugmentConfig::mix_mode,
+                 {{MixMode::batch, "batch"}, {MixMode::pair, "pair"}, {MixMode::element, "elem"}},
+                 {.help = "one draw for all images of a lane, for each pair or for each image",
+                  .when = {with_mixing()}});
 }
 
 }  // namespace
@@ -84,22 +185,9 @@ void add_data_settings(std::vector<Option>& table) {
            {.help = "how far ahead batches are made", .bounds = from_to(1, 64), .unit = "steps"});
 
   const Section augment(
-      table, "augment", kLoading, [](auto& line) -> auto& { return line.config.augment; });
-  augment.choice("crop", &AugmentConfig::crop, {{Crop::rrc, "rrc"}, {Crop::none, "none"}},
-                 {.help = "a random part of the image, resized (rrc); or the evaluation transform (none)",
-                  .when = {with_images()}});
-  augment.add("crop_min_area", &AugmentConfig::crop_min_area,
-              {.help = "smallest share of an image's area that a random crop keeps",
-               .bounds = above_to(0, 1),
-               .when = {with_images(), with_random_crop()}});
-  augment.add("flip", &AugmentConfig::flip,
-              {.help = "mirror every second image, at random", .when = {with_images()}});
-  augment.add("mixup", &AugmentConfig::mixup,
-              {.help = "alpha of the Beta law that blends pairs of images of a lane; 0: never",
-               .bounds = from_to(0, 100)});
-  augment.add("cutmix", &AugmentConfig::cutmix,
-              {.help = "alpha of the Beta law that pastes a box between pairs of images of a lane; 0: never",
-               .bounds = from_to(0, 100)});
+      table, "augment", kAugmenting, [](auto& line) -> auto& { return line.config.augment; });
+  add_pixel_settings(augment);
+  add_mixing_settings(augment);
 }
 
 }  // namespace vitrail::launcher

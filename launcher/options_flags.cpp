@@ -61,6 +61,35 @@ void add_pack_flags(std::vector<Option>& table) {
               .absent = "one for each core"});
 }
 
+bool is_picture(const std::string& path) {
+  return path.ends_with(".jpg") || path.ends_with(".jpeg") || path.ends_with(".png");
+}
+
+bool is_preview_file(const std::string& path) { return is_picture(path) || path.ends_with(".safetensors"); }
+
+void add_preview_flags(std::vector<Option>& table) {
+  const Section data(
+      table, "", {Command::preview}, [](auto& line) -> auto& { return line.config.data; });
+  data.add("data", &datasets::DataConfig::train,
+           {.help = "images to look at: a pack's folder, folder:DIR or synthetic:; short for data.train",
+            .placeholder = "SOURCE",
+            .required = true});
+  const Section preview(
+      table, "", {Command::preview}, [](auto& line) -> auto& { return line.flags; });
+  preview.add(
+      "output", &Flags::output,
+      {.help = "a picture with a row for each image and a column for each draw (.jpg, .png), or the pixels "
+               "as floats [draws, samples, 3, S, S] (.safetensors)",
+       .placeholder = "FILE",
+       .required = true},
+      {"a name that ends with .jpg, .png or .safetensors", is_preview_file});
+  preview.add("samples", &Flags::samples,
+              {.help = "the first so many images", .bounds = from_to(1, 4096), .unit = "images"});
+  preview.add(
+      "draws", &Flags::draws,
+      {.help = "how often each is drawn: its first epochs", .bounds = from_to(1, 4096), .unit = "epochs"});
+}
+
 void add_weights_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section eval(table, "", {Command::eval, Command::predict}, reach);
@@ -169,6 +198,7 @@ void add_launch_flags(std::vector<Option>& table) {
 void add_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   add_pack_flags(table);
+  add_preview_flags(table);
   add_weights_flags(table);
   add_bench_flags(table);
   add_launch_flags(table);
@@ -180,10 +210,10 @@ void add_flags(std::vector<Option>& table) {
   configured.add("print-config", &Flags::print_config,
                  {.help = "print the settings in use as such a file, and do nothing else"});
 
-  const Section listing(
-      table, "",
-      {Command::info, Command::eval, Command::predict, Command::models, Command::checkpoint, Command::bench},
-      reach);
+  const Section listing(table, "",
+                        {Command::info, Command::preview, Command::eval, Command::predict, Command::models,
+                         Command::checkpoint, Command::bench},
+                        reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});
 

@@ -11,6 +11,7 @@ namespace vitrail::launcher {
 ExitCode run_pack(const CommandLine& line, const Environment& environment);
 ExitCode run_verify(const CommandLine& line);
 ExitCode run_info(const CommandLine& line);
+ExitCode run_preview(const CommandLine& line);
 
 // training_commands.cpp
 ExitCode run_launch(const CommandLine& line, const Environment& environment);

@@ -1,4 +1,4 @@
-"""Writes tests/fixtures/datasets/{resize,transforms,crop_law,mixing}.safetensors: what Pillow, torchvision and timm
+"""Writes tests/fixtures/datasets/{resize,transforms,operations,crop_law,laws,mixing}.safetensors: what Pillow, torchvision and timm
 make of small images, for tests/unit/datasets. Run with timm 1.0.31, torchvision 0.26.0 and a Pillow before 13:
     python tests/peers/make_transform_fixtures.py OUTPUT_FOLDER
 Pillow 13 runs the vertical pass first where that is cheaper, which changes rounding; every release before it, and so
@@ -13,9 +13,11 @@ import numpy as np
 import PIL
 import torch
 import torchvision.transforms.functional as F
-from PIL import Image
+from PIL import Image, ImageFilter
 from safetensors.numpy import save_file
+from timm.data import auto_augment
 from timm.data.mixup import Mixup, mixup_target
+from timm.data.random_erasing import RandomErasing
 from timm.data.transforms import RandomResizedCropAndInterpolation
 from timm.data.transforms_factory import transforms_imagenet_eval
 from torchvision.transforms import InterpolationMode
@@ -88,6 +90,60 @@ def transforms():
     return out
 
 
+FILL = (124, 116, 104)  # what timm fills with: 255 * mean, rounded
+AFFINE = dict(fillcolor=FILL, resample=Image.Resampling.BICUBIC)
+OPERATIONS = {
+    "grey": lambda i, a: F.to_grayscale(i, 3),
+    "invert": lambda i, a: auto_augment.invert(i),
+    "solarize": lambda i, a: auto_augment.solarize(i, int(a)),
+    "solarize_add": lambda i, a: auto_augment.solarize_add(i, int(a)),
+    "posterize": lambda i, a: auto_augment.posterize(i, int(a)),
+    "auto_contrast": lambda i, a: auto_augment.auto_contrast(i),
+    "equalize": lambda i, a: auto_augment.equalize(i),
+    "brightness": lambda i, a: F.adjust_brightness(i, a),
+    "contrast": lambda i, a: F.adjust_contrast(i, a),
+    "saturation": lambda i, a: F.adjust_saturation(i, a),
+    "sharpness": lambda i, a: auto_augment.sharpness(i, a),
+    "blur": lambda i, a: i.filter(ImageFilter.GaussianBlur(a)),
+    "rotate": lambda i, a: auto_augment.rotate(i, a, **AFFINE),
+    "shear_x": lambda i, a: auto_augment.shear_x(i, a, **AFFINE),
+    "shear_y": lambda i, a: auto_augment.shear_y(i, a, **AFFINE),
+    "translate_x": lambda i, a: auto_augment.translate_x_abs(i, a, **AFFINE),
+    "translate_y": lambda i, a: auto_augment.translate_y_abs(i, a, **AFFINE),
+}
+
+
+def operations():
+    flat = np.full((9, 12, 3), 77, np.uint8)
+    dull = (picture(24, 24, 6) // 3 + 60).astype(np.uint8)
+    sources = [picture(33, 26, 7), dull, flat, picture(1, 1, 3), picture(2, 19, 8)]
+    arguments = {
+        "solarize": [0, 1, 128, 200, 256], "solarize_add": [0, 40, 110, 128], "posterize": [-1, 0, 1, 4, 7, 8],
+        "brightness": [0, 0.1, 0.7, 1, 1.3, 1.9], "contrast": [0, 0.1, 0.713, 1, 1.3, 1.9],
+        "saturation": [0, 0.1, 0.7, 1, 1.2999, 1.9], "sharpness": [0, 0.1, 0.7, 1, 1.3, 1.9],
+        "blur": [0.1, 0.3, 0.8165, 1.0, 1.5, 1.99, 2.0, 4.5], "shear_x": [-0.3, 0.011, 0.27], "shear_y": [-0.3, 0.2],
+        "rotate": [-30, -7.3, 0, 0.01, 26.9, 90, 180, 270, 45], "translate_x": [-10.8, 0.5, 3, 7.77],
+        "translate_y": [-10.8, 0.5, 3, 7.77],
+    }
+    out = {f"source.{i}": a for i, a in enumerate(sources)}
+    cases = []
+    for kind, name in enumerate(OPERATIONS):
+        for source, pixels in enumerate(sources):
+            for argument in arguments.get(name, [0]):
+                result = np.asarray(OPERATIONS[name](Image.fromarray(pixels), argument))
+                out[f"result.{len(cases)}"] = result
+                cases.append((kind, source, argument))
+    out["cases"] = np.array(cases, np.float64)
+    # DeiT's simple random crop: resize, pad by 4 reflected pixels, crop at (y, x) of the padded image.
+    crops = [(0, 16, 0, 0), (0, 16, 8, 12), (0, 16, 3, 5), (1, 24, 8, 8), (4, 9, 75, 0)]  # source size y x
+    out["crops"] = np.array(crops, np.int64)
+    for i, (source, size, y, x) in enumerate(crops):
+        resized = F.resize(Image.fromarray(sources[source]), size, InterpolationMode.BICUBIC)
+        padded = F.pad(resized, 4, padding_mode="reflect")
+        out[f"crop.{i}"] = np.asarray(F.crop(padded, y, x, size, size))
+    return out
+
+
 def check_geometry(rows):
     """The formulas above are torchvision's: compare with what its functions do to an image."""
     for w, h, size, ratio, nw, nh, left, top in rows:
@@ -120,6 +176,117 @@ def cumulative(boxes, width, height):
     return np.array([[(boxes[:, c] <= ranges[c] * k // 32).mean() for k in range(33)] for c in range(4)])
 
 
+def shares(values, thresholds):
+    return [(np.asarray(values) <= t).mean() for t in thresholds]
+
+
+class Recorder:
+    """Stands in for an operation of timm's and keeps its argument."""
+
+    def __init__(self):
+        self.calls = []
+
+    def of(self, name):
+        def record(image, *arguments, **_):
+            self.calls.append((name, float(arguments[0]) if arguments else 0.0))
+            return image
+        return record
+
+
+RAND_NAMES = {"AutoContrast": "auto_contrast", "Equalize": "equalize", "Invert": "invert", "Rotate": "rotate",
+              "Posterize": "posterize", "PosterizeIncreasing": "posterize", "Solarize": "solarize",
+              "SolarizeIncreasing": "solarize", "SolarizeAdd": "solarize_add", "Color": "saturation",
+              "ColorIncreasing": "saturation", "Contrast": "contrast", "ContrastIncreasing": "contrast",
+              "Brightness": "brightness", "BrightnessIncreasing": "brightness", "Sharpness": "sharpness",
+              "SharpnessIncreasing": "sharpness", "ShearX": "shear_x", "ShearY": "shear_y",
+              "TranslateXRel": "translate_x", "TranslateYRel": "translate_y", "Desaturate": "saturation",
+              "GaussianBlur": "blur"}
+RAND_CONFIGS = ["rand-m9-mstd0.5-inc1", "rand-m7-n3-p0.8", "rand-m9-mstd101-mmax7", "rand-n4-p0.7-tweights",
+                "rand-m6-mstd1.5-t3a", "rand-m8-n5-t3aw-mstd0.5", "rand-m14-mmax20-inc1-p1"]
+
+
+def randaugment(out, draws=60_000, side=100):
+    """Of each configuration: how many operations an image gets, how often each, and the law of its argument."""
+    kinds = list(OPERATIONS)
+    for case, text in enumerate(RAND_CONFIGS):
+        random.seed(case)
+        np.random.seed(case)
+        recorder = Recorder()
+        transform = auto_augment.rand_augment_transform(text, dict(img_mean=FILL, translate_const=int(side * 0.45)))
+        for op in transform.ops:
+            op.aug_fn = recorder.of(RAND_NAMES[op.name])
+            if op.name == "Desaturate":  # the factor is worked out by the operation itself
+                keep = op.aug_fn
+                op.aug_fn = lambda image, factor, keep=keep, **_: keep(image, min(1.0, max(0.0, 1.0 - factor)))
+            if op.name.startswith("Translate"):  # a share of the side, as pixels
+                keep = op.aug_fn
+                op.aug_fn = lambda image, share, keep=keep, **_: keep(image, share * side)
+        counts, at = [], 0
+        for _ in range(draws):
+            transform(None)
+            counts.append(len(recorder.calls) - at)
+            at = len(recorder.calls)
+        out[f"rand.{case}.count"] = np.bincount(counts, minlength=8)[:8] / draws
+        names = np.array([kinds.index(n) for n, _ in recorder.calls])
+        values = np.array([v for _, v in recorder.calls])
+        out[f"rand.{case}.kind"] = np.bincount(names, minlength=len(kinds)) / draws
+        law = np.zeros((len(kinds), 23))  # minimum, maximum, and the shares at 21 thresholds between them
+        for k in np.unique(names):
+            v = values[names == k]
+            low, high = v.min(), v.max()
+            law[k] = [low, high, *shares(v, low + (high - low) * (np.arange(21) + 0.5) / 21)]
+        out[f"rand.{case}.law"] = law
+
+
+def erasing(out, draws=100_000):
+    for case, (size, probability, count) in enumerate([(64, 0.25, 1), (64, 0.6, 3), (12, 1.0, 1)]):
+        random.seed(case)
+        eraser = RandomErasing(probability, mode="const", max_count=count, device="cpu")
+        boxes, per_image = [], []
+
+        class Canvas:
+            def size(self):
+                return (3, size, size)
+            dtype = torch.float32
+
+            def __setitem__(self, key, value):
+                _, rows, columns = key
+                boxes.append((columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start))
+
+        for _ in range(draws):
+            before = len(boxes)
+            eraser(Canvas())
+            per_image.append(len(boxes) - before)
+        out[f"erase.{case}.count"] = np.bincount(per_image, minlength=4)[:4] / draws
+        boxes = np.array(boxes, np.float64)
+        out[f"erase.{case}.law"] = np.array([shares(boxes[:, c], size * (np.arange(21) + 0.5) / 21) for c in range(4)])
+
+
+def jitter(out, draws=60_000):
+    torch.manual_seed(3)
+    from torchvision.transforms import ColorJitter
+    for case, strength in enumerate([0.3, 1.5]):
+        probe = ColorJitter(strength, strength, strength)
+        orders, factors = np.zeros(6), []
+        for _ in range(draws):
+            order, b, c, s, _ = ColorJitter.get_params(probe.brightness, probe.contrast, probe.saturation, probe.hue)
+            first, second, _ = [int(i) for i in order if i < 3]
+            orders[first * 2 + second - (second > first)] += 1
+            factors.append((b, c, s))
+        factors = np.array(factors)
+        out[f"jitter.{case}.order"] = orders / draws
+        thresholds = max(0.0, 1 - strength) + (1 + strength - max(0.0, 1 - strength)) * np.arange(21) / 20
+        out[f"jitter.{case}.law"] = np.array([shares(factors[:, i], thresholds) for i in range(3)])
+
+
+def laws():
+    out = {}
+    randaugment(out)
+    erasing(out)
+    jitter(out)
+    return {k: np.asarray(v, np.float64) for k, v in out.items()}
+
+
 def mixing():
     rng = np.random.default_rng(7)
     size, labels, classes = 9, np.array([3, 0, 2, 1], np.int64), 5
@@ -142,6 +309,28 @@ def mixing():
         out[f"target.{i}"] = target.numpy()
     out["cases"] = np.array(cases, np.float64)
 
+    modes = []
+    for i, (mode, lams, cuts) in enumerate([
+            ("elem", [0.3, 0.9, 0.5, 0.25], [0, 0, 0, 0]), ("elem", [0.4, 0.1, 0.8, 0.6], [1, 1, 1, 1]),
+            ("elem", [0.7, 0.2, 1.0, 0.35], [0, 1, 1, 0]), ("pair", [0.3, 0.81], [0, 0]), ("pair", [0.6, 0.2], [1, 1]),
+            ("pair", [1.0, 0.45], [1, 0])]):
+        mix = Mixup(mixup_alpha=1.0, cutmix_alpha=1.0, label_smoothing=0.0, num_classes=classes, mode=mode)
+        lams = np.array(lams, np.float32)
+        mix._params_per_elem = lambda n, lams=lams, cuts=cuts: (lams.copy(), np.array(cuts, bool))
+        np.random.seed(20 + i)
+        centres = [[np.random.randint(0, size), np.random.randint(0, size)] if cut and lam != 1 else [0, 0]
+                   for lam, cut in zip(lams, cuts)]
+        np.random.seed(20 + i)
+        used = (mix._mix_elem if mode == "elem" else mix._mix_pair)(torch.tensor(images.copy())).flatten().numpy()
+        np.random.seed(20 + i)
+        x, target = mix(torch.tensor(images.copy()), torch.tensor(labels))
+        rows = [(lams[k], cuts[k], *centres[k], used[k]) for k in range(len(lams))]
+        rows += rows[::-1] if mode == "pair" else []
+        modes.append([mode == "pair", *np.array(rows, np.float64).flatten()])
+        out[f"mode.{i}.mixed"] = x.numpy()
+        out[f"mode.{i}.target"] = target.numpy()
+    out["modes"] = np.array(modes, np.float64)
+
     np.random.seed(11)
     draws = 100_000
     for name, alphas, side in (("mixup", (0.8, 0.0), 32), ("cutmix", (0.0, 1.0), 32), ("both", (0.8, 1.0), 14)):
@@ -155,7 +344,7 @@ def mixing():
 def main():
     assert int(PIL.__version__.split(".")[0]) < 13, "see the top of this file"
     folder = pathlib.Path(sys.argv[1])
-    for make in (resize, transforms, crop_law, mixing):
+    for make in (resize, transforms, operations, crop_law, laws, mixing):
         tensors = {k: np.ascontiguousarray(v) for k, v in make().items()}
         save_file(tensors, folder / f"{make.__name__}.safetensors")
 

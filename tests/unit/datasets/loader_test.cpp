@@ -8,10 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "datasets/augment.hpp"
+#include "datasets/normalise.hpp"
 #include "datasets/sampler.hpp"
 #include "datasets/synthetic_dataset.hpp"
+#include "datasets/transform.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/philox.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -150,9 +152,10 @@ TEST(LoaderTest, ImagesAreThoseOfTheDrawnParameters) {
     EXPECT_EQ(batch.partner_labels[i], batch.labels[i]);
     EXPECT_EQ(batch.weights[i], 1.0);
     const Image image = dataset.read(static_cast<std::int64_t>(id)).image;
-    Philox stream(5, Purpose::augment, 1, id);
+    const SampleKey key{.seed = 5, .epoch = 1, .sample = id};
     std::vector<float> expected(3 * 8 * 8);
-    apply_crop_flip(image, draw_crop_flip(plan.augment, image.width, image.height, stream), 8, expected);
+    normalise(resize(image, draw_augmentation(plan.augment, key, image.width, image.height, 8).view),
+              expected);
     const auto begin = batch.images.begin() + static_cast<std::ptrdiff_t>(i * expected.size());
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin)) << i;
   }
@@ -261,7 +264,7 @@ TEST(EvaluationLoaderTest, ARankSeesItsLanesAlone) {
   while (loader.next(batch)) {
     parts.push_back(batch.indices);
     std::vector<float> expected(3 * 8 * 8);
-    apply_evaluation(dataset->read(batch.indices[0]).image, {.image_size = 8, .crop_ratio = 0.8}, expected);
+    transform_for_evaluation(dataset->read(batch.indices[0]), {.image_size = 8, .crop_ratio = 0.8}, expected);
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), batch.images.begin()));
   }
   EXPECT_EQ(parts, (std::vector<std::vector<std::int64_t>>{{1, 5}, {9}, {2, 6}}));

@@ -44,7 +44,7 @@ TEST(MixingTest, PixelsAndTargetsAreTimmsToTheBit) {
     if (row[1] == 1) mix = cut_mix(row[0], kSize, static_cast<int>(row[3]), static_cast<int>(row[2]));
     EXPECT_EQ(mix.weight, row[4]) << i;
     LaneBatch batch = batch_of(fixture);
-    apply_mix(mix, kSize, batch);
+    apply_mixes(std::vector<Mix>(4, mix), kSize, batch);
     EXPECT_EQ(batch.images, fixture.floats(fmt::format("mixed.{}", i))) << i;
     EXPECT_EQ(target_of(batch), fixture.floats(fmt::format("target.{}", i))) << i;
   }
@@ -59,7 +59,7 @@ void expect_law(double mixup, double cutmix, int size, const std::string& name) 
   std::vector<double> cumulative(expected.size());
   for (int i = 0; i < kDraws; ++i) {
     Philox stream(2, Purpose::mixing, static_cast<std::uint64_t>(i), 0);
-    const double weight = draw_mix(config, size, stream).weight;
+    const double weight = draw_mixes(config, size, 2, stream).at(0).weight;
     for (std::size_t k = 0; k < cumulative.size(); ++k) {
       cumulative[k] += weight <= static_cast<double>(k) / 20 ? 1.0 / kDraws : 0.0;
     }
@@ -82,15 +82,76 @@ TEST(MixingTest, OneAlphaChoosesItsKindAndBothTakeTurns) {
     AugmentConfig config;
     config.mixup = 0.8;
     Philox a(1, Purpose::mixing, step, 0);
-    ASSERT_FALSE(draw_mix(config, 32, a).box);
+    ASSERT_FALSE(draw_mixes(config, 32, 2, a).at(0).box);
     config.cutmix = 1.0;
     Philox b(1, Purpose::mixing, step, 0);
-    cuts += draw_mix(config, 32, b).box.has_value();
+    cuts += draw_mixes(config, 32, 2, b).at(0).box.has_value();
     config.mixup = 0.0;
     Philox c(1, Purpose::mixing, step, 0);
-    ASSERT_TRUE(draw_mix(config, 32, c).box);
+    ASSERT_TRUE(draw_mixes(config, 32, 2, c).at(0).box);
   }
   EXPECT_NEAR(cuts, 5000, 250);
+}
+
+// Fixture rows of "modes": element or pair, then for each image lambda drawn, cutmix or mixup, centre y,
+// centre x and lambda used.
+TEST(MixingTest, ElementsAndPairsAreTimmsToTheBit) {
+  const FixtureFile fixture("mixing");
+  const auto modes = fixture.table("modes");
+  ASSERT_EQ(modes.size(), 6U);
+  for (std::size_t i = 0; i < modes.size(); ++i) {
+    std::vector<Mix> mixes;
+    for (std::size_t k = 0; k < 4; ++k) {
+      const auto at = [&](std::size_t column) { return modes[i].at(1 + 5 * k + column); };
+      Mix mix{.weight = at(0), .box = {}};
+      if (at(1) == 1 && at(0) != 1) {
+        mix = cut_mix(at(0), kSize, static_cast<int>(at(3)), static_cast<int>(at(2)));
+        mix.weight = static_cast<float>(mix.weight);
+      }
+      EXPECT_EQ(mix.weight, at(4)) << i << " image " << k;
+      mixes.push_back(mix);
+    }
+    LaneBatch batch = batch_of(fixture);
+    apply_mixes(mixes, kSize, batch);
+    EXPECT_EQ(batch.images, fixture.floats(fmt::format("mode.{}.mixed", i))) << i;
+    EXPECT_EQ(target_of(batch), fixture.floats(fmt::format("mode.{}.target", i))) << i;
+  }
+}
+
+TEST(MixingTest, ModesDecideWhoSharesADraw) {
+  AugmentConfig config;
+  config.mixup = 0.8;
+  config.cutmix = 1.0;
+  const auto draw = [&](MixMode mode) {
+    config.mix_mode = mode;
+    Philox stream(1, Purpose::mixing, 7, 0);
+    return draw_mixes(config, 32, 6, stream);
+  };
+  const auto batch = draw(MixMode::batch), pair = draw(MixMode::pair), element = draw(MixMode::element);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(batch[i], batch[0]);
+    EXPECT_EQ(pair[i], pair[5 - i]);
+    for (std::size_t j = 0; j < i; ++j) {
+      EXPECT_EQ(pair[i] == pair[j], i + j == 5);
+      EXPECT_NE(element[i], element[j]);
+    }
+  }
+}
+
+TEST(MixingTest, ProbabilitiesAreKept) {
+  AugmentConfig config;
+  config.mixup = config.cutmix = 1.0;
+  config.mix_probability = 0.3;
+  config.switch_probability = 0.2;
+  config.mix_mode = MixMode::element;
+  Philox stream(1, Purpose::mixing, 0, 0);
+  int mixed = 0, cut = 0;
+  for (const Mix& mix : draw_mixes(config, 32, 20'000, stream)) {
+    mixed += mix != Mix{};
+    cut += mix.box.has_value();
+  }
+  EXPECT_NEAR(mixed, 6000, 5 * 65);
+  EXPECT_NEAR(cut, 1200, 5 * 34);
 }
 
 TEST(MixingTest, OddLaneBatchesAreRefusedByName) {

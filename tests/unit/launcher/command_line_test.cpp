@@ -237,7 +237,7 @@ TEST(CommandLineErrors, OfCommands) {
             "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, eval");
   EXPECT_EQ(refusal({"pack", "--config", "missing.cfg"}),
             "2 command line: --config: `vitrail pack` does not use this; it is of launch, "
-            "train, eval, predict, models, bench, import");
+            "train, eval, predict, models, bench, import, preview");
   EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
   EXPECT_EQ(refusal({"eval", "--data", "x"}),
             "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "
@@ -272,6 +272,23 @@ TEST(CommandLineErrors, OfFilesNameTheLine) {
   EXPECT_EQ(told("[launch]\nvia = ssh\n"), "a.cfg:2: launch.via = ssh: expected auto, srun or mpirun");
 }
 
+TEST(CommandLine, PreviewTakesAugmentationAndAFile) {
+  const CommandLine line = parse_command_line(
+      {"preview", "--data", "folder:a", "--output", "grid.png", "--draws", "3", "--augment.randaugment",
+       "rand-m9-mstd0.5-inc1", "--model.image_size", "160", "--run.seed", "4"});
+  EXPECT_EQ(line.command, Command::preview);
+  EXPECT_EQ(line.config.data.train, "folder:a");
+  EXPECT_EQ(line.config.augment.randaugment, "rand-m9-mstd0.5-inc1");
+  EXPECT_EQ(line.config.model.image_size, 160);
+  EXPECT_EQ(line.flags.draws, 3);
+  EXPECT_EQ(refusal({"preview", "--data", "a", "--output", "grid.gif"}),
+            "2 command line: --output grid.gif: expected a name that ends with .jpg, .png or .safetensors");
+  EXPECT_EQ(refusal({"preview", "--data", "a", "--output", "g.png", "--augment.randaugment", "rand-foo"}),
+            "2 command line: --augment.randaugment rand-foo: expected rand and any of -mN -nN -pX -mstdX "
+            "-mmaxN -inc1 "
+            "-tSET");
+}
+
 TEST(CommandLineErrors, SettingsThatNothingUses) {
   const std::vector<Case> cases = {
       {{"--schedule.name", "constant", "--schedule.min_lr", "1e-5"},
@@ -291,6 +308,20 @@ TEST(CommandLineErrors, SettingsThatNothingUses) {
        "2 command line: --augment.crop_min_area: nothing uses this when augment.crop = none (it needs "
        "augment.crop = "
        "rrc)"},
+      {{"--augment.three_augment", "true", "--augment.randaugment", "rand-m9"},
+       "2 command line: --augment.randaugment: nothing uses this when augment.three_augment = true (it needs "
+       "augment.three_augment = false)"},
+      {{"--augment.random_erasing_mode", "rand"},
+       "2 command line: --augment.random_erasing_mode: nothing uses this when augment.random_erasing = 0 (it "
+       "needs "
+       "an augment.random_erasing above 0)"},
+      {{"--augment.mix_mode", "pair"},
+       "2 command line: --augment.mix_mode: nothing uses this without augment.mixup or augment.cutmix above "
+       "0"},
+      {{"--augment.mixup", "0.8", "--augment.switch_probability", "0.3"},
+       "2 command line: --augment.switch_probability: nothing uses this without augment.mixup and "
+       "augment.cutmix "
+       "above 0"},
       {{"--data.train", "tensor:a.safetensors", "--augment.flip", "true"},
        "2 command line: --augment.flip: nothing uses this when data.train = tensor:a.safetensors (it needs a "
        "data.train "

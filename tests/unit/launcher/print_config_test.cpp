@@ -44,9 +44,11 @@ std::string random_text(Philox& random) {
       return std::vector<std::string>{"", "tensor:a b.safetensors", "x=y [z]", "auto",
                                       "a,b;c"}[random.below(5)];
     default:
-      return std::vector<std::string>{"cosine", "constant", "adamw", "lamb",    "ce",         "bce",
-                                      "rrc",    "none",     "cpu",   "fp64",    "sequential", "mpi",
-                                      "mpirun", "local",    "fp32",  "bicubic", "raw"}[random.below(17)];
+      return std::vector<std::string>{
+          "cosine",     "constant", "adamw",  "lamb",  "ce",
+          "bce",        "rrc",      "none",   "cpu",   "fp64",
+          "sequential", "mpi",      "mpirun", "local", "fp32",
+          "bicubic",    "raw",      "pixel",  "pair",  "rand-m9-mstd0.5-inc1"}[random.below(20)];
   }
 }
 

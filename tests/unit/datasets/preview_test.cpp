@@ -1,0 +1,88 @@
+#include "datasets/preview.hpp"
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "datasets/codec.hpp"
+#include "datasets/normalise.hpp"
+#include "datasets/synthetic_dataset.hpp"
+#include "datasets/transform.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/safetensors.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+PreviewPlan plan_of() {
+  PreviewPlan plan{.augment = {}, .seed = 3, .image_size = 16, .samples = 4, .draws = 3};
+  plan.augment.three_augment = true;
+  plan.augment.color_jitter = 0.3;
+  return plan;
+}
+
+// Without mixing, what is shown is what a loader gives for that key; the printed numbers are those drawn.
+TEST(PreviewTest, ShowsWhatTrainingSees) {
+  const auto dataset = open_dataset("synthetic:8,2,24");
+  const Preview preview = make_preview(*dataset, plan_of());
+  ASSERT_EQ(preview.samples.size(), 4U);
+  ASSERT_EQ(preview.draws.size(), 3U);
+  const auto json = nlohmann::json::parse(to_json(preview));
+  const Image grid = grid_of(preview);
+  std::vector<float> expected(3 * 16 * 16);
+  for (std::size_t epoch = 0; epoch < 3; ++epoch) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      const SampleKey key{.seed = 3, .epoch = epoch, .sample = i};
+      transform_for_training(dataset->read(static_cast<std::int64_t>(i)), plan_of().augment, key, 16,
+                             expected);
+      const auto begin =
+          preview.draws[epoch].images.begin() + static_cast<std::ptrdiff_t>(i * expected.size());
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin));
+      const int x = 5, y = 7;
+      EXPECT_EQ(grid.row(static_cast<int>(i) * 20 + y)[(static_cast<int>(epoch) * 20 + x) * 3 + 1],
+                denormalise(expected[16 * 16 + y * 16 + x], 1));
+      const auto& drawn = json["draws"][epoch]["pictures"][i];
+      const View view = draw_augmentation(plan_of().augment, key, 24, 24, 16).view;
+      EXPECT_EQ(drawn["source"],
+                nlohmann::json({view.source.x, view.source.y, view.source.width, view.source.height}));
+      EXPECT_EQ(drawn["operations"].size(), 4U);
+    }
+  }
+}
+
+TEST(PreviewTest, FilesHoldThePictures) {
+  const auto folder = std::filesystem::temp_directory_path() / "vitrail_preview_test";
+  std::filesystem::create_directories(folder);
+  PreviewPlan plan = plan_of();
+  plan.augment.cutmix = 1.0;
+  const Preview preview = make_preview(*open_dataset("synthetic:8,2,24"), plan);
+  write_preview(preview, folder / "x.safetensors");
+  const SafetensorsReader reader(folder / "x.safetensors");
+  EXPECT_EQ(reader.info("images").shape, (std::vector<std::int64_t>{3, 4, 3, 16, 16}));
+  for (const char* name : {"grid.png", "grid.jpg"}) {
+    write_preview(preview, folder / name);
+    const File file(folder / name, File::Mode::read);
+    std::vector<std::byte> bytes(file.size());
+    file.read_at(0, bytes);
+    const Image grid = decode_image(bytes);
+    EXPECT_EQ(grid.width, 3 * 20 - 4);
+    EXPECT_EQ(grid.height, 4 * 20 - 4);
+    if (std::string(name) == "grid.png") {
+      EXPECT_EQ(grid.rgb, grid_of(preview).rgb);
+    }
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(PreviewTest, OddBatchesCannotBeMixed) {
+  PreviewPlan plan = plan_of();
+  plan.samples = 3;
+  EXPECT_NO_THROW(make_preview(*open_dataset("synthetic:8,2,24"), plan));
+  plan.augment.mixup = 0.8;
+  EXPECT_THROW(make_preview(*open_dataset("synthetic:8,2,24"), plan), Error);
+}
+
+}  // namespace
+}  // namespace vitrail::datasets
