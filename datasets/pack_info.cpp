@@ -43,6 +43,7 @@ std::string to_json(const PackInfo& info) {
   json["split"] = m.split;
   json["source"] = m.source;
   json["reencode"] = m.reencode;
+  json["selection"] = m.selection;
   json["source_images"] = m.source_images;
   json["images"] = m.images;
   json["quarantined"] = m.quarantined;
@@ -67,6 +68,7 @@ std::string to_text(const PackInfo& info) {
   line("pack", fmt::format("{} (format {})", info.path, kPackVersion));
   line("split", m.split);
   line("source", fmt::format("{}, re-encoded: {}", m.source, m.reencode));
+  if (!m.selection.empty()) line("selection", m.selection);
   line("images",
        fmt::format("{} of {}; {} in {}", m.images, m.source_images, m.quarantined, kQuarantineFile));
   line("classes",

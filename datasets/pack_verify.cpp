@@ -128,7 +128,7 @@ class ShardCheck {
       if (label_[row] >= index_.manifest().classes.size())
         bad_record(row, fmt::format("label {}", label_[row]));
       const std::string text = key(row);
-      if (shard_of(text.substr(0, text.find('\0')), index_.manifest().shards.size()) != shard_) {
+      if (plan_key(text.substr(0, text.find('\0')), index_.manifest().shards.size()).shard != shard_) {
         bad_record(row, "its key belongs to another shard");
       }
     }
