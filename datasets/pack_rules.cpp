@@ -1,6 +1,7 @@
 #include "datasets/pack_rules.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -80,6 +81,20 @@ Flaw flaw_of(const std::string& key, std::uint64_t bytes, bool is_file) {
   if (key.empty() || !is_utf8(key) || key.find('\0') != std::string::npos) return Flaw::odd_name;
   if (key.size() > kMaxKeyBytes) return Flaw::long_name;
   return bytes > kMaxImageFileBytes ? Flaw::too_large : Flaw::none;
+}
+
+Reencode parse_reencode(const std::string& text) {
+  Reencode to;
+  const char* const end = text.data() + text.size();
+  const auto side = std::from_chars(text.data(), end, to.short_side);
+  const bool comma = side.ec == std::errc() && side.ptr != end && *side.ptr == ',';
+  const auto quality = std::from_chars(comma ? side.ptr + 1 : end, end, to.quality);
+  if (!comma || quality.ec != std::errc() || quality.ptr != end || to.short_side < 1 ||
+      to.short_side > 65535 || to.quality < 1 || to.quality > 100) {
+    throw Error(ExitCode::usage, fmt::format("re-encoding to {}: not SIDE,QUALITY", text),
+                "for example 256,90: pixels of the short side, and libjpeg's quality from 1 to 100");
+  }
+  return to;
 }
 
 StoredImage store_image(std::vector<std::byte> encoded, const std::optional<Reencode>& reencode) {

@@ -37,6 +37,8 @@ struct Reencode {
   int quality = 0;     // libjpeg's 1 to 100
 };
 
+Reencode parse_reencode(const std::string& text);  // "256,90"; Error(usage)
+
 struct StoredImage {
   std::vector<std::byte> encoded;
   std::uint16_t height = 0, width = 0;

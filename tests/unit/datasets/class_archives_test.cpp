@@ -218,7 +218,7 @@ TEST_F(ClassArchivesTest, ReencodeShrinksLargeImagesAndKeepsSmallOnes) {
   put("photos/a/small.JPEG", small);
   put("photos/a/large.JPEG", tree_[0].files[0].bytes);  // 48 x 36
   PackOptions o = options("folder:" + path("photos"), "pack");
-  o.reencode = Reencode{24, 80};
+  o.reencode = parse_reencode("24,80");
   pack(o);
   const auto found = records("pack");
   EXPECT_EQ(found.at("a/small.JPEG").bytes, small);
@@ -226,6 +226,9 @@ TEST_F(ClassArchivesTest, ReencodeShrinksLargeImagesAndKeepsSmallOnes) {
   EXPECT_EQ(std::pair(image.width, image.height), std::pair(32, 24));
   EXPECT_EQ(read_manifest(dir_ / "pack").reencode, "24,80");
   EXPECT_TRUE(verify_pack(dir_ / "pack", {1, true, false}).problems.empty());
+  for (const char* text : {"", "24", "24,", "0,80", "24,101", "24,80,", "x,80"}) {
+    EXPECT_EQ(error_of([&] { parse_reencode(text); }).code(), ExitCode::usage) << text;
+  }
   o.reencode.reset();
   EXPECT_EQ(error_of([&] { pack(o); }).code(), ExitCode::refused);
 }
