@@ -90,6 +90,7 @@ class ClassArchives final : public ListedSource {
       if (const auto items = class_items(archive.wnid, found, options.partition)) {
         listings[a].emplace();
         for (const SourceItem& item : *items) listings[a]->add(item);
+        listings[a]->shrink();
       }
       progress.add(1);
     });
@@ -98,13 +99,6 @@ class ClassArchives final : public ListedSource {
 
   void merge(std::vector<std::optional<Listing>>& listings, const std::vector<std::uint64_t>& members,
              const Partition& partition) {
-    std::size_t items = 0, key_bytes = 0;
-    for (const auto& listing : listings) {
-      if (!listing) continue;
-      items += listing->size();
-      key_bytes += listing->key_bytes();
-    }
-    listing_.reserve(items, key_bytes);
     std::uint64_t left_out = 0, files_left_out = 0;
     std::vector<ClassArchive> kept;
     for (std::size_t a = 0; a < archives_.size(); ++a) {
@@ -113,8 +107,7 @@ class ClassArchives final : public ListedSource {
         files_left_out += members[a];
         continue;
       }
-      listing_.append(*listings[a], static_cast<std::uint32_t>(kept.size()));
-      listings[a].reset();  // so that the memory is needed once
+      listing_.append(std::move(*listings[a]), static_cast<std::uint32_t>(kept.size()));
       classes_.push_back({archives_[a].wnid, archives_[a].wnid});
       kept.push_back(std::move(archives_[a]));
     }

@@ -213,6 +213,34 @@ TEST_F(ClassArchivesTest, DamagedArchivesStopThePackAndOddMembersDoNot) {
   }
 }
 
+// Files of other people, from Debian's libjxl-testdata (odd samplings, progressive, not interleaved) and
+// plasma-workspace-wallpapers: all are good images.
+TEST_F(ClassArchivesTest, PhotographsAndOddJpegsOfOthersAreAllAccepted) {
+  std::vector<tests::ImageClass> tree;
+  for (const char* folder : {"/usr/share/libjxl-testdata/jxl/flower", "/usr/share/wallpapers"}) {
+    if (!fs::is_directory(folder)) continue;
+    tests::ImageClass c{fmt::format("n{:08}", tree.size()), "", 0, {}};
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      const std::string extension = entry.path().extension().string();
+      const bool image = extension == ".jpg" || extension == ".png";
+      if (!image || !entry.is_regular_file() || entry.file_size() > 400'000 || c.files.size() >= 40) continue;
+      c.files.push_back({fmt::format("{:03}{}", c.files.size(), extension), read_text(entry.path()), ""});
+    }
+    tree.push_back(c);
+  }
+  if (tree.empty()) GTEST_SKIP() << "neither libjxl-testdata nor plasma-workspace-wallpapers is installed";
+  tests::write_tar_of_tars(tree, path("photos.tar"), tests::TarFile::Packing::plain);
+  pack(options("imagenet-train:" + path("photos.tar"), "pack"));
+  EXPECT_EQ(read_text(dir_ / "pack" / kQuarantineFile), "");
+  const auto found = records("pack");
+  std::size_t files = 0;
+  for (const auto& c : tree) {
+    for (const auto& file : c.files)
+      EXPECT_EQ(found.at(c.wnid + "/" + file.name).bytes, file.bytes) << ++files;
+  }
+  EXPECT_GT(found.size(), 10U);
+}
+
 TEST_F(ClassArchivesTest, ReencodeShrinksLargeImagesAndKeepsSmallOnes) {
   const std::string small = fixture_image("jpeg_1x1");
   put("photos/a/small.JPEG", small);
