@@ -50,7 +50,7 @@ void write_seeds(const fs::path& folder) {
   put(folder / "matlab/plain", matlab_synsets(tree, false));
   put(folder / "matlab/compressed", matlab_synsets(tree, true));
   for (const AwkwardFile& file : awkward_files(1)) {
-    if (file.name != "huge") put(folder / "image" / file.name, file.bytes);
+    if (file.name != "huge") put(folder / "image" / (file.name + ".bin"), file.bytes);
   }
   write_unpacked(
       make_tree({.classes = 1, .each = 2, .width = 8, .height = 8, .quality = 30, .awkward = false}),
