@@ -105,7 +105,7 @@ std::optional<ArchiveMember> ArchiveReader::next() {
     if (bytes < 0 || position < 0) {
       throw Error(ExitCode::bad_data, fmt::format("{}: {}: a size of {} bytes", name_, member_, bytes));
     }
-    member.bytes = static_cast<std::uint64_t>(bytes);
+    member_bytes_ = member.bytes = static_cast<std::uint64_t>(bytes);
     member.position = static_cast<std::uint64_t>(position);
     member.is_file = archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == nullptr &&
                      archive_entry_sparse_count(entry) == 0;
@@ -121,20 +121,18 @@ std::size_t ArchiveReader::read(std::span<std::byte> target) {
 
 // Grows with what is there, not with what the header claims.
 std::vector<std::byte> ArchiveReader::read_all(std::uint64_t limit) {
-  constexpr std::size_t kGrowth = std::size_t{1} << 20;
+  constexpr std::uint64_t kGrowth = std::uint64_t{1} << 20;
+  if (member_bytes_ > limit) {
+    throw Error(ExitCode::bad_data, fmt::format("{}: {}: more than {} bytes", name_, member_, limit));
+  }
   std::vector<std::byte> all;
-  for (std::size_t used = 0;;) {
-    all.resize(used + kGrowth);
+  for (std::size_t used = 0; used < member_bytes_;) {
+    if (used == all.size()) all.resize(used + std::min(kGrowth, member_bytes_ - used));
     const std::size_t count = read(std::span(all).subspan(used));
     used += count;
-    if (used > limit) {
-      throw Error(ExitCode::bad_data, fmt::format("{}: {}: more than {} bytes", name_, member_, limit));
-    }
-    if (count == 0) {
-      all.resize(used);
-      return all;
-    }
+    if (count == 0) throw Error(ExitCode::bad_data, fmt::format("{}: {}: it ends early", name_, member_));
   }
+  return all;
 }
 
 std::vector<ArchiveMember> list_tar(const File& file, std::uint64_t begin, std::uint64_t bytes,

@@ -70,7 +70,8 @@ class ArchiveReader {
 
   ByteStream& stream_;
   const std::string name_;
-  std::string member_;
+  std::string member_;  // the current one
+  std::uint64_t member_bytes_ = 0;
   std::vector<std::byte> piece_;
   std::exception_ptr failure_;  // of the stream: no exception may pass through libarchive
   std::unique_ptr<archive, int (*)(archive*)> archive_;

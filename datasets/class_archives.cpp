@@ -46,9 +46,12 @@ class ClassArchives final : public ListedSource {
   }
 
   std::vector<std::byte> read(const SourceItem& item) const override {
-    const File file(archives_[item.label].file, File::Mode::read);
     std::vector<std::byte> bytes(item.bytes);
-    file.read_at(item.place, bytes);
+    if (outer_) {
+      outer_->read_at(item.place, bytes);
+    } else {
+      File(archives_[item.label].file, File::Mode::read).read_at(item.place, bytes);
+    }
     return bytes;
   }
 
@@ -65,8 +68,8 @@ class ClassArchives final : public ListedSource {
   }
 
   void find_in_tar(const fs::path& path) {
-    const File outer(path, File::Mode::read);
-    for (const ArchiveMember& member : list_tar(outer, 0, outer.size(), path.string())) {
+    outer_.emplace(path, File::Mode::read);
+    for (const ArchiveMember& member : list_tar(*outer_, 0, outer_->size(), path.string())) {
       const auto wnid = wnid_of_archive(member.name);
       if (wnid && member.is_file) {
         archives_.push_back({*wnid, path, member.position, member.bytes});
@@ -128,6 +131,7 @@ class ClassArchives final : public ListedSource {
     classes_ = kit.classes;
   }
 
+  std::optional<File> outer_;           // the tar of tars: opened once, not for every image
   std::vector<ClassArchive> archives_;  // by label
   std::vector<SourceItem> strays_;
 };

@@ -82,7 +82,7 @@ std::uint64_t Listing::longest_key() const {
   std::uint64_t longest = 1;
   for (const Part& part : parts_) {
     for (std::size_t row = 0; row < part.label.size(); ++row) {
-      longest = std::max<std::uint64_t>(longest, part.key(row).size());
+      if (part.flaw[row] == Flaw::none) longest = std::max<std::uint64_t>(longest, part.key(row).size());
     }
   }
   return longest;

@@ -30,7 +30,7 @@ class Listing {
   SourceItem item(std::size_t i) const;
 
   std::uint64_t total_bytes() const;
-  std::uint64_t longest_key() const;  // at least 1
+  std::uint64_t longest_key() const;  // of those without a flaw; at least 1
   std::string hash() const;           // of keys, labels and sizes
 
  private:

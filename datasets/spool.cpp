@@ -60,7 +60,7 @@ void SpoolWriter::add(const SourceItem& item, std::span<const std::byte> bytes) 
   append(std::as_bytes(std::span(item.key)));
   append(bytes);
   ++images_[shard];
-  longest_key_ = std::max<std::uint64_t>(longest_key_, item.key.size());
+  if (item.flaw == Flaw::none) longest_key_ = std::max<std::uint64_t>(longest_key_, item.key.size());
   if (pending.size() >= kPending) flush(shard);
 }
 

@@ -65,7 +65,7 @@ std::array<int, 256> make_sine() {
 }  // namespace
 
 Image texture(std::uint64_t seed, int class_number, std::uint64_t image_number, int width, int height) {
-  static const std::array<int, 256> kSine = make_sine();
+  static const std::array<int, 256> sine = make_sine();
   const auto number = static_cast<std::uint64_t>(class_number);
   Philox of_class(seed, Purpose::synthetic, number, 0),
       of_image(seed, Purpose::synthetic, number, image_number + 1);
@@ -89,7 +89,7 @@ Image texture(std::uint64_t seed, int class_number, std::uint64_t image_number, 
       for (const auto& channel : gratings) {
         int value = 128 + static_cast<int>(noise >> 27) - 16;
         for (const Grating& g : channel) {
-          value += kSine[(g.phase + g.dx * x + g.dy * y) >> 8 & 0xff] * static_cast<int>(g.weight) / 127;
+          value += sine[(g.phase + g.dx * x + g.dy * y) >> 8 & 0xff] * static_cast<int>(g.weight) / 127;
         }
         *pixel++ = static_cast<std::uint8_t>(std::clamp(value, 0, 255));
       }
@@ -117,14 +117,14 @@ std::string cmyk_jpeg(const Image& image, int quality) {
 
 std::string with_exif_rotation(const std::string& jpeg) {
   using std::string_literals::operator""s;
-  static const std::string kApp1 =
+  static const std::string app1 =
       "\xff\xe1\x00\x22"
       "Exif\0\0"
       "II*\0\x08\0\0\0"
       "\x01\0"
       "\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
       "\0\0\0\0"s;
-  return jpeg.substr(0, 2) + kApp1 + jpeg.substr(2);
+  return jpeg.substr(0, 2) + app1 + jpeg.substr(2);
 }
 
 std::string with_claimed_size(std::string jpeg, int width, int height) {

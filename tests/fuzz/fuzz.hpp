@@ -30,4 +30,5 @@ void expect_no_other_error(const Function& f) {
 
 }  // namespace vitrail::tests
 
+// libFuzzer's name for it. NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

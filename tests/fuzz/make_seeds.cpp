@@ -44,11 +44,11 @@ void write_seeds(const fs::path& folder) {
   const fs::path scratch = folder / "scratch";
   write_tar_of_tars(tree, scratch / "a.tar", TarFile::Packing::plain);
   write_tar_of_tars(tree, scratch / "a.tar.gz", TarFile::Packing::gzip);
-  put(folder / "archive/nested", std::string(1, '\0') + text_of(scratch / "a.tar"));
-  put(folder / "archive/nested_gz", std::string(1, '\1') + text_of(scratch / "a.tar.gz"));
-  put(folder / "archive/flat", std::string(1, '\2') + class_tar(tree[0]));
-  put(folder / "matlab/plain", matlab_synsets(tree, false));
-  put(folder / "matlab/compressed", matlab_synsets(tree, true));
+  put(folder / "archive/nested.bin", std::string(1, '\0') + text_of(scratch / "a.tar"));
+  put(folder / "archive/nested_gz.bin", std::string(1, '\1') + text_of(scratch / "a.tar.gz"));
+  put(folder / "archive/flat.bin", std::string(1, '\2') + class_tar(tree[0]));
+  put(folder / "matlab/plain.bin", matlab_synsets(tree, false));
+  put(folder / "matlab/compressed.bin", matlab_synsets(tree, true));
   for (const AwkwardFile& file : awkward_files(1)) {
     if (file.name != "huge") put(folder / "image" / (file.name + ".bin"), file.bytes);
   }
@@ -60,8 +60,8 @@ void write_seeds(const fs::path& folder) {
   options.output = scratch / "pack";
   options.progress = false;
   datasets::pack(options);
-  put(folder / "pack/whole", pack_seed(scratch / "pack"));
-  put(folder / "manifest/whole", text_of(scratch / "pack" / datasets::kManifestFile));
+  put(folder / "pack/whole.bin", pack_seed(scratch / "pack"));
+  put(folder / "manifest/whole.bin", text_of(scratch / "pack" / datasets::kManifestFile));
   fs::remove_all(scratch);
 }
 
