@@ -10,10 +10,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 run_packages=(
   cmake ninja-build g++ ccache mold pkg-config git python3 python3-venv procps
   libopenmpi-dev openmpi-bin libhdf5-dev libboost-program-options-dev libfmt-dev
-  libjpeg-dev libpng-dev zlib1g-dev libxxhash-dev nlohmann-json3-dev librandom123-dev
+  libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libxxhash-dev nlohmann-json3-dev librandom123-dev
   dataset-fashion-mnist)
 test_packages=(
-  libgtest-dev libgmock-dev hdf5-tools clang-format clang-tidy shellcheck
+  libgtest-dev libgmock-dev hdf5-tools clang clang-format clang-tidy shellcheck
   slurmctld slurmd slurm-client munge iproute2)
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
@@ -54,7 +54,7 @@ explain_without_root() {
   fi
   cat <<'TEXT'
     take CMake >= 3.25, Ninja, a C++20 compiler, Python, MPI, HDF5, Boost.Program_options, fmt, libjpeg-turbo,
-    libpng, zlib, xxHash, nlohmann-json, Random123 (and GoogleTest for tests) from modules or your own folders:
+    libpng, libarchive, zlib, xxHash, nlohmann-json, Random123 (and GoogleTest for tests) from modules or your own folders:
         module load gcc cmake openmpi hdf5 boost            # names differ from site to site
         python3 -m venv ~/tools && ~/tools/bin/pip install cmake ninja && export PATH=~/tools/bin:$PATH
         export CMAKE_PREFIX_PATH=/path/to/one:/path/to/another

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The checks that do not fit into ci/test.sh: tidy and header builds of files that include torch, every unit test
-# under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer.
+# under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer, each fuzzer for a while.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source ci/stages.sh
 
@@ -16,8 +16,21 @@ tsan() {
   run_tests build/tsan-plain
 }
 
+# Seconds of each fuzzer: VITRAIL_FUZZ_SECONDS. What is found lies in build/fuzz/found, and the program's output names it.
+fuzz() {
+  local target status=0
+  configure fuzz build/fuzz && cmake --build build/fuzz || return
+  for target in archive image manifest matlab pack; do
+    mkdir -p "build/fuzz/corpus/$target" build/fuzz/found
+    "build/fuzz/fuzz_$target" -max_total_time="${VITRAIL_FUZZ_SECONDS:-20}" -timeout=30 -rss_limit_mb=4096 -verbosity=0 \
+      -artifact_prefix="build/fuzz/found/$target-" "build/fuzz/corpus/$target" "tests/fuzz/corpus/$target" || status=1
+  done
+  return "$status"
+}
+
 stage install ci/install.sh
 stage lint --needs install ci/lint.sh --all
 stage asan --needs install asan
 stage tsan --needs install tsan
+stage fuzz --needs install fuzz
 finish

@@ -39,6 +39,5 @@ Image decode_image(std::span<const std::byte> encoded);  // all of it, to the en
 
 // Lossless; grey where r = g = b everywhere. The same pixels give the same bytes.
 std::vector<std::byte> encode_png(const Image& image);
-std::vector<std::byte> encode_jpeg(const Image& image, int quality);  // 1 .. 100, chroma not subsampled
 
 }  // namespace vitrail::datasets

@@ -155,59 +155,10 @@ class JpegReader : public ImageReader {
   jpeg_decompress_struct info_{};
 };
 
-class JpegWriter {
- public:
-  JpegWriter() {
-    info_.err = jpeg_std_error(&manager_.base);
-    manager_.base.error_exit = leave;
-    manager_.base.emit_message = silence;
-  }
-  ~JpegWriter() {
-    jpeg_destroy_compress(&info_);
-    std::free(bytes_);
-  }
-  JpegWriter(const JpegWriter&) = delete;
-  JpegWriter& operator=(const JpegWriter&) = delete;
-
-  std::vector<std::byte> write(const Image& image, int quality) {
-    guarded(manager_.jump, "JPEG", [&] {
-      jpeg_create_compress(&info_);
-      jpeg_mem_dest(&info_, &bytes_, &size_);
-      info_.image_width = static_cast<JDIMENSION>(image.width);
-      info_.image_height = static_cast<JDIMENSION>(image.height);
-      info_.input_components = 3;
-      info_.in_color_space = JCS_RGB;
-      jpeg_set_defaults(&info_);
-      jpeg_set_quality(&info_, quality, TRUE);
-      info_.comp_info[0].h_samp_factor = info_.comp_info[0].v_samp_factor = 1;
-      jpeg_start_compress(&info_, TRUE);
-      while (info_.next_scanline < info_.image_height) {
-        auto* row = const_cast<std::uint8_t*>(image.row(static_cast<int>(info_.next_scanline)));
-        jpeg_write_scanlines(&info_, &row, 1);
-      }
-      jpeg_finish_compress(&info_);
-    });
-    const auto* first = reinterpret_cast<const std::byte*>(bytes_);
-    return {first, first + size_};
-  }
-
- private:
-  ErrorManager manager_;
-  jpeg_compress_struct info_{};
-  unsigned char* bytes_ = nullptr;  // libjpeg's, by malloc
-  unsigned long size_ = 0;
-};
-
 }  // namespace
 
 std::unique_ptr<ImageReader> open_jpeg(std::span<const std::byte> encoded) {
   return std::make_unique<JpegReader>(encoded);
-}
-
-std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
-  check_pixels(static_cast<std::uint64_t>(std::max(image.width, 0)),
-               static_cast<std::uint64_t>(std::max(image.height, 0)));
-  return JpegWriter().write(image, quality);
 }
 
 }  // namespace vitrail::datasets

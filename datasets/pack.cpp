@@ -1,16 +1,12 @@
 #include "datasets/pack.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <limits>
 #include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 
-#include "datasets/codec.hpp"
 #include "datasets/pack_format.hpp"
-#include "datasets/pack_plan.hpp"
 #include "datasets/pack_sources.hpp"
 #include "datasets/pack_writer.hpp"
 #include "datasets/parallel.hpp"
@@ -27,7 +23,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kRecordsFolder =
     "unfinished";  // one file per finished shard, until the manifest is there
-constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 30;
 
 void remove_file(const fs::path& path) {
   std::error_code error;
@@ -45,14 +40,26 @@ std::optional<std::uint64_t> size_of_file(const fs::path& path) {
 struct Job {
   PackOptions options;
   std::unique_ptr<Source> source;
-  Manifest manifest;  // without shards, index, counts
-  std::vector<std::vector<std::size_t>> plan;
+  std::string id;
+  std::uint64_t key_bytes = 1;  // known when the source is open
 
-  std::uint64_t shards() const { return plan.size(); }
+  std::uint64_t shards() const { return source->shards(); }
   fs::path record_path(std::uint64_t shard) const {
     return options.output / kRecordsFolder / (shard_name(shard, shards()) + ".json");
   }
+  fs::path spool_path() const { return options.output / kRecordsFolder / "spool"; }
 };
+
+std::string text_of(const std::optional<Reencode>& reencode) {
+  return reencode ? fmt::format("{},{}", reencode->short_side, reencode->quality) : "none";
+}
+
+Partition partition_of(const PackOptions& options) {
+  const bool cut = options.source.starts_with("imagenet-21k:") || !options.validation.empty();
+  if (!cut) return {};
+  return Partition::parse(options.validation.empty() ? kDefaultValidation : options.validation,
+                          options.split);
+}
 
 Job prepare(const PackOptions& options) {
   if (options.shard_bytes == 0)
@@ -60,20 +67,14 @@ Job prepare(const PackOptions& options) {
   if (!is_utf8(options.source) || !is_utf8(options.split)) {
     throw Error(ExitCode::usage, "source and split must be UTF-8: they are written into the manifest");
   }
-  Job job{options, open_source(options.source), {}, {}};
-  const auto& items = job.source->items();
-  if (items.empty()) throw Error(ExitCode::bad_data, options.source + ": no images inside");
-  job.plan = plan_shards(items, shard_count(items, options.shard_bytes));
-  Manifest& m = job.manifest;
-  m.split = options.split;
-  m.source = options.source;
-  m.source_images = items.size();
-  m.classes = job.source->classes();
-  for (const SourceItem& item : items) m.key_bytes = std::max<std::uint64_t>(m.key_bytes, item.key.size());
-  std::string identity = fmt::format("vitrail-pack {}\n{}\n{}\n{} shards\n", kPackVersion,
-                                     job.source->identity(), m.split, job.shards());
-  for (const ClassEntry& c : m.classes) identity += c.name + "\n";
-  m.id = hash_text(identity).hex();
+  Job job{options,
+          open_source({options.source, options.devkit, partition_of(options), options.shard_bytes,
+                       options.threads, options.progress}),
+          {}};
+  job.id =
+      hash_text(fmt::format("vitrail-pack {}\n{}\n{}\n{} shards\nre-encoded {}\n", kPackVersion,
+                            job.source->identity(), options.split, job.shards(), text_of(options.reencode)))
+          .hex();
   return job;
 }
 
@@ -82,7 +83,7 @@ bool already_complete(const Job& job) {
   const fs::path& folder = job.options.output;
   if (fs::exists(folder / kManifestFile)) {
     const Manifest there = read_manifest(folder);
-    if (there.id != job.manifest.id) {
+    if (there.id != job.id) {
       throw Error(
           ExitCode::refused,
           fmt::format("{}: holds a pack of {} (split {}, {} images, {} shards), not of {} with these options",
@@ -122,7 +123,7 @@ std::optional<ShardRecord> finished_shard(const Job& job, std::uint64_t shard) {
   if (!fs::exists(path)) return std::nullopt;
   try {
     ShardRecord record = parse_shard_record(read_text(path), path.string(), shard_name(shard, job.shards()));
-    const bool ours = record.pack_id == job.manifest.id &&
+    const bool ours = record.pack_id == job.id &&
                       size_of_file(job.options.output / record.shard.file.name) == record.shard.file.bytes;
     if (ours) return record;
   } catch (const Error& e) {
@@ -133,42 +134,32 @@ std::optional<ShardRecord> finished_shard(const Job& job, std::uint64_t shard) {
 }
 
 // Why this image cannot be part of the pack; nothing if it was added.
-std::optional<std::string> add_image(const Job& job, std::size_t index, ShardWriter& writer) {
-  const SourceItem& item = job.source->items()[index];
-  if (item.problem != nullptr) return item.problem;
-  if (item.bytes > kMaxFileBytes) {
-    return fmt::format("a file of {} bytes; the limit is {}", item.bytes, kMaxFileBytes);
-  }
-  const std::vector<std::byte> encoded = job.source->read(index);
-  Image image;
+std::optional<std::string> add_image(const Job& job, const SourceItem& item, ShardWriter& writer) {
+  if (item.flaw != Flaw::none) return describe(item.flaw);
+  std::vector<std::byte> encoded = job.source->read(item);
+  StoredImage image;
   try {
-    image = decode_image(encoded);
+    image = store_image(std::move(encoded), job.options.reencode);
   } catch (const Error& e) {
     if (e.code() != ExitCode::bad_data) throw;
     return e.what();
   }
-  constexpr int kMaxSide = std::numeric_limits<std::uint16_t>::max();
-  if (image.width > kMaxSide || image.height > kMaxSide) {
-    return fmt::format("{} x {} pixels: a side is longer than {}", image.width, image.height, kMaxSide);
-  }
-  writer.add({item.key, item.label, static_cast<std::uint16_t>(image.height),
-              static_cast<std::uint16_t>(image.width), encoded});
+  writer.add({item.key, item.label, image.height, image.width, image.encoded});
   return std::nullopt;
 }
 
 void pack_shard(const Job& job, std::uint64_t shard, std::mutex& hdf5, Progress& progress) {
-  const Manifest& m = job.manifest;
-  ShardWriter writer(job.options.output, shard, job.shards(), m.id, m.key_bytes, hdf5);
-  ShardRecord record{m.id, {}, {}};
-  for (const std::size_t index : job.plan[shard]) {
-    const SourceItem& item = job.source->items()[index];
-    if (const auto reason = add_image(job, index, writer)) record.quarantined.push_back({item.key, *reason});
+  ShardWriter writer(job.options.output, shard, job.shards(), job.id, job.key_bytes, hdf5);
+  ShardRecord record{job.id, {}, {}};
+  for (const SourceItem& item : job.source->items(shard)) {
+    if (const auto reason = add_image(job, item, writer)) record.quarantined.push_back({item.key, *reason});
     progress.add(1, item.bytes);
   }
   // The old record goes first: it must never stand beside a shard it does not describe.
   remove_file(job.record_path(shard));
   record.shard = writer.finish();
   write_text_atomically(job.record_path(shard), to_text(record));
+  job.source->release(shard);
 }
 
 // This rank's shards: every world-th one.
@@ -183,7 +174,7 @@ PackReport pack_own_shards(const Job& job, const PackRanks& ranks) {
       ++report.shards_kept;
     } else {
       missing.push_back(shard);
-      images += job.plan[shard].size();
+      images += job.source->images_of(shard);
     }
   }
   const std::string what = ranks.world == 1 ? "pack" : fmt::format("pack (rank 0 of {})", ranks.world);
@@ -194,10 +185,31 @@ PackReport pack_own_shards(const Job& job, const PackRanks& ranks) {
   return report;
 }
 
+// All ranks at once: streams are sorted by rank 0 first.
+void open_spool(Job& job, const PackRanks& ranks) {
+  if (job.source->is_stream()) {
+    if (ranks.rank == 0) {
+      job.source->spool(job.spool_path(),
+                        [&](std::uint64_t shard) { return finished_shard(job, shard).has_value(); });
+    }
+    ranks.barrier();
+    job.source->open_spool(job.spool_path());
+  }
+  job.key_bytes = job.source->longest_key();
+}
+
 // Rank 0, when every shard is there: index and quarantine list, then the manifest that makes it a pack.
 Manifest complete(const Job& job) {
   const fs::path& folder = job.options.output;
-  Manifest m = job.manifest;
+  Manifest m;
+  m.id = job.id;
+  m.split = job.options.split;
+  m.source = job.options.source;
+  m.reencode = text_of(job.options.reencode);
+  m.selection = job.source->selection();
+  m.source_images = job.source->images();
+  m.key_bytes = job.key_bytes;
+  m.classes = job.source->classes();
   std::string quarantine;
   for (std::uint64_t shard = 0; shard < job.shards(); ++shard) {
     const auto record = finished_shard(job, shard);
@@ -246,7 +258,7 @@ PackReport report_of(const Manifest& m) {
 }  // namespace
 
 PackReport pack(const PackOptions& options, const PackRanks& ranks) try {
-  const Job job = prepare(options);
+  Job job = prepare(options);
   PackReport report;
   if (already_complete(job)) {
     report = report_of(read_manifest(options.output));
@@ -254,6 +266,7 @@ PackReport pack(const PackOptions& options, const PackRanks& ranks) try {
     report.shards_kept = report.shards;
   } else {
     make_directories(options.output / kRecordsFolder);
+    open_spool(job, ranks);
     report = pack_own_shards(job, ranks);
   }
   ranks.barrier();

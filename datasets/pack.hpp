@@ -8,7 +8,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+
+#include "datasets/pack_rules.hpp"
 
 namespace vitrail::datasets {
 
@@ -19,7 +22,12 @@ struct PackOptions {
   std::uint64_t shard_bytes = std::uint64_t{1} << 30;  // target: shards = ceil(bytes of the source / this)
   int threads = 1;                                     // of this rank; each packs one shard at a time
   bool progress = true;                                // a line on stderr, from rank 0
+  std::filesystem::path devkit = {};                   // of ImageNet-1k, for names and validation labels
+  std::string validation = {};  // rule that cuts imagenet-21k (partition.hpp); empty: its default
+  std::optional<Reencode> reencode = {};
 };
+
+inline constexpr const char* kDefaultValidation = "hash:0.01";
 
 // Who else packs into the same folder. When a rank throws, the others wait at the barrier: the caller aborts
 // them.

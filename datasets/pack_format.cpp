@@ -165,6 +165,7 @@ std::string to_text(const Manifest& m) {
   json["split"] = m.split;
   json["source"] = m.source;
   json["reencode"] = m.reencode;
+  if (!m.selection.empty()) json["selection"] = m.selection;
   json["source_images"] = m.source_images;
   json["images"] = m.images;
   json["quarantined"] = m.quarantined;
@@ -192,6 +193,7 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
   m.split = reader.text("split");
   m.source = reader.text("source");
   m.reencode = reader.text("reencode");
+  m.selection = reader.has("selection") ? reader.text("selection") : "";
   m.source_images = reader.number("source_images");
   m.images = reader.number("images");
   m.quarantined = reader.number("quarantined");

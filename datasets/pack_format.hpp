@@ -52,8 +52,9 @@ struct IndexEntry {
 struct Manifest {
   std::string id;  // hash of everything that decides the pack's content: source listing and options
   std::string split;
-  std::string source;  // as the user gave it
-  std::string reencode = "none";
+  std::string source;               // as the user gave it
+  std::string reencode = "none";    // or "SHORT_SIDE,QUALITY"
+  std::string selection;            // which part of the source (partition.hpp); empty: all of it
   std::uint64_t source_images = 0;  // = images + quarantined
   std::uint64_t images = 0;         // N
   std::uint64_t quarantined = 0;    // lines of quarantine.jsonl

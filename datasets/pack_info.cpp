@@ -17,17 +17,17 @@ PackInfo pack_info(const std::filesystem::path& pack) {
   const Manifest& m = index.manifest();
   PackInfo info{pack.string(), m, index.fingerprint(), m.index.file.bytes + m.quarantine.bytes};
   for (const ShardEntry& shard : m.shards) info.bytes += shard.file.bytes;
-  std::vector<std::uint64_t> class_images(m.classes.size(), 0);
+  info.class_images.assign(m.classes.size(), 0);
   info.record_bytes_min = std::numeric_limits<std::uint64_t>::max();
   for (std::uint64_t image = 0; image < m.images; ++image) {
-    ++class_images[index.label(image)];
+    ++info.class_images[index.label(image)];
     const RecordPlace place = index.place(image);
     const std::uint64_t bytes = place.end - place.begin;
     info.record_bytes += bytes;
     info.record_bytes_min = std::min(info.record_bytes_min, bytes);
     info.record_bytes_max = std::max(info.record_bytes_max, bytes);
   }
-  const auto [least, most] = std::ranges::minmax(class_images);
+  const auto [least, most] = std::ranges::minmax(info.class_images);
   info.class_images_min = least;
   info.class_images_max = most;
   return info;
@@ -43,6 +43,7 @@ std::string to_json(const PackInfo& info) {
   json["split"] = m.split;
   json["source"] = m.source;
   json["reencode"] = m.reencode;
+  json["selection"] = m.selection;
   json["source_images"] = m.source_images;
   json["images"] = m.images;
   json["quarantined"] = m.quarantined;
@@ -50,6 +51,11 @@ std::string to_json(const PackInfo& info) {
   json["class_images"] = {{"min", info.class_images_min}, {"max", info.class_images_max}};
   json["record_bytes"] = {
       {"min", info.record_bytes_min}, {"max", info.record_bytes_max}, {"total", info.record_bytes}};
+  json["histogram"] = nlohmann::ordered_json::array();
+  for (std::size_t c = 0; c < m.classes.size(); ++c) {
+    json["histogram"].push_back(
+        {{"name", m.classes[c].name}, {"wnid", m.classes[c].wnid}, {"images", info.class_images[c]}});
+  }
   json["shards"] = m.shards.size();
   json["bytes"] = info.bytes;
   // A folder's name need not be UTF-8, JSON must be.
@@ -67,6 +73,7 @@ std::string to_text(const PackInfo& info) {
   line("pack", fmt::format("{} (format {})", info.path, kPackVersion));
   line("split", m.split);
   line("source", fmt::format("{}, re-encoded: {}", m.source, m.reencode));
+  if (!m.selection.empty()) line("selection", m.selection);
   line("images",
        fmt::format("{} of {}; {} in {}", m.images, m.source_images, m.quarantined, kQuarantineFile));
   line("classes",

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "datasets/pack_format.hpp"
 
@@ -16,6 +17,7 @@ struct PackInfo {
   std::string fingerprint;
   std::uint64_t bytes = 0;  // of all files but the manifest
   std::uint64_t record_bytes_min = 0, record_bytes_max = 0, record_bytes = 0;
+  std::vector<std::uint64_t> class_images = {};              // of every class
   std::uint64_t class_images_min = 0, class_images_max = 0;  // images of the smallest and the largest class
 };
 

@@ -5,17 +5,23 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
-#include "datasets/pack_sources.hpp"
+#include "datasets/source_listing.hpp"
 
 namespace vitrail::datasets {
 
-std::uint64_t shard_count(const std::vector<SourceItem>& items, std::uint64_t shard_bytes);
-std::uint64_t shard_of(const std::string& key, std::uint64_t shards);
+// An image's shard, and its place among the shard's images.
+struct PlanKey {
+  std::uint64_t shard = 0;
+  std::uint64_t place = 0;  // images are in the order of these
+};
 
-// For every shard its items (positions in `items`) in the order they are written.
-std::vector<std::vector<std::size_t>> plan_shards(const std::vector<SourceItem>& items, std::uint64_t shards);
+std::uint64_t shard_count(std::uint64_t bytes, std::uint64_t shard_bytes);
+PlanKey plan_key(std::string_view key, std::uint64_t shards);
+
+// For every shard its images (positions in `listing`) in the order they are written.
+std::vector<std::vector<std::uint32_t>> plan_shards(const Listing& listing, std::uint64_t shards);
 
 }  // namespace vitrail::datasets

@@ -36,8 +36,7 @@ void collect(std::vector<Problem>& problems, const std::string& file, const Chec
   }
 }
 
-// Size and hash of a whole file; false where it differs from the manifest.
-bool whole(const fs::path& pack, const FileEntry& entry, std::vector<Problem>& problems) {
+bool size_fits(const fs::path& pack, const FileEntry& entry, std::vector<Problem>& problems) {
   std::error_code error;
   const auto bytes = fs::file_size(pack / entry.name, error);
   if (error) {
@@ -45,12 +44,19 @@ bool whole(const fs::path& pack, const FileEntry& entry, std::vector<Problem>& p
   } else if (bytes != entry.bytes) {
     problems.push_back(
         {entry.name, {}, {}, fmt::format("{} bytes, the manifest says {}", bytes, entry.bytes)});
-  } else if (const std::string hash = hash_file(pack / entry.name).hex(); hash != entry.hash) {
-    problems.push_back(
-        {entry.name, {}, {}, fmt::format("its hash is {}, the manifest says {}", hash, entry.hash)});
   } else {
     return true;
   }
+  return false;
+}
+
+// Size and hash of a whole file; false where it differs from the manifest.
+bool whole(const fs::path& pack, const FileEntry& entry, std::vector<Problem>& problems) {
+  if (!size_fits(pack, entry, problems)) return false;
+  const std::string hash = hash_file(pack / entry.name).hex();
+  if (hash == entry.hash) return true;
+  problems.push_back(
+      {entry.name, {}, {}, fmt::format("its hash is {}, the manifest says {}", hash, entry.hash)});
   return false;
 }
 
@@ -65,25 +71,36 @@ std::vector<T> read_all(const H5File& file, const char* name, Kind kind, std::ve
   return values;
 }
 
-// A shard through the library. Only for a file whose hash is right: the library is not made for hostile
-// bytes.
+// One shard. Its bytes are read once, by this thread alone: hashes, CRCs and decoding follow the reading, so
+// that shards are checked in parallel as fast as the disk or the decoder allows. Through the library go only
+// the small arrays, and only of a file whose hash is right: the library is not made for hostile bytes.
 class ShardCheck {
  public:
   ShardCheck(const PackIndex& index, std::uint64_t shard, std::mutex& hdf5, bool decode)
-      : index_(index), entry_(index.manifest().shards[shard]), shard_(shard), hdf5_(hdf5), decode_(decode) {}
+      : index_(index),
+        entry_(index.manifest().shards[shard]),
+        offset_(index.offsets(shard)),
+        shard_(shard),
+        hdf5_(hdf5),
+        decode_(decode) {}
 
   std::vector<Problem> run() {
-    const std::string& name = entry_.file.name;
-    std::optional<H5File> file;
-    collect(problems_, name, [&] {
-      const std::lock_guard lock(hdf5_);
-      file.emplace(H5File::open(index_.path() / name));
-      read_arrays(*file);
-    });
-    if (problems_.empty()) check_arrays();
-    if (problems_.empty()) collect(problems_, name, [&] { check_records(*file); });
-    const std::lock_guard lock(hdf5_);  // closing is a library call
-    file.reset();
+    if (!offsets_cut_the_blob()) {
+      whole(index_.path(), entry_.file, problems_);
+      demand(false, "the offsets in index.h5 do not cut /blob into records");
+      return std::move(problems_);
+    }
+    if (!size_fits(index_.path(), entry_.file, problems_)) return std::move(problems_);
+    read_file();
+    if (file_hash_ != entry_.file.hash) {
+      report_damage();
+      return std::move(problems_);
+    }
+    demand(blob_hash_ == entry_.blob.hash, "/blob has not the hash the manifest says");
+    const std::lock_guard lock(hdf5_);
+    collect(problems_, entry_.file.name,
+            [&] { check_arrays(H5File::open(index_.path() / entry_.file.name)); });
+    std::ranges::move(bad_records_, std::back_inserter(problems_));
     return std::move(problems_);
   }
 
@@ -91,22 +108,75 @@ class ShardCheck {
   void demand(bool holds, const std::string& what) {
     if (!holds) problems_.push_back({entry_.file.name, {}, {}, what});
   }
-  void bad_record(std::uint64_t row, const std::string& what) {
-    problems_.push_back({entry_.file.name, row, printable(key(row)), what});
+  Problem bad_record(std::uint64_t row, const std::string& what) const {
+    const ShardReader reader(index_);
+    return {entry_.file.name, row, printable(reader.key(index_.first_image(shard_) + row)), what};
   }
-  std::string key(std::uint64_t row) const {
-    const std::uint64_t length = index_.manifest().key_bytes;
-    return {key_.begin() + static_cast<std::ptrdiff_t>(row * length),
-            key_.begin() + static_cast<std::ptrdiff_t>((row + 1) * length)};
+  bool offsets_cut_the_blob() const {
+    return std::ranges::is_sorted(offset_) && offset_.front() == 0 && offset_.back() == entry_.blob.bytes;
   }
 
-  void read_arrays(const H5File& file) {
+  void read_file() {
+    const File file(index_.path() / entry_.file.name, File::Mode::read);
+    Hasher whole_file, blob;
+    std::vector<std::byte> piece;
+    const auto read = [&](std::uint64_t begin, std::uint64_t end) {
+      piece.resize(end - begin);
+      file.read_at(begin, piece);
+      whole_file.update(piece);
+    };
+    const auto pass_over = [&](std::uint64_t begin, std::uint64_t end) {
+      for (; begin < end; begin += std::min(kPiece, end - begin)) read(begin, std::min(end, begin + kPiece));
+    };
+    const std::uint64_t address = entry_.blob.bytes == 0 ? 0 : entry_.blob.address;
+    pass_over(0, address);
+    for (std::uint64_t first = 0; first < entry_.images;) {
+      std::uint64_t end = first + 1;  // as many records as fit into a piece, or one
+      while (end < entry_.images && offset_[end + 1] - offset_[first] <= kPiece) ++end;
+      read(address + offset_[first], address + offset_[end]);
+      blob.update(piece);
+      for (std::uint64_t row = first; row < end; ++row) {
+        check_record(
+            row, std::span(piece).subspan(offset_[row] - offset_[first], offset_[row + 1] - offset_[row]));
+      }
+      first = end;
+    }
+    pass_over(address + entry_.blob.bytes, entry_.file.bytes);
+    file_hash_ = whole_file.digest().hex();
+    blob_hash_ = blob.digest().hex();
+  }
+
+  void check_record(std::uint64_t row, std::span<const std::byte> encoded) {
+    const std::uint32_t crc = crc32c(encoded), should_be = index_.crcs(shard_)[row];
+    if (crc != should_be) {
+      bad_records_.push_back(bad_record(
+          row, fmt::format("the record is damaged: CRC-32C is {:08x}, should be {:08x}", crc, should_be)));
+    } else if (decode_) {
+      try {
+        const Image image = decode_image(encoded);
+        decoded_.push_back({row, image.height, image.width});
+      } catch (const Error& e) {
+        bad_records_.push_back(bad_record(row, e.what()));
+      }
+    }
+  }
+
+  void report_damage() {
+    demand(false, fmt::format("its hash is {}, the manifest says {}", file_hash_, entry_.file.hash));
+    if (bad_records_.empty()) {
+      demand(false,
+             "every record is right: the damage is in HDF5's metadata or in the arrays beside the records");
+    }
+    std::ranges::move(bad_records_, std::back_inserter(problems_));
+  }
+
+  void check_arrays(const H5File& file) {
     const std::uint64_t images = entry_.images;
-    offset_ = read_all<std::uint64_t>(file, "offset", Kind::u64, {images + 1});
-    label_ = read_all<std::uint32_t>(file, "label", Kind::u32, {images});
-    crc32c_ = read_all<std::uint32_t>(file, "crc32c", Kind::u32, {images});
-    size_ = read_all<std::uint16_t>(file, "size", Kind::u16, {images, 2});
-    key_ = read_all<char>(file, "key", Kind::text, {images});
+    const auto offset = read_all<std::uint64_t>(file, "offset", Kind::u64, {images + 1});
+    const auto label = read_all<std::uint32_t>(file, "label", Kind::u32, {images});
+    const auto crc = read_all<std::uint32_t>(file, "crc32c", Kind::u32, {images});
+    const auto size = read_all<std::uint16_t>(file, "size", Kind::u16, {images, 2});
+    const auto keys = read_all<char>(file, "key", Kind::text, {images});
     const ArrayInfo blob = file.array("blob"), key = file.array("key");
     demand(blob.type.kind == Kind::u8 && blob.bytes() == entry_.blob.bytes &&
                blob.address == entry_.blob.address,
@@ -116,95 +186,46 @@ class ShardCheck {
     demand(file.attribute("pack") == index_.manifest().id, "it belongs to another pack");
     demand(file.attribute("shard") == fmt::format("{} of {}", shard_, index_.manifest().shards.size()),
            "it is shard " + file.attribute("shard"));
+    demand(std::ranges::equal(offset, offset_), "/offset is not what index.h5 says");
+    demand(std::ranges::equal(label, index_.labels(shard_)), "/label is not what index.h5 says");
+    demand(std::ranges::equal(crc, index_.crcs(shard_)), "/crc32c is not what index.h5 says");
+    if (problems_.empty()) check_rows(label, size, keys);
   }
 
-  void check_arrays() {
-    demand(std::ranges::equal(offset_, index_.offsets(shard_)), "/offset is not what index.h5 says");
-    demand(std::ranges::equal(label_, index_.labels(shard_)), "/label is not what index.h5 says");
-    demand(std::ranges::equal(crc32c_, index_.crcs(shard_)), "/crc32c is not what index.h5 says");
-    demand(std::ranges::is_sorted(offset_) && offset_.front() == 0 && offset_.back() == entry_.blob.bytes,
-           "/offset does not cut /blob into records");
+  void check_rows(const std::vector<std::uint32_t>& label, const std::vector<std::uint16_t>& size,
+                  const std::vector<char>& keys) {
+    const std::uint64_t length = index_.manifest().key_bytes, shards = index_.manifest().shards.size();
     for (std::uint64_t row = 0; row < entry_.images; ++row) {
-      if (label_[row] >= index_.manifest().classes.size())
-        bad_record(row, fmt::format("label {}", label_[row]));
-      const std::string text = key(row);
-      if (shard_of(text.substr(0, text.find('\0')), index_.manifest().shards.size()) != shard_) {
-        bad_record(row, "its key belongs to another shard");
+      if (label[row] >= index_.manifest().classes.size())
+        problems_.push_back(bad_record(row, fmt::format("label {}", label[row])));
+      const std::string_view key(&keys[row * length], length);
+      if (plan_key(key.substr(0, key.find('\0')), shards).shard != shard_) {
+        problems_.push_back(bad_record(row, "its key belongs to another shard"));
+      }
+    }
+    for (const auto& [row, height, width] : decoded_) {
+      if (height != size[2 * row] || width != size[2 * row + 1]) {
+        problems_.push_back(bad_record(row, fmt::format("{} x {} pixels, /size says {} x {}", width, height,
+                                                        size[2 * row + 1], size[2 * row])));
       }
     }
   }
 
-  void check_records(const H5File& file) {
-    Hasher hasher;
-    std::vector<std::byte> piece;
-    for (std::uint64_t first = 0; first < entry_.images;) {
-      std::uint64_t end = first + 1;  // as many records as fit into a piece, or one
-      while (end < entry_.images && offset_[end + 1] - offset_[first] <= kPiece) ++end;
-      piece.resize(offset_[end] - offset_[first]);
-      {
-        const std::lock_guard lock(hdf5_);
-        file.read("blob", offset_[first], piece.size(), piece);
-      }
-      hasher.update(piece);
-      for (std::uint64_t row = first; row < end; ++row) {
-        check_record(
-            row, std::span(piece).subspan(offset_[row] - offset_[first], offset_[row + 1] - offset_[row]));
-      }
-      first = end;
-    }
-    demand(hasher.digest().hex() == entry_.blob.hash, "/blob has not the hash the manifest says");
-  }
-
-  void check_record(std::uint64_t row, std::span<const std::byte> encoded) {
-    if (const std::uint32_t crc = crc32c(encoded); crc != crc32c_[row]) {
-      bad_record(row, fmt::format("CRC-32C is {:08x}, should be {:08x}", crc, crc32c_[row]));
-    } else if (decode_) {
-      try {
-        const Image image = decode_image(encoded);
-        if (image.height != size_[2 * row] || image.width != size_[2 * row + 1]) {
-          bad_record(row, fmt::format("{} x {} pixels, /size says {} x {}", image.width, image.height,
-                                      size_[2 * row + 1], size_[2 * row]));
-        }
-      } catch (const Error& e) {
-        bad_record(row, e.what());
-      }
-    }
-  }
+  struct Decoded {
+    std::uint64_t row;
+    int height, width;
+  };
 
   const PackIndex& index_;
   const ShardEntry& entry_;
+  const std::span<const std::uint64_t> offset_;
   const std::uint64_t shard_;
   std::mutex& hdf5_;
   const bool decode_;
-  std::vector<Problem> problems_;
-  std::vector<std::uint64_t> offset_;
-  std::vector<std::uint32_t> label_, crc32c_;
-  std::vector<std::uint16_t> size_;
-  std::vector<char> key_;
+  std::string file_hash_, blob_hash_;
+  std::vector<Decoded> decoded_;
+  std::vector<Problem> problems_, bad_records_;
 };
-
-// In a file whose hash is wrong: which records are not what the index says?
-void find_damaged_records(const PackIndex& index, std::uint64_t shard, std::vector<Problem>& problems) {
-  const ShardReader reader(index);
-  const ShardEntry& entry = index.manifest().shards[shard];
-  const std::size_t before = problems.size();
-  for (std::uint64_t row = 0; row < entry.images; ++row) {
-    const std::uint64_t image = index.first_image(shard) + row;
-    try {
-      reader.record(image);
-    } catch (const Error& e) {
-      if (e.code() != ExitCode::bad_data) throw;
-      problems.push_back({entry.file.name, row, printable(reader.key(image)), "the record is damaged"});
-    }
-  }
-  if (problems.size() == before) {
-    problems.push_back({entry.file.name,
-                        {},
-                        {},
-                        "every record is right: the damage is in HDF5's metadata or in the "
-                        "arrays beside the records"});
-  }
-}
 
 void check_index_file(const PackIndex& index, std::vector<Problem>& problems) {
   collect(problems, kIndexFile, [&] {
@@ -256,12 +277,10 @@ VerifyReport verify_pack(const fs::path& pack, const VerifyOptions& options) {
   std::vector<std::vector<Problem>> problems(m->shards.size());
   parallel_for(m->shards.size(), options.threads, [&](std::size_t s) {
     const ShardEntry& entry = m->shards[s];
-    const bool good = whole(pack, entry.file, problems[s]);
-    if (index && good) {
+    if (index) {
       problems[s] = ShardCheck(*index, s, hdf5, options.decode).run();
-    } else if (index && fs::exists(pack / entry.file.name) &&
-               fs::file_size(pack / entry.file.name) == entry.file.bytes) {
-      find_damaged_records(*index, s, problems[s]);
+    } else {
+      whole(pack, entry.file, problems[s]);
     }
     progress.add(entry.images, entry.file.bytes);
   });

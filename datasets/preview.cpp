@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/codec.hpp"
+#include "datasets/jpeg_encoder.hpp"
 #include "datasets/normalise.hpp"
 #include "datasets/transform.hpp"
 #include "trainer/base/atomic_file.hpp"

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<CommandInfo, 12> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
-     "turn IDX files or a folder of images into a pack: HDF5 shards that training reads",
+     "turn archives, folders or IDX files of images into a pack: HDF5 shards for training",
      "vitrail pack --source folder:photos --output packs/photos"},
     {Command::verify, "verify", "PACK [options]", "read a pack in full and check every byte of it",
      "vitrail verify packs/photos --decode", 1, 1},

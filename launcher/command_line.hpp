@@ -38,6 +38,9 @@ struct Flags {
   OutputFormat format = OutputFormat::text;
   std::string source;                   // pack
   std::string split = "train";          // pack
+  std::string devkit;                   // pack: of imagenet-train and imagenet-val
+  std::string validation;               // pack: rule for imagenet-21k; empty: the default one
+  std::string reencode;                 // pack: SHORT_SIDE,QUALITY; empty: bytes as they came
   std::string output;                   // pack, import: a folder; export, predict, preview: a file
   std::int64_t shard_mib = 1024;        // pack
   std::optional<std::int64_t> threads;  // pack, verify; absent: one per core

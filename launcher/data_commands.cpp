@@ -27,6 +27,9 @@ ExitCode run_pack(const CommandLine& line, const Environment& environment) {
     options.split = line.flags.split;
     options.shard_bytes = static_cast<std::uint64_t>(line.flags.shard_mib) << 20;
     options.threads = threads_of(line.flags);
+    options.devkit = line.flags.devkit;
+    options.validation = line.flags.validation;
+    if (!line.flags.reencode.empty()) options.reencode = datasets::parse_reencode(line.flags.reencode);
     const datasets::PackReport report =
         datasets::pack(options, {ranks.rank(), ranks.size(), [&] { ranks.barrier(); }});
     if (ranks.rank() != 0) return ExitCode::done;

@@ -33,10 +33,12 @@ Condition without_output() {
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section pack(table, "", {Command::pack}, reach);
-  pack.add("source", &Flags::source,
-           {.help = "what to pack: folder:DIR (a folder for each class) or idx:IMAGES,LABELS",
-            .placeholder = "SPEC",
-            .required = true});
+  pack.add(
+      "source", &Flags::source,
+      {.help = "what to pack: imagenet-train:TAR, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR "
+               "(a folder for each class) or idx:IMAGES,LABELS",
+       .placeholder = "SPEC",
+       .required = true});
   pack.add("output", &Flags::output,
            {.help = "folder of the pack; a pack begun there is completed",
             .placeholder = "DIR",
@@ -44,10 +46,24 @@ void add_pack_flags(std::vector<Option>& table) {
   pack.add("split", &Flags::split,
            {.help = "name of this part of the data, kept in the pack", .placeholder = "NAME"},
            {"not empty", [](const std::string& text) { return !text.empty(); }});
+  pack.add("devkit", &Flags::devkit,
+           {.help = "ILSVRC2012_devkit_t12.tar.gz or its folder: labels of imagenet-val, names of classes",
+            .placeholder = "FILE",
+            .absent = "none; imagenet-val needs it"});
+  pack.add(
+      "validation", &Flags::validation,
+      {.help = "what of imagenet-21k is for --split val, the rest being for train: 21k-p (classes of more "
+               "than 500 images, the first 50 of each) or hash:FRACTION",
+       .placeholder = "RULE",
+       .absent = "hash:0.01"});
+  pack.add("reencode", &Flags::reencode,
+           {.help = "shrink larger images to this short side and store them as JPEGs of this quality",
+            .placeholder = "SIDE,QUALITY",
+            .absent = "every image stays as it came"});
   pack.add("shard-mib", &Flags::shard_mib,
            {.help = "size of a shard", .bounds = from_to(1, 65536), .unit = "MiB"});
   pack.add("threads", &Flags::threads,
-           {.help = "threads that decode; no byte of the pack depends on it",
+           {.help = "threads that list and decode; no byte of the pack depends on it",
             .bounds = from_to(1, 1024),
             .unit = "threads",
             .absent = "one for each core"});

@@ -221,10 +221,12 @@ TEST_F(Pack, InfoCountsClassesAndRecords) {
   EXPECT_EQ(info.manifest.images, 13U);
   EXPECT_EQ(info.class_images_min, 4U);
   EXPECT_EQ(info.class_images_max, 5U);
+  EXPECT_EQ(info.class_images, (std::vector<std::uint64_t>{4, 4, 5}));
   EXPECT_EQ(info.record_bytes_min, fixture_image("jpeg_1x1").size());
   EXPECT_EQ(info.record_bytes_max, fixture_image("jpeg_420").size() + 8);
   EXPECT_THAT(to_text(info), HasSubstr("classes      3 of 4 to 5 images"));
   EXPECT_THAT(to_json(info), HasSubstr("\"images\": 13"));
+  EXPECT_THAT(to_json(info), HasSubstr("\"wnid\": \"n00000002\",\n   \"images\": 5"));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "datasets/codec.hpp"
+#include "datasets/jpeg_encoder.hpp"
 #include "datasets/transform.hpp"
 #include "tests/unit/datasets/fixture_file.hpp"
 #include "trainer/base/error.hpp"

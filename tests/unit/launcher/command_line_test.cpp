@@ -227,7 +227,8 @@ TEST(CommandLineErrors, OfCommands) {
       refusal({"trian"}),
       "2 command line: unknown command trian; nearest known command: train (vitrail --help lists them)");
   EXPECT_EQ(refusal({"pack", "--output", "x"}),
-            "2 command line: `vitrail pack` needs --source SPEC: what to pack: folder:DIR (a folder for each "
+            "2 command line: `vitrail pack` needs --source SPEC: what to pack: imagenet-train:TAR, "
+            "imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR (a folder for each "
             "class) or "
             "idx:IMAGES,LABELS");
   EXPECT_EQ(refusal({"train"}),

@@ -1,0 +1,14 @@
+# shellcheck shell=bash
+# Sourced by the job scripts that pack: one rank on each node with a thread for each of its cores, then a full check of
+# what came out. A pack that is complete is left alone, so a requeued job goes on where it stopped.
+
+# pack SOURCE FOLDER [WORDS OF vitrail pack...]
+pack() {
+  local source=$1 folder=$2
+  shift 2
+  # shellcheck disable=SC2154  # the job script names the program
+  srun --mpi=pmix --cpus-per-task="$SLURM_CPUS_PER_TASK" "$vitrail" pack --source "$source" --output "$folder" \
+    --threads "$SLURM_CPUS_PER_TASK" "$@" &&
+    "$vitrail" verify "$folder" --threads "$SLURM_CPUS_PER_TASK" &&
+    "$vitrail" info "$folder"
+}

@@ -1,0 +1,34 @@
+// What fuzz targets share. A target is one file with libFuzzer's LLVMFuzzerTestOneInput; with clang it
+// becomes a fuzzer (preset fuzz), with any compiler a program that replays files (replay.cpp).
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "trainer/base/error.hpp"
+
+namespace vitrail::tests {
+
+// Hostile bytes are either read or are Error(bad_data): anything else is a finding.
+template <class Function>
+void expect_no_other_error(const Function& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    if (e.code() == ExitCode::bad_data) return;
+    fmt::print(stderr, "not bad_data: {}\n", e.what());
+    std::abort();
+  }
+}
+
+}  // namespace vitrail::tests
+
+// libFuzzer's name for it. NOLINTNEXTLINE(readability-identifier-naming)
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

@@ -1,0 +1,15 @@
+// Encoded images, as records hold them and as packing meets them.
+#include "datasets/codec.hpp"
+#include "datasets/pack_rules.hpp"
+#include "tests/fuzz/fuzz.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vitrail::datasets;
+  const auto bytes = std::as_bytes(std::span(data, size));
+  vitrail::tests::expect_no_other_error([&] {
+    const StoredImage stored = store_image({bytes.begin(), bytes.end()}, Reencode{8, 80});
+    const Image image = decode_image(stored.encoded);
+    if (image.height != stored.height || image.width != stored.width) std::abort();
+  });
+  return 0;
+}

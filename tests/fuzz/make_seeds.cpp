@@ -1,0 +1,81 @@
+// The files that fuzzing begins with: make_seeds FOLDER writes FOLDER/TARGET/NAME. What fuzzing added to
+// corpus/ since is kept beside them.
+#include <exception>
+#include <filesystem>
+#include <fstream>
+
+#include "datasets/pack.hpp"
+#include "datasets/pack_format.hpp"
+#include "tests/archives/archives.hpp"
+#include "tests/archives/images.hpp"
+#include "tests/fuzz/fuzz.hpp"
+#include "trainer/base/atomic_file.hpp"
+
+namespace vitrail::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+void put(const fs::path& path, const std::string& bytes) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string text_of(const fs::path& path) { return read_text(path); }
+
+// A pack in the form fuzz_pack.cpp takes: the manifest's numbers, index, shard.
+std::string pack_seed(const fs::path& pack) {
+  const datasets::Manifest m = datasets::read_manifest(pack);
+  const std::string index = text_of(pack / datasets::kIndexFile);
+  const auto& shard = m.shards.at(0);
+  std::string seed;
+  for (const std::uint64_t number :
+       {m.images, m.key_bytes, std::uint64_t{m.classes.size() - 1}, m.index.offset.address,
+        m.index.label.address, m.index.crc32c.address, shard.blob.address, shard.blob.bytes,
+        shard.key.address, std::uint64_t{index.size()}, std::uint64_t{0}, std::uint64_t{0}}) {
+    seed += static_cast<char>(number & 0xff);
+    seed += static_cast<char>(number >> 8 & 0xff);
+  }
+  return seed + index + text_of(pack / shard.file.name);
+}
+
+void write_seeds(const fs::path& folder) {
+  const auto tree = make_tree({.classes = 2, .each = 2, .width = 16, .height = 9, .awkward = false});
+  const fs::path scratch = folder / "scratch";
+  write_tar_of_tars(tree, scratch / "a.tar", TarFile::Packing::plain);
+  write_tar_of_tars(tree, scratch / "a.tar.gz", TarFile::Packing::gzip);
+  put(folder / "archive/nested.bin", std::string(1, '\0') + text_of(scratch / "a.tar"));
+  put(folder / "archive/nested_gz.bin", std::string(1, '\1') + text_of(scratch / "a.tar.gz"));
+  put(folder / "archive/flat.bin", std::string(1, '\2') + class_tar(tree[0]));
+  put(folder / "matlab/plain.bin", matlab_synsets(tree, false));
+  put(folder / "matlab/compressed.bin", matlab_synsets(tree, true));
+  for (const AwkwardFile& file : awkward_files(1)) {
+    if (file.name != "huge") put(folder / "image" / (file.name + ".bin"), file.bytes);
+  }
+  write_unpacked(
+      make_tree({.classes = 1, .each = 2, .width = 8, .height = 8, .quality = 30, .awkward = false}),
+      scratch / "files");
+  datasets::PackOptions options;
+  options.source = "folder:" + (scratch / "files").string();
+  options.output = scratch / "pack";
+  options.progress = false;
+  datasets::pack(options);
+  put(folder / "pack/whole.bin", pack_seed(scratch / "pack"));
+  put(folder / "manifest/whole.bin", text_of(scratch / "pack" / datasets::kManifestFile));
+  fs::remove_all(scratch);
+}
+
+}  // namespace
+}  // namespace vitrail::tests
+
+int main(int count, char** words) try {
+  if (count != 2) {
+    fmt::print(stderr, "usage: make_seeds FOLDER\n");
+    return 2;
+  }
+  vitrail::tests::write_seeds(words[1]);
+  return 0;
+} catch (const std::exception& e) {
+  fmt::print(stderr, "make_seeds: {}\n", e.what());
+  return 1;
+}

@@ -1,0 +1,54 @@
+// Packs of test archives: a scratch folder, and what is in a pack as a map from keys.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "datasets/pack_index.hpp"
+#include "datasets/shard_reader.hpp"
+#include "tests/archives/archives.hpp"
+#include "tests/unit/datasets/pack_fixture.hpp"
+
+namespace vitrail::datasets {
+
+class ArchivePackTest : public PackTest {
+ protected:
+  struct Entry {
+    std::uint32_t label = 0;
+    std::string bytes;
+
+    bool operator==(const Entry&) const = default;
+  };
+
+  std::map<std::string, Entry> records(const std::string& pack) const {
+    const PackIndex index(dir_ / pack);
+    const ShardReader reader(index);
+    std::map<std::string, Entry> entries;
+    for (std::uint64_t i = 0; i < index.manifest().images; ++i) {
+      const auto bytes = reader.record(i);
+      const bool is_new =
+          entries
+              .emplace(printable(reader.key(i)),
+                       Entry{index.label(i), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}})
+              .second;
+      EXPECT_TRUE(is_new) << printable(reader.key(i));
+    }
+    return entries;
+  }
+
+  // Key -> reason.
+  std::map<std::string, std::string> quarantine(const std::string& pack) const {
+    std::map<std::string, std::string> reasons;
+    std::istringstream lines(read_text(dir_ / pack / kQuarantineFile));
+    for (std::string line; std::getline(lines, line);) {
+      const std::string middle = R"(","reason":")";
+      const auto at = line.find(middle);
+      reasons[line.substr(8, at - 8)] = line.substr(at + middle.size());
+    }
+    return reasons;
+  }
+
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+};
+
+}  // namespace vitrail::datasets
