@@ -199,7 +199,6 @@ View evaluation_view(int width, int height, const EvaluationTransform& transform
   View view = scaled_view(width, height, static_cast<int>(shorter));
   view.window = {round_half_even((view.width - size) / 2.0), round_half_even((view.height - size) / 2.0),
                  size, size};
-  view.mirrored = transform.mirrored;
   return view;
 }
 

@@ -49,7 +49,6 @@ struct AugmentConfig {
 struct EvaluationTransform {
   std::int64_t image_size = 224;
   double crop_ratio = 1.0;
-  bool mirrored = false;  // left to right
 };
 
 }  // namespace vitrail::datasets

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
 
 #include <jerror.h>
@@ -34,8 +33,6 @@ void on_message(j_common_ptr info, int level) {
 }
 
 constexpr int kMargin = 3;  // columns decoded on each side of those that are wanted
-
-void silence(j_common_ptr, int) {}
 
 class JpegReader : public ImageReader {
  public:

@@ -145,7 +145,9 @@ void check_sums(const Manifest& m, const std::string& path) {
   demand(images == m.images, "the shards hold fewer images than the pack");
   demand(m.source_images >= images && m.source_images - images == m.quarantined,
          "images and quarantined do not add up to source_images");
-  demand(m.index.offset.bytes == (images + m.shards.size()) * sizeof(std::uint64_t) &&
+  const std::uint64_t offsets = images + m.shards.size();
+  demand((m.index.offset.bytes == offsets * sizeof(std::uint32_t) ||
+          m.index.offset.bytes == offsets * sizeof(std::uint64_t)) &&
              m.index.label.bytes == images * sizeof(std::uint32_t) &&
              m.index.crc32c.bytes == images * sizeof(std::uint32_t),
          "the index does not fit the number of images");

@@ -57,7 +57,12 @@ PackIndex::PackIndex(const fs::path& pack, Check check)
     : path_(pack),
       manifest_(read_manifest(pack)),
       file_((check_file(pack, manifest_.index.file), pack / kIndexFile)) {
-  offset_ = column<std::uint64_t>(manifest_.index.offset, "offset", check);
+  const ArrayEntry& offsets = manifest_.index.offset;
+  if (offsets.bytes == (manifest_.images + manifest_.shards.size()) * sizeof(std::uint32_t)) {
+    narrow_ = column<std::uint32_t>(offsets, "offset", check);
+  } else {
+    wide_ = column<std::uint64_t>(offsets, "offset", check);
+  }
   label_ = column<std::uint32_t>(manifest_.index.label, "label", check);
   crc32c_ = column<std::uint32_t>(manifest_.index.crc32c, "crc32c", check);
   first_.push_back(0);
@@ -81,8 +86,8 @@ std::uint32_t PackIndex::label(std::uint64_t image) const {
 RecordPlace PackIndex::place(std::uint64_t image) const {
   const auto next = std::upper_bound(first_.begin(), first_.end(), image);
   const auto shard = static_cast<std::uint64_t>(next - first_.begin()) - 1;
-  const std::uint64_t* offset = &offset_[image + shard];  // each shard before has one offset more than images
-  const RecordPlace place{shard, image - first_[shard], offset[0], offset[1], crc32c_[image]};
+  const std::uint64_t at = image + shard;  // each shard before has one offset more than images
+  const RecordPlace place{shard, image - first_[shard], offset(at), offset(at + 1), crc32c_[image]};
   if (place.begin > place.end || place.end > manifest_.shards[shard].blob.bytes) {
     throw Error(ExitCode::bad_data,
                 fmt::format("{}: the offsets of image {}, {} and {}, do not fit its shard",
@@ -91,8 +96,10 @@ RecordPlace PackIndex::place(std::uint64_t image) const {
   return place;
 }
 
-std::span<const std::uint64_t> PackIndex::offsets(std::uint64_t shard) const {
-  return offset_.subspan(first_[shard] + shard, manifest_.shards[shard].images + 1);
+std::vector<std::uint64_t> PackIndex::offsets(std::uint64_t shard) const {
+  std::vector<std::uint64_t> offsets(manifest_.shards[shard].images + 1);
+  for (std::size_t i = 0; i < offsets.size(); ++i) offsets[i] = offset(first_[shard] + shard + i);
+  return offsets;
 }
 
 std::span<const std::uint32_t> PackIndex::labels(std::uint64_t shard) const {

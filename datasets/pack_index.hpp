@@ -51,7 +51,7 @@ class PackIndex {
   std::uint64_t first_image(std::uint64_t shard) const { return first_[shard]; }
 
   // Columns of one shard, as in its own arrays.
-  std::span<const std::uint64_t> offsets(std::uint64_t shard) const;  // n + 1
+  std::vector<std::uint64_t> offsets(std::uint64_t shard) const;  // n + 1
   std::span<const std::uint32_t> labels(std::uint64_t shard) const;
   std::span<const std::uint32_t> crcs(std::uint64_t shard) const;
 
@@ -62,10 +62,13 @@ class PackIndex {
   template <class T>
   std::span<const T> column(const ArrayEntry& entry, const char* name, Check check) const;
 
+  std::uint64_t offset(std::uint64_t i) const { return wide_.empty() ? narrow_[i] : wide_[i]; }
+
   const std::filesystem::path path_;
   const Manifest manifest_;
   const MappedFile file_;
-  std::span<const std::uint64_t> offset_;
+  std::span<const std::uint32_t> narrow_;  // offsets, in one of the two widths
+  std::span<const std::uint64_t> wide_;
   std::span<const std::uint32_t> label_, crc32c_;
   std::vector<std::uint64_t> first_;  // first image of each shard, and N
 };

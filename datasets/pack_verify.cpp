@@ -218,7 +218,7 @@ class ShardCheck {
 
   const PackIndex& index_;
   const ShardEntry& entry_;
-  const std::span<const std::uint64_t> offset_;
+  const std::vector<std::uint64_t> offset_;
   const std::uint64_t shard_;
   std::mutex& hdf5_;
   const bool decode_;

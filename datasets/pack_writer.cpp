@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <limits>
 #include <utility>
 
 #include <fcntl.h>
@@ -154,6 +156,18 @@ ShardEntry ShardWriter::finish() {
   return entry;
 }
 
+namespace {
+
+std::vector<std::byte> narrowed(std::span<const std::byte> offsets) {
+  std::vector<std::uint64_t> wide(offsets.size() / sizeof(std::uint64_t));
+  std::memcpy(wide.data(), offsets.data(), offsets.size());
+  const std::vector<std::uint32_t> narrow(wide.begin(), wide.end());
+  const auto bytes = std::as_bytes(std::span(narrow));
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
 IndexEntry write_index(const fs::path& pack, const std::vector<ShardEntry>& shards) {
   const fs::path path = pack / kIndexFile, temporary = with_suffix(path, ".tmp");
   std::vector<std::uint64_t> first{0};
@@ -161,14 +175,18 @@ IndexEntry write_index(const fs::path& pack, const std::vector<ShardEntry>& shar
   H5File file = H5File::create(temporary, 1, kIndexAlignment);
   struct Column {
     const char* name;
-    std::uint64_t element_bytes;
-    std::uint64_t extra;  // elements a shard has more than images
+    std::uint64_t element_bytes;  // in the shards
+    std::uint64_t extra;          // elements a shard has more than images
     ArrayInfo info;
     Hasher hasher = {};
     std::uint64_t written = 0;
   };
   const std::uint64_t images = first.back();
-  Column columns[] = {{"offset", 8, 1, file.create_array("offset", {Kind::u64}, {images + shards.size()})},
+  // Every node holds the index in memory: where all blobs are below 4 GiB, half the bytes tell an offset.
+  const bool narrow = std::ranges::all_of(
+      shards, [](const ShardEntry& s) { return s.blob.bytes <= std::numeric_limits<std::uint32_t>::max(); });
+  const ElementType offset_type{narrow ? Kind::u32 : Kind::u64};
+  Column columns[] = {{"offset", 8, 1, file.create_array("offset", offset_type, {images + shards.size()})},
                       {"label", 4, 0, file.create_array("label", {Kind::u32}, {images})},
                       {"crc32c", 4, 0, file.create_array("crc32c", {Kind::u32}, {images})}};
   add_array(file, "first", {Kind::u64}, {first.size()}, first);
@@ -178,6 +196,7 @@ IndexEntry write_index(const fs::path& pack, const std::vector<ShardEntry>& shar
       const std::uint64_t count = entry.images + column.extra;
       std::vector<std::byte> values(count * column.element_bytes);
       shard.read(column.name, 0, count, values);
+      if (column.info.type.bytes() < column.element_bytes) values = narrowed(values);
       file.write(column.name, column.written, count, values);
       column.hasher.update(values);
       column.written += count;

@@ -10,7 +10,7 @@
 namespace vitrail::launcher {
 namespace {
 
-constexpr std::array<CommandInfo, 12> kCommands = {{
+constexpr std::array<CommandInfo, 13> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
      "turn archives, folders or IDX files of images into a pack: HDF5 shards for training",
      "vitrail pack --source folder:photos --output packs/photos"},

@@ -317,6 +317,10 @@ void add_upkeep_settings(std::vector<Option>& table) {
                 .bounds = above_to(0, 1),
                 .when = {with_validation()},
                 .commands = kAsking});
+  evaluate.add("flip", &EvaluationConfig::flip,
+               {.help = "average the logits of every image and its mirror",
+                .when = {with_validation()},
+                .commands = kAsking});
   evaluate.add("batch_size", &EvaluationConfig::batch_size,
                {.help = "images of a lane computed at once",
                 .bounds = from_to(1, 65536),

@@ -57,6 +57,7 @@ enum class WeightsUsed { raw, ema };
 struct EvaluationConfig {
   Duration every{1, Duration::Unit::epochs};
   double crop_ratio = 1.0;
+  bool flip = false;              // logits averaged over an image and its mirror
   std::int64_t batch_size = 256;  // images of one lane in one forward pass
   WeightsUsed weights = WeightsUsed::raw;
 };

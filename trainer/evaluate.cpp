@@ -62,6 +62,12 @@ EvaluationMetrics total(const std::vector<double>& lanes) {
 
 }  // namespace
 
+at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip) {
+  const at::Tensor logits = model.forward(images, models::Pass{}).mean();
+  constexpr std::int64_t kColumns = 3;
+  return flip ? (logits + model.forward(images.flip(kColumns), models::Pass{}).mean()) / 2 : logits;
+}
+
 std::optional<EvaluationMetrics> evaluate(const models::Model& model,
                                           std::shared_ptr<const datasets::Dataset> dataset,
                                           const EvaluationPlan& plan, sharding::Communicator& communicator,
@@ -81,7 +87,7 @@ std::optional<EvaluationMetrics> evaluate(const models::Model& model,
     const at::Tensor images =
         image_tensor(batch.images, batch.images_count, plan.transform.image_size, plan.type);
     LaneCounts counts;
-    count_batch(model.forward(images, models::Pass{}).mean(), batch, counts);
+    count_batch(evaluation_logits(model, images, plan.flip), batch, counts);
     double* lane = sums.data() + static_cast<std::size_t>(batch.lane) * kColumns;
     lane[0] += counts.images;
     lane[1] += counts.top1;

@@ -21,7 +21,11 @@ struct EvaluationPlan {
   std::int64_t workers = 1;
   datasets::EvaluationTransform transform;
   DataType type = DataType::f32;
+  bool flip = false;  // see evaluation_logits
 };
+
+// [B,3,S,S] -> [B,K]: the model's prediction; with `flip` the mean over each image and its mirror.
+at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip);
 
 // `interrupted` is asked after every batch of this rank; once true anywhere, all ranks stop and nothing is
 // returned.

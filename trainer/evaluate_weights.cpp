@@ -14,7 +14,8 @@ EvaluationMetrics evaluate_weights(const Config& config, const std::string& chec
                             config.evaluation.batch_size,
                             config.data.workers,
                             {config.model.image_size, config.evaluation.crop_ratio},
-                            compute_type(config.precision.compute)};
+                            compute_type(config.precision.compute),
+                            config.evaluation.flip};
   return *evaluate(*model, open_together(config.data, DataUse::evaluation, communicator), plan, communicator,
                    [] { return false; });
 }

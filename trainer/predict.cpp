@@ -8,9 +8,9 @@
 #include <torch/torch.h>
 
 #include "datasets/loader.hpp"
-#include "models/logits.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/base/safetensors.hpp"
+#include "trainer/evaluate.hpp"
 #include "trainer/tensor_type.hpp"
 #include "trainer/weight_source.hpp"
 
@@ -57,7 +57,7 @@ std::int64_t predict(const Config& config, const PredictionRequest& request) {
   datasets::EvaluationBatch batch;
   while (loader.next(batch)) {
     const at::Tensor images = image_tensor(batch.images, batch.images_count, transform.image_size, type);
-    const at::Tensor logits = model->forward(images, models::Pass{}).mean().contiguous();
+    const at::Tensor logits = evaluation_logits(*model, images, config.evaluation.flip).contiguous();
     if (output) output->append({static_cast<const std::byte*>(logits.const_data_ptr()), logits.nbytes()});
     const at::Tensor wide = logits.to(at::kDouble);
     const auto classes = static_cast<std::size_t>(wide.size(1));

@@ -98,7 +98,8 @@ bool TrainLoop::evaluate_now() {
                             config.evaluation.batch_size,
                             config.data.workers,
                             {config.model.image_size, config.evaluation.crop_ratio},
-                            run_.parameters.compute_type()};
+                            run_.parameters.compute_type(),
+                            config.evaluation.flip};
   const auto begin = Clock::now();
   run_.gather.finish();
   const bool average = config.evaluation.weights == WeightsUsed::ema;

@@ -159,7 +159,7 @@ Manifest make_large(const std::filesystem::path& dir, std::uint64_t images, std:
   manifest.source_images = manifest.images = images;
   for (int c = 0; c < 21841; ++c)
     manifest.classes.push_back({fmt::format("n{:08}", c), fmt::format("n{:08}", c)});
-  std::vector<std::uint64_t> offset;
+  std::vector<std::uint32_t> offset;
   for (std::uint64_t s = 0; s < shards; ++s) {
     ShardEntry shard;
     shard.images = (s + 1) * images / shards - s * images / shards;
@@ -167,13 +167,13 @@ Manifest make_large(const std::filesystem::path& dir, std::uint64_t images, std:
     shard.key = {2048, shard.images, std::string(32, '0')};
     shard.file = {shard_name(s, shards), (1 << 20) + shard.blob.bytes, std::string(32, '0')};
     File(dir / shard.file.name, File::Mode::create).truncate(shard.file.bytes);
-    for (std::uint64_t i = 0; i <= shard.images; ++i) offset.push_back(i * kRecord);
+    for (std::uint64_t i = 0; i <= shard.images; ++i) offset.push_back(static_cast<std::uint32_t>(i * kRecord));
     manifest.shards.push_back(shard);
   }
   std::vector<std::uint32_t> label(images), crc(images);
   for (std::uint64_t i = 0; i < images; ++i) label[i] = static_cast<std::uint32_t>(i % 21841);
   H5File file = H5File::create(dir / kIndexFile, 1 << 20, 1 << 20);
-  manifest.index.offset = fill(file, "offset", {ElementType::Kind::u64}, std::as_bytes(std::span(offset)));
+  manifest.index.offset = fill(file, "offset", {ElementType::Kind::u32}, std::as_bytes(std::span(offset)));
   manifest.index.label = fill(file, "label", {ElementType::Kind::u32}, std::as_bytes(std::span(label)));
   manifest.index.crc32c = fill(file, "crc32c", {ElementType::Kind::u32}, std::as_bytes(std::span(crc)));
   file.close();

@@ -17,7 +17,7 @@ namespace vitrail::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-using Bytes = std::span<const std::byte>;
+using Input = std::span<const std::byte>;
 
 constexpr std::size_t kNumbers = 12;
 
@@ -27,17 +27,17 @@ fs::path folder() {
   return parent / fmt::format("vitrail_fuzz_{}", ::getpid());
 }
 
-void put(const fs::path& path, Bytes bytes) {
+void put(const fs::path& path, Input bytes) {
   File file(path, File::Mode::create);
   file.write(bytes);
 }
 
-ArrayEntry array(Bytes file, std::uint64_t address, std::uint64_t bytes) {
+ArrayEntry array(Input file, std::uint64_t address, std::uint64_t bytes) {
   const bool inside = address <= file.size() && bytes <= file.size() - address;
-  return {address, bytes, hash_bytes(inside ? file.subspan(address, bytes) : Bytes()).hex()};
+  return {address, bytes, hash_bytes(inside ? file.subspan(address, bytes) : Input()).hex()};
 }
 
-Manifest manifest_of(std::span<const std::uint16_t> n, Bytes index, Bytes shard) {
+Manifest manifest_of(std::span<const std::uint16_t> n, Input index, Input shard) {
   Manifest m;
   m.id = hash_text("fuzz").hex();
   m.split = "train";
@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::memcpy(numbers, data, sizeof numbers);
   const auto rest = std::as_bytes(std::span(data, size)).subspan(sizeof numbers);
   const std::size_t cut = rest.empty() ? 0 : numbers[9] % (rest.size() + 1);
-  const Bytes index = rest.first(cut), shard = rest.subspan(cut);
+  const Input index = rest.first(cut), shard = rest.subspan(cut);
   const fs::path pack = folder();
   fs::create_directories(pack);
   put(pack / kIndexFile, index);

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 SHARD = {"blob": "u1", "offset": "<u8", "label": "<u4", "crc32c": "<u4", "size": "<u2"}
-INDEX = {"offset": "<u8", "label": "<u4", "crc32c": "<u4", "first": "<u8"}
+INDEX = {"offset": "<u4", "label": "<u4", "crc32c": "<u4", "first": "<u8"}
 
 
 def demand(holds, what):

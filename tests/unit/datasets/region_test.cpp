@@ -123,7 +123,8 @@ TEST(RegionTest, DamageCountsAsFarAsOneLooks) {
 // 4 levels. Where it would have to grow, it differs by nothing.
 TEST(RegionTest, ScalingWhileDecodingIsCloseAndNeverEnlarges) {
   Sample sample;
-  sample.encoded = encode_jpeg(waves(403, 301), 95);
+  const std::vector<std::byte> file = encode_jpeg(waves(403, 301), 95);
+  sample.encoded.assign(file.begin(), file.end());
   AugmentConfig exact, scaled;
   scaled.dct_scaling = true;
   int same = 0;

@@ -65,9 +65,9 @@ class FirstNumbers final : public models::Model {
 };
 
 EvaluationMetrics evaluate_all(const std::vector<Example>& examples, sharding::Communicator& communicator,
-                               std::int64_t lanes = 4, std::int64_t batch = 5) {
+                               std::int64_t lanes = 4, std::int64_t batch = 5, bool flip = false) {
   const FirstNumbers model(static_cast<std::int64_t>(examples[0].logits.size()));
-  const EvaluationPlan plan{lanes, batch, 1, {kSide, 1.0}, DataType::f32};
+  const EvaluationPlan plan{lanes, batch, 1, {kSide, 1.0}, DataType::f32, flip};
   return evaluate(model, std::make_shared<Examples>(examples), plan, communicator, [] { return false; })
       .value();
 }
@@ -104,6 +104,19 @@ EvaluationMetrics by_sorting(const std::vector<Example>& examples) {
   }
   const auto n = static_cast<double>(m.images);
   return {m.images, 100 * m.top1 / n, 100 * m.top5 / n, m.loss / n};
+}
+
+// The images are 2 x 2, so a mirror swaps neighbours among the first numbers.
+TEST(Evaluation, FlipAveragesAnImageAndItsMirror) {
+  std::vector<Example> examples = random_examples(9, 4), averaged = examples;
+  for (Example& example : averaged) {
+    const std::vector<float> z = example.logits;
+    example.logits = {(z[0] + z[1]) / 2, (z[0] + z[1]) / 2, (z[2] + z[3]) / 2, (z[2] + z[3]) / 2};
+  }
+  sharding::LocalCommunicator alone;
+  const EvaluationMetrics flipped = evaluate_all(examples, alone, 4, 5, true);
+  EXPECT_NEAR(flipped.loss, evaluate_alone(averaged).loss, 1e-6);
+  EXPECT_GT(std::abs(flipped.loss - evaluate_alone(examples).loss), 1e-3);
 }
 
 TEST(Evaluate, CountsEveryImageOnceWhateverTheRanksAndBatches) {
