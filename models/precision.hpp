@@ -1,11 +1,6 @@
-// What is computed in which type, for every model. Half is fp16 or bf16; in an fp32 or fp64 run all rows are
-// of that type.
-//   matrices, the inputs and outputs of their products, GELU, attention      half
-//   sums inside a product, softmax and its statistics                         fp32
-//   biases, norms, LayerScale, tokens, positions, sums of branches, loss      fp32
-// A product takes its type from its weight, a norm from its gain; adding or multiplying half and fp32 gives
-// fp32. So a network is written once. On a CPU half is storage: operands are widened, the product runs in
-// fp32, its result is rounded, forward and backward. Throws: c10::Error for shapes that do not fit.
+// What is computed in which type, for every model, so that a network is written once. On a CPU half is
+// storage: operands are widened, the product runs in fp32 and its result is rounded, forward and backward.
+// Throws: c10::Error for shapes that do not fit.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +8,13 @@
 #include <ATen/core/Tensor.h>
 
 namespace vitrail::models {
+
+// Half is fp16 or bf16; in an fp32 or fp64 run all rows are of that type.
+//   matrices, the inputs and outputs of their products, GELU, attention      half
+//   sums inside a product, softmax and its statistics                         fp32
+//   biases, norms, LayerScale, tokens, positions, sums of branches, loss      fp32
+// A product takes its type from its weight, a norm from its gain; half and fp32 added or multiplied give
+// fp32.
 
 struct Affine {  // of a linear layer or a norm
   at::Tensor weight, bias;

@@ -1,9 +1,8 @@
 // Sums the lanes' gradients by the balanced binary tree over lanes and leaves each lane's slice of the sum
-// with the rank that holds the lane. The same bits on any number of ranks. In this rank's last lane a
-// bucket's exchange is posted when its last gradient has come, always in the same order of buckets. Memory
-// per rank: max(1, log2(lanes)) full gradients for each aligned block of its lanes (one block when the number
-// of ranks is a power of two), and one bucket while it is exchanged. Throws: Error(crash) naming the
-// parameter whose gradient came twice or never; PeerFailure.
+// with the rank that holds the lane: the same bits on any number of ranks. Memory per rank: max(1,
+// log2(lanes)) full gradients for each aligned block of its lanes (one block when the number of ranks is a
+// power of two), and one bucket while it is exchanged. Throws: Error(crash) naming the parameter whose
+// gradient came twice or never; PeerFailure.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +14,8 @@
 
 namespace vitrail::sharding {
 
+// In this rank's last lane a bucket's exchange is posted when its last gradient has come, always in the same
+// order of buckets.
 class GradientReducer {
  public:
   GradientReducer(const BucketPlan& plan, DataType sum_type, Communicator& communicator);
