@@ -78,7 +78,7 @@ std::size_t pixels_of(const Image& image) { return image.rgb.size() / 3; }
 // int(mean + 0.5) of the luminance.
 int mean_luminance(const Image& image) {
   const auto sum = static_cast<double>(sum_of_luminance(image.rgb.data(), pixels_of(image)));
-  return static_cast<int>(sum / static_cast<double>(pixels_of(image)) + 0.5);
+  return static_cast<int>(std::floor(sum / static_cast<double>(pixels_of(image)) + 0.5));
 }
 
 std::array<std::array<int, 256>, 3> histograms(const Image& image) {

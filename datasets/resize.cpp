@@ -21,7 +21,7 @@ double bicubic(double x) {
 }
 
 // Of what is not negative; anything less than -1/2 stays negative or 0.
-int round_half_up(double x) { return static_cast<int>(x + 0.5); }
+int round_half_up(double x) { return static_cast<int>(std::trunc(x + 0.5)); }
 
 std::int32_t to_fixed_point(double weight) {
   const double scaled = weight * (1 << kWeightBits);

@@ -6,6 +6,10 @@
 #include <array>
 #include <cstring>
 
+// GCC 12 takes the values that its own AVX-512 header leaves undefined on purpose for mistakes.
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 
 // The dot product of four unsigned and four signed bytes: a weight is three signed digits of base 256.

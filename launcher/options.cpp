@@ -101,6 +101,109 @@ void add_model_overrides(std::vector<Option>& table) {
              .commands = kWeighted});
 }
 
+void add_optimizer_settings(std::vector<Option>& table) {
+  const Section optimizer(
+      table, "optimizer", kTraining, [](auto& line) -> auto& { return line.config.optimizer; });
+  optimizer.choice(
+      "name", &OptimizerConfig::name,
+      {{OptimizerName::adamw, "adamw"}, {OptimizerName::lamb, "lamb"}, {OptimizerName::sgd, "sgd"}},
+      {.help = "the update rule"});
+  optimizer.add("lr", &OptimizerConfig::lr,
+                {.help = "learning rate, used as written: no scaling by the batch", .bounds = above(0)});
+  optimizer.add(
+      "beta1", &OptimizerConfig::beta1,
+      {.help = "decay of the mean of gradients", .bounds = from_below(0, 1), .when = {with_moments()}});
+  optimizer.add("beta2", &OptimizerConfig::beta2,
+                {.help = "decay of the mean of squared gradients",
+                 .bounds = from_below(0, 1),
+                 .when = {with_moments()}});
+  optimizer.add("eps", &OptimizerConfig::eps,
+                {.help = "added to the root of the mean square before dividing",
+                 .bounds = above(0),
+                 .when = {with_moments()}});
+  optimizer.add("momentum", &OptimizerConfig::momentum,
+                {.help = "share of the last step that the next one repeats",
+                 .bounds = from_below(0, 1),
+                 .when = {with_sgd()}});
+  optimizer.add("nesterov", &OptimizerConfig::nesterov,
+                {.help = "look ahead along the momentum", .when = {with_sgd()}});
+  optimizer.add(
+      "weight_decay", &OptimizerConfig::weight_decay,
+      {.help = "of matrices; biases, gains, position and class tokens have none", .bounds = at_least(0)});
+  optimizer.add("clip_norm", &OptimizerConfig::clip_norm,
+                {.help = "largest norm of the whole gradient; 0: no clipping", .bounds = at_least(0)});
+  optimizer.add("clip_value", &OptimizerConfig::clip_value,
+                {.help = "largest absolute value of a gradient's element, before clip_norm; 0: no clipping",
+                 .bounds = at_least(0)});
+  optimizer.add("lamb_max_grad_norm", &OptimizerConfig::lamb_max_grad_norm,
+                {.help = "LAMB's own clipping, after clip_norm; 0: none",
+                 .bounds = at_least(0),
+                 .when = {with_lamb()}});
+  optimizer.add("lamb_trust_clip", &OptimizerConfig::lamb_trust_clip,
+                {.help = "trust ratio at most 1", .when = {with_lamb()}});
+  optimizer.add("lamb_always_adapt", &OptimizerConfig::lamb_always_adapt,
+                {.help = "trust ratio also for what has no weight decay", .when = {with_lamb()}});
+  optimizer.add("lamb_decoupled_decay", &OptimizerConfig::lamb_decoupled_decay,
+                {.help = "decay the weight itself instead of adding to the update", .when = {with_lamb()}});
+  optimizer.add("layer_decay", &OptimizerConfig::layer_decay,
+                {.help = "learning rate of a layer over that of the next, down from the head's; 1: all alike",
+                 .bounds = above_to(0, 1)});
+}
+
+void add_precision_settings(std::vector<Option>& table) {
+  const Section precision(
+      table, "precision", kAsking, [](auto& line) -> auto& { return line.config.precision; });
+  precision.choice("compute", &PrecisionConfig::compute,
+                   {{Precision::fp32, "fp32"},
+                    {Precision::fp16, "fp16"},
+                    {Precision::bf16, "bf16"},
+                    {Precision::fp64, "fp64"}},
+                   {.help = "type of matrices and activations; master weights, norms and the loss stay fp32 "
+                            "beside halves, fp64 is for comparisons",
+                    .commands = kAsking});
+  const Section loss_scale(
+      table, "precision", kTraining, [](auto& line) -> auto& { return line.config.precision.loss_scale; });
+  loss_scale.add("loss_scale", &LossScaleConfig::initial,
+                 {.help = "factor of the loss at first, halved when a gradient overflows",
+                  .bounds = from_to(1, 4294967296.0),
+                  .when = {with_fp16()}},
+                 {"a power of two",
+                  [](const double& value) { return std::exp2(std::round(std::log2(value))) == value; }});
+  loss_scale.add("loss_scale_window", &LossScaleConfig::window,
+                 {.help = "steps without overflow after which it is doubled; 0: never",
+                  .bounds = from_to(0, 1e9),
+                  .unit = "steps",
+                  .when = {with_fp16()}});
+}
+
+void add_evaluation_settings(std::vector<Option>& table) {
+  const Section evaluate(
+      table, "evaluate", kTraining, [](auto& line) -> auto& { return line.config.evaluation; });
+  evaluate.add("every", &EvaluationConfig::every,
+               {.help = "time between evaluations; 0ep: none on the way", .when = {with_validation()}});
+  evaluate.add("crop_ratio", &EvaluationConfig::crop_ratio,
+               {.help = "side of the centre crop over the resized image's shorter side",
+                .bounds = above_to(0, 1),
+                .when = {with_validation()},
+                .commands = kAsking});
+  evaluate.add("flip", &EvaluationConfig::flip,
+               {.help = "average the logits of every image and its mirror",
+                .when = {with_validation()},
+                .commands = kAsking});
+  evaluate.add("batch_size", &EvaluationConfig::batch_size,
+               {.help = "images of a lane computed at once",
+                .bounds = from_to(1, 65536),
+                .unit = "images",
+                .when = {with_validation()},
+                .commands = kAsking});
+
+  evaluate.choice("weights", &EvaluationConfig::weights,
+                  {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
+                  {.help = "the weights themselves, or their average (ema.decay)",
+                   .when = {with_validation()},
+                   .commands = kAsking});
+}
+
 }  // namespace
 
 void add_run_settings(std::vector<Option>& table) {
@@ -190,52 +293,7 @@ void add_update_settings(std::vector<Option>& table) {
   loss.add("smoothing", &LossConfig::smoothing,
            {.help = "share of the target spread over all classes; 0 with bce", .bounds = from_below(0, 1)});
 
-  const Section optimizer(
-      table, "optimizer", kTraining, [](auto& line) -> auto& { return line.config.optimizer; });
-  optimizer.choice(
-      "name", &OptimizerConfig::name,
-      {{OptimizerName::adamw, "adamw"}, {OptimizerName::lamb, "lamb"}, {OptimizerName::sgd, "sgd"}},
-      {.help = "the update rule"});
-  optimizer.add("lr", &OptimizerConfig::lr,
-                {.help = "learning rate, used as written: no scaling by the batch", .bounds = above(0)});
-  optimizer.add(
-      "beta1", &OptimizerConfig::beta1,
-      {.help = "decay of the mean of gradients", .bounds = from_below(0, 1), .when = {with_moments()}});
-  optimizer.add("beta2", &OptimizerConfig::beta2,
-                {.help = "decay of the mean of squared gradients",
-                 .bounds = from_below(0, 1),
-                 .when = {with_moments()}});
-  optimizer.add("eps", &OptimizerConfig::eps,
-                {.help = "added to the root of the mean square before dividing",
-                 .bounds = above(0),
-                 .when = {with_moments()}});
-  optimizer.add("momentum", &OptimizerConfig::momentum,
-                {.help = "share of the last step that the next one repeats",
-                 .bounds = from_below(0, 1),
-                 .when = {with_sgd()}});
-  optimizer.add("nesterov", &OptimizerConfig::nesterov,
-                {.help = "look ahead along the momentum", .when = {with_sgd()}});
-  optimizer.add(
-      "weight_decay", &OptimizerConfig::weight_decay,
-      {.help = "of matrices; biases, gains, position and class tokens have none", .bounds = at_least(0)});
-  optimizer.add("clip_norm", &OptimizerConfig::clip_norm,
-                {.help = "largest norm of the whole gradient; 0: no clipping", .bounds = at_least(0)});
-  optimizer.add("clip_value", &OptimizerConfig::clip_value,
-                {.help = "largest absolute value of a gradient's element, before clip_norm; 0: no clipping",
-                 .bounds = at_least(0)});
-  optimizer.add("lamb_max_grad_norm", &OptimizerConfig::lamb_max_grad_norm,
-                {.help = "LAMB's own clipping, after clip_norm; 0: none",
-                 .bounds = at_least(0),
-                 .when = {with_lamb()}});
-  optimizer.add("lamb_trust_clip", &OptimizerConfig::lamb_trust_clip,
-                {.help = "trust ratio at most 1", .when = {with_lamb()}});
-  optimizer.add("lamb_always_adapt", &OptimizerConfig::lamb_always_adapt,
-                {.help = "trust ratio also for what has no weight decay", .when = {with_lamb()}});
-  optimizer.add("lamb_decoupled_decay", &OptimizerConfig::lamb_decoupled_decay,
-                {.help = "decay the weight itself instead of adding to the update", .when = {with_lamb()}});
-  optimizer.add("layer_decay", &OptimizerConfig::layer_decay,
-                {.help = "learning rate of a layer over that of the next, down from the head's; 1: all alike",
-                 .bounds = above_to(0, 1)});
+  add_optimizer_settings(table);
 
   const Section ema(
       table, "ema", kTraining, [](auto& line) -> auto& { return line.config.ema; });
@@ -258,29 +316,7 @@ void add_update_settings(std::vector<Option>& table) {
 }
 
 void add_upkeep_settings(std::vector<Option>& table) {
-  const Section precision(
-      table, "precision", kAsking, [](auto& line) -> auto& { return line.config.precision; });
-  precision.choice("compute", &PrecisionConfig::compute,
-                   {{Precision::fp32, "fp32"},
-                    {Precision::fp16, "fp16"},
-                    {Precision::bf16, "bf16"},
-                    {Precision::fp64, "fp64"}},
-                   {.help = "type of matrices and activations; master weights, norms and the loss stay fp32 "
-                            "beside halves, fp64 is for comparisons",
-                    .commands = kAsking});
-  const Section loss_scale(
-      table, "precision", kTraining, [](auto& line) -> auto& { return line.config.precision.loss_scale; });
-  loss_scale.add("loss_scale", &LossScaleConfig::initial,
-                 {.help = "factor of the loss at first, halved when a gradient overflows",
-                  .bounds = from_to(1, 4294967296.0),
-                  .when = {with_fp16()}},
-                 {"a power of two",
-                  [](const double& value) { return std::exp2(std::round(std::log2(value))) == value; }});
-  loss_scale.add("loss_scale_window", &LossScaleConfig::window,
-                 {.help = "steps without overflow after which it is doubled; 0: never",
-                  .bounds = from_to(0, 1e9),
-                  .unit = "steps",
-                  .when = {with_fp16()}});
+  add_precision_settings(table);
 
   const Section sharding(
       table, "sharding", kTraining, [](auto& line) -> auto& { return line.config.sharding; });
@@ -308,31 +344,7 @@ void add_upkeep_settings(std::vector<Option>& table) {
        .placeholder = "auto|never|DIR"},
       {"auto, never or a checkpoint's folder", is_given});
 
-  const Section evaluate(
-      table, "evaluate", kTraining, [](auto& line) -> auto& { return line.config.evaluation; });
-  evaluate.add("every", &EvaluationConfig::every,
-               {.help = "time between evaluations; 0ep: none on the way", .when = {with_validation()}});
-  evaluate.add("crop_ratio", &EvaluationConfig::crop_ratio,
-               {.help = "side of the centre crop over the resized image's shorter side",
-                .bounds = above_to(0, 1),
-                .when = {with_validation()},
-                .commands = kAsking});
-  evaluate.add("flip", &EvaluationConfig::flip,
-               {.help = "average the logits of every image and its mirror",
-                .when = {with_validation()},
-                .commands = kAsking});
-  evaluate.add("batch_size", &EvaluationConfig::batch_size,
-               {.help = "images of a lane computed at once",
-                .bounds = from_to(1, 65536),
-                .unit = "images",
-                .when = {with_validation()},
-                .commands = kAsking});
-
-  evaluate.choice("weights", &EvaluationConfig::weights,
-                  {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
-                  {.help = "the weights themselves, or their average (ema.decay)",
-                   .when = {with_validation()},
-                   .commands = kAsking});
+  add_evaluation_settings(table);
 
   const Section log(
       table, "log", kTraining, [](auto& line) -> auto& { return line.config.log; });

@@ -124,6 +124,31 @@ void add_mixing_settings(const Section<Reach>& augment) {
                   .when = {with_mixing()}});
 }
 
+template <class Reach>
+void add_order_settings(const Section<Reach>& data) {
+  data.choice(
+      "order", &DataConfig::order,
+      {{Order::shuffled, "shuffled"}, {Order::window, "window"}, {Order::sequential, "sequential"}},
+      {.help = "a new permutation each epoch; large reads at random places, mixed in memory (window: for "
+               "parallel file systems); or as the source has them"});
+  data.add("extent_images", &DataConfig::extent_images,
+           {.help = "neighbouring images that are read at once: 4 to 32 MiB are good",
+            .bounds = from_to(1, 65536),
+            .unit = "images",
+            .when = {with_windows()}});
+  data.add("window_extents", &DataConfig::window_extents,
+           {.help = "extents whose images a lane mixes; it holds up to twice as many in memory",
+            .bounds = from_to(1, 256),
+            .unit = "extents",
+            .when = {with_windows()}});
+  data.add("repeated_augmentation", &DataConfig::repeated_augmentation,
+           {.help = "times that an epoch shows an image, each time augmented anew and in another lane; it "
+                    "shows as many images fewer",
+            .bounds = from_to(1, 64),
+            .unit = "copies",
+            .commands = kTraining});
+}
+
 }  // namespace
 
 void add_data_settings(std::vector<Option>& table) {
@@ -155,27 +180,7 @@ void add_data_settings(std::vector<Option>& table) {
             .bounds = from_to(1, 1 << 20),
             .unit = "images",
             .commands = kTraining});
-  data.choice(
-      "order", &DataConfig::order,
-      {{Order::shuffled, "shuffled"}, {Order::window, "window"}, {Order::sequential, "sequential"}},
-      {.help = "a new permutation each epoch; large reads at random places, mixed in memory (window: for "
-               "parallel file systems); or as the source has them"});
-  data.add("extent_images", &DataConfig::extent_images,
-           {.help = "neighbouring images that are read at once: 4 to 32 MiB are good",
-            .bounds = from_to(1, 65536),
-            .unit = "images",
-            .when = {with_windows()}});
-  data.add("window_extents", &DataConfig::window_extents,
-           {.help = "extents whose images a lane mixes; it holds up to twice as many in memory",
-            .bounds = from_to(1, 256),
-            .unit = "extents",
-            .when = {with_windows()}});
-  data.add("repeated_augmentation", &DataConfig::repeated_augmentation,
-           {.help = "times that an epoch shows an image, each time augmented anew and in another lane; it "
-                    "shows as many images fewer",
-            .bounds = from_to(1, 64),
-            .unit = "copies",
-            .commands = kTraining});
+  add_order_settings(data);
   data.add("workers", &DataConfig::workers,
            {.help = "threads of each rank that read and decode; no result depends on it",
             .bounds = from_to(1, 1024),

@@ -41,11 +41,11 @@ void CommunicationQueue::work() {
   }
 }
 
-Communicator::Ticket CommunicationQueue::post(Calls calls) {
+Communicator::Ticket CommunicationQueue::post(const Calls& calls) {
   Ticket ticket = 0;
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(calls));
+    waiting_.push_back(calls);
     ticket = ++given_;
   }
   posted_.notify_one();

@@ -23,7 +23,7 @@ class CommunicationQueue final : public Communicator {
 
   int rank() const override { return inner_.rank(); }
   int size() const override { return inner_.size(); }
-  Ticket post(Calls calls) override;
+  Ticket post(const Calls& calls) override;
   void wait(Ticket ticket) override;
   void cancel() override { inner_.cancel(); }
 

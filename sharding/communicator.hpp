@@ -57,7 +57,7 @@ class Communicator {
   // Here: at once. What they use must live until then.
   using Ticket = std::uint64_t;
   using Calls = std::function<void(Communicator&)>;
-  virtual Ticket post(Calls calls) {
+  virtual Ticket post(const Calls& calls) {
     calls(*this);
     return 0;
   }

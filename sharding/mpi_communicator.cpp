@@ -31,7 +31,7 @@ MpiCommunicator::~MpiCommunicator() {
   if (broken_) comm_.abandon();
 }
 
-void MpiCommunicator::wait(MpiRequest request) {
+void MpiCommunicator::complete(MpiRequest request) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
   // Spin for the short waits, then yield: ranks may be more than cores, and a sleeping rank costs nobody
@@ -59,21 +59,23 @@ void MpiCommunicator::all_to_all(const std::byte* source, std::span<const Segmen
   const MpiLayout to = layout_without(send, rank_);
   const MpiLayout from = layout_without(receive, rank_);
   for (const int count : to.counts) traffic_.elements_sent += count;
-  wait(comm_.all_to_all(source, to, target, from, type));
+  complete(comm_.all_to_all(source, to, target, from, type));
 }
 
 void MpiCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
   MpiLayout layout = layout_without(segments, -1);
   traffic_.elements_sent += segments[static_cast<std::size_t>(rank_)].count * (size_ - 1);
-  wait(comm_.all_gather_in_place(buffer, layout, type));
+  complete(comm_.all_gather_in_place(buffer, layout, type));
 }
 
 void MpiCommunicator::all_reduce_sum(std::span<double> values) {
-  wait(comm_.all_reduce_sum_in_place(values));
+  complete(comm_.all_reduce_sum_in_place(values));
 }
 
-void MpiCommunicator::broadcast(std::span<std::byte> bytes, int root) { wait(comm_.broadcast(bytes, root)); }
+void MpiCommunicator::broadcast(std::span<std::byte> bytes, int root) {
+  complete(comm_.broadcast(bytes, root));
+}
 
-void MpiCommunicator::barrier() { wait(comm_.barrier()); }
+void MpiCommunicator::barrier() { complete(comm_.barrier()); }
 
 }  // namespace vitrail::sharding

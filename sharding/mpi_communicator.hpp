@@ -26,7 +26,7 @@ class MpiCommunicator final : public Communicator {
   void cancel() override { cancelled_ = true; }
 
  private:
-  void wait(MpiRequest request);
+  void complete(MpiRequest request);
 
   FailureChannel& failures_;
   MpiComm comm_;

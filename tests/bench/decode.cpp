@@ -87,7 +87,7 @@ int main(int count, char** words) {
   // A batch, as a loader would fill it: the floats of one image are not in the cache when the next is
   // written.
   constexpr std::size_t kBatch = 64;
-  const std::size_t floats = static_cast<std::size_t>(3 * size * size);
+  const std::size_t floats = std::size_t{3} * static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
   std::vector<float> batch(kBatch * floats);
   const Stage stage = stage_named(words[2], size);
 

@@ -207,8 +207,8 @@ TEST(AugmentationTest, SimpleRandomCropIsUniformOverThePaddedImage) {
     ASSERT_EQ(view.source, (Box{0, 0, 60, 40}));
     ASSERT_EQ(view.width, 24);
     ASSERT_EQ(view.height, 16);
-    ++rows.at(static_cast<std::size_t>(view.window.y + 4));
-    ++columns.at(static_cast<std::size_t>(view.window.x + 4));
+    ++rows.at(static_cast<std::size_t>(view.window.y) + 4);
+    ++columns.at(static_cast<std::size_t>(view.window.x) + 4);
   }
   for (const auto& counts : {rows, columns}) {
     const double expected = static_cast<double>(kDraws) / static_cast<double>(counts.size());

@@ -89,7 +89,7 @@ TEST(ResizeTest, EveryProcessorGivesTheSameBytes) {
       return 1 + static_cast<int>(random.below(static_cast<std::uint64_t>(most)));
     };
     Image image{draw(90), draw(90), {}};
-    image.rgb.resize(static_cast<std::size_t>(image.width * image.height * 3));
+    image.rgb.resize(static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) * 3);
     for (std::uint8_t& v : image.rgb) v = static_cast<std::uint8_t>(random.below(2) * 255 ^ random.below(8));
     const View view{{0, 0, image.width, image.height}, draw(70), draw(70), {}, i % 2 == 0};
     View whole = view;
