@@ -61,7 +61,10 @@ std::vector<ListedClass> read_list(const std::string& file) {
   std::istringstream lines(read_text(file));
   std::string text;
   for (int line = 1; std::getline(lines, text); ++line) {
-    text.erase(std::min(text.find('#'), text.size()));
+    // A remark begins the line or follows a blank: a class may have a # in its name.
+    for (std::size_t at = text.find('#'); at != std::string::npos; at = text.find('#', at + 1)) {
+      if (at == 0 || text[at - 1] == ' ' || text[at - 1] == '\t') text.erase(at);
+    }
     const std::size_t begin = text.find_first_not_of(" \t\r");
     if (begin == std::string::npos) continue;
     const std::string id = text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -61,7 +62,33 @@ Partition partition_of(const PackOptions& options) {
                           options.split);
 }
 
-Job prepare(const PackOptions& options) {
+// ImageNet's own halves are called what they are.
+PackOptions with_own_split(PackOptions options) {
+  if (options.source.starts_with("imagenet-val:")) options.split = "val";
+  if (options.source.starts_with("imagenet-train:") && options.split != "train") {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("--split {} with {}: these are the training images", options.split, options.source),
+        "leave --split out");
+  }
+  return options;
+}
+
+void check_output(const PackOptions& options) {
+  constexpr std::string_view kFolder = "folder:";
+  if (!options.source.starts_with(kFolder)) return;
+  const fs::path source = fs::weakly_canonical(options.source.substr(kFolder.size()));
+  const fs::path output = fs::weakly_canonical(options.output);
+  if (std::ranges::mismatch(source, output).in1 != source.end()) return;
+  throw Error(ExitCode::refused,
+              fmt::format("{} lies inside {}: the pack would become a class of its own source",
+                          options.output.string(), options.source),
+              "choose another --output");
+}
+
+Job prepare(const PackOptions& given) {
+  const PackOptions options = with_own_split(given);
+  check_output(options);
   if (options.shard_bytes == 0)
     throw Error(ExitCode::usage, "the target size of a shard must be at least one byte");
   if (!is_utf8(options.source) || !is_utf8(options.split)) {

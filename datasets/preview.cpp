@@ -86,6 +86,19 @@ void paint(std::span<const float> picture, int size, int left, int top, Image& g
   }
 }
 
+// All pictures of all draws are held as floats.
+void check_size(const PreviewPlan& plan) {
+  constexpr double kMostGigabytes = 4;
+  const double gigabytes = static_cast<double>(plan.samples) * static_cast<double>(plan.draws) *
+                           static_cast<double>(floats_of(plan)) * sizeof(float) / 1e9;
+  if (gigabytes <= kMostGigabytes) return;
+  throw Error(
+      ExitCode::refused,
+      fmt::format("--samples {} with --draws {}: the pictures would take {:.1f} GB, the limit is {} GB",
+                  plan.samples, plan.draws, gigabytes, kMostGigabytes),
+      "lower one of them, or model.image_size");
+}
+
 }  // namespace
 
 Preview make_preview(const Dataset& dataset, PreviewPlan plan) {
@@ -95,6 +108,7 @@ Preview make_preview(const Dataset& dataset, PreviewPlan plan) {
                             dataset.describe()));
   }
   plan.samples = std::min(plan.samples, dataset.size());
+  check_size(plan);
   check_mixing(plan.augment, plan.samples);
   Preview preview{plan, {}, {}};
   std::vector<Sample> samples;
@@ -118,6 +132,15 @@ Image grid_of(const Preview& preview) {
   const auto columns = static_cast<int>(preview.draws.size()),
              rows = static_cast<int>(preview.samples.size());
   Image grid{columns * (size + kGap) - kGap, rows * (size + kGap) - kGap, {}};
+  constexpr int kLongestSide = 65500;  // of a JPEG
+  if (std::max(grid.width, grid.height) > kLongestSide) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format(
+            "--samples {} and --draws {} of {} pixels make a picture of {} x {}; a side has at most {}", rows,
+            columns, size, grid.width, grid.height, kLongestSide),
+        "lower them, or write --output FILE.safetensors");
+  }
   grid.rgb.resize(static_cast<std::size_t>(grid.width) * static_cast<std::size_t>(grid.height) * 3, 255);
   const std::size_t floats = floats_of(preview.plan);
   for (int column = 0; column < columns; ++column) {

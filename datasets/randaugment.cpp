@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "trainer/base/error.hpp"
@@ -138,6 +140,10 @@ class Parser {
   }
 
   void take(std::string_view whole) {
+    const std::size_t key_end = whole.starts_with('t') ? 1 : whole.find_first_of("0123456789");
+    if (!taken_.insert(std::string(whole.substr(0, key_end))).second) {
+      fail(fmt::format("{} comes twice", whole.substr(0, key_end)));
+    }
     if (whole.starts_with('t')) {
       set_ = whole.substr(1);
       if (set_ != "weights" && set_ != "3a" && set_ != "3aw") fail("t is followed by weights, 3a or 3aw");
@@ -177,6 +183,7 @@ class Parser {
 
   const std::string text_;
   std::string_view set_;
+  std::set<std::string> taken_;  // timm takes the first of two in silence
   bool increasing_ = false;
   RandAugment result_;
 };

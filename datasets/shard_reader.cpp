@@ -86,6 +86,7 @@ std::string ShardReader::key(std::uint64_t image) const {
   std::string key(index_.manifest().key_bytes, '\0');
   read(place.shard, index_.manifest().shards[place.shard].key.address + place.row * key.size(),
        std::as_writable_bytes(std::span(key)));
+  key.erase(std::min(key.find('\0'), key.size()));  // shorter keys are filled up
   return key;
 }
 

@@ -60,7 +60,7 @@ bool copy_checked(const fs::path& from, const FileEntry& entry, int to, const fs
   return hasher.digest().hex() == entry.hash;
 }
 
-double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
+double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 }  // namespace
 
@@ -142,8 +142,8 @@ void ShardStage::check_space() const {
   const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
   if (needed <= free) return;
   throw Error(ExitCode::refused,
-              fmt::format("data.stage_dir = {}: the shards of {} need {:.2f} GB, {:.2f} GB are free",
-                          stage_dir_.string(), pack_.string(), gigabytes(needed), gigabytes(free)),
+              fmt::format("data.stage_dir = {}: the shards of {} need {:.1f} MB, {:.1f} MB are free",
+                          stage_dir_.string(), pack_.string(), megabytes(needed), megabytes(free)),
               "name a larger disk, or leave data.stage_dir out");
 }
 

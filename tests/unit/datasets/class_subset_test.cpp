@@ -36,6 +36,7 @@ TEST_F(ClassSubsetTest, KeepsTheOrderAndRenumbersAsListed) {
     ASSERT_LT(next, subset->size());
     EXPECT_EQ(subset->label(next), label == 4 ? 0 : 1);
     EXPECT_EQ(subset->name(next), whole->name(i));
+    EXPECT_EQ(whole->name(i).find('\0'), std::string::npos);
     EXPECT_EQ(subset->read(next).encoded, whole->read(i).encoded);
     EXPECT_EQ(subset->place(next), whole->place(i));
     ++next;
@@ -68,6 +69,11 @@ TEST_F(ClassSubsetTest, ListsThatCannotBeMeantAreRefusedByLine) {
   EXPECT_EQ(refused("n00000001\n\nn00000001\n").code(), ExitCode::usage);
   EXPECT_THAT(refused("n00000001\n\nn00000001\n").what(), AllOf(HasSubstr("list:3"), HasSubstr("line 1")));
   EXPECT_THAT(refused("# nothing\n").what(), HasSubstr("no class is listed"));
+}
+
+TEST_F(ClassSubsetTest, ARemarkFollowsABlank) {
+  EXPECT_THAT(error_of([&] { kept("n00000001#\n"); }).what(), HasSubstr("n00000001#"));
+  EXPECT_EQ(kept("n00000001\t# one\n  # two\n")->classes(), 1);
 }
 
 TEST_F(ClassSubsetTest, NamesServeWhereThereAreNoWnids) {

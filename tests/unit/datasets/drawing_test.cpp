@@ -97,8 +97,9 @@ TEST(RandAugmentTest, ItsGrammarIsTimms) {
 
 TEST(RandAugmentTest, WhatItDoesNotKnowIsNamed) {
   for (const char* text :
-       {"", "aug-m9", "augmix-m5", "original", "rand-q3", "rand-m", "rand-m9.5", "rand-mstd", "rand-mstdinf",
-        "rand-mstd0.5x", "rand-w0", "rand-t", "rand-tother", "rand--m9", "rand-m9 ", "rand-n15-t3aw"}) {
+       {"", "aug-m9", "augmix-m5", "original", "rand-q3", "rand-m9-m5", "rand-t3a-tweights", "rand-m",
+        "rand-m9.5", "rand-mstd", "rand-mstdinf", "rand-mstd0.5x", "rand-w0", "rand-t", "rand-tother",
+        "rand--m9", "rand-m9 ", "rand-n15-t3aw"}) {
     try {
       parse_randaugment(text);
       ADD_FAILURE() << text;

@@ -21,7 +21,6 @@ class Devkit : public ArchivePackTest {
 
   PackOptions val_options(const std::string& output) const {
     PackOptions o = options("imagenet-val:" + path("val.tar"), output, 20'000);
-    o.split = "val";
     o.devkit = path("devkit.tar.gz");
     return o;
   }
@@ -111,6 +110,7 @@ TEST_F(Devkit, ValidationImagesGetTheirClassAndTheCountsAddUp) {
   EXPECT_EQ(found.size(), report.images);
   EXPECT_EQ(bad.size(), 6U);
   EXPECT_EQ(read_manifest(dir_ / "pack").classes[0].name, tree_[0].words);
+  EXPECT_EQ(read_manifest(dir_ / "pack").split, "val");
 }
 
 TEST_F(Devkit, TheTrainingPackHasTheSameClasses) {

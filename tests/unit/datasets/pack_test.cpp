@@ -130,6 +130,12 @@ TEST_F(Pack, AnotherSourceOrOptionIsRefused) {
   EXPECT_THAT(e.what(), HasSubstr("holds thesis.txt, which is no part of a pack"));
 }
 
+TEST_F(Pack, APackInsideItsSourceIsRefused) {
+  const Error e = error_of([&] { pack(options(make_folder("images", 2, 4), "images/pack")); });
+  EXPECT_EQ(e.code(), ExitCode::refused);
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "images/pack"));
+}
+
 TEST_F(Pack, SourcesThatCannotBe) {
   fs::create_directories(dir_ / "empty");
   const auto code = [&](const std::string& source) {

@@ -76,6 +76,16 @@ TEST(PreviewTest, FilesHoldThePictures) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(PreviewTest, WhatTakesTooMuchIsRefusedBeforeItIsDrawn) {
+  const auto dataset = open_dataset("synthetic:5000,2,24");
+  PreviewPlan plan = plan_of();
+  plan.samples = plan.draws = 4096;
+  EXPECT_THROW(make_preview(*dataset, plan), Error);
+  plan.samples = 1;
+  plan.draws = 3300;  // 20 pixels each
+  EXPECT_THROW(grid_of(make_preview(*dataset, plan)), Error);
+}
+
 TEST(PreviewTest, OddBatchesCannotBeMixed) {
   PreviewPlan plan = plan_of();
   plan.samples = 3;

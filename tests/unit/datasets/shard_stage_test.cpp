@@ -174,7 +174,7 @@ TEST_F(ShardStageTest, TooLittleSpaceIsRefusedWithBothNumbers) {
   const Error error = error_of([&] { ShardStage(dir_ / "pack", manifest, "id", stage_dir()); });
   EXPECT_EQ(error.code(), ExitCode::refused);
   EXPECT_THAT(error.what(),
-              AllOf(HasSubstr("data.stage_dir"), HasSubstr("need 1152921504"), HasSubstr("GB are free")));
+              AllOf(HasSubstr("data.stage_dir"), HasSubstr("need 1152921504606"), HasSubstr("MB are free")));
   EXPECT_TRUE(fs::is_empty(stage_dir()));
 }
 
