@@ -34,7 +34,7 @@ class PacksTest(faults.FaultTest):
         """Offset of an image's bytes in its shard: by the addresses in the manifest, as the reader does."""
         manifest = json.loads((pack / "manifest.json").read_text())
         offsets = (pack / "index.h5").read_bytes()[manifest["index"]["offset"]["address"] :]
-        return manifest["shards"][0]["blob"]["address"] + struct.unpack_from("<Q", offsets, 8 * image)[0]
+        return manifest["shards"][0]["blob"]["address"] + struct.unpack_from("<I", offsets, 4 * image)[0]
 
     def test_a_file_is_missing(self):
         for file in FILES:

@@ -30,7 +30,7 @@ def read_pack(pack):
         size = struct.calcsize(letter)
         return struct.unpack_from(f"<{entry['bytes'] // size}{letter}", index, entry["address"])
 
-    offsets, labels = numbers("offset", "Q"), numbers("label", "I")
+    offsets, labels = numbers("offset", "I"), numbers("label", "I")
     found, image, column = {}, 0, 0
     for shard in manifest["shards"]:
         data = (pack / shard["file"]).read_bytes()

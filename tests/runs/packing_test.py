@@ -115,8 +115,8 @@ class PackingTest(harness.RunTest):
             inside = position - entry["blob"]["address"]
             if not 0 <= inside < entry["blob"]["bytes"]:
                 return None
-            address = self.manifest["index"]["offset"]["address"] + 8 * columns
-            offsets = struct.unpack_from(f"<{entry['images'] + 1}Q", self.files["index.h5"], address)
+            address = self.manifest["index"]["offset"]["address"] + 4 * columns
+            offsets = struct.unpack_from(f"<{entry['images'] + 1}I", self.files["index.h5"], address)
             return bisect.bisect_right(offsets, inside) - 1
         return None
 
