@@ -167,7 +167,8 @@ Manifest make_large(const std::filesystem::path& dir, std::uint64_t images, std:
     shard.key = {2048, shard.images, std::string(32, '0')};
     shard.file = {shard_name(s, shards), (1 << 20) + shard.blob.bytes, std::string(32, '0')};
     File(dir / shard.file.name, File::Mode::create).truncate(shard.file.bytes);
-    for (std::uint64_t i = 0; i <= shard.images; ++i) offset.push_back(static_cast<std::uint32_t>(i * kRecord));
+    for (std::uint64_t i = 0; i <= shard.images; ++i)
+      offset.push_back(static_cast<std::uint32_t>(i * kRecord));
     manifest.shards.push_back(shard);
   }
   std::vector<std::uint32_t> label(images), crc(images);
