@@ -6,22 +6,10 @@
 #include <jpeglib.h>
 
 #include "datasets/codec.hpp"
-#include "datasets/codec_detail.hpp"
+#include "datasets/jpeg_errors.hpp"
 
 namespace vitrail::datasets {
 namespace {
-
-struct ErrorManager {
-  jpeg_error_mgr base{};  // first: libjpeg's pointer to it is a pointer to the whole
-  Jump jump;
-};
-
-[[noreturn]] void leave(j_common_ptr info) {
-  auto* manager = reinterpret_cast<ErrorManager*>(info->err);
-  static_assert(sizeof(Jump::message) >= JMSG_LENGTH_MAX);
-  manager->base.format_message(info, manager->jump.message);
-  std::longjmp(manager->jump.target, 1);
-}
 
 // level < 0 is a warning: pixels were lost or made up. The three let through lose none: bytes between
 // segments, and odd JFIF and Adobe version numbers. Pillow reads such files as well, and ImageNet has some.
@@ -29,7 +17,7 @@ void on_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   const int code = info->err->msg_code;
   if (code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM) return;
-  leave(info);
+  leave_jpeg(info);
 }
 
 constexpr int kMargin = 3;  // columns decoded on each side of those that are wanted
@@ -37,9 +25,9 @@ constexpr int kMargin = 3;  // columns decoded on each side of those that are wa
 class JpegReader : public ImageReader {
  public:
   explicit JpegReader(std::span<const std::byte> encoded) {
-    info_.err = jpeg_std_error(&manager_.base);
-    manager_.base.error_exit = leave;
-    manager_.base.emit_message = on_message;
+    info_.err = jpeg_std_error(&errors_.base);
+    errors_.base.error_exit = leave_jpeg;
+    errors_.base.emit_message = on_message;
     try {
       run([&] {
         jpeg_create_decompress(&info_);
@@ -96,7 +84,7 @@ class JpegReader : public ImageReader {
  private:
   template <class Calls>
   void run(Calls&& calls) {
-    guarded(manager_.jump, "JPEG", calls);
+    guarded(errors_.jump, "JPEG", calls);
   }
 
   bool is_cmyk() const { return info_.num_components == 4; }
@@ -148,7 +136,7 @@ class JpegReader : public ImageReader {
     }
   }
 
-  ErrorManager manager_;
+  JpegErrors errors_;
   jpeg_decompress_struct info_{};
 };
 

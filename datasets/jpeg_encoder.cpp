@@ -1,32 +1,18 @@
 #include "datasets/jpeg_encoder.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 
-#include <jpeglib.h>
-
-#include "datasets/codec_detail.hpp"
+#include "datasets/jpeg_errors.hpp"
 
 namespace vitrail::datasets {
 namespace {
 
-struct ErrorManager {
-  jpeg_error_mgr base{};  // first: libjpeg's pointer to it is a pointer to the whole
-  Jump jump;
-};
-
-[[noreturn]] void leave(j_common_ptr info) {
-  auto* manager = reinterpret_cast<ErrorManager*>(info->err);
-  manager->base.format_message(info, manager->jump.message);
-  std::longjmp(manager->jump.target, 1);
-}
-
 class JpegWriter {
  public:
   JpegWriter() {
-    info_.err = jpeg_std_error(&manager_.base);
-    manager_.base.error_exit = leave;
-    guarded(manager_.jump, "JPEG", [&] {
+    info_.err = jpeg_std_error(&errors_.base);
+    errors_.base.error_exit = leave_jpeg;
+    guarded(errors_.jump, "JPEG", [&] {
       jpeg_create_compress(&info_);
       jpeg_mem_dest(&info_, &bytes_, &size_);
     });
@@ -39,7 +25,7 @@ class JpegWriter {
   JpegWriter& operator=(const JpegWriter&) = delete;
 
   std::vector<std::byte> write(const Image& image, int quality) {
-    guarded(manager_.jump, "JPEG", [&] {
+    guarded(errors_.jump, "JPEG", [&] {
       info_.image_width = static_cast<JDIMENSION>(image.width);
       info_.image_height = static_cast<JDIMENSION>(image.height);
       info_.input_components = 3;
@@ -58,7 +44,7 @@ class JpegWriter {
   }
 
  private:
-  ErrorManager manager_;
+  JpegErrors errors_;
   jpeg_compress_struct info_{};
   unsigned char* bytes_ = nullptr;
   unsigned long size_ = 0;

@@ -10,7 +10,11 @@ namespace {
 
 constexpr std::size_t kMaxColumns = 2;
 
-std::size_t columns_of(const OptimizerConfig& config) { return config.clip_value > 0 ? 2 : 1; }
+double norm_of_column(const PieceSums& squares, std::size_t column, double scale) {
+  double total = 0;
+  for (const double square : squares.by_parameter(column)) total += square;
+  return std::sqrt(total) * scale;
+}
 
 template <class Real>
 Real* as(std::byte* bytes, std::int64_t first) {
@@ -97,7 +101,7 @@ void ShardedOptimizer::sum_blocks(LaneState& state, GradientReducer& gradients, 
 }
 
 PieceSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradients, double scale) const {
-  PieceSums squares(state.plan(), columns_of(config_));
+  PieceSums squares(state.plan(), config_.clip_value > 0 ? 2 : 1);
   sum_blocks(state, gradients, squares, [&](const Block& block, const auto& slices) {
     std::array<double, kMaxColumns> sums{sum_of_squares(slices.sum, block.elements)};
     if (config_.clip_value > 0) {
@@ -111,9 +115,7 @@ PieceSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradi
 }
 
 double ShardedOptimizer::gradient_norm(const PieceSums& squares, double scale) {
-  double total = 0;
-  for (const double square : squares.by_parameter(0)) total += square;
-  return std::sqrt(total) * scale;
+  return norm_of_column(squares, 0, scale);
 }
 
 UpdateStep ShardedOptimizer::of_parameter(UpdateStep step, std::size_t parameter) const {
@@ -136,10 +138,8 @@ void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double
   step.gradient_scale = scale;
   step.bias_correction1 = 1 - std::pow(config_.beta1, t);
   step.bias_correction2 = 1 - std::pow(config_.beta2, t);
-  double total = 0;  // of the gradient that is left after clip_value
-  for (const double square : squares.by_parameter(columns_of(config_) - 1)) total += square;
-  double norm = std::sqrt(total) * scale;
-  if (config_.clip_norm > 0) {  // torch.nn.utils.clip_grad_norm_
+  double norm = norm_of_column(squares, squares.columns() - 1, scale);  // of what clip_values() has left
+  if (config_.clip_norm > 0) {                                          // torch.nn.utils.clip_grad_norm_
     const double clip = std::min(1.0, config_.clip_norm / (norm + 1e-6));
     step.gradient_scale *= clip;
     norm *= clip;
@@ -167,18 +167,15 @@ void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double
 
 void ShardedOptimizer::step_lamb(LaneState& state, GradientReducer& gradients, const UpdateStep& step) const {
   PieceSums squares(state.plan(), 2);  // {|weight|^2, |update|^2}
-  const auto adapts = [&](const UpdateStep& own) {
-    return own.weight_decay != 0 || config_.lamb_always_adapt;
-  };
   sum_blocks(state, gradients, squares, [&](const Block& block, const auto& s) {
     UpdateStep own = of_parameter(step, block.piece->parameter);
-    const bool adapted = adapts(own);
+    const bool adapts = own.weight_decay != 0 || config_.lamb_always_adapt;
     if (config_.lamb_decoupled_decay && own.weight_decay != 0) {
       multiply(1 - own.lr * own.weight_decay, block.elements, s.weight);
       own.weight_decay = 0;
     }
     lamb_direction(own, block.elements, s.sum, s.weight, s.exp_avg, s.exp_avg_sq);
-    if (!adapted) return std::array<double, kMaxColumns>{};
+    if (!adapts) return std::array<double, kMaxColumns>{};
     return std::array<double, kMaxColumns>{sum_of_squares(s.weight, block.elements),
                                            sum_of_squares(s.sum, block.elements)};
   });
