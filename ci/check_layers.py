@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Who may include whom: launcher -> trainer -> {sharding, datasets, models}, everybody -> trainer/base.
 
-Includes of our own files are written from the root ("datasets/loader.hpp") and name a file that exists.
+Includes of our own files are written from the root ("datasets/loader/loader.hpp") and name a file that exists.
 """
 
 import sys
@@ -50,11 +50,11 @@ def self_test():
         return len(check_file(path, text, exists=lambda name: "missing" not in name))
 
     assert broken("launcher/main.cpp", '#include "trainer/loop.hpp"\n#include "trainer/base/error.hpp"\n') == 0
-    assert broken("trainer/loop.cpp", '#include <vector>\n#include "datasets/loader.hpp"\n') == 0
+    assert broken("trainer/loop.cpp", '#include <vector>\n#include "datasets/loader/loader.hpp"\n') == 0
     assert broken("tests/unit/base/a_test.cpp", '#include "launcher/options.hpp"\n') == 0
     assert broken("datasets/loader.cpp", '#include "models/model.hpp"\n') == 1
     assert broken("sharding/plan.hpp", '  # include "trainer/config.hpp"\n') == 1
-    assert broken("trainer/base/hash.hpp", '#include "datasets/image.hpp"\n') == 1
+    assert broken("trainer/base/hash.hpp", '#include "datasets/pixels/image.hpp"\n') == 1
     assert broken("trainer/loop.cpp", '#include "launcher/options.hpp"\n') == 1
     assert broken("trainer/loop.cpp", '#include "tests/support.hpp"\n') == 1
     assert broken("datasets/loader.cpp", '#include "image.hpp"\n') == 1

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "datasets/bytes.hpp"
-#include "datasets/image.hpp"
 #include "datasets/open_options.hpp"
+#include "datasets/pixels/image.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "datasets/codec.hpp"
-#include "datasets/file_tree.hpp"
+#include "datasets/archives/file_tree.hpp"
+#include "datasets/codec/codec.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "datasets/pack_index.hpp"
-#include "datasets/shard_reader.hpp"
-#include "datasets/shard_stage.hpp"
+#include "datasets/pack/pack_index.hpp"
+#include "datasets/pack/shard_reader.hpp"
+#include "datasets/pack/shard_stage.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {

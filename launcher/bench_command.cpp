@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "datasets/loader_bench.hpp"
+#include "datasets/loader/loader_bench.hpp"
 #include "launcher/run_commands.hpp"
 #include "models/catalogue.hpp"
 

@@ -1,9 +1,9 @@
 #include <thread>
 
-#include "datasets/pack.hpp"
-#include "datasets/pack_info.hpp"
-#include "datasets/pack_verify.hpp"
-#include "datasets/preview.hpp"
+#include "datasets/augment/preview.hpp"
+#include "datasets/pack/pack_info.hpp"
+#include "datasets/pack/pack_verify.hpp"
+#include "datasets/packing/pack.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/world.hpp"
 

@@ -1,5 +1,5 @@
-#include "datasets/mixing.hpp"
-#include "datasets/randaugment.hpp"
+#include "datasets/augment/mixing.hpp"
+#include "datasets/augment/randaugment.hpp"
 #include "launcher/command_sets.hpp"
 #include "launcher/options.hpp"
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/dataset.hpp"
-#include "datasets/pack_format.hpp"
+#include "datasets/pack/pack_format.hpp"
 #include "launcher/run_commands.hpp"
 #include "trainer/predict.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <torch/torch.h>
 
-#include "datasets/sampler.hpp"
+#include "datasets/loader/sampler.hpp"
 #include "models/catalogue.hpp"
 #include "sharding/gather_text.hpp"
 #include "sharding/weight_average.hpp"

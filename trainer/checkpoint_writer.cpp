@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "datasets/hdf5_handles.hpp"
+#include "datasets/pack/hdf5_handles.hpp"
 #include "sharding/gather_text.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/hash.hpp"

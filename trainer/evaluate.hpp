@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 
-#include "datasets/loader.hpp"
+#include "datasets/loader/loader.hpp"
 #include "models/model.hpp"
 #include "sharding/communicator.hpp"
 #include "trainer/config.hpp"

@@ -7,7 +7,7 @@
 
 #include <torch/torch.h>
 
-#include "datasets/loader.hpp"
+#include "datasets/loader/loader.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/base/safetensors.hpp"
 #include "trainer/evaluate.hpp"

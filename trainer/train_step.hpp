@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "datasets/loader.hpp"
+#include "datasets/loader/loader.hpp"
 #include "models/model.hpp"
 #include "sharding/communicator.hpp"
 #include "sharding/gradient_reducer.hpp"

@@ -10,8 +10,8 @@
 
 #include <jpeglib.h>
 
-#include "datasets/codec.hpp"
-#include "datasets/jpeg_encoder.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/codec/jpeg_encoder.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::tests {

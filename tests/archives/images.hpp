@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/image.hpp"
+#include "datasets/pixels/image.hpp"
 
 namespace vitrail::tests {
 

@@ -19,8 +19,8 @@
 
 #include <fmt/format.h>
 
-#include "datasets/codec.hpp"
-#include "datasets/transform.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/codec/codec.hpp"
 
 namespace {
 

@@ -11,10 +11,10 @@
 
 #include <fmt/format.h>
 
-#include "datasets/codec.hpp"
-#include "datasets/file_tree.hpp"
-#include "datasets/pack.hpp"
-#include "datasets/pack_verify.hpp"
+#include "datasets/archives/file_tree.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/pack/pack_verify.hpp"
+#include "datasets/packing/pack.hpp"
 #include "tests/archives/archives.hpp"
 #include "tests/archives/images.hpp"
 #include "trainer/base/atomic_file.hpp"

@@ -19,13 +19,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "datasets/crc32c.hpp"
-#include "datasets/hdf5_handles.hpp"
+#include "datasets/loader/permutation.hpp"
+#include "datasets/pack/crc32c.hpp"
+#include "datasets/pack/hdf5_handles.hpp"
+#include "datasets/pack/pack_index.hpp"
+#include "datasets/pack/pack_writer.hpp"
+#include "datasets/pack/shard_reader.hpp"
 #include "datasets/pack_dataset.hpp"
-#include "datasets/pack_index.hpp"
-#include "datasets/pack_writer.hpp"
-#include "datasets/permutation.hpp"
-#include "datasets/shard_reader.hpp"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // Tar archives: the first byte chooses plain or gzip; members are listed, read, and opened as tars again.
-#include "datasets/archive_reader.hpp"
-#include "datasets/class_archives.hpp"
+#include "datasets/archives/archive_reader.hpp"
+#include "datasets/packing/class_archives.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace vitrail::datasets {

@@ -1,6 +1,6 @@
 // Encoded images, as records hold them and as packing meets them.
-#include "datasets/codec.hpp"
-#include "datasets/pack_rules.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/packing/pack_rules.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,6 +1,6 @@
 // Manifests and records of finished shards. Their own hash would turn away whatever is changed, so it is made
 // to fit first: only then are the claims themselves tried.
-#include "datasets/pack_format.hpp"
+#include "datasets/pack/pack_format.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "trainer/base/hash.hpp"
 

@@ -1,5 +1,5 @@
 // MATLAB files, as in a devkit.
-#include "datasets/matlab_file.hpp"
+#include "datasets/archives/matlab_file.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -5,10 +5,10 @@
 
 #include <unistd.h>
 
-#include "datasets/codec.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/pack/pack_index.hpp"
+#include "datasets/pack/shard_reader.hpp"
 #include "datasets/pack_dataset.hpp"
-#include "datasets/pack_index.hpp"
-#include "datasets/shard_reader.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/hash.hpp"

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "datasets/pack.hpp"
-#include "datasets/pack_format.hpp"
+#include "datasets/pack/pack_format.hpp"
+#include "datasets/packing/pack.hpp"
 #include "tests/archives/archives.hpp"
 #include "tests/archives/images.hpp"
 #include "tests/fuzz/fuzz.hpp"

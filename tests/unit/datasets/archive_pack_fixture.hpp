@@ -4,8 +4,8 @@
 #include <map>
 #include <string>
 
-#include "datasets/pack_index.hpp"
-#include "datasets/shard_reader.hpp"
+#include "datasets/pack/pack_index.hpp"
+#include "datasets/pack/shard_reader.hpp"
 #include "tests/archives/archives.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 

@@ -1,5 +1,5 @@
 // Archives written by the system's tar, in each of its formats.
-#include "datasets/archive_reader.hpp"
+#include "datasets/archives/archive_reader.hpp"
 
 #include <cstdlib>
 

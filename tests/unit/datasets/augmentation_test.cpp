@@ -1,4 +1,4 @@
-#include "datasets/augmentation.hpp"
+#include "datasets/augment/augmentation.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "datasets/normalise.hpp"
-#include "datasets/transform.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/pixels/normalise.hpp"
 #include "tests/unit/datasets/fixture_file.hpp"
 #include "trainer/base/error.hpp"
 

@@ -1,5 +1,5 @@
 // Packs of ImageNet's archives: from a tar of tars, a folder of tars and a gzipped stream.
-#include "datasets/class_archives.hpp"
+#include "datasets/packing/class_archives.hpp"
 
 #include <barrier>
 #include <csignal>
@@ -8,8 +8,8 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
-#include "datasets/codec.hpp"
-#include "datasets/pack_verify.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/pack/pack_verify.hpp"
 #include "tests/unit/datasets/archive_pack_fixture.hpp"
 
 namespace vitrail::datasets {

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "datasets/augment/transform.hpp"
 #include "datasets/pack_dataset.hpp"
-#include "datasets/transform.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 
 namespace vitrail::datasets {

@@ -1,4 +1,4 @@
-#include "datasets/codec.hpp"
+#include "datasets/codec/codec.hpp"
 
 #include <cstring>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "datasets/crc32c.hpp"
+#include "datasets/pack/crc32c.hpp"
 
 #include <string>
 #include <vector>

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "datasets/augmentation.hpp"
-#include "datasets/randaugment.hpp"
+#include "datasets/augment/augmentation.hpp"
+#include "datasets/augment/randaugment.hpp"
 #include "tests/unit/datasets/fixture_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/image.hpp"
+#include "datasets/pixels/image.hpp"
 #include "trainer/base/safetensors.hpp"
 
 namespace vitrail::datasets {

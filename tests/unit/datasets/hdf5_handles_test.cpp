@@ -1,4 +1,4 @@
-#include "datasets/hdf5_handles.hpp"
+#include "datasets/pack/hdf5_handles.hpp"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "datasets/image_operations.hpp"
+#include "datasets/pixels/image_operations.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
-#include "datasets/imagenet_devkit.hpp"
+#include "datasets/packing/imagenet_devkit.hpp"
 
 #include <gmock/gmock.h>
 
-#include "datasets/matlab_file.hpp"
+#include "datasets/archives/matlab_file.hpp"
 #include "tests/unit/datasets/archive_pack_fixture.hpp"
 
 namespace vitrail::datasets {

@@ -1,4 +1,4 @@
-#include "datasets/lane_order.hpp"
+#include "datasets/loader/lane_order.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "datasets/loader.hpp"
+#include "datasets/loader/loader.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/philox.hpp"
 

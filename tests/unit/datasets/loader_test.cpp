@@ -1,4 +1,4 @@
-#include "datasets/loader.hpp"
+#include "datasets/loader/loader.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -8,10 +8,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "datasets/normalise.hpp"
-#include "datasets/sampler.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/loader/sampler.hpp"
+#include "datasets/pixels/normalise.hpp"
 #include "datasets/synthetic_dataset.hpp"
-#include "datasets/transform.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"
 

@@ -1,4 +1,4 @@
-#include "datasets/mixing.hpp"
+#include "datasets/augment/mixing.hpp"
 
 #include <cmath>
 

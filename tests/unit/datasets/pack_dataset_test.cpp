@@ -7,10 +7,10 @@
 #include <gmock/gmock.h>
 #include <zlib.h>
 
-#include "datasets/idx_file.hpp"
-#include "datasets/pack_index.hpp"
-#include "datasets/shard_reader.hpp"
-#include "datasets/transform.hpp"
+#include "datasets/archives/idx_file.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/pack/pack_index.hpp"
+#include "datasets/pack/shard_reader.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 
 namespace vitrail::datasets {

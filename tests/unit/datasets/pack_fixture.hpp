@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "datasets/pack.hpp"
+#include "datasets/packing/pack.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/safetensors.hpp"

@@ -1,4 +1,4 @@
-#include "datasets/pack.hpp"
+#include "datasets/packing/pack.hpp"
 
 #include <csignal>
 #include <set>
@@ -6,13 +6,13 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
-#include "datasets/codec.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/codec/codec.hpp"
 #include "datasets/dataset.hpp"
-#include "datasets/hdf5_handles.hpp"
-#include "datasets/pack_format.hpp"
-#include "datasets/pack_info.hpp"
-#include "datasets/pack_verify.hpp"
-#include "datasets/transform.hpp"
+#include "datasets/pack/hdf5_handles.hpp"
+#include "datasets/pack/pack_format.hpp"
+#include "datasets/pack/pack_info.hpp"
+#include "datasets/pack/pack_verify.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 
 namespace vitrail::datasets {

@@ -1,13 +1,13 @@
-#include "datasets/pack_verify.hpp"
+#include "datasets/pack/pack_verify.hpp"
 
 #include <functional>
 
 #include <gmock/gmock.h>
 
-#include "datasets/codec.hpp"
+#include "datasets/codec/codec.hpp"
 #include "datasets/dataset.hpp"
-#include "datasets/hdf5_handles.hpp"
-#include "datasets/pack_format.hpp"
+#include "datasets/pack/hdf5_handles.hpp"
+#include "datasets/pack/pack_format.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 #include "trainer/base/hash.hpp"
 

@@ -1,4 +1,4 @@
-#include "datasets/partition.hpp"
+#include "datasets/packing/partition.hpp"
 
 #include <set>
 

@@ -1,14 +1,14 @@
-#include "datasets/preview.hpp"
+#include "datasets/augment/preview.hpp"
 
 #include <filesystem>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "datasets/codec.hpp"
-#include "datasets/normalise.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/pixels/normalise.hpp"
 #include "datasets/synthetic_dataset.hpp"
-#include "datasets/transform.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/safetensors.hpp"

@@ -6,9 +6,9 @@
 
 #include <gtest/gtest.h>
 
-#include "datasets/codec.hpp"
-#include "datasets/jpeg_encoder.hpp"
-#include "datasets/transform.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/codec/jpeg_encoder.hpp"
 #include "tests/unit/datasets/fixture_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"

@@ -1,4 +1,4 @@
-#include "datasets/resize.hpp"
+#include "datasets/pixels/resize.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "datasets/sampler.hpp"
+#include "datasets/loader/sampler.hpp"
 
 #include <algorithm>
 #include <cmath>

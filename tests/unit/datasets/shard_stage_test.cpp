@@ -1,4 +1,4 @@
-#include "datasets/shard_stage.hpp"
+#include "datasets/pack/shard_stage.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -7,9 +7,9 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
-#include "datasets/loader.hpp"
+#include "datasets/loader/loader.hpp"
+#include "datasets/pack/pack_index.hpp"
 #include "datasets/pack_dataset.hpp"
-#include "datasets/pack_index.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
 #include "trainer/base/hash.hpp"
 

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "datasets/loader.hpp"
+#include "datasets/loader/loader.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "datasets/tensor_dataset.hpp"
 #include "trainer/base/error.hpp"

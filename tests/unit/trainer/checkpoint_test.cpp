@@ -4,7 +4,7 @@
 
 #include <gmock/gmock.h>
 
-#include "datasets/hdf5_handles.hpp"
+#include "datasets/pack/hdf5_handles.hpp"
 #include "sharding/sharded_optimizer.hpp"
 #include "tests/unit/trainer/checkpoint_fixture.hpp"
 #include "trainer/base/hash.hpp"

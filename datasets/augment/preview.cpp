@@ -1,0 +1,198 @@
+#include "datasets/augment/preview.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "datasets/augment/transform.hpp"
+#include "datasets/codec/codec.hpp"
+#include "datasets/codec/jpeg_encoder.hpp"
+#include "datasets/pixels/normalise.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/safetensors.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kGap = 4;       // pixels between pictures
+constexpr int kQuality = 95;  // of a JPEG
+
+Json json_of(const Box& box) { return {box.x, box.y, box.width, box.height}; }
+
+Json json_of(const DrawnAugmentation& drawn) {
+  Json operations = Json::array(), erased = Json::array();
+  for (const Operation& operation : drawn.operations) {
+    operations.push_back({{"name", name_of(operation.kind)}, {"argument", operation.argument}});
+  }
+  for (const Erasure& erasure : drawn.erased) {
+    erased.push_back({{"box", json_of(erasure.box)}, {"noise", erasure.noise}, {"colour", erasure.colour}});
+  }
+  const View& view = drawn.view;
+  return {{"source", json_of(view.source)}, {"scaled", {view.width, view.height}},
+          {"window", json_of(view.window)}, {"mirrored", view.mirrored},
+          {"operations", operations},       {"erased", erased}};
+}
+
+Json json_of(const Mix& mix, std::size_t partner) {
+  Json json = {{"weight", mix.weight}, {"partner", partner}, {"box", nullptr}};
+  if (mix.box) json["box"] = json_of(*mix.box);
+  return json;
+}
+
+std::size_t floats_of(const PreviewPlan& plan) {
+  return static_cast<std::size_t>(3 * plan.image_size * plan.image_size);
+}
+
+Preview::Draw draw_all(const std::vector<Sample>& samples, const std::vector<Preview::Sample>& shown,
+                       const PreviewPlan& plan, std::uint64_t epoch) {
+  const auto size = static_cast<int>(plan.image_size);
+  LaneBatch batch;
+  batch.images_count = static_cast<std::int64_t>(samples.size());
+  batch.images.resize(samples.size() * floats_of(plan));
+  batch.weights.resize(samples.size());
+  batch.labels.resize(samples.size());
+  batch.partner_labels.resize(samples.size());
+  Preview::Draw draw;
+  Transformer transformer;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const SampleKey key{.seed = plan.seed, .epoch = epoch, .sample = i};
+    draw.samples.push_back(draw_augmentation(plan.augment, key, shown[i].width, shown[i].height, size));
+    transformer.train(samples[i], plan.augment, key, size,
+                      std::span(batch.images).subspan(i * floats_of(plan), floats_of(plan)));
+  }
+  if (mixes(plan.augment)) {
+    Philox stream(plan.seed, Purpose::mixing, epoch, 0);
+    draw.mixes = draw_mixes(plan.augment, size, batch.images_count, stream);
+    apply_mixes(draw.mixes, size, batch);
+  }
+  draw.images = std::move(batch.images);
+  return draw;
+}
+
+void paint(std::span<const float> picture, int size, int left, int top, Image& grid) {
+  const auto plane = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
+  for (int y = 0; y < size; ++y) {
+    std::uint8_t* out = grid.row(top + y) + left * 3;
+    for (int x = 0; x < size; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        const auto at = static_cast<std::size_t>(c) * plane + static_cast<std::size_t>(y * size + x);
+        *out++ = denormalise(picture[at], c);
+      }
+    }
+  }
+}
+
+// All pictures of all draws are held as floats.
+void check_size(const PreviewPlan& plan) {
+  constexpr double kMostGigabytes = 4;
+  const double gigabytes = static_cast<double>(plan.samples) * static_cast<double>(plan.draws) *
+                           static_cast<double>(floats_of(plan)) * sizeof(float) / 1e9;
+  if (gigabytes <= kMostGigabytes) return;
+  throw Error(
+      ExitCode::refused,
+      fmt::format("--samples {} with --draws {}: the pictures would take {:.1f} GB, the limit is {} GB",
+                  plan.samples, plan.draws, gigabytes, kMostGigabytes),
+      "lower one of them, or model.image_size");
+}
+
+}  // namespace
+
+Preview make_preview(const Dataset& dataset, PreviewPlan plan) {
+  if (dataset.tensor_image_size()) {
+    throw Error(ExitCode::refused,
+                fmt::format("{}: ready tensors are used as they are; there is nothing to preview",
+                            dataset.describe()));
+  }
+  plan.samples = std::min(plan.samples, dataset.size());
+  check_size(plan);
+  check_mixing(plan.augment, plan.samples);
+  Preview preview{plan, {}, {}};
+  std::vector<Sample> samples;
+  for (std::int64_t i = 0; i < plan.samples; ++i) {
+    try {
+      samples.push_back(dataset.read(i));
+      const Box size = size_of(samples.back());
+      preview.samples.push_back({dataset.name(i), size.width, size.height});
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("{}: {}", dataset.place(i), error.what()), error.hint());
+    }
+  }
+  for (std::int64_t epoch = 0; epoch < plan.draws; ++epoch) {
+    preview.draws.push_back(draw_all(samples, preview.samples, plan, static_cast<std::uint64_t>(epoch)));
+  }
+  return preview;
+}
+
+Image grid_of(const Preview& preview) {
+  const auto size = static_cast<int>(preview.plan.image_size);
+  const auto columns = static_cast<int>(preview.draws.size()),
+             rows = static_cast<int>(preview.samples.size());
+  Image grid{columns * (size + kGap) - kGap, rows * (size + kGap) - kGap, {}};
+  constexpr int kLongestSide = 65500;  // of a JPEG
+  if (std::max(grid.width, grid.height) > kLongestSide) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format(
+            "--samples {} and --draws {} of {} pixels make a picture of {} x {}; a side has at most {}", rows,
+            columns, size, grid.width, grid.height, kLongestSide),
+        "lower them, or write --output FILE.safetensors");
+  }
+  grid.rgb.resize(static_cast<std::size_t>(grid.width) * static_cast<std::size_t>(grid.height) * 3, 255);
+  const std::size_t floats = floats_of(preview.plan);
+  for (int column = 0; column < columns; ++column) {
+    const std::span<const float> images(preview.draws[static_cast<std::size_t>(column)].images);
+    for (int row = 0; row < rows; ++row) {
+      paint(images.subspan(static_cast<std::size_t>(row) * floats, floats), size, column * (size + kGap),
+            row * (size + kGap), grid);
+    }
+  }
+  return grid;
+}
+
+std::string to_json(const Preview& preview) {
+  const PreviewPlan& plan = preview.plan;
+  Json samples = Json::array(), draws = Json::array();
+  for (const Preview::Sample& sample : preview.samples) {
+    samples.push_back({{"name", sample.name}, {"width", sample.width}, {"height", sample.height}});
+  }
+  for (std::size_t epoch = 0; epoch < preview.draws.size(); ++epoch) {
+    const Preview::Draw& draw = preview.draws[epoch];
+    Json pictures = Json::array();
+    for (std::size_t i = 0; i < draw.samples.size(); ++i) {
+      Json picture = json_of(draw.samples[i]);
+      if (!draw.mixes.empty()) picture["mix"] = json_of(draw.mixes[i], draw.samples.size() - 1 - i);
+      pictures.push_back(std::move(picture));
+    }
+    draws.push_back({{"epoch", epoch}, {"pictures", std::move(pictures)}});
+  }
+  return Json({{"seed", plan.seed},
+               {"image_size", plan.image_size},
+               {"dct_scaling", plan.augment.dct_scaling},
+               {"samples", std::move(samples)},
+               {"draws", std::move(draws)}})
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void write_preview(const Preview& preview, const std::filesystem::path& path) {
+  const std::string extension = path.extension();
+  if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") {
+    const Image grid = grid_of(preview);
+    return write_bytes_atomically(path, extension == ".png" ? encode_png(grid) : encode_jpeg(grid, kQuality));
+  }
+  std::vector<float> images;
+  for (const Preview::Draw& draw : preview.draws) {
+    images.insert(images.end(), draw.images.begin(), draw.images.end());
+  }
+  const std::int64_t size = preview.plan.image_size;
+  write_safetensors(path, {{"images",
+                            {DataType::f32,
+                             {static_cast<std::int64_t>(preview.draws.size()),
+                              static_cast<std::int64_t>(preview.samples.size()), 3, size, size},
+                             std::as_bytes(std::span(images))}}});
+}
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,267 @@
+#include "datasets/augment/randaugment.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "trainer/base/error.hpp"
+
+namespace vitrail::datasets {
+
+enum class LevelLaw : std::uint8_t {
+  none,
+  rotate,
+  posterize,
+  posterize_increasing,
+  solarize,
+  solarize_increasing,
+  solarize_add,
+  enhance,
+  enhance_increasing,
+  shear,
+  translate,
+  desaturate,
+  blur,
+};
+
+namespace {
+
+using Choice = RandAugment::Choice;
+using Kind = OperationKind;
+using Law = LevelLaw;
+
+constexpr double kLevels = 10.0;          // of the scale of magnitudes
+constexpr double kTranslateShare = 0.45;  // of the image's side
+constexpr double kUniformAbove = 100.0;   // a deviation above this asks for uniform magnitudes
+
+std::vector<Choice> standard_set(bool increasing) {
+  const Law enhance = increasing ? Law::enhance_increasing : Law::enhance;
+  return {{Kind::auto_contrast, Law::none},
+          {Kind::equalize, Law::none},
+          {Kind::invert, Law::none},
+          {Kind::rotate, Law::rotate},
+          {Kind::posterize, increasing ? Law::posterize_increasing : Law::posterize},
+          {Kind::solarize, increasing ? Law::solarize_increasing : Law::solarize},
+          {Kind::solarize_add, Law::solarize_add},
+          {Kind::saturation, enhance},
+          {Kind::contrast, enhance},
+          {Kind::brightness, enhance},
+          {Kind::sharpness, enhance},
+          {Kind::shear_x, Law::shear},
+          {Kind::shear_y, Law::shear},
+          {Kind::translate_x, Law::translate},
+          {Kind::translate_y, Law::translate}};
+}
+
+std::vector<Choice> weighted_set() {
+  return {{Kind::rotate, Law::rotate, 3.0},
+          {Kind::shear_x, Law::shear, 2.0},
+          {Kind::shear_y, Law::shear, 2.0},
+          {Kind::translate_x, Law::translate, 1.0},
+          {Kind::translate_y, Law::translate, 1.0},
+          {Kind::saturation, Law::enhance_increasing, 0.25},
+          {Kind::sharpness, Law::enhance_increasing, 0.25},
+          {Kind::auto_contrast, Law::none, 0.25},
+          {Kind::solarize, Law::solarize_increasing, 0.05},
+          {Kind::solarize_add, Law::solarize_add, 0.05},
+          {Kind::contrast, Law::enhance_increasing, 0.05},
+          {Kind::brightness, Law::enhance_increasing, 0.05},
+          {Kind::equalize, Law::none, 0.05},
+          {Kind::posterize, Law::posterize_increasing, 0.05},
+          {Kind::invert, Law::none, 0.05}};
+}
+
+std::vector<Choice> three_set() {
+  return {{Kind::solarize, Law::solarize_increasing},
+          {Kind::saturation, Law::desaturate},
+          {Kind::blur, Law::blur}};
+}
+
+std::vector<Choice> weighted_three_set() {
+  return {{Kind::solarize, Law::solarize_increasing, 6.0},
+          {Kind::saturation, Law::desaturate, 6.0},
+          {Kind::blur, Law::blur, 6.0},
+          {Kind::rotate, Law::rotate, 3.0},
+          {Kind::shear_x, Law::shear, 2.0},
+          {Kind::shear_y, Law::shear, 2.0},
+          {Kind::posterize, Law::posterize_increasing, 1.0},
+          {Kind::auto_contrast, Law::none, 1.0},
+          {Kind::saturation, Law::enhance_increasing, 1.0},
+          {Kind::sharpness, Law::enhance_increasing, 1.0},
+          {Kind::contrast, Law::enhance_increasing, 1.0},
+          {Kind::brightness, Law::enhance_increasing, 1.0},
+          {Kind::equalize, Law::none, 1.0},
+          {Kind::invert, Law::none, 1.0}};
+}
+
+template <class Number>
+std::optional<Number> read(std::string_view text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+class Parser {
+ public:
+  explicit Parser(const std::string& text) : text_(text) {}
+
+  RandAugment parse() {
+    std::string_view rest = text_;
+    if (section(rest) != "rand") fail("it begins with rand-");
+    while (!rest.empty()) take(section(rest));
+    choose();
+    return result_;
+  }
+
+ private:
+  static std::string_view section(std::string_view& rest) {
+    const std::size_t dash = std::min(rest.find('-'), rest.size());
+    const std::string_view first = rest.substr(0, dash);
+    rest.remove_prefix(std::min(dash + 1, rest.size()));
+    return first;
+  }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(ExitCode::usage, fmt::format("augment.randaugment = {}: {}", text_, what));
+  }
+
+  template <class Number>
+  Number number(std::string_view value, std::string_view whole) const {
+    const std::optional<Number> found = read<Number>(value);
+    if (!found || *found < 0) fail(fmt::format("{} has no number that it could take", whole));
+    return *found;
+  }
+
+  void take(std::string_view whole) {
+    const std::size_t key_end = whole.starts_with('t') ? 1 : whole.find_first_of("0123456789");
+    if (!taken_.insert(std::string(whole.substr(0, key_end))).second) {
+      fail(fmt::format("{} comes twice", whole.substr(0, key_end)));
+    }
+    if (whole.starts_with('t')) {
+      set_ = whole.substr(1);
+      if (set_ != "weights" && set_ != "3a" && set_ != "3aw") fail("t is followed by weights, 3a or 3aw");
+      return;
+    }
+    const std::size_t digit = std::min(whole.find_first_of("0123456789"), whole.size());
+    const std::string_view key = whole.substr(0, digit), value = whole.substr(digit);
+    if (key == "m") {
+      result_.magnitude = number<int>(value, whole);
+    } else if (key == "n") {
+      result_.layers = number<int>(value, whole);
+    } else if (key == "p") {
+      result_.probability = number<double>(value, whole);
+    } else if (key == "mstd") {
+      result_.deviation = number<double>(value, whole);
+      if (result_.deviation > kUniformAbove) result_.deviation = std::numeric_limits<double>::infinity();
+    } else if (key == "mmax") {
+      const int bound = number<int>(value, whole);
+      result_.upper_bound = bound == 0 ? kLevels : bound;
+    } else if (key == "inc") {
+      increasing_ = number<int>(value, whole) != 0;
+    } else {
+      fail(fmt::format("{} is none of m, n, p, mstd, mmax, inc with a number, or t with a set", whole));
+    }
+  }
+
+  void choose() {
+    result_.weighted = set_ == "weights" || set_ == "3aw";
+    result_.choices = set_ == "weights" ? weighted_set()
+                      : set_ == "3aw"   ? weighted_three_set()
+                      : set_ == "3a"    ? three_set()
+                                        : standard_set(increasing_);
+    if (result_.weighted && static_cast<std::size_t>(result_.layers) > result_.choices.size()) {
+      fail(fmt::format("{} different operations of a set of {}", result_.layers, result_.choices.size()));
+    }
+  }
+
+  const std::string text_;
+  std::string_view set_;
+  std::set<std::string> taken_;  // timm takes the first of two in silence
+  bool increasing_ = false;
+  RandAugment result_;
+};
+
+double either_sign(double value, Philox& stream) { return stream.uniform() > 0.5 ? -value : value; }
+
+double argument_of(Law law, double magnitude, int image_size, Philox& stream) {
+  const double share = magnitude / kLevels;
+  switch (law) {
+    case Law::none:
+      return 0.0;
+    case Law::rotate:
+      return either_sign(share * 30.0, stream);
+    case Law::posterize:
+      return static_cast<int>(share * 4);
+    case Law::posterize_increasing:
+      return 4 - static_cast<int>(share * 4);
+    case Law::solarize:
+      return std::min(256, static_cast<int>(share * 256));
+    case Law::solarize_increasing:
+      return 256 - std::min(256, static_cast<int>(share * 256));
+    case Law::solarize_add:
+      return std::min(128, static_cast<int>(share * 110));
+    case Law::enhance:
+      return share * 1.8 + 0.1;
+    case Law::enhance_increasing:
+      return std::max(0.1, 1.0 + either_sign(share * 0.9, stream));
+    case Law::shear:
+      return either_sign(share * 0.3, stream);
+    case Law::translate:
+      return either_sign(share * kTranslateShare, stream) * image_size;
+    case Law::desaturate:  // blends with grey by 1 - this
+      return std::clamp(1.0 - std::clamp(0.5 + 0.5 * share, 0.5, 1.0), 0.0, 1.0);
+    case Law::blur:
+      return std::clamp(0.1 + 1.9 * share, 0.1, 2.0);
+  }
+  return 0.0;
+}
+
+double draw_magnitude(const RandAugment& config, Philox& stream) {
+  double magnitude = config.magnitude;
+  if (std::isinf(config.deviation)) {
+    magnitude = stream.uniform(0.0, magnitude);
+  } else if (config.deviation > 0.0) {
+    magnitude += config.deviation * stream.normal();
+  }
+  return std::clamp(magnitude, 0.0, config.upper_bound);
+}
+
+// Which choice comes next; a weighted one is then not chosen again.
+std::size_t draw_choice(const RandAugment& config, std::vector<double>& weights, Philox& stream) {
+  if (!config.weighted) return stream.below(config.choices.size());
+  double left = stream.uniform() * std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::size_t chosen = weights.size();
+  for (std::size_t i = 0; i < weights.size() && left >= 0.0; ++i) {
+    if (weights[i] == 0.0) continue;
+    chosen = i;
+    left -= weights[i];
+  }
+  weights[chosen] = 0.0;
+  return chosen;
+}
+
+}  // namespace
+
+RandAugment parse_randaugment(const std::string& text) { return Parser(text).parse(); }
+
+std::vector<Operation> draw_operations(const RandAugment& config, int image_size, Philox& stream) {
+  std::vector<double> weights;
+  for (const Choice& choice : config.choices) weights.push_back(choice.weight);
+  std::vector<Operation> operations;
+  for (int layer = 0; layer < config.layers; ++layer) {
+    const Choice& choice = config.choices[draw_choice(config, weights, stream)];
+    if (config.probability < 1.0 && stream.uniform() > config.probability) continue;
+    const double magnitude = draw_magnitude(config, stream);
+    operations.push_back({choice.kind, argument_of(choice.law, magnitude, image_size, stream)});
+  }
+  return operations;
+}
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "datasets/augment/transform.hpp"
+#include "datasets/loader/loader.hpp"
+#include "datasets/loader/prefetcher.hpp"
+#include "datasets/loader/sample_writer.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+constexpr std::int64_t kBatchesAhead = 2;
+
+}  // namespace
+
+class EvaluationLoader::Impl {
+ public:
+  Impl(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes, const EvaluationTransform& transform,
+       std::int64_t batch, std::int64_t workers)
+      : dataset_(std::move(dataset)),
+        lanes_(lanes),
+        transform_(transform),
+        parts_(cut(dataset_->size(), lanes, batch)),
+        prefetcher_(recipe(), kBatchesAhead, workers) {}
+
+  std::optional<EvaluationBatch> next() { return prefetcher_.next(); }
+
+ private:
+  // `count` images of a lane from its `first`-th on: image numbers lane + L * first, lane + L * (first + 1),
+  // ...
+  struct Part {
+    std::int64_t lane, first, count;
+  };
+
+  static std::vector<Part> cut(std::int64_t images, const LanePlan& lanes, std::int64_t batch) {
+    std::vector<Part> parts;
+    for (std::int64_t lane = lanes.first_lane; lane < lanes.end_lane; ++lane) {
+      const std::int64_t of_lane = (images - lane + lanes.lanes - 1) / lanes.lanes;
+      for (std::int64_t first = 0; first < of_lane; first += batch) {
+        parts.push_back({lane, first, std::min(batch, of_lane - first)});
+      }
+    }
+    return parts;
+  }
+
+  const Part& part(std::int64_t k) const { return parts_[static_cast<std::size_t>(k)]; }
+
+  BatchRecipe<EvaluationBatch> recipe() {
+    BatchRecipe<EvaluationBatch> recipe;
+    recipe.batches = static_cast<std::int64_t>(parts_.size());
+    recipe.items = [this](std::int64_t k) { return part(k).count; };
+    recipe.allocate = [this](std::int64_t k) { return allocate(part(k)); };
+    recipe.fill = [this](EvaluationBatch& batch, std::int64_t k, std::int64_t item) {
+      fill(batch, part(k), item);
+    };
+    recipe.finish = [](EvaluationBatch&, std::int64_t) {};
+    return recipe;
+  }
+
+  EvaluationBatch allocate(const Part& part) const {
+    const auto count = static_cast<std::size_t>(part.count);
+    const std::int64_t size = transform_.image_size;
+    EvaluationBatch batch;
+    batch.lane = part.lane;
+    batch.images_count = part.count;
+    batch.images.resize(count * static_cast<std::size_t>(3 * size * size));
+    batch.labels.resize(count);
+    batch.indices.resize(count);
+    return batch;
+  }
+
+  void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) const {
+    const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
+    const std::span<float> out = floats_of(batch.images, item, transform_.image_size);
+    write_sample(*dataset_, index, {},
+                 [&](const Sample& sample) { transform_for_evaluation(sample, transform_, out); });
+    batch.labels[static_cast<std::size_t>(item)] = dataset_->label(index);
+    batch.indices[static_cast<std::size_t>(item)] = index;
+  }
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const LanePlan lanes_;
+  const EvaluationTransform transform_;
+  const std::vector<Part> parts_;
+  Prefetcher<EvaluationBatch> prefetcher_;  // last: its threads use the rest
+};
+
+EvaluationLoader::EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
+                                   const EvaluationTransform& transform, std::int64_t batch,
+                                   std::int64_t workers) {
+  check_lanes(lanes);
+  require(batch >= 1, fmt::format("an evaluation batch of {} images", batch));
+  require(workers >= 1, fmt::format("data.workers = {} is less than 1", workers));
+  check_image_size(*dataset, transform.image_size);
+  impl_ = std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers);
+}
+EvaluationLoader::~EvaluationLoader() = default;
+
+bool EvaluationLoader::next(EvaluationBatch& out) {
+  std::optional<EvaluationBatch> batch = impl_->next();
+  if (!batch) return false;
+  out = std::move(*batch);
+  return true;
+}
+
+}  // namespace vitrail::datasets

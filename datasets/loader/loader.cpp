@@ -1,0 +1,224 @@
+#include "datasets/loader/loader.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <mutex>
+#include <span>
+#include <utility>
+
+#include "datasets/augment/mixing.hpp"
+#include "datasets/augment/transform.hpp"
+#include "datasets/loader/extent_cache.hpp"
+#include "datasets/loader/lane_order.hpp"
+#include "datasets/loader/prefetcher.hpp"
+#include "datasets/loader/sample_writer.hpp"
+#include "datasets/loader/sampler.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/philox.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+void check(const TrainPlan& plan) {
+  const DataConfig& data = plan.data;
+  check_lanes(plan.lanes);
+  require(data.workers >= 1, fmt::format("data.workers = {} is less than 1", data.workers));
+  require(data.prefetch_steps >= 1,
+          fmt::format("data.prefetch_steps = {} is less than 1", data.prefetch_steps));
+  require(data.global_batch_size >= 1 && data.global_batch_size % plan.lanes.lanes == 0,
+          fmt::format("data.global_batch_size = {} cannot be cut into run.lanes = {} equal parts",
+                      data.global_batch_size, plan.lanes.lanes),
+          "make data.global_batch_size a multiple of run.lanes");
+  require(data.repeated_augmentation >= 1 && data.repeated_augmentation <= plan.lanes.lanes,
+          fmt::format("data.repeated_augmentation = {} with run.lanes = {}: the copies of an image go to "
+                      "different lanes",
+                      data.repeated_augmentation, plan.lanes.lanes),
+          "raise run.lanes, or lower data.repeated_augmentation");
+  check_mixing(plan.augment, data.global_batch_size / plan.lanes.lanes);
+}
+
+// Time that a core spent on this thread.
+double thread_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+}  // namespace
+
+class TrainLoader::Impl {
+ public:
+  Impl(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan)
+      : dataset_(std::move(dataset)),
+        plan_(plan),
+        order_{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset_->size()),
+               static_cast<std::uint64_t>(plan.lanes.lanes)},
+        lanes_here_(plan.lanes.end_lane - plan.lanes.first_lane),
+        lane_batch_(plan.data.global_batch_size / plan.lanes.lanes),
+        damaged_(plan.damaged),
+        told_(plan.damaged),
+        extents_(*dataset_, order_),
+        prefetcher_(recipe(), plan.data.prefetch_steps * lanes_here_, plan.data.workers) {}
+
+  LaneBatch next() {
+    ready_ = static_cast<std::int64_t>(prefetcher_.ready());
+    LaneBatch batch = prefetcher_.next().value();
+    for (const auto& [sample, why] : batch.damaged) {
+      if (told_.emplace(sample, why).second) news_.emplace(sample, why);
+    }
+    return batch;
+  }
+
+  DamageLedger take_news() { return std::exchange(news_, {}); }
+  bool has_news() const { return !news_.empty(); }
+  void know(const DamageLedger& ledger) {
+    told_.insert(ledger.begin(), ledger.end());
+    const std::lock_guard lock(damage_mutex_);
+    damaged_.insert(ledger.begin(), ledger.end());
+  }
+
+  LoaderStats stats() const {
+    const ReadCount read = dataset_->read_count();
+    return {prefetcher_.seconds_waited(),
+            images_,
+            1e-9 * static_cast<double>(nanoseconds_),
+            read.calls,
+            read.bytes,
+            ready_};
+  }
+
+ private:
+  // Batch k of this rank: lanes in order, then the next step.
+  std::int64_t step_of(std::int64_t k) const { return plan_.first_step + k / lanes_here_; }
+  std::int64_t lane_of(std::int64_t k) const { return plan_.lanes.first_lane + k % lanes_here_; }
+
+  BatchRecipe<LaneBatch> recipe() {
+    BatchRecipe<LaneBatch> recipe;
+    recipe.items = [this](std::int64_t) { return lane_batch_; };
+    recipe.allocate = [this](std::int64_t k) { return allocate(k); };
+    recipe.fill = [this](LaneBatch& batch, std::int64_t k, std::int64_t item) {
+      const double begin = thread_seconds();
+      fill(batch, k, item);
+      nanoseconds_ += static_cast<std::int64_t>(1e9 * (thread_seconds() - begin));
+      ++images_;
+    };
+    recipe.finish = [this](LaneBatch& batch, std::int64_t k) { finish(batch, k); };
+    return recipe;
+  }
+
+  LaneBatch allocate(std::int64_t k) {
+    const auto count = static_cast<std::size_t>(lane_batch_);
+    LaneBatch batch;
+    batch.lane = lane_of(k);
+    batch.images_count = lane_batch_;
+    batch.images.resize(count * static_cast<std::size_t>(3 * plan_.image_size * plan_.image_size));
+    batch.labels.resize(count);
+    batch.partner_labels.resize(count);
+    batch.weights.resize(count, 1.0);
+    batch.sample_ids.resize(count);
+    if (plan_.data.order == Order::window && step_of(k) > plan_.first_step) forget(k);
+    return batch;
+  }
+
+  // The step before may still be in the making.
+  void forget(std::int64_t k) {
+    const StepPosition at = locate_step(step_of(k) - 1, dataset_->size(), plan_.data.global_batch_size);
+    const auto lane = static_cast<std::uint64_t>(lane_of(k));
+    const auto copies = static_cast<std::uint64_t>(plan_.data.repeated_augmentation);
+    for (std::uint64_t copy = 0; copy < copies; ++copy) {
+      const std::uint64_t stream = (lane + order_.lanes - copy) % order_.lanes;
+      extents_.forget_before(at.epoch, stream, at.position / order_.lanes / copies);
+    }
+  }
+
+  // Writes the sample that the order wants here, or what takes the place of a damaged one.
+  void fill(LaneBatch& batch, std::int64_t k, std::int64_t item) {
+    const StepPosition step = locate_step(step_of(k), dataset_->size(), plan_.data.global_batch_size);
+    const Pick pick = pick_sample(order_, step.epoch, static_cast<std::uint64_t>(batch.lane),
+                                  step.position / order_.lanes + static_cast<std::uint64_t>(item));
+    std::string why;
+    for (std::uint64_t attempt = 0; attempt <= kReplacementAttempts; ++attempt) {
+      if (attempt > 0 && order_.samples == 1) break;
+      const std::uint64_t id =
+          attempt == 0 ? pick.sample
+                       : replacement_of(order_.seed, step.epoch, pick.sample, attempt, order_.samples);
+      why = known_damage(id);
+      if (why.empty()) why = attempt_fill(batch, item, id, step.epoch, pick, attempt == 0);
+      if (why.empty()) break;
+      note(batch, id, why);
+    }
+    if (!why.empty()) throw Error(ExitCode::bad_data, why, "so are the samples that would have replaced it");
+    if (plan_.data.order == Order::window) extents_.read_ahead(step.epoch, pick.lane, pick.item);
+  }
+
+  // Empty, or what is wrong with the record.
+  std::string attempt_fill(LaneBatch& batch, std::int64_t item, std::uint64_t id, std::uint64_t epoch,
+                           const Pick& pick, bool in_order) {
+    const auto index = static_cast<std::int64_t>(id);
+    const std::span<float> out = floats_of(batch.images, item, plan_.image_size);
+    const SampleKey key{.seed = plan_.lanes.seed, .epoch = epoch, .sample = id, .copy = pick.copy};
+    std::function<Sample()> first_read;
+    if (in_order && plan_.data.order == Order::window) {
+      first_read = [&] { return extents_.read(epoch, pick.lane, pick.item); };
+    }
+    try {
+      write_sample(*dataset_, index, first_read, [&](const Sample& sample) {
+        transform_for_training(sample, plan_.augment, key, static_cast<int>(plan_.image_size), out);
+      });
+    } catch (const DamagedRecord& error) {
+      return error.what();
+    }
+    const auto i = static_cast<std::size_t>(item);
+    batch.sample_ids[i] = id;
+    batch.labels[i] = batch.partner_labels[i] = dataset_->label(index);
+    return "";
+  }
+
+  std::string known_damage(std::uint64_t id) {
+    const std::lock_guard lock(damage_mutex_);
+    const auto found = damaged_.find(id);
+    return found == damaged_.end() ? "" : found->second;
+  }
+
+  void note(LaneBatch& batch, std::uint64_t id, const std::string& why) {
+    const std::lock_guard lock(damage_mutex_);
+    damaged_.emplace(id, why);
+    batch.damaged.emplace(id, why);
+  }
+
+  void finish(LaneBatch& batch, std::int64_t k) const {
+    if (!mixes(plan_.augment)) return;
+    Philox stream(plan_.lanes.seed, Purpose::mixing, static_cast<std::uint64_t>(step_of(k)),
+                  static_cast<std::uint64_t>(batch.lane));
+    const auto size = static_cast<int>(plan_.image_size);
+    apply_mixes(draw_mixes(plan_.augment, size, lane_batch_, stream), size, batch);
+  }
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const TrainPlan plan_;
+  const OrderPlan order_;
+  const std::int64_t lanes_here_, lane_batch_;
+  std::mutex damage_mutex_;
+  DamageLedger damaged_;      // all that workers met, also for batches still to come
+  DamageLedger told_, news_;  // of batches that were handed out
+  std::int64_t ready_ = 0;
+  std::atomic<std::int64_t> images_ = 0, nanoseconds_ = 0;
+  ExtentCache extents_;
+  Prefetcher<LaneBatch> prefetcher_;  // last: its threads use the rest
+};
+
+TrainLoader::TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan) {
+  check(plan);
+  check_image_size(*dataset, plan.image_size);
+  steps_per_epoch(dataset->size(), plan.data.global_batch_size);  // refuses a batch larger than the data set
+  impl_ = std::make_unique<Impl>(std::move(dataset), plan);
+}
+TrainLoader::~TrainLoader() = default;
+LaneBatch TrainLoader::next() { return impl_->next(); }
+bool TrainLoader::has_damage_news() const { return impl_->has_news(); }
+DamageLedger TrainLoader::take_damage_news() { return impl_->take_news(); }
+void TrainLoader::know_damage(const DamageLedger& ledger) { impl_->know(ledger); }
+LoaderStats TrainLoader::stats() const { return impl_->stats(); }
+
+}  // namespace vitrail::datasets

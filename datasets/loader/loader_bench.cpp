@@ -1,0 +1,58 @@
+#include "datasets/loader/loader_bench.hpp"
+
+#include <chrono>
+
+#include "datasets/augment/transform.hpp"
+#include "datasets/loader/lane_order.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+void measure_stages(const Dataset& dataset, const TrainPlan& plan, double seconds, LoaderBench& bench) {
+  const OrderPlan order{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset.size()), 1};
+  const auto size = static_cast<int>(plan.image_size);
+  std::vector<float> out(static_cast<std::size_t>(3 * size * size));
+  const std::uint64_t bytes_before = dataset.read_count().bytes;
+  const Clock::time_point begin = Clock::now();
+  double reading = 0;
+  std::uint64_t images = 0;
+  for (; images == 0 || seconds_since(begin) < seconds; ++images) {
+    const std::uint64_t id = pick_sample(order, 1, 0, images % order.stream_length()).sample;
+    const Clock::time_point before = Clock::now();
+    const Sample sample = dataset.read(static_cast<std::int64_t>(id));
+    reading += seconds_since(before);
+    transform_for_training(sample, plan.augment, {plan.lanes.seed, 1, id, 0}, size, out);
+  }
+  const auto count = static_cast<double>(images);
+  bench.read_seconds = reading / count;
+  bench.transform_seconds = (seconds_since(begin) - reading) / count;
+  bench.record_bytes = static_cast<double>(dataset.read_count().bytes - bytes_before) / count;
+}
+
+}  // namespace
+
+LoaderBench bench_loader(const std::shared_ptr<const Dataset>& dataset, const TrainPlan& plan,
+                         double seconds) {
+  LoaderBench bench;
+  measure_stages(*dataset, plan, seconds, bench);
+  TrainLoader loader(dataset, plan);
+  for (std::int64_t i = 0; i < 2 * plan.data.prefetch_steps; ++i) loader.next();
+  const LoaderStats before = loader.stats();
+  const Clock::time_point begin = Clock::now();
+  do {
+    loader.next();
+  } while (seconds_since(begin) < seconds);
+  bench.seconds = seconds_since(begin);
+  const LoaderStats after = loader.stats();
+  bench.images = after.images - before.images;
+  bench.core_seconds = after.worker_seconds - before.worker_seconds;
+  return bench;
+}
+
+}  // namespace vitrail::datasets

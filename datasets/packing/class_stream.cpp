@@ -1,0 +1,190 @@
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "datasets/archives/archive_reader.hpp"
+#include "datasets/pack/pack_plan.hpp"
+#include "datasets/packing/class_archives.hpp"
+#include "datasets/packing/source_kinds.hpp"
+#include "datasets/packing/spool.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/hash.hpp"
+#include "trainer/base/progress.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::uint64_t kMaxClassBytes = std::uint64_t{8} << 30;  // held in memory; the largest has some 0.5
+
+// Size, first and last MiB: a compressed archive cannot be listed without reading all of it.
+std::string fingerprint(const File& file) {
+  Hasher hasher;
+  std::vector<std::byte> piece(std::min<std::uint64_t>(kPiece, file.size()));
+  file.read_at(0, piece);
+  hasher.update(piece);
+  file.read_at(file.size() - piece.size(), piece);
+  hasher.update(piece);
+  return fmt::format("{} bytes {}", file.size(), hasher.digest().hex());
+}
+
+class ClassStream final : public Source {
+ public:
+  ClassStream(const std::string& kind, const fs::path& path, const SourceOptions& options)
+      : file_(path, File::Mode::read), options_(options) {
+    if (!options.devkit.empty()) {
+      throw Error(ExitCode::refused, fmt::format("--devkit with the compressed {}", path.string()),
+                  "decompress it first: gunzip");
+    }
+    identity_ = fmt::format("{} stream {}\n{}\n", kind, fingerprint(file_), options.partition.text());
+    const double bytes = static_cast<double>(file_.size()) * options.partition.expected_share();
+    shards_ = shard_count(static_cast<std::uint64_t>(bytes), options.shard_bytes);
+  }
+
+  std::string identity() const override { return identity_; }
+  std::uint64_t shards() const override { return shards_; }
+
+  bool is_stream() const override { return true; }
+  void spool(const fs::path& folder, const std::function<bool(std::uint64_t)>& is_finished) override {
+    if (const auto there = read_spool(folder); there && there->identity == identity_) {
+      bool complete = there->heap_images.size() == shards_;
+      for (std::uint64_t s = 0; s < shards_; ++s) {
+        complete = complete && (is_finished(s) || heap_is_there(folder, *there, s));
+      }
+      if (complete) return;
+    }
+    sort_into(folder);
+  }
+
+  void open_spool(const fs::path& folder) override {
+    auto contents = read_spool(folder);
+    if (!contents || contents->identity != identity_) {
+      throw Error(ExitCode::io,
+                  fmt::format("{}: rank 0 wrote it, but it cannot be seen from here", folder.string()),
+                  "is the folder shared by all nodes?");
+    }
+    folder_ = folder;
+    contents_ = std::move(*contents);
+  }
+
+  const std::vector<ClassEntry>& classes() const override { return contents_.classes; }
+  std::uint64_t images() const override { return contents_.images(); }
+  std::uint64_t longest_key() const override { return contents_.longest_key; }
+  std::string selection() const override { return contents_.selection; }
+  std::uint64_t images_of(std::uint64_t shard) const override { return contents_.heap_images[shard]; }
+  std::vector<SourceItem> items(std::uint64_t shard) const override {
+    return read_heap(folder_, contents_, shard);
+  }
+  std::vector<std::byte> read(const SourceItem& item) const override {
+    return read_from_heap(folder_, plan_key(item.key, shards_).shard, item);
+  }
+  void release(std::uint64_t shard) const override { remove_heap(folder_, shard); }
+
+ private:
+  struct Class {
+    std::string wnid;
+    bool kept = false;
+    std::uint64_t files = 0;
+  };
+
+  void sort_into(const fs::path& folder) const {
+    SpoolWriter writer(folder, shards_);
+    FileRange range(file_, 0, file_.size());
+    ArchiveReader outer(range, file_.path().string(), ArchiveReader::Form::tar_gz, kPiece);
+    Progress progress("sort the stream", "MB", file_.size() / 1'000'000, options_.progress);
+    std::uint64_t shown = 0;
+    std::vector<Class> classes;
+    while (const auto member = outer.next()) {
+      const auto wnid = wnid_of_archive(member->name);
+      if (wnid && member->is_file) {
+        classes.push_back(sort_class(*wnid, outer, static_cast<std::uint32_t>(classes.size()), writer));
+      } else if (options_.partition.takes_strays()) {
+        writer.add(stray_item(member->name, member->bytes), {});
+      }
+      const std::uint64_t done = range.done() / 1'000'000;
+      progress.add(done - shown);
+      shown = done;
+    }
+    writer.finish(contents_of(classes));
+  }
+
+  // One class is held in memory: only its end tells which of its files belong to this part of the data.
+  Class sort_class(const std::string& wnid, ArchiveReader& outer, std::uint32_t number,
+                   SpoolWriter& writer) const {
+    MemberStream stream(outer);
+    ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid),
+                        ArchiveReader::Form::tar, kPiece);
+    std::vector<ArchiveMember> members;
+    std::vector<std::vector<std::byte>> contents;
+    std::uint64_t held = 0;
+    while (auto member = inner.next()) {
+      member->position = contents.size();
+      const bool readable = member->is_file && member->bytes <= kMaxImageFileBytes;
+      contents.push_back(readable ? inner.read_all(kMaxImageFileBytes) : std::vector<std::byte>{});
+      held += contents.back().size();
+      members.push_back(std::move(*member));
+      if (held > kMaxClassBytes) {
+        throw Error(ExitCode::refused,
+                    fmt::format("{}: {}.tar: more than 8 GiB in one class", file_.path().string(), wnid),
+                    "decompress the archive first: gunzip");
+      }
+    }
+    const auto items = class_items(wnid, members, options_.partition);
+    if (!items) return {wnid, false, members.size()};
+    for (SourceItem item : *items) {
+      const auto& bytes = contents[item.place];
+      item.label = number;
+      writer.add(item,
+                 item.flaw == Flaw::none ? std::span<const std::byte>(bytes) : std::span<const std::byte>());
+    }
+    return {wnid, true, members.size()};
+  }
+
+  SpoolContents contents_of(const std::vector<Class>& classes) const {
+    SpoolContents contents;
+    contents.identity = identity_;
+    std::uint64_t left_out = 0, files_left_out = 0;
+    for (const Class& c : classes) {
+      if (c.kept) {
+        contents.classes.push_back({c.wnid, c.wnid});
+      } else {
+        ++left_out;
+        files_left_out += c.files;
+      }
+    }
+    std::ranges::sort(contents.classes, {}, &ClassEntry::wnid);
+    const auto twice = std::ranges::adjacent_find(contents.classes, {}, &ClassEntry::wnid);
+    if (twice != contents.classes.end()) {
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{}: {}.tar is there twice", file_.path().string(), twice->wnid));
+    }
+    for (const Class& c : classes) {
+      const auto place = std::ranges::lower_bound(contents.classes, c.wnid, {}, &ClassEntry::wnid);
+      contents.labels.push_back(static_cast<std::uint32_t>(place - contents.classes.begin()));
+    }
+    if (contents.classes.empty()) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: no images inside", file_.path().string()));
+    }
+    contents.selection = selection_text(options_.partition, left_out, files_left_out);
+    return contents;
+  }
+
+  const File file_;
+  const SourceOptions options_;
+  std::string identity_;
+  std::uint64_t shards_ = 0;
+  fs::path folder_;
+  SpoolContents contents_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> open_class_stream(const std::string& kind, const fs::path& archive,
+                                          const SourceOptions& options) {
+  return std::make_unique<ClassStream>(kind, archive, options);
+}
+
+}  // namespace vitrail::datasets

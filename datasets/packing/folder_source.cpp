@@ -1,0 +1,57 @@
+#include "datasets/archives/file_tree.hpp"
+#include "datasets/packing/class_archives.hpp"
+#include "datasets/packing/listed_source.hpp"
+#include "datasets/packing/source_kinds.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FolderSource final : public ListedSource {
+ public:
+  FolderSource(fs::path folder, const SourceOptions& options) : folder_(std::move(folder)) {
+    kind_ = "folder";
+    for (const auto& entry : sorted_entries(folder_)) {
+      const std::string name = utf8_name(entry);
+      std::error_code ignored;  // what cannot be looked at is no folder
+      if (name.starts_with('.') || !entry.is_directory(ignored)) {
+        listing_.add({name, 0, 0, 0, Flaw::outside_class});
+        continue;
+      }
+      const auto label = static_cast<std::uint32_t>(classes_.size());
+      classes_.push_back({name, is_wnid(name) ? name : ""});
+      for (const TreeFile& file : files_below(entry.path())) {
+        std::string key = name;
+        key.append("/").append(file.name);
+        const Flaw flaw = flaw_of(key, file.bytes, file.is_file);
+        listing_.add({std::move(key), label, file.bytes, 0, flaw});
+      }
+    }
+    if (classes_.empty()) {
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{}: no folder inside, but there should be one per class", folder_.string()));
+    }
+    plan(options.source, options.shard_bytes);
+  }
+
+  std::vector<std::byte> read(const SourceItem& item) const override {
+    const File file(folder_ / item.key, File::Mode::read);
+    std::vector<std::byte> bytes(file.size());
+    file.read_at(0, bytes);
+    return bytes;
+  }
+
+ private:
+  const fs::path folder_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> open_folder_source(const fs::path& folder, const SourceOptions& options) {
+  return std::make_unique<FolderSource>(folder, options);
+}
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,62 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "datasets/archives/archive_reader.hpp"
+#include "datasets/packing/imagenet_devkit.hpp"
+#include "datasets/packing/listed_source.hpp"
+#include "datasets/packing/source_kinds.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+class ImagenetVal final : public ListedSource {
+ public:
+  ImagenetVal(const std::filesystem::path& archive, const SourceOptions& options)
+      : archive_(archive, File::Mode::read) {
+    if (options.devkit.empty()) {
+      throw Error(ExitCode::refused, fmt::format("source {}: its labels are in the devkit", options.source),
+                  "give --devkit ILSVRC2012_devkit_t12.tar.gz");
+    }
+    const ImagenetDevkit kit = read_devkit(options.devkit);
+    std::vector<ArchiveMember> members = list_tar(archive_, 0, archive_.size(), archive.string());
+    if (members.size() != kit.validation.size()) {
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{} holds {} files, but {} has labels for {}", archive.string(), members.size(),
+                              options.devkit.string(), kit.validation.size()));
+    }
+    std::ranges::sort(members, {}, &ArchiveMember::name);  // line n of the labels is the n-th name
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const ArchiveMember& member = members[i];
+      const bool unusable = flaw_of(member.name, 0, true) != Flaw::none;
+      if (unusable || (i > 0 && member.name == members[i - 1].name)) {
+        throw Error(ExitCode::bad_data, fmt::format("{}: {}: an odd name, or one that is there twice",
+                                                    archive.string(), printable(member.name)));
+      }
+      const Flaw flaw = flaw_of(member.name, member.bytes, member.is_file);
+      listing_.add({member.name, kit.validation[i], member.bytes, member.position, flaw});
+    }
+    classes_ = kit.classes;
+    kind_ = "imagenet-val";
+    plan(options.source, options.shard_bytes);
+  }
+
+  std::vector<std::byte> read(const SourceItem& item) const override {
+    std::vector<std::byte> bytes(item.bytes);
+    archive_.read_at(item.place, bytes);
+    return bytes;
+  }
+
+ private:
+  const File archive_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> open_imagenet_val(const std::filesystem::path& archive,
+                                          const SourceOptions& options) {
+  return std::make_unique<ImagenetVal>(archive, options);
+}
+
+}  // namespace vitrail::datasets

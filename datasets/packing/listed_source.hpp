@@ -1,0 +1,36 @@
+// A source whose files can be listed and then read in any order: everything but compressed archives.
+// Who inherits fills listing_ and classes_, then calls plan(). Throws: Error(bad_data) for an empty one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/packing/pack_sources.hpp"
+
+namespace vitrail::datasets {
+
+class ListedSource : public Source {
+ public:
+  std::string identity() const final;
+  std::uint64_t shards() const final { return plan_.size(); }
+  const std::vector<ClassEntry>& classes() const final { return classes_; }
+  std::uint64_t images() const final { return listing_.size(); }
+  std::uint64_t longest_key() const final { return listing_.longest_key(); }
+  std::string selection() const final { return selection_; }
+  std::uint64_t images_of(std::uint64_t shard) const final { return plan_[shard].size(); }
+  std::vector<SourceItem> items(std::uint64_t shard) const final;
+
+ protected:
+  void plan(const std::string& source, std::uint64_t shard_bytes);
+
+  Listing listing_;
+  std::vector<ClassEntry> classes_;
+  std::string kind_;  // first word of the identity, with whatever else decides the content
+  std::string selection_;
+
+ private:
+  std::vector<std::vector<std::uint32_t>> plan_;
+};
+
+}  // namespace vitrail::datasets

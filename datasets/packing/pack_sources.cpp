@@ -1,0 +1,57 @@
+#include "datasets/packing/pack_sources.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "datasets/packing/class_archives.hpp"
+#include "datasets/packing/source_kinds.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+bool is_gzip(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  const File file(path, File::Mode::read);
+  std::array<std::byte, 2> magic{};
+  if (file.size() < magic.size()) return false;
+  file.read_at(0, magic);
+  return magic == std::array{std::byte{0x1f}, std::byte{0x8b}};
+}
+
+void refuse_foreign_options(const std::string& kind, const SourceOptions& options) {
+  if (!options.devkit.empty() && kind != "imagenet-train" && kind != "imagenet-val") {
+    throw Error(ExitCode::refused, fmt::format("--devkit with source {}", options.source),
+                "the devkit belongs to imagenet-train and imagenet-val");
+  }
+  if (!options.partition.text().empty() && kind != "imagenet-21k") {
+    throw Error(ExitCode::refused, fmt::format("a rule for validation with source {}", options.source),
+                "such rules cut imagenet-21k; other sources have splits of their own");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Source> open_source(const SourceOptions& options) {
+  const auto colon = options.source.find(':');
+  const std::string kind = options.source.substr(0, colon);
+  const std::string path = colon == std::string::npos ? "" : options.source.substr(colon + 1);
+  refuse_foreign_options(kind, options);
+  if (!path.empty()) {
+    if (kind == "folder") return open_folder_source(path, options);
+    if (kind == "idx") return open_idx_source(path, options);
+    if (kind == "imagenet-val") return open_imagenet_val(path, options);
+    if (kind == "imagenet-train" || kind == "imagenet-21k") {
+      return is_gzip(path) ? open_class_stream(kind, path, options)
+                           : open_class_archives(kind, path, options);
+    }
+  }
+  throw Error(ExitCode::usage, fmt::format("source {}: not one that can be packed", options.source),
+              "sources are imagenet-train:TAR, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, "
+              "folder:DIR (a folder per class) and idx:IMAGES,LABELS");
+}
+
+}  // namespace vitrail::datasets

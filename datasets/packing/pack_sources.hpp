@@ -1,0 +1,58 @@
+// What can be packed (datasets/README.md lists the kinds): images with labels, cut into shards, and the bytes
+// of each image. Which image lies where in which shard follows from the hash of its key. Throws: Error(usage)
+// for a source that is none; Error(bad_data) for one that is not what it should be; Error(refused) for
+// options that do not fit it; Error(io).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/pack/pack_format.hpp"
+#include "datasets/packing/partition.hpp"
+#include "datasets/packing/source_listing.hpp"
+
+namespace vitrail::datasets {
+
+struct SourceOptions {
+  std::string source;            // KIND:PATH
+  std::filesystem::path devkit;  // of ImageNet-1k; empty: none
+  Partition partition;           // of ImageNet-21k
+  std::uint64_t shard_bytes = 0;
+  int threads = 1;
+  bool progress = false;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // Decides with the options whether two packs are the same. Reads no image of an archive or folder.
+  virtual std::string identity() const = 0;
+  virtual std::uint64_t shards() const = 0;
+
+  // Streams cannot be read in shard order: rank 0 sorts them once into files below `folder`, then all ranks
+  // open those. `is_finished(shard)`: that one is not needed any more.
+  virtual bool is_stream() const { return false; }
+  virtual void spool(const std::filesystem::path& /*folder*/,
+                     const std::function<bool(std::uint64_t)>& /*is_finished*/) {}
+  virtual void open_spool(const std::filesystem::path& /*folder*/) {}
+
+  // All of these after open_spool. Safe from any thread.
+  virtual const std::vector<ClassEntry>& classes() const = 0;
+  virtual std::uint64_t images() const = 0;  // and files that are none
+  virtual std::uint64_t longest_key() const = 0;
+  virtual std::string selection() const = 0;  // which part of the source this is; empty: all of it
+  virtual std::uint64_t images_of(std::uint64_t shard) const = 0;
+  virtual std::vector<SourceItem> items(std::uint64_t shard) const = 0;  // in the order of the shard
+  virtual std::vector<std::byte> read(const SourceItem& item) const = 0;
+  virtual void release(std::uint64_t /*shard*/) const {}  // it is written and will not be asked for again
+};
+
+std::unique_ptr<Source> open_source(const SourceOptions& options);
+
+}  // namespace vitrail::datasets

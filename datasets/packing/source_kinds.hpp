@@ -1,0 +1,25 @@
+// The kinds of sources behind open_source (pack_sources.hpp), one file each.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "datasets/packing/pack_sources.hpp"
+
+namespace vitrail::datasets {
+
+// A folder per class, in name order; every file below it is taken for an image, also in sub-folders.
+std::unique_ptr<Source> open_folder_source(const std::filesystem::path& folder, const SourceOptions& options);
+
+// IMAGES,LABELS: MNIST's format, plain or gzip. Each image becomes a lossless PNG; classes are "0", "1", ...
+std::unique_ptr<Source> open_idx_source(const std::string& files, const SourceOptions& options);
+
+// The validation images of ImageNet-1k: a tar of files whose labels are in the devkit.
+std::unique_ptr<Source> open_imagenet_val(const std::filesystem::path& archive, const SourceOptions& options);
+
+// The same archives as class_archives.hpp, but in one compressed tar, which can only be read from end to end.
+std::unique_ptr<Source> open_class_stream(const std::string& kind, const std::filesystem::path& archive,
+                                          const SourceOptions& options);
+
+}  // namespace vitrail::datasets
