@@ -18,7 +18,9 @@ int threads_of(const Flags& flags) {
 }  // namespace
 
 ExitCode run_pack(const CommandLine& line, const Environment& environment) {
-  World world(environment, sharding::CommunicatorKind::automatic);
+  sharding::ShardingConfig ranks_may_differ;  // in how long their archives take
+  ranks_may_differ.timeout.count = 0;
+  World world(environment, ranks_may_differ);
   return world.run("packing", [&] {
     sharding::Communicator& ranks = world.communicator();
     datasets::PackOptions options;

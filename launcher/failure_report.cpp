@@ -15,6 +15,14 @@ std::string ranks_text(const std::vector<int>& ranks, int world) {
   return text;
 }
 
+// Indented under what the rank said.
+std::string calls_text(int rank, const std::string& calls) {
+  if (calls.empty()) return "";
+  std::string text = fmt::format("    last calls of rank {}:\n      ", rank);
+  for (const char c : calls) text += c == '\n' ? "\n      " : std::string(1, c);
+  return text + "\n";
+}
+
 }  // namespace
 
 const char* meaning_of(ExitCode code) {
@@ -61,10 +69,11 @@ std::string failure_report(const std::string& what, const sharding::Settlement& 
         fmt::format("vitrail: {} stopped: {} of {} ranks failed\n", what, settlement.failures.size(), world);
     for (const auto& [message, ranks] : ranks_by_message) {
       text += fmt::format("  {}: {}\n", ranks_text(ranks, world), message);
+      text += calls_text(ranks.front(), settlement.failures.at(ranks.front()).recent_calls);
     }
-    if (settlement.unanswered > 0) {
-      text += fmt::format("  {} rank(s) did not answer and are ended ({} reports)\n", settlement.unanswered,
-                          host);
+    if (!settlement.unanswered.empty()) {
+      text += fmt::format("  {} did not answer, to be ended by the launcher ({} reports)\n",
+                          ranks_text(settlement.unanswered, world), host);
     }
   }
   for (const std::string& hint : hints) text += fmt::format("  hint: {}\n", hint);

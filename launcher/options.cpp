@@ -62,6 +62,13 @@ Condition with_fp16() {
           [](const CommandLine& line) { return line.config.precision.compute == Precision::fp16; }};
 }
 
+Condition with_halves() {
+  return {"precision.compute", "precision.compute = fp16 or bf16", [](const CommandLine& line) {
+            const Precision compute = line.config.precision.compute;
+            return compute == Precision::fp16 || compute == Precision::bf16;
+          }};
+}
+
 Condition with_average() {
   return {"ema.decay", "an ema.decay above 0",
           [](const CommandLine& line) { return line.config.ema.decay > 0; }};
@@ -232,6 +239,8 @@ void add_run_settings(std::vector<Option>& table) {
            .bounds = from_to(1, 1024),
            .unit = "threads",
            .commands = kAsking});
+  run.add("rehearsal", &RunConfig::rehearsal,
+          {.help = "compute the largest lane batch once before the first step, to see whether it fits"});
   run.add("peak_tflops", &RunConfig::peak_tflops,
           {.help = "peak of one rank's device, of which mfu is a share; 0: unknown, no mfu",
            .bounds = from_to(0, 1e6),
@@ -325,10 +334,28 @@ void add_upkeep_settings(std::vector<Option>& table) {
                    {CommunicatorKind::mpi, "mpi"},
                    {CommunicatorKind::local, "local"}},
                   {.help = "how ranks talk; local is a world of one"});
+  sharding.add("stage", &ShardingConfig::stage,
+               {.help = "what ranks share out: 0 nothing, 1 optimizer state, 2 gradients as well (one lane a "
+                        "rank); no result depends on it",
+                .bounds = from_to(0, 3)});
+  sharding.choice("sum_type", &ShardingConfig::sum_type,
+                  {{SumType::fp32, "fp32"}, {SumType::compute, "compute"}},
+                  {.help = "type of matrices' gradients in sums over lanes and on the wire; compute: "
+                           "precision.compute, half the bytes",
+                   .when = {with_halves()}});
   sharding.add("bucket_mib", &ShardingConfig::bucket_mib,
                {.help = "gradients exchanged at once", .bounds = from_to(1, 4096), .unit = "MiB"});
   sharding.add("overlap", &ShardingConfig::overlap,
                {.help = "exchange while computing; no result depends on it"});
+  sharding.add("timeout", &ShardingConfig::timeout,
+               {.help = "longest wait for other ranks in one call; then the run ends (exit status 86)",
+                .commands = kRunning},
+               {"a time: 30s, 10min, 2h; 0s: no limit",
+                [](const Duration& duration) { return duration.unit == Duration::Unit::seconds; }});
+  sharding.add("compare_every", &ShardingConfig::compare_every,
+               {.help = "time between comparisons of all ranks' weights, which find silent corruption; 0st: "
+                        "at the start only"},
+               {"in epochs or steps", counts_images});
 
   const Section checkpoint(
       table, "checkpoint", kTraining, [](auto& line) -> auto& { return line.config.checkpoint; });
@@ -349,6 +376,12 @@ void add_upkeep_settings(std::vector<Option>& table) {
   const Section log(
       table, "log", kTraining, [](auto& line) -> auto& { return line.config.log; });
   log.add("every", &LogConfig::every, {.help = "time between lines on the console"});
+  log.add(
+      "trace_step", &LogConfig::trace_step,
+      {.help = "step whose course on all ranks is written to trace-step-N.json in the run's folder (Chrome "
+               "trace format); 0: none",
+       .bounds = from_to(0, 1e12),
+       .unit = "steps"});
 }
 
 }  // namespace vitrail::launcher

@@ -57,7 +57,7 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
 
 ExitCode run_train(const CommandLine& line, const Environment& environment) {
   trainer::StopSignal stop;  // before any thread is started
-  World world(environment, line.config.sharding.communicator);
+  World world(environment, line.config.sharding);
   trainer::Log log(world.communicator().rank() == 0);
   const trainer::TrainRequest request{line.config, resolved_settings(line), print_config(line),
                                       attempt_of(environment)};
@@ -68,7 +68,7 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
 }
 
 ExitCode run_eval(const CommandLine& line, const Environment& environment) {
-  World world(environment, line.config.sharding.communicator);
+  World world(environment, line.config.sharding);
   return world.run("evaluation", [&] {
     const bool is_root = world.communicator().rank() == 0;
     const auto result = trainer::evaluate_weights(line.config, line.flags.checkpoint, world.communicator(),

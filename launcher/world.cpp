@@ -7,20 +7,36 @@
 #include <optional>
 
 #include "launcher/failure_report.hpp"
+#include "sharding/call_log.hpp"
 #include "sharding/failure_channel.hpp"
 #include "sharding/gather_text.hpp"
 #include "sharding/local_communicator.hpp"
 #include "sharding/mpi_communicator.hpp"
 
 namespace vitrail::launcher {
+namespace {
+
+constexpr std::size_t kCallsInReport = 6;
+
+// Then it helps to know where in the communication a rank stood; a wrong setting is explained by itself.
+bool blames_the_machine(ExitCode code) {
+  return code == ExitCode::crash || code == ExitCode::io || code == ExitCode::watchdog;
+}
+
+}  // namespace
 
 struct World::Mpi {
+  explicit Mpi(std::chrono::milliseconds timeout) : communicator(failures, timeout) {}
+
   sharding::MpiSession session;
   sharding::FailureChannel failures;
-  sharding::MpiCommunicator communicator{failures};
+  sharding::MpiCommunicator communicator;
+  sharding::CallLog calls{communicator};
 };
 
-World::World(const Environment& environment, sharding::CommunicatorKind kind) : environment_(environment) {
+World::World(const Environment& environment, const sharding::ShardingConfig& config)
+    : environment_(environment) {
+  const sharding::CommunicatorKind kind = config.communicator;
   const bool alone = environment.launcher == Launcher::none;
   if (kind == sharding::CommunicatorKind::mpi && alone) {
     throw Error(ExitCode::refused, "sharding.communicator = mpi, but no launcher started this process",
@@ -34,14 +50,14 @@ World::World(const Environment& environment, sharding::CommunicatorKind kind) : 
   if (alone || kind == sharding::CommunicatorKind::local) {
     local_ = std::make_unique<sharding::LocalCommunicator>();
   } else {
-    mpi_ = std::make_unique<Mpi>();
+    mpi_ = std::make_unique<Mpi>(std::chrono::seconds(config.timeout.count));
   }
 }
 
 World::~World() = default;
 
 sharding::Communicator& World::communicator() {
-  return mpi_ ? static_cast<sharding::Communicator&>(mpi_->communicator) : *local_;
+  return mpi_ ? static_cast<sharding::Communicator&>(mpi_->calls) : *local_;
 }
 
 ExitCode World::run(const std::string& what, const std::function<ExitCode()>& work,
@@ -64,10 +80,11 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
   constexpr std::chrono::milliseconds kDeadline{8000};
   sharding::Settlement settlement;
   if (mpi_) {
+    if (own && blames_the_machine(own->code)) own->recent_calls = mpi_->calls.describe_last(kCallsInReport);
     if (own) mpi_->failures.announce(*own);
     settlement = mpi_->failures.settle(own, kDeadline);
   } else {
-    settlement = {own->code, {{0, *own}}, 0};
+    settlement = {own->code, {{0, *own}}, {}};
   }
   if (communicator().rank() == 0 || !settlement.failures.empty()) {
     const std::string report = failure_report(what, settlement, communicator().size(), environment_.host,

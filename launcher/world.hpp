@@ -16,7 +16,7 @@ namespace vitrail::launcher {
 class World {
  public:
   // Throws Error(refused) for a communicator that this world cannot have.
-  World(const Environment& environment, sharding::CommunicatorKind kind);
+  World(const Environment& environment, const sharding::ShardingConfig& config);
   ~World();
 
   sharding::Communicator& communicator();

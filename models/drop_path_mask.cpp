@@ -1,5 +1,8 @@
 #include "models/drop_path_mask.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::models {
@@ -12,6 +15,12 @@ std::vector<std::int64_t> draw_kept_images(const DropPathKey& key, double rate, 
     if (stream.uniform() >= rate) kept.push_back(image);
   }
   return kept;
+}
+
+std::int64_t largest_kept(double rate, std::int64_t images) {
+  const auto n = static_cast<double>(images);
+  const double most = n * (1 - rate) + 6 * std::sqrt(n * rate * (1 - rate));
+  return std::min(images, static_cast<std::int64_t>(std::ceil(most)));
 }
 
 }  // namespace vitrail::models

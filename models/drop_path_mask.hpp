@@ -17,4 +17,7 @@ struct DropPathKey {
 // Indices of the kept among images 0 .. images-1, ascending. Image i's fate does not depend on `images`.
 std::vector<std::int64_t> draw_kept_images(const DropPathKey& key, double rate, std::int64_t images);
 
+// The most images that a draw keeps in practice: mean and six standard deviations, rounded up; at most all.
+std::int64_t largest_kept(double rate, std::int64_t images);
+
 }  // namespace vitrail::models

@@ -30,9 +30,10 @@ struct Pass {
   // norm and head). Not called again where backward computes a block a second time.
   std::function<void(int)> before_block = nullptr;
   // Which of `images` a branch (0 attention, 1 MLP; of P parallel ones 0..P-1 and P..2P-1) of layer
-  // 0..depth-1 is computed for, ascending. Empty: the draw of drop_path_mask.hpp. Set by rehearsals of a
-  // given load and by comparisons with other frameworks.
+  // 0..depth-1 is computed for, ascending. Empty: the draw of drop_path_mask.hpp. Set by comparisons
+  // with other frameworks.
   std::function<std::vector<std::int64_t>(int layer, int branch, std::int64_t images)> kept_images = nullptr;
+  bool rehearsal = false;  // every branch is computed for as many images as a draw ever keeps: the first ones
 
   void enter(int block) const {
     if (before_block) before_block(block);

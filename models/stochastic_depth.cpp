@@ -1,5 +1,7 @@
 #include "models/stochastic_depth.hpp"
 
+#include <numeric>
+
 #include <torch/torch.h>
 
 #include "models/drop_path_mask.hpp"
@@ -16,10 +18,15 @@ at::Tensor StochasticDepth::add(const at::Tensor& sum, const at::Tensor& x, int 
                                 const Branch& branch) const {
   if (!pass.training || rate == 0) return sum + branch(x);
   const std::int64_t images = x.size(0);
-  const auto kept =
-      pass.kept_images
-          ? pass.kept_images(layer, index, images)
-          : draw_kept_images({pass.seed, pass.step, pass.lane, layer, index, branches}, rate, images);
+  std::vector<std::int64_t> kept;
+  if (pass.kept_images) {
+    kept = pass.kept_images(layer, index, images);
+  } else if (pass.rehearsal) {
+    kept.resize(static_cast<std::size_t>(largest_kept(rate, images)));
+    std::iota(kept.begin(), kept.end(), 0);
+  } else {
+    kept = draw_kept_images({pass.seed, pass.step, pass.lane, layer, index, branches}, rate, images);
+  }
   return add_to_kept(sum, x, kept, 1.0 / (1.0 - rate), branch);
 }
 

@@ -5,10 +5,11 @@
 
 namespace vitrail::sharding {
 
-CommunicationQueue::CommunicationQueue(Communicator& inner) : inner_(inner), thread_([this] { work(); }) {}
+CommunicationQueue::CommunicationQueue(Communicator& inner)
+    : InterceptedCommunicator(inner), thread_([this] { work(); }) {}
 
 CommunicationQueue::~CommunicationQueue() {
-  if (std::uncaught_exceptions() > exceptions_at_birth_) inner_.cancel();
+  if (std::uncaught_exceptions() > exceptions_at_birth_) cancel();
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -28,13 +29,13 @@ void CommunicationQueue::work() {
       lock.unlock();
       std::exception_ptr failure;
       try {
-        calls(inner_);
+        calls(inner());
       } catch (...) {
         failure = std::current_exception();
       }
       lock.lock();
       failure_ = failure;
-      inner_traffic_ = inner_.traffic();
+      inner_traffic_ = inner().traffic();
     }
     ++finished_;
     done_.notify_all();
@@ -59,27 +60,6 @@ void CommunicationQueue::wait(Ticket ticket) {
   traffic_.elements_sent = inner_traffic_.elements_sent;
   traffic_.seconds_waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (failure_) std::rethrow_exception(failure_);
-}
-
-void CommunicationQueue::all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                                    std::span<const Segment> receive, DataType type) {
-  wait(post([=](Communicator& c) { c.all_to_all(source, send, target, receive, type); }));
-}
-
-void CommunicationQueue::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
-  wait(post([=](Communicator& c) { c.all_gather(buffer, segments, type); }));
-}
-
-void CommunicationQueue::all_reduce_sum(std::span<double> values) {
-  wait(post([=](Communicator& c) { c.all_reduce_sum(values); }));
-}
-
-void CommunicationQueue::broadcast(std::span<std::byte> bytes, int root) {
-  wait(post([=](Communicator& c) { c.broadcast(bytes, root); }));
-}
-
-void CommunicationQueue::barrier() {
-  wait(post([](Communicator& c) { c.barrier(); }));
 }
 
 }  // namespace vitrail::sharding

@@ -9,11 +9,11 @@
 #include <mutex>
 #include <thread>
 
-#include "sharding/communicator.hpp"
+#include "sharding/intercepted_communicator.hpp"
 
 namespace vitrail::sharding {
 
-class CommunicationQueue final : public Communicator {
+class CommunicationQueue final : public InterceptedCommunicator {
  public:
   explicit CommunicationQueue(Communicator& inner);
   // Waits for what was posted; when an exception is under way, cancels it instead: peers may never come.
@@ -21,24 +21,19 @@ class CommunicationQueue final : public Communicator {
   CommunicationQueue(const CommunicationQueue&) = delete;
   CommunicationQueue& operator=(const CommunicationQueue&) = delete;
 
-  int rank() const override { return inner_.rank(); }
-  int size() const override { return inner_.size(); }
   Ticket post(const Calls& calls) override;
   void wait(Ticket ticket) override;
-  void cancel() override { inner_.cancel(); }
+  const Traffic& traffic() const override { return traffic_; }
 
+ protected:
   // Posted and waited for.
-  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                  std::span<const Segment> receive, DataType type) override;
-  void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
-  void all_reduce_sum(std::span<double> values) override;
-  void broadcast(std::span<std::byte> bytes, int root) override;
-  void barrier() override;
+  void around(const Call&, const std::function<void()>& forward) override {
+    wait(post([&](Communicator&) { forward(); }));
+  }
 
  private:
   void work();
 
-  Communicator& inner_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable posted_, done_;
   std::deque<Calls> waiting_;

@@ -68,7 +68,7 @@ class Communicator {
   // exception is under way they are cancelled, because peers may never come.
   void settle(std::span<const Ticket> tickets) noexcept;
 
-  const Traffic& traffic() const { return traffic_; }
+  virtual const Traffic& traffic() const { return traffic_; }
 
  protected:
   Traffic traffic_;

@@ -26,6 +26,7 @@ struct FailureChannel::Message {
   ExitCode code = ExitCode::crash;
   std::array<char, 2048> text{};
   std::array<char, 512> hint{};
+  std::array<char, 1024> recent_calls{};
 };
 
 FailureChannel::FailureChannel() : incoming_(std::make_unique<Message>()) { post_receive(); }
@@ -53,6 +54,7 @@ void FailureChannel::announce(const Failure& failure) {
   message.code = failure.code;
   copy_text(message.text, failure.message);
   copy_text(message.hint, failure.hint);
+  copy_text(message.recent_calls, failure.recent_calls);
   for (int peer = 0; peer < comm_.size(); ++peer) {
     if (peer != comm_.rank()) send(message, peer);
   }
@@ -63,7 +65,8 @@ void FailureChannel::poll() {
     const Message& message = *incoming_;
     switch (message.kind) {
       case Kind::failed:
-        failures_[message.rank] = {message.code, message.text.data(), message.hint.data()};
+        failures_[message.rank] = {message.code, message.text.data(), message.hint.data(),
+                                   message.recent_calls.data()};
         stopped_[message.rank] = true;
         break;
       case Kind::stopped:
@@ -98,8 +101,8 @@ Settlement FailureChannel::settle(const std::optional<Failure>& own, std::chrono
   if (comm_.rank() != 0) {
     if (!own) send(message, 0);
     wait_for([&] { return verdict_.has_value(); }, deadline);
-    if (verdict_ || !own) return {verdict_.value_or(code()), {}, 0};
-    return {code(), {{comm_.rank(), *own}}, 1};
+    if (verdict_ || !own) return {verdict_.value_or(code()), {}, {}};
+    return {code(), {{comm_.rank(), *own}}, {0}};
   }
   const int peers = comm_.size() - 1;
   // At half time, so that the verdict arrives before anyone gives up waiting for it.
@@ -108,7 +111,11 @@ Settlement FailureChannel::settle(const std::optional<Failure>& own, std::chrono
   message.code = code();
   for (int peer = 1; peer < comm_.size(); ++peer) send(message, peer);
   verdict_ = message.code;
-  return {message.code, failures_, peers - static_cast<int>(stopped_.size())};
+  std::vector<int> unanswered;
+  for (int peer = 1; peer < comm_.size(); ++peer) {
+    if (!stopped_.contains(peer)) unanswered.push_back(peer);
+  }
+  return {message.code, failures_, unanswered};
 }
 
 }  // namespace vitrail::sharding

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sharding/mpi_handles.hpp"
 #include "trainer/base/error.hpp"
@@ -20,13 +21,14 @@ struct Failure {
   ExitCode code = ExitCode::crash;
   std::string message;
   std::string hint;
+  std::string recent_calls{};  // what the rank said to others last, one call a line; may be empty
 };
 
 struct Settlement {
   ExitCode code = ExitCode::crash;  // the same on every rank that heard the verdict
   std::map<int, Failure> failures;  // to be reported by this rank: on rank 0 all that it heard of; elsewhere
                                     // the own one where rank 0 did not answer, else none
-  int unanswered = 0;               // of the ranks it waited for
+  std::vector<int> unanswered{};    // of the ranks it waited for
 };
 
 class FailureChannel {

@@ -4,31 +4,25 @@
 #include <bit>
 #include <cstring>
 
+#include "sharding/sum_kernels.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::sharding {
 namespace {
 
 // A node of the tree over lanes that is already summed: `lanes` and the address of its chunk.
-template <class Real>
 struct Node {
   LaneRange lanes;
-  Real* sum;
+  std::byte* sum;
 };
 
-template <class Real>
-void add_into(Real* left, const Real* right, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) left[i] = left[i] + right[i];
-}
-
 // Adds siblings until the root is left: `nodes` are in lane order and cover all lanes.
-template <class Real>
-Real* sum_tree(const std::vector<Node<Real>>& nodes, std::int64_t n) {
-  std::vector<Node<Real>> stack;
-  for (Node<Real> node : nodes) {
+std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n) {
+  std::vector<Node> stack;
+  for (Node node : nodes) {
     while (!stack.empty() && stack.back().lanes.count() == node.lanes.count() &&
            stack.back().lanes.begin % (2 * node.lanes.count()) == 0) {
-      add_into(stack.back().sum, node.sum, n);
+      add(type, stack.back().sum, node.sum, n, stack.back().sum);
       node = {{stack.back().lanes.begin, node.lanes.end}, stack.back().sum};
       stack.pop_back();
     }
@@ -39,9 +33,10 @@ Real* sum_tree(const std::vector<Node<Real>>& nodes, std::int64_t n) {
 
 }  // namespace
 
-GradientReducer::GradientReducer(const BucketPlan& plan, DataType sum_type, Communicator& communicator)
+GradientReducer::GradientReducer(const BucketPlan& plan, const GradientSettings& settings,
+                                 Communicator& communicator)
     : plan_(plan),
-      type_(sum_type),
+      settings_(settings),
       communicator_(communicator),
       lanes_(lanes_of_rank(plan.lanes, communicator.size(), communicator.rank())),
       arrived_(plan.parameters.size(), 0) {
@@ -52,17 +47,27 @@ GradientReducer::GradientReducer(const BucketPlan& plan, DataType sum_type, Comm
     const int levels = std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
     blocks_.push_back({block, {}});
     for (int level = 0; level < levels; ++level) {
-      std::vector<Buffer>& buffers = blocks_.back().levels.emplace_back();
-      for (const Bucket& bucket : plan.buckets) buffers.emplace_back(type_, bucket.slice * plan.lanes);
+      std::vector<Buffer>& buffers = blocks_.back().levels.emplace_back(plan.buckets.size());
+      for (std::size_t b = 0; b < plan.buckets.size() && !frees_buckets(); ++b) {
+        buffers[b] = Buffer(bucket_type(b), plan.buckets[b].slice * plan.lanes);
+      }
     }
   }
   // Backward comes to the matrices as their buckets lie; the first bucket is used in every layer.
   for (std::size_t b = 1; b < plan.buckets.size(); ++b) order_.push_back(b);
   order_.push_back(0);
-  std::int64_t widest = 0;
-  for (const Bucket& bucket : plan.buckets) widest = std::max(widest, bucket.slice);
-  if (communicator.size() > 1) received_ = Buffer(type_, widest * lanes_.count() * communicator.size());
+  std::int64_t widest = 0;  // bytes of a lane's slice
+  for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
+    const Bucket& bucket = plan.buckets[b];
+    const bool apart = frees_buckets() || held() != lanes_ || bucket_type(b) != settings_.type;
+    sums_.push_back(apart ? Buffer(settings_.type, bucket.slice * held().count()) : Buffer());
+    widest = std::max(widest, bucket.slice * static_cast<std::int64_t>(size_of(bucket_type(b))));
+  }
+  if (communicator.size() > 1)
+    received_ = Buffer(DataType::u8, widest * lanes_.count() * communicator.size());
 }
+
+LaneRange GradientReducer::held() const { return settings_.stage == 0 ? LaneRange{0, plan_.lanes} : lanes_; }
 
 GradientReducer::Block& GradientReducer::block_of(std::int64_t lane) {
   return *std::find_if(blocks_.begin(), blocks_.end(),
@@ -85,17 +90,39 @@ void GradientReducer::end_lane() {
 }
 
 void GradientReducer::add(std::size_t parameter, const std::byte* gradient) {
+  if (lane_ == kRehearsal) return;
   if (arrived_.at(parameter) != 0) {
     throw Error(ExitCode::crash, fmt::format("lane {}: parameter {} got two gradients", lane_,
                                              plan_.parameters[parameter].name));
   }
   arrived_[parameter] = 1;
-  with_real(type_, [&](auto zero) {
-    using Real = decltype(zero);
-    add_to_tree(parameter, reinterpret_cast<const Real*>(gradient));
-  });
+  if (frees_buckets()) borrow_bucket(plan_.locations[parameter].bucket);
+  add_to_tree(parameter, gradient);
   --missing_[plan_.locations[parameter].bucket];
   if (lane_ + 1 == lanes_.end) post_ready_buckets();
+}
+
+// Stage 2: gives the bucket memory when the first of its gradients comes.
+void GradientReducer::borrow_bucket(std::size_t bucket) {
+  Buffer& buffer = blocks_.front().levels.front()[bucket];
+  if (buffer.elements() > 0) return;
+  if (spare_.empty() && posted_.size() - returned_ >= kBucketsInFlight) return_first_posted();
+  if (spare_.empty()) {
+    std::int64_t widest = 0;
+    for (std::size_t b = 0; b < plan_.buckets.size(); ++b) {
+      widest = std::max(widest, plan_.buckets[b].slice * static_cast<std::int64_t>(size_of(bucket_type(b))));
+    }
+    spare_.emplace_back(DataType::u8, widest * plan_.lanes);
+  }
+  buffer = std::move(spare_.back());
+  spare_.pop_back();
+}
+
+void GradientReducer::return_first_posted() {
+  communicator_.wait(posted_[returned_]);
+  spare_.push_back(std::move(blocks_.front().levels.front()[order_[returned_]]));
+  blocks_.front().levels.front()[order_[returned_]] = Buffer();
+  ++returned_;
 }
 
 void GradientReducer::post_ready_buckets() {
@@ -104,61 +131,64 @@ void GradientReducer::post_ready_buckets() {
 
 void GradientReducer::post_next_bucket() {
   const std::size_t bucket = order_[posted_.size()];
-  posted_.push_back(communicator_.post([this, bucket](Communicator& communicator) {
-    with_real(type_, [&](auto zero) { exchange_bucket<decltype(zero)>(bucket, communicator); });
-  }));
+  posted_.push_back(communicator_.post(
+      [this, bucket](Communicator& communicator) { exchange_bucket(bucket, communicator); }));
 }
 
 // The tree as a binary counter: level j holds the sum of 2^j lanes while bit j of the number of lanes done is
 // set.
-template <class Real>
-void GradientReducer::add_to_tree(std::size_t parameter, const Real* gradient) {
+void GradientReducer::add_to_tree(std::size_t parameter, const std::byte* gradient) {
   Block& block = block_of(lane_);
   const Location& location = plan_.locations[parameter];
   const std::int64_t n = plan_.parameters[parameter].elements;
+  const DataType type = bucket_type(location.bucket);
   const auto level = [&](int j) {
-    return block.levels[static_cast<std::size_t>(j)][location.bucket].template as<Real>().data() +
-           location.begin;
+    return block.levels[static_cast<std::size_t>(j)][location.bucket].data() +
+           static_cast<std::size_t>(location.begin) * size_of(type);
   };
   const int carries = std::countr_one(static_cast<std::uint64_t>(lane_ - block.lanes.begin));
   if (carries == 0) {
-    std::memcpy(level(0), gradient, static_cast<std::size_t>(n) * sizeof(Real));
+    std::memcpy(level(0), gradient, static_cast<std::size_t>(n) * size_of(type));
     return;
   }
   const int top = static_cast<int>(block.levels.size()) - 1;  // the block's last sum stays in the top level
-  const Real* right = gradient;
+  const std::byte* right = gradient;
   for (int j = 0; j < carries; ++j) {
-    const Real* left = level(j);
-    Real* to = j + 1 == carries ? level(std::min(carries, top)) : level(j);
-    for (std::int64_t i = 0; i < n; ++i) to[i] = left[i] + right[i];
+    std::byte* to = j + 1 == carries ? level(std::min(carries, top)) : level(j);
+    sharding::add(type, level(j), right, n, to);
     right = to;
   }
 }
 
 std::byte* GradientReducer::own_chunk(Block& block, std::size_t bucket) {
-  return block.levels.back()[bucket].at(lanes_.begin * plan_.buckets[bucket].slice);
+  return block.levels.back()[bucket].data() +
+         static_cast<std::size_t>(lanes_.begin * plan_.buckets[bucket].slice) * size_of(bucket_type(bucket));
 }
 
-std::byte* GradientReducer::sum(std::size_t bucket) { return own_chunk(blocks_.front(), bucket); }
+std::byte* GradientReducer::sum(std::size_t bucket) {
+  return sums_[bucket].elements() > 0 ? sums_[bucket].data() : own_chunk(blocks_.front(), bucket);
+}
 
 void GradientReducer::exchange() {
   while (posted_.size() < order_.size()) post_next_bucket();
   for (const auto ticket : posted_) communicator_.wait(ticket);
+  while (frees_buckets() && returned_ < posted_.size()) return_first_posted();
   posted_.clear();
+  returned_ = 0;
 }
 
-template <class Real>
 void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communicator) {
   const std::int64_t slice = plan_.buckets[bucket].slice;
   const std::int64_t chunk = slice * lanes_.count();
+  const DataType type = bucket_type(bucket);
   const auto world = static_cast<std::size_t>(communicator.size());
   std::size_t rounds = 0;  // one for each block that some rank holds: a single one when N is a power of two
   for (const auto& blocks : blocks_of_rank_) rounds = std::max(rounds, blocks.size());
 
   std::vector<Buffer> extra;  // chunks of the rounds after the first
-  std::vector<Node<Real>> nodes;
+  std::vector<Node> nodes;
   for (std::size_t round = 0; round < rounds; ++round) {
-    if (round > 0) extra.emplace_back(type_, chunk * communicator.size());
+    if (round > 0) extra.emplace_back(type, chunk * communicator.size());
     Buffer& target = round == 0 ? received_ : extra.back();
     std::vector<Segment> send(world), receive(world);
     for (std::size_t peer = 0; peer < world; ++peer) {
@@ -168,16 +198,30 @@ void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communic
       receive[peer] = {static_cast<std::int64_t>(peer) * chunk, peer_sends ? chunk : 0};
       if (!peer_sends) continue;
       const bool own = static_cast<int>(peer) == communicator.rank();
-      std::byte* where = own ? own_chunk(blocks_[round], bucket) : target.at(receive[peer].begin);
-      nodes.push_back({blocks_of_rank_[peer][round], reinterpret_cast<Real*>(where)});
+      std::byte* received = target.data() + static_cast<std::size_t>(receive[peer].begin) * size_of(type);
+      nodes.push_back({blocks_of_rank_[peer][round], own ? own_chunk(blocks_[round], bucket) : received});
     }
     std::byte* source = round < blocks_.size() ? blocks_[round].levels.back()[bucket].data() : nullptr;
-    communicator.all_to_all(source, send, target.data(), receive, type_);
+    communicator.all_to_all(source, send, target.data(), receive, type);
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const auto& a, const auto& b) { return a.lanes.begin < b.lanes.begin; });
-  const Real* total = sum_tree(nodes, chunk);
-  std::memmove(sum(bucket), total, static_cast<std::size_t>(chunk) * sizeof(Real));
+  deliver(bucket, sum_tree(nodes, type, chunk), communicator);
+}
+
+// Brings the own slices' total to where sum() says it is.
+void GradientReducer::deliver(std::size_t bucket, const std::byte* total, Communicator& communicator) {
+  const std::int64_t slice = plan_.buckets[bucket].slice;
+  const std::int64_t first = (lanes_.begin - held().begin) * slice;
+  widen(bucket_type(bucket), total, slice * lanes_.count(),
+        sum(bucket) + static_cast<std::size_t>(first) * size_of(settings_.type));
+  if (held() == lanes_) return;
+  std::vector<Segment> segments;
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    const LaneRange of_rank = lanes_of_rank(plan_.lanes, communicator.size(), rank);
+    segments.push_back({of_rank.begin * slice, of_rank.count() * slice});
+  }
+  communicator.all_gather(sum(bucket), segments, settings_.type);
 }
 
 }  // namespace vitrail::sharding

@@ -31,7 +31,7 @@ MpiCommunicator::~MpiCommunicator() {
   if (broken_) comm_.abandon();
 }
 
-void MpiCommunicator::complete(MpiRequest request) {
+void MpiCommunicator::complete(MpiRequest request, const char* call) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
   // Spin for the short waits, then yield: ranks may be more than cores, and a sleeping rank costs nobody
@@ -40,16 +40,17 @@ void MpiCommunicator::complete(MpiRequest request) {
   for (int polls = 0; !request.test(); ++polls) {
     if (polls >= kSpins) std::this_thread::sleep_for(std::chrono::microseconds(polls < 2000 ? 20 : 200));
     if (polls % 16 != 15) continue;
-    if (cancelled_) {
-      request.abandon();
-      broken_ = true;
-      throw PeerFailure(rank_);
-    }
-    if (const auto peer = failures_.failed_peer()) {
-      request.abandon();
-      broken_ = true;
-      throw PeerFailure(*peer);
-    }
+    const auto peer = cancelled_ ? rank_ : failures_.failed_peer();
+    const bool late = timeout_.count() > 0 && Clock::now() - begin > timeout_;
+    if (!peer && !late) continue;
+    request.abandon();
+    broken_ = true;
+    if (peer) throw PeerFailure(*peer);
+    throw Error(
+        ExitCode::watchdog,
+        fmt::format("waited {} s in {} for ranks that did not come and reported nothing",
+                    std::chrono::duration_cast<std::chrono::seconds>(timeout_).count(), call),
+        "ranks that did not answer hang or are cut off; raise sharding.timeout if they were only slow");
   }
   traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begin).count();
 }
@@ -59,23 +60,23 @@ void MpiCommunicator::all_to_all(const std::byte* source, std::span<const Segmen
   const MpiLayout to = layout_without(send, rank_);
   const MpiLayout from = layout_without(receive, rank_);
   for (const int count : to.counts) traffic_.elements_sent += count;
-  complete(comm_.all_to_all(source, to, target, from, type));
+  complete(comm_.all_to_all(source, to, target, from, type), "all_to_all");
 }
 
 void MpiCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
   MpiLayout layout = layout_without(segments, -1);
   traffic_.elements_sent += segments[static_cast<std::size_t>(rank_)].count * (size_ - 1);
-  complete(comm_.all_gather_in_place(buffer, layout, type));
+  complete(comm_.all_gather_in_place(buffer, layout, type), "all_gather");
 }
 
 void MpiCommunicator::all_reduce_sum(std::span<double> values) {
-  complete(comm_.all_reduce_sum_in_place(values));
+  complete(comm_.all_reduce_sum_in_place(values), "all_reduce");
 }
 
 void MpiCommunicator::broadcast(std::span<std::byte> bytes, int root) {
-  complete(comm_.broadcast(bytes, root));
+  complete(comm_.broadcast(bytes, root), "broadcast");
 }
 
-void MpiCommunicator::barrier() { complete(comm_.barrier()); }
+void MpiCommunicator::barrier() { complete(comm_.barrier(), "barrier"); }
 
 }  // namespace vitrail::sharding

@@ -1,8 +1,10 @@
 // The communicator of ranks under an MPI launcher, for tensors in host memory. Every wait polls the failure
-// channel.
+// channel. Throws also: Error(watchdog) when a call takes longer than `timeout` (0: no limit) and nobody has
+// failed.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 
 #include "sharding/communicator.hpp"
 #include "sharding/failure_channel.hpp"
@@ -12,7 +14,9 @@ namespace vitrail::sharding {
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(FailureChannel& failures) : failures_(failures) {}
+  explicit MpiCommunicator(FailureChannel& failures,
+                           std::chrono::milliseconds timeout = std::chrono::minutes(10))
+      : failures_(failures), timeout_(timeout) {}
   ~MpiCommunicator() override;
 
   int rank() const override { return rank_; }
@@ -26,9 +30,10 @@ class MpiCommunicator final : public Communicator {
   void cancel() override { cancelled_ = true; }
 
  private:
-  void complete(MpiRequest request);
+  void complete(MpiRequest request, const char* call);
 
   FailureChannel& failures_;
+  std::chrono::milliseconds timeout_;
   MpiComm comm_;
   int rank_ = comm_.rank();
   int size_ = comm_.size();

@@ -9,11 +9,16 @@
 
 namespace vitrail::sharding {
 
-bool is_first_of_node(Communicator& communicator) {
+std::string host_name() {
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
-  const std::vector<std::string> hosts = gather_text(communicator, name.data());
-  return std::ranges::find(hosts, name.data()) - hosts.begin() == communicator.rank();
+  return name.data();
+}
+
+bool is_first_of_node(Communicator& communicator) {
+  const std::string own = host_name();
+  const std::vector<std::string> hosts = gather_text(communicator, own);
+  return std::ranges::find(hosts, own) - hosts.begin() == communicator.rank();
 }
 
 }  // namespace vitrail::sharding

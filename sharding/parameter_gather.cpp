@@ -2,8 +2,8 @@
 
 namespace vitrail::sharding {
 
-ParameterGather::ParameterGather(const BucketPlan& plan, Communicator& communicator)
-    : communicator_(communicator) {
+ParameterGather::ParameterGather(const BucketPlan& plan, LaneRange held, Communicator& communicator)
+    : communicator_(communicator), complete_(held.count() == plan.lanes) {
   for (const Bucket& bucket : plan.buckets) {
     auto& segments = segments_.emplace_back();
     for (int rank = 0; rank < communicator.size(); ++rank) {
@@ -15,6 +15,7 @@ ParameterGather::ParameterGather(const BucketPlan& plan, Communicator& communica
 
 void ParameterGather::start(const std::vector<BucketData>& buckets) {
   finish();
+  if (complete_) return;
   tickets_.resize(buckets.size());
   // The first bucket is used in every layer; matrices lie in the reverse order of their use.
   for (std::size_t i = 0; i < buckets.size(); ++i) {

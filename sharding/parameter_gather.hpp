@@ -17,7 +17,8 @@ struct BucketData {
 
 class ParameterGather {
  public:
-  ParameterGather(const BucketPlan& plan, Communicator& communicator);
+  // `held`: the lanes whose slices this rank updates; where these are all, there is nothing to gather.
+  ParameterGather(const BucketPlan& plan, LaneRange held, Communicator& communicator);
   ~ParameterGather() { communicator_.settle(tickets_); }
   ParameterGather(const ParameterGather&) = delete;
   ParameterGather& operator=(const ParameterGather&) = delete;
@@ -30,6 +31,7 @@ class ParameterGather {
 
  private:
   Communicator& communicator_;
+  bool complete_;                               // this rank has all slices
   std::vector<std::vector<Segment>> segments_;  // [bucket][rank]
   std::vector<Communicator::Ticket> tickets_;   // by bucket, of the gather under way
 };

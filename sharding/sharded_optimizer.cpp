@@ -96,6 +96,7 @@ void ShardedOptimizer::sum_blocks(LaneState& state, GradientReducer& gradients, 
   for_blocks(blocks, state, gradients,
              [&](std::size_t b, const Block& block, const auto& slices) { of_blocks[b] = f(block, slices); });
   for (std::size_t b = 0; b < blocks.size(); ++b) {
+    if (!gradients.lanes().contains(blocks[b].piece->lane)) continue;  // stage 0: its own rank says it
     for (std::size_t c = 0; c < sums.columns(); ++c) sums.at(blocks[b].piece_index, c) += of_blocks[b][c];
   }
 }

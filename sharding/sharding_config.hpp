@@ -3,14 +3,23 @@
 
 #include <cstdint>
 
+#include "trainer/base/duration.hpp"
+
 namespace vitrail::sharding {
 
-enum class CommunicatorKind { automatic, mpi, local };
+enum class CommunicatorKind { automatic, mpi, nccl, local };
+enum class Reduction { reproducible, fast };
+enum class SumType { fp32, compute };
 
 struct ShardingConfig {
+  std::int64_t stage = 1;  // sharded: 0 nothing, 1 optimizer state, 2 gradients as well
+  Reduction reduction = Reduction::reproducible;
+  SumType sum_type = SumType::fp32;  // of gradients, in memory and on the wire
   CommunicatorKind communicator = CommunicatorKind::automatic;
   std::int64_t bucket_mib = 32;  // size of a bucket of matrices
   bool overlap = true;           // exchanges on a thread of their own, under computation
+  Duration timeout{10 * 60, Duration::Unit::seconds};   // longest wait in one call; 0: no limit
+  Duration compare_every{1000, Duration::Unit::steps};  // of the weights of all ranks
 };
 
 enum class OptimizerName { adamw, lamb, sgd };

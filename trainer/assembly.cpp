@@ -5,6 +5,7 @@
 #include "datasets/loader/sampler.hpp"
 #include "models/catalogue.hpp"
 #include "sharding/gather_text.hpp"
+#include "sharding/memory_plan.hpp"
 #include "sharding/weight_average.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
@@ -34,6 +35,21 @@ sharding::BucketPlan plan_for(const models::Model& model, const Config& config) 
   return make_bucket_plan(shapes_for_plan(model.parameters()), config.run.lanes, bytes / width);
 }
 
+sharding::GradientSettings gradient_settings(const Config& config, const sharding::Communicator& ranks) {
+  const DataType compute = compute_type(config.precision.compute);
+  if (config.sharding.stage == 2 && ranks.size() != config.run.lanes) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("sharding.stage = 2 frees gradients bucket by bucket, which wants one lane a rank, "
+                    "but run.lanes is {} and there {} {}",
+                    config.run.lanes, ranks.size() == 1 ? "is" : "are",
+                    ranks.size() == 1 ? "1 rank" : fmt::format("{} ranks", ranks.size())),
+        fmt::format("start {} ranks, or set sharding.stage = 1", config.run.lanes));
+  }
+  const bool narrow = config.sharding.sum_type == sharding::SumType::compute;
+  return {sum_type(compute), narrow ? compute : sum_type(compute), config.sharding.stage};
+}
+
 }  // namespace
 
 struct Assembly::Hooks {
@@ -51,12 +67,12 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
       schedule(config.schedule, config.optimizer.lr, total_steps, steps_per_epoch),
       model(models::make_model(config.model)),
       plan(plan_for(*model, config)),
-      gradients(plan, sum_type(compute_type(config.precision.compute)), communicator),
-      masters(plan, gradients.lanes(), gradients.type(),
+      gradients(plan, gradient_settings(config, communicator), communicator),
+      masters(plan, gradients.held(), gradients.type(),
               sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
       optimizer(config.optimizer, parameter_rules(model->parameters(), config.optimizer), communicator,
                 sharding::on_threads(config.run.threads)),
-      gather(plan, communicator),
+      gather(plan, gradients.held(), communicator),
       parameters(plan, model->parameters(), compute_type(config.precision.compute)) {
   at::set_num_threads(static_cast<int>(config.run.threads));
   model->bind(parameters.tensors());
@@ -112,17 +128,6 @@ std::optional<double> Assembly::mfu(double images_per_s) const {
 void Assembly::say_what_it_is(Log& log) const {
   const std::int64_t elements = plan.parameter_elements();
   const std::int64_t per_rank = (config.run.lanes + communicator.size() - 1) / communicator.size();
-  std::int64_t sums = 0;  // full gradients that the largest rank keeps
-  for (int rank = 0; rank < communicator.size(); ++rank) {
-    std::int64_t own = 0;
-    for (const auto& block :
-         sharding::aligned_blocks(sharding::lanes_of_rank(plan.lanes, communicator.size(), rank))) {
-      own += std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
-    }
-    sums = std::max(sums, own);
-  }
-  const double mib = static_cast<double>(plan.padded_elements()) *
-                     static_cast<double>(size_of(gradients.type())) / (1 << 20);
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
                        config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
                        name_of(parameters.compute_type()), config.model.image_size, config.model.classes));
@@ -139,14 +144,22 @@ void Assembly::say_what_it_is(Log& log) const {
   log.line(fmt::format("data: {} ({} images), {} steps of {} images an epoch, {} steps in all",
                        train_data->describe(), train_data->size(), steps_per_epoch,
                        config.data.global_batch_size, total_steps));
+  log.line(fmt::format("{} rank{} x {} thread{}, {} lanes of {} images, at most {} a rank",
+                       communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
+                       config.run.threads == 1 ? "" : "s", config.run.lanes,
+                       config.data.global_batch_size / config.run.lanes, per_rank));
+  const sharding::MemoryPlan memory =
+      memory_plan(plan, gradient_settings(config, communicator), parameters.compute_type(),
+                  masters.kinds().size(), communicator.size());
+  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   log.line(fmt::format(
-      "{} rank{} x {} thread{}, {} lanes of {} images, at most {} a rank: {} full gradient sum{} of {:.1f} "
-      "MiB, "
-      "optimizer state {:.1f} MiB a rank",
-      communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
-      config.run.threads == 1 ? "" : "s", config.run.lanes, config.data.global_batch_size / config.run.lanes,
-      per_rank, sums, sums == 1 ? "" : "s", mib,
-      static_cast<double>(masters.kinds().size()) * mib / communicator.size()));
+      "memory of a rank (sharding.stage = {}): weights {:.1f} MiB, optimizer state {:.1f} MiB, {} "
+      "{:.1f} MiB, exchange {:.1f} MiB; activations come on top",
+      config.sharding.stage, mib(memory.weights), mib(memory.state),
+      memory.full_sums == 0   ? "gradients in flight"
+      : memory.full_sums == 1 ? "1 full gradient sum"
+                              : fmt::format("{} full gradient sums", memory.full_sums),
+      mib(memory.gradients), mib(memory.exchange)));
 }
 
 }  // namespace vitrail::trainer

@@ -86,7 +86,9 @@ StoredFile write_rank_file(const fs::path& folder, const CheckpointManifest& man
   stored.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, manifest.world);
   H5File file_in_memory = H5File::in_memory(stored.name);
   add_names(file_in_memory, manifest.parameters);
-  for (std::int64_t lane = state.lanes().begin; lane < state.lanes().end; ++lane) {
+  // Every lane is in one file, also where all ranks hold all lanes.
+  const sharding::LaneRange lanes = sharding::lanes_of_rank(state.plan().lanes, manifest.world, rank);
+  for (std::int64_t lane = lanes.begin; lane < lanes.end; ++lane) {
     stored.lanes.push_back(add_lane(file_in_memory, state, lane, pieces_of_lane(state.plan(), lane)));
   }
   const std::span<std::byte> image = file_in_memory.image();

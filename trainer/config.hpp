@@ -26,6 +26,7 @@ struct RunConfig {
   std::int64_t steps = 0;
   std::int64_t threads = 1;  // compute threads per rank; part of a run's identity on a CPU
   Device device = Device::automatic;
+  bool rehearsal = true;   // the largest lane batch once before the first step
   double peak_tflops = 0;  // of one rank's device, for mfu; 0: unknown
 };
 
@@ -64,6 +65,7 @@ struct EvaluationConfig {
 
 struct LogConfig {
   Duration every{10, Duration::Unit::seconds};  // the console line
+  std::int64_t trace_step = 0;                  // its course goes to trace files; 0: no step's
 };
 
 struct Config {

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 13> kIdentity = {"run.seed",
+constexpr std::array<std::string_view, 15> kIdentity = {"run.seed",
                                                         "run.lanes",
                                                         "data.global_batch_size",
                                                         "data.order",
@@ -27,6 +27,8 @@ constexpr std::array<std::string_view, 13> kIdentity = {"run.seed",
                                                         "loss.",
                                                         "precision.",
                                                         "optimizer.name",
+                                                        "sharding.sum_type",
+                                                        "sharding.reduction",
                                                         "ema."};
 
 // May change without a word: where things lie and how they are watched.

@@ -6,16 +6,23 @@
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint_folder.hpp"
+#include "trainer/rehearsal.hpp"
 #include "trainer/restore.hpp"
+#include "trainer/run_agreement.hpp"
 #include "trainer/run_directory.hpp"
 #include "trainer/train_loop.hpp"
 
 namespace vitrail::trainer {
 
 ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& log, StopSignal& stop) {
+  std::optional<StepTrace> trace;
+  std::optional<TracedCommunicator> traced;
+  if (request.config.log.trace_step > 0) traced.emplace(ranks, trace.emplace());
+  sharding::Communicator& calls = traced ? *traced : ranks;
   std::optional<sharding::CommunicationQueue> queue;
-  if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(ranks);
-  sharding::Communicator& communicator = queue ? *queue : ranks;
+  if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(calls);
+  sharding::Communicator& communicator = queue ? *queue : calls;
+  check_same_program(communicator, request.settings, log);
   const RunDirectory directory = run_directory(request.config.run);
   std::optional<RunOwner> owner;  // rank 0
   sharding::agree(communicator, [&] {
@@ -29,6 +36,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   });
 
   Assembly run(request.config, communicator);
+  check_same_plan(run);
   run.say_what_it_is(log);
   TrainState state;
   if (const auto restored = restore(run, directory, request.settings, log)) {
@@ -37,6 +45,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     run.initialise_weights(log);
     state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
   }
+  check_same_weights(run);
   if (state.step > run.total_steps) {
     throw Error(
         ExitCode::refused,
@@ -46,7 +55,13 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   sharding::agree(communicator, [&] {
     if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
   });
-  return TrainLoop(run, state, request, directory, owner ? &*owner : nullptr, log, stop).run();
+  if (request.config.run.rehearsal && state.step < run.total_steps) {
+    log.line(fmt::format("rehearsed the largest lane batch: {:.0f} MiB of memory at most so far",
+                         static_cast<double>(rehearse(run)) / (1 << 20)));
+  }
+  return TrainLoop(run, state, request, directory, owner ? &*owner : nullptr, trace ? &*trace : nullptr, log,
+                   stop)
+      .run();
 }
 
 }  // namespace vitrail::trainer

@@ -7,6 +7,7 @@
 #include "trainer/checkpoint_writer.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/restore.hpp"
+#include "trainer/run_agreement.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -26,12 +27,14 @@ datasets::LoaderStats since(datasets::LoaderStats now, const datasets::LoaderSta
 }  // namespace
 
 TrainLoop::TrainLoop(Assembly& run, TrainState state, const TrainRequest& request,
-                     const RunDirectory& directory, const RunOwner* owner, Log& log, StopSignal& stop)
+                     const RunDirectory& directory, const RunOwner* owner, StepTrace* trace, Log& log,
+                     StopSignal& stop)
     : run_(run),
       state_(state),
       request_(request),
       directory_(directory),
       owner_(owner),
+      trace_(trace),
       log_(log),
       stop_(stop),
       writer_(sharding::gather_text(run.communicator, request.attempt.label()).front()),
@@ -127,7 +130,9 @@ Wishes TrainLoop::own_wishes() {
 
 void TrainLoop::step() {
   doing_ = fmt::format("step {} (epoch {})", state_.step + 1, state_.step / run_.steps_per_epoch);
+  const bool traced = state_.step + 1 == request_.config.log.trace_step;
   StepContext context = run_.context();
+  if (traced) context.trace = trace_;
   const auto begin = Clock::now();
   const datasets::LoaderStats data_before = context.loader.stats();
   const double comm_before = run_.communicator.traffic().seconds_waited;
@@ -135,7 +140,25 @@ void TrainLoop::step() {
   agreed_ = result.agreed;
   record(result, seconds_since(begin), since(context.loader.stats(), data_before),
          run_.communicator.traffic().seconds_waited - comm_before);
+  if (traced) write_trace(begin);
   if (agreed_.damage) settle_damage();
+  compare_weights();
+}
+
+void TrainLoop::write_trace(Clock::time_point begin) {
+  const auto events =
+      sharding::gather_text(run_.communicator, trace_->events(run_.communicator.rank(), begin));
+  const auto file = directory_.root / fmt::format("trace-step-{:08}.json", state_.step);
+  sharding::agree(run_.communicator, [&] {
+    if (run_.communicator.rank() == 0) write_text_atomically(file, trace_file(events));
+  });
+  log_.line(fmt::format("wrote {}: open it in chrome://tracing or ui.perfetto.dev", file.string()));
+}
+
+void TrainLoop::compare_weights() {
+  if (!due(request_.config.sharding.compare_every, "sharding.compare_every")) return;
+  run_.gather.finish();
+  check_same_weights(run_);
 }
 
 void TrainLoop::settle_damage() {

@@ -16,9 +16,10 @@ namespace vitrail::trainer {
 
 class TrainLoop {
  public:
-  // `owner`: of rank 0, null on the others.
+  // `owner`: of rank 0, null on the others. `trace`: what the communicator adds to; null without a step to
+  // trace.
   TrainLoop(Assembly& run, TrainState state, const TrainRequest& request, const RunDirectory& directory,
-            const RunOwner* owner, Log& log, StopSignal& stop);
+            const RunOwner* owner, StepTrace* trace, Log& log, StopSignal& stop);
 
   ExitCode run();
 
@@ -31,6 +32,8 @@ class TrainLoop {
   bool evaluation_due() const;
   bool evaluate_now();  // false: interrupted
   void step();
+  void compare_weights();  // of all ranks, when it is time
+  void write_trace(Clock::time_point begin);
   void settle_damage();  // after a step that replaced damaged samples
   void save();
   Wishes own_wishes();
@@ -42,6 +45,7 @@ class TrainLoop {
   const TrainRequest& request_;
   const RunDirectory& directory_;
   const RunOwner* owner_;
+  StepTrace* trace_;
   Log& log_;
   StopSignal& stop_;
   std::optional<MetricsFile> metrics_;  // rank 0

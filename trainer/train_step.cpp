@@ -1,6 +1,7 @@
 #include "trainer/train_step.hpp"
 
 #include <cmath>
+#include <optional>
 
 #include <torch/torch.h>
 
@@ -13,6 +14,8 @@
 
 namespace vitrail::trainer {
 namespace {
+
+using Span = StepTrace::Span;
 
 // What ranks tell each other once a step, as doubles in one all-reduce. Each entry is filled by one rank and
 // zero elsewhere (the wishes: added), so every rank reads what one rank alone would have written.
@@ -62,13 +65,16 @@ struct LaneResult {
 
 // Forward and backward of one lane; its gradients go to the reducer as backward finishes them.
 LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
+  std::optional<Span> doing(std::in_place, c.trace, "wait for data");
   datasets::LaneBatch batch = c.loader.next();
+  doing.emplace(c.trace, fmt::format("forward of lane {}", batch.lane));
   models::Pass pass;
   pass.training = true;
   pass.seed = c.config.run.seed;
   pass.step = static_cast<std::uint64_t>(step);
   pass.lane = static_cast<std::uint64_t>(batch.lane);
   pass.before_block = [&c](int block) {
+    const Span waiting(c.trace, fmt::format("wait for weights of block {}", block));
     for (const std::size_t bucket : c.parameters.buckets_of_block(block)) c.gather.wait_for(bucket);
   };
 
@@ -78,6 +84,7 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   const at::Tensor targets = soft_targets(batch, logits, c.config.loss.smoothing);
   const at::Tensor loss = training_loss(c.config.loss, logits, targets);
 
+  doing.emplace(c.trace, fmt::format("backward of lane {}", batch.lane));
   c.gradients.begin_lane(batch.lane);
   (loss * loss_scale).backward();
   c.gradients.end_lane();
@@ -114,10 +121,12 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   }
 
   // 2. The sum over all lanes; each rank keeps the slices of its own lanes.
+  std::optional<Span> doing(std::in_place, c.trace, "wait for gradients");
   c.gradients.exchange();
 
   // 3. One small exchange: losses, order, wishes, and the squares that make the norm of the whole gradient.
   // Lane losses are means, so the mean gradient is the sum over L.
+  doing.emplace(c.trace, "norms and report");
   const double scale = 1.0 / (static_cast<double>(c.config.run.lanes) * state.loss_scale.scale);
   sharding::PieceSums squares = c.optimizer.clip_values(c.masters, c.gradients, scale);
   StepReport report(c.config.run.lanes, squares);
@@ -129,6 +138,8 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
     report.set_order(static_cast<std::size_t>(range.begin) + i, lanes[i].order);
   }
   report.exchange(c.communicator);
+
+  doing.emplace(c.trace, "update");
 
   // 4. What all ranks now know alike.
   StepResult result;
@@ -149,6 +160,7 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   }
 
   // 6. The new weights of all lanes, on their way while the next forward pass begins.
+  doing.emplace(c.trace, "new weights");
   c.parameters.take(c.masters);
   c.gather.start(c.parameters.buckets());
 

@@ -17,6 +17,7 @@
 #include "trainer/config.hpp"
 #include "trainer/parameter_store.hpp"
 #include "trainer/schedule.hpp"
+#include "trainer/step_trace.hpp"
 
 namespace vitrail::trainer {
 
@@ -32,6 +33,7 @@ struct StepContext {
   sharding::ParameterGather& gather;
   sharding::LaneState& masters;
   ParameterStore& parameters;
+  StepTrace* trace = nullptr;  // of this step, if it is the one to be shown
 };
 
 // What this rank wants; the step tells it to all ranks and returns what any of them wanted.

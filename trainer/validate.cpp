@@ -91,6 +91,15 @@ void check_device(const RunConfig& run) {
   throw refuse("run.device = cuda: this build has no CUDA; set run.device = cpu or auto");
 }
 
+void check_sharding(const Config& config) {
+  if (config.sharding.stage == 3) {
+    throw refuse(
+        "sharding.stage = 3: weights sharded between their uses do not exist here yet; set 2 (one lane a "
+        "rank), "
+        "1 or 0");
+  }
+}
+
 void check_average(const Config& config) {
   if (config.evaluation.weights == WeightsUsed::raw || config.ema.decay > 0) return;
   throw refuse(
@@ -108,6 +117,7 @@ void validate(const Config& config) {
   check_loss(config.loss);
   check_device(config.run);
   check_model(config.model);
+  check_sharding(config);
   check_average(config);
 }
 

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   const auto parameters = models::parameters_of(vit_b);
   const auto plan = sharding::make_bucket_plan(trainer::shapes_for_plan(parameters), 1, 8 << 20);
   sharding::LocalCommunicator alone;
-  sharding::GradientReducer gradients(plan, DataType::f32, alone);
+  sharding::GradientReducer gradients(plan, {}, alone);
   sharding::LaneState state(plan, gradients.lanes(), DataType::f32,
                             sharding::state_kinds(config.name, false));
   sharding::ShardedOptimizer optimizer(config, trainer::parameter_rules(parameters, config), alone,

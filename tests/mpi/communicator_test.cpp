@@ -183,7 +183,7 @@ TEST_F(Communication, GradientSumsHaveTheBitsOfAWorldOfOne) {
     reducer.exchange();
   };
   LocalCommunicator alone;
-  GradientReducer expected(plan, DataType::f32, alone), sums(plan, DataType::f32, world_);
+  GradientReducer expected(plan, {}, alone), sums(plan, {}, world_);
   reduce(expected);
   reduce(sums);
   for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
@@ -209,7 +209,7 @@ TEST_F(Communication, ParametersOfAllLanesReachAllRanks) {
     }
     whole.push_back({buffer.data(), DataType::f64});
   }
-  ParameterGather gather(plan, world_);
+  ParameterGather gather(plan, lanes, world_);
   gather.start(whole);
   gather.finish();
   for (Buffer& buffer : buckets) {

@@ -194,7 +194,12 @@ class RunTest(unittest.TestCase):
         if ranks is not None:
             mpirun = ["mpirun", "-n", ranks, "--oversubscribe", "--bind-to", "none", "--quiet"]
             mpirun += ["--allow-run-as-root"] * (os.geteuid() == 0)
-        job = Job([*mpirun, cls.program, *words], cls.environment, cls.scratch)
+        return cls.start_words(*mpirun, cls.program, *words)
+
+    @classmethod
+    def start_words(cls, *words):
+        """Any command line."""
+        job = Job([*words], cls.environment, cls.scratch)
         cls.addClassCleanup(job.kill)
         return job
 

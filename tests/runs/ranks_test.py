@@ -61,6 +61,23 @@ class RanksTest(harness.RunTest):
                                         precision__loss_scale=2**24, precision__loss_scale_window=8)
             self.assertGreater(skipped, 3, "no overflow was part of what is compared")
 
+    def test_stages(self):
+        """What ranks share out changes no bit; nor does the sum's type depend on where lanes live."""
+        for name, changes in (("fp32", {}), ("fp16", {"precision__compute": "fp16"})):
+            alone = self.outcome(f"stage-{name}-alone", None, **changes)
+            for ranks, stage in ((2, 0), (3, 0), (8, 2)):
+                with self.subTest(name=name, ranks=ranks, stage=stage):
+                    self.assertEqual(
+                        self.outcome(f"stage-{name}-{ranks}-{stage}", ranks, sharding__stage=stage, **changes), alone)
+        for compute in ("fp16", "bf16"):
+            narrow = {"precision__compute": compute, "sharding__sum_type": "compute"}
+            alone = self.outcome(f"narrow-{compute}-alone", None, **narrow)
+            self.assertNotEqual(alone[0], self.outcome(f"wide-{compute}", None, precision__compute=compute)[0])
+            for ranks, stage in ((2, 1), (3, 1), (4, 0), (8, 2)):
+                with self.subTest(name=f"sums in {compute}", ranks=ranks, stage=stage):
+                    self.assertEqual(
+                        self.outcome(f"narrow-{compute}-{ranks}", ranks, sharding__stage=stage, **narrow), alone)
+
     def test_families(self):
         """Alone as it comes, and on three ranks with blocks that backward computes a second time."""
         for name in ("deit_ti16_distilled", "vit_s16_18x2", "cait_xxs24"):

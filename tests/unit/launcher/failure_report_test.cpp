@@ -12,7 +12,7 @@ TEST(FailureReport, AWorldOfOne) {
   const Settlement settlement{
       ExitCode::io,
       {{0, Failure{ExitCode::io, "saving after step 20: cannot write: a: No space", "free some"}}},
-      0};
+      {}};
   EXPECT_EQ(failure_report("training", settlement, 1, "node17", "last checkpoint: step-00000010"),
             "vitrail: training stopped: saving after step 20: cannot write: a: No space\n"
             "  hint: free some\n"
@@ -24,7 +24,7 @@ TEST(FailureReport, OneRankOfMany) {
   const Settlement settlement{
       ExitCode::bad_data,
       {{3, Failure{ExitCode::bad_data, "step 8 (epoch 0): shard a: record 7: bad CRC", ""}}},
-      0};
+      {}};
   EXPECT_EQ(failure_report("training", settlement, 8, "node17", ""),
             "vitrail: training stopped: 1 of 8 ranks failed\n"
             "  rank 3: step 8 (epoch 0): shard a: record 7: bad CRC\n"
@@ -33,7 +33,7 @@ TEST(FailureReport, OneRankOfMany) {
 
 TEST(FailureReport, RanksWithTheSameWordsShareALineAndHintsAreSaidOnce) {
   const Failure full{ExitCode::io, "no space", "free some"}, torn{ExitCode::bad_data, "bad CRC", "free some"};
-  const Settlement settlement{ExitCode::io, {{0, full}, {1, torn}, {2, full}, {3, full}}, 0};
+  const Settlement settlement{ExitCode::io, {{0, full}, {1, torn}, {2, full}, {3, full}}, {}};
   EXPECT_EQ(failure_report("packing", settlement, 5, "node17", ""),
             "vitrail: packing stopped: 4 of 5 ranks failed\n"
             "  ranks 0, 2, 3: no space\n"
@@ -46,7 +46,7 @@ TEST(FailureReport, AllRanksAndTheirHints) {
   const Settlement settlement{
       ExitCode::refused,
       {{0, Failure{ExitCode::refused, "no", "b"}}, {1, Failure{ExitCode::refused, "no", "a"}}},
-      0};
+      {}};
   EXPECT_EQ(failure_report("evaluation", settlement, 2, "node17", ""),
             "vitrail: evaluation stopped: 2 of 2 ranks failed\n"
             "  all ranks: no\n"
@@ -55,12 +55,16 @@ TEST(FailureReport, AllRanksAndTheirHints) {
             "exit status 78 (cannot be honoured)\n");
 }
 
-TEST(FailureReport, RanksThatDoNotAnswerAreCounted) {
-  const Settlement settlement{ExitCode::crash, {{1, Failure{ExitCode::crash, "out of memory", ""}}}, 2};
+TEST(FailureReport, RanksThatDoNotAnswerAreNamedAndLastCallsShown) {
+  const Settlement settlement{
+      ExitCode::crash, {{1, Failure{ExitCode::crash, "out of memory", "", "#1 a\n#2 b"}}}, {2, 3}};
   EXPECT_EQ(failure_report("training", settlement, 4, "node17", "no checkpoint was written yet"),
             "vitrail: training stopped: 1 of 4 ranks failed\n"
             "  rank 1: out of memory\n"
-            "  2 rank(s) did not answer and are ended (node17 reports)\n"
+            "    last calls of rank 1:\n"
+            "      #1 a\n"
+            "      #2 b\n"
+            "  ranks 2, 3 did not answer, to be ended by the launcher (node17 reports)\n"
             "no checkpoint was written yet\n"
             "exit status 1 (crash)\n");
 }

@@ -27,6 +27,15 @@ TEST(DropPathMaskTest, EveryImageIsKeptWithItsProbability) {
   EXPECT_NEAR(all, 0.0576 * kSteps, 5 * std::sqrt(0.0543 * kSteps));
 }
 
+TEST(DropPathMaskTest, NoDrawKeepsMoreThanTheLargest) {
+  EXPECT_EQ(largest_kept(0.5, 64), 56);  // 32 + 6 * 4
+  EXPECT_EQ(largest_kept(0.5, 4), 4);
+  EXPECT_EQ(largest_kept(0.0, 64), 64);
+  for (std::uint64_t step = 0; step < 100'000; ++step) {
+    ASSERT_LE(draw_kept_images({.step = step}, 0.5, 64).size(), 56U);
+  }
+}
+
 TEST(DropPathMaskTest, EveryPartOfTheKeyMatters) {
   constexpr std::int64_t kImages = 64;
   std::set<std::vector<std::int64_t>> seen;

@@ -79,7 +79,7 @@ TEST(CommunicationQueue, ABucketIsExchangedWhileBackwardGoesOn) {
   tests::run_world(2, [&](Communicator& ranks) {
     GatedCommunicator gated(ranks);
     CommunicationQueue queue(gated);
-    GradientReducer gradients(p, DataType::f32, queue);
+    GradientReducer gradients(p, {}, queue);
     gradients.begin_lane(ranks.rank());
     add(gradients, p, 2, 3);
     EXPECT_TRUE(soon([&] { return gated.begun() == 1; })) << "the first bucket's exchange has not begun";
@@ -110,7 +110,7 @@ TEST(CommunicationQueue, ALayerWaitsOnlyForItsOwnBuckets) {
     }
     for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
     CommunicationQueue queue(gated);
-    ParameterGather gather(p, queue);
+    ParameterGather gather(p, lanes_of_rank(p.lanes, ranks.size(), ranks.rank()), queue);
     gather.start(whole);  // comes back although nothing has been exchanged
     EXPECT_TRUE(soon([&] { return gated.begun() == 1; }));
     gated.open();

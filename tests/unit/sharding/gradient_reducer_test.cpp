@@ -1,5 +1,6 @@
 #include "sharding/gradient_reducer.hpp"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -51,7 +52,7 @@ std::vector<std::vector<Real>> reduce(int world, std::int64_t lanes, std::int64_
   for (const ParameterShape& p : plan.parameters) sums.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& communicator) {
-    GradientReducer reducer(plan, type_of<Real>(), communicator);
+    GradientReducer reducer(plan, {type_of<Real>(), type_of<Real>()}, communicator);
     for (int step = 0; step < 2; ++step) {
       for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
         reducer.begin_lane(lane);
@@ -103,12 +104,64 @@ TEST(GradientReducer, OtherOrdersHaveOtherBits) {  // else the test above could 
   EXPECT_NE(sequential, tree_sum<float>(0, 8, 1));
 }
 
+// Sums of all parameters in any stage and type, of stage 0 from every rank.
+std::vector<std::vector<float>> reduce_as(const GradientSettings& settings, int world, std::int64_t lanes) {
+  const BucketPlan plan = make_bucket_plan(parameters(), lanes, 500);
+  std::vector<std::vector<float>> all;
+  for (const ParameterShape& p : plan.parameters) all.emplace_back(static_cast<std::size_t>(p.elements));
+  std::mutex mutex;
+  tests::run_world(world, [&](Communicator& communicator) {
+    GradientReducer reducer(plan, settings, communicator);
+    for (int step = 0; step < 2; ++step) {
+      for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
+        reducer.begin_lane(lane);
+        for (std::size_t p = plan.parameters.size(); p-- > 0;) {
+          // Values that halves hold: what is compared is the sums' rounding.
+          std::vector<float> g = gradient<float>(lane, p);
+          std::vector<std::uint16_t> upper;
+          for (float& value : g)
+            upper.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
+          const bool half = reducer.type_of(p) == DataType::bf16;
+          reducer.add(p, half ? reinterpret_cast<const std::byte*>(upper.data())
+                              : reinterpret_cast<const std::byte*>(g.data()));
+        }
+        reducer.end_lane();
+      }
+      reducer.exchange();
+    }
+    const std::lock_guard lock(mutex);
+    for (const Piece& piece : plan.pieces) {
+      if (!reducer.held().contains(piece.lane)) continue;
+      const std::int64_t first = piece.in_bucket - reducer.held().begin * plan.buckets[piece.bucket].slice;
+      std::memcpy(all[piece.parameter].data() + piece.in_parameter,
+                  reducer.sum(piece.bucket) + static_cast<std::size_t>(first) * sizeof(float),
+                  static_cast<std::size_t>(piece.elements) * sizeof(float));
+    }
+  });
+  return all;
+}
+
+TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
+  constexpr std::int64_t kLanes = 8;
+  for (const DataType matrix_type : {DataType::f32, DataType::bf16}) {
+    const auto expected = reduce_as({.matrix_type = matrix_type}, 1, kLanes);
+    for (const int world : {2, 3, 8}) {
+      for (const std::int64_t stage : {0, 1, 2}) {
+        if (stage == 2 && world != kLanes) continue;
+        EXPECT_EQ(reduce_as({.matrix_type = matrix_type, .stage = stage}, world, kLanes), expected)
+            << name_of(matrix_type) << ", " << world << " ranks, stage " << stage;
+      }
+    }
+  }
+  EXPECT_NE(reduce_as({.matrix_type = DataType::bf16}, 1, kLanes), reduce_as({}, 1, kLanes));
+}
+
 TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {
   constexpr std::int64_t kLanes = 8;
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 500);
   for (const int world : {1, 2, 4, 8}) {
     tests::run_world(world, [&](Communicator& communicator) {
-      GradientReducer reducer(plan, DataType::f32, communicator);
+      GradientReducer reducer(plan, {}, communicator);
       reducer.exchange();
       EXPECT_EQ(communicator.traffic().elements_sent, plan.padded_elements() / world * (world - 1));
     });
@@ -118,7 +171,7 @@ TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {
 TEST(GradientReducer, MissingAndDoubleGradientsAreNamed) {
   const BucketPlan plan = make_bucket_plan(parameters(), 1, 500);
   tests::run_world(1, [&](Communicator& communicator) {
-    GradientReducer reducer(plan, DataType::f32, communicator);
+    GradientReducer reducer(plan, {}, communicator);
     const std::vector<float> g(3000);
     const auto* bytes = reinterpret_cast<const std::byte*>(g.data());
     reducer.begin_lane(0);

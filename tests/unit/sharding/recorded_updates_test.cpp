@@ -58,7 +58,7 @@ Tensors replay(const Recording& recording, int world) {
   Tensors result;
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& communicator) {
-    GradientReducer gradients(plan, DataType::f32, communicator);
+    GradientReducer gradients(plan, {}, communicator);
     LaneState state(plan, gradients.lanes(), DataType::f32);
     ShardedOptimizer optimizer(recording.config(), recording.rules, communicator);
     const auto for_each_piece = [&](StateKind kind, auto&& f) {

@@ -42,7 +42,7 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& ranks) {
     CommunicationQueue communicator(ranks);
-    GradientReducer gradients(plan, type, communicator);
+    GradientReducer gradients(plan, {type, type}, communicator);
     LaneState state(plan, gradients.lanes(), type);
     ShardedOptimizer optimizer(config, rules(), communicator, parallel_for);
     for (const Piece& piece : plan.pieces) {
@@ -169,7 +169,7 @@ TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
         }
       }
       for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
-      ParameterGather gather(plan, communicator);
+      ParameterGather gather(plan, own, communicator);
       gather.start(whole);
       gather.finish();
       for (Buffer& buffer : buckets) {

@@ -1,0 +1,46 @@
+// A communicator around another one: every call passes through around(), which may count it, time it, hold it
+// back, let it fail or run it on another thread. Throws: what the inner one throws.
+#pragma once
+
+#include <functional>
+
+#include "sharding/communicator.hpp"
+
+namespace vitrail::sharding {
+
+enum class CallKind : std::uint8_t { all_to_all, all_gather, all_reduce, broadcast, barrier };
+const char* name_of(CallKind kind);
+
+struct Call {
+  CallKind kind = CallKind::barrier;
+  std::int64_t bytes = 0;           // that this rank hands in
+  std::span<std::byte> received{};  // what another rank's part will stand in, or a part of it
+};
+
+class InterceptedCommunicator : public Communicator {
+ public:
+  explicit InterceptedCommunicator(Communicator& inner) : inner_(inner) {}
+
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  const Traffic& traffic() const override { return inner_.traffic(); }
+  void cancel() override { inner_.cancel(); }
+
+  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
+                  std::span<const Segment> receive, DataType type) override;
+  void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
+  void all_reduce_sum(std::span<double> values) override;
+  void broadcast(std::span<std::byte> bytes, int root) override;
+  void barrier() override;
+
+ protected:
+  // `forward` is the call to the inner communicator; the data of `call` live until this returns.
+  virtual void around(const Call& call, const std::function<void()>& forward) = 0;
+
+  Communicator& inner() { return inner_; }
+
+ private:
+  Communicator& inner_;
+};
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,89 @@
+#include "sharding/call_log.hpp"
+
+#include <gmock/gmock.h>
+
+#include "sharding/local_communicator.hpp"
+#include "tests/support/faulty_communicator.hpp"
+#include "tests/support/thread_world.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+// One call of each kind, with bytes that differ.
+void call(Communicator& ranks, CallKind kind) {
+  const auto world = static_cast<std::size_t>(ranks.size());
+  std::vector<float> data(10 * world), target(10 * world);
+  std::vector<Segment> segments;
+  for (std::size_t r = 0; r < world; ++r) segments.push_back({static_cast<std::int64_t>(10 * r), 10});
+  std::vector<double> sums(5, 1.0);
+  const auto bytes = std::as_writable_bytes(std::span(data));
+  switch (kind) {
+    case CallKind::all_to_all:
+      return ranks.all_to_all(bytes.data(), segments, std::as_writable_bytes(std::span(target)).data(),
+                              segments, DataType::f32);
+    case CallKind::all_gather:
+      return ranks.all_gather(bytes.data(), segments, DataType::f32);
+    case CallKind::all_reduce:
+      return ranks.all_reduce_sum(sums);
+    case CallKind::broadcast:
+      return ranks.broadcast(bytes, 0);
+    case CallKind::barrier:
+      return ranks.barrier();
+  }
+}
+
+TEST(CallLog, NumbersAndSizesOfEveryKind) {
+  tests::run_world(3, [](Communicator& ranks) {
+    CallLog log(ranks);
+    for (const CallKind kind : tests::kAllCallKinds) call(log, kind);
+    const auto entries = log.last(10);
+    ASSERT_EQ(entries.size(), 5U);
+    const std::int64_t broadcast = ranks.rank() == 0 ? 120 : 0;
+    const std::vector<std::int64_t> bytes = {80, 40, 40, broadcast, 0};
+    for (std::size_t i = 0; i < 5; ++i) {
+      EXPECT_EQ(entries[i].number, i + 1);
+      EXPECT_EQ(entries[i].kind, tests::kAllCallKinds[i]);
+      EXPECT_EQ(entries[i].bytes, bytes[i]) << name_of(entries[i].kind);
+      EXPECT_GE(entries[i].end, entries[i].begin);
+    }
+  });
+}
+
+TEST(CallLog, KeepsTheLastOnes) {
+  LocalCommunicator alone;
+  CallLog log(alone);
+  EXPECT_TRUE(log.last(3).empty());
+  for (std::size_t i = 0; i < 3 * CallLog::kKept; ++i) log.barrier();
+  const auto entries = log.last(1000);
+  ASSERT_EQ(entries.size(), CallLog::kKept);
+  EXPECT_EQ(entries.front().number, 2 * CallLog::kKept + 1);
+  EXPECT_EQ(entries.back().number, 3 * CallLog::kKept);
+}
+
+TEST(CallLog, SaysWhatWasNotDone) {
+  for (const CallKind kind : tests::kAllCallKinds) {
+    LocalCommunicator alone;
+    tests::FaultyCommunicator faulty(alone, {tests::Fault::Effect::fail, kind, 1});
+    CallLog log(faulty);
+    EXPECT_THROW(call(log, kind), Error);
+    EXPECT_THAT(log.describe_last(1),
+                MatchesRegex(fmt::format("#1 {} [0-9.]+ KiB, not done after [0-9.]+ s", name_of(kind))));
+  }
+}
+
+// Every kind of call can be hit, and only the n-th is.
+TEST(FaultyCommunicator, HitsTheNthCallOfItsKind) {
+  for (const CallKind kind : tests::kAllCallKinds) {
+    LocalCommunicator alone;
+    tests::FaultyCommunicator faulty(alone, {tests::Fault::Effect::fail, kind, 2});
+    for (const CallKind other : tests::kAllCallKinds) call(faulty, other);
+    EXPECT_THROW(call(faulty, kind), Error) << name_of(kind);
+    call(faulty, kind);
+  }
+}
+
+}  // namespace
+}  // namespace vitrail::sharding

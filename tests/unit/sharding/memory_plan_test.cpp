@@ -1,0 +1,118 @@
+// The plan's bytes against what the process really holds.
+#include "sharding/memory_plan.hpp"
+
+#include <array>
+#include <cstdio>
+
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sharding/lane_state.hpp"
+#include "tests/support/absent_world.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+constexpr std::int64_t kLanes = 8;
+
+constexpr std::int64_t kMatrix = 1'000'000;
+
+// 12 M weights in matrices, two in a bucket, so that everything is large beside a page.
+BucketPlan plan() {
+  std::vector<ParameterShape> parameters = {{"bias", 5000, false}};
+  for (int i = 0; i < 12; ++i) parameters.push_back({fmt::format("w{}", i), kMatrix, true});
+  parameters.push_back({"norm", 5000, false});
+  return make_bucket_plan(parameters, kLanes, 2 * kMatrix);
+}
+
+std::int64_t resident() {
+  long long pages = 0, unused = 0;
+  std::FILE* file = std::fopen("/proc/self/statm", "r");
+  EXPECT_EQ(std::fscanf(file, "%lld %lld", &unused, &pages), 2);
+  std::fclose(file);
+  return pages * ::sysconf(_SC_PAGESIZE);
+}
+
+// Gradients of one step, as backward brings them.
+void fill(GradientReducer& gradients, const std::vector<std::byte>& zeros) {
+  for (std::int64_t lane = gradients.lanes().begin; lane < gradients.lanes().end; ++lane) {
+    gradients.begin_lane(lane);
+    // Vectors come all along backward, and a bucket begins before the one before it is complete.
+    for (const std::size_t p : {13, 12, 10, 11, 8, 9, 6, 7, 4, 5, 2, 3, 1, 0}) gradients.add(p, zeros.data());
+    gradients.end_lane();
+  }
+  gradients.exchange();
+}
+
+struct Taken {
+  std::int64_t gradients = 0, state = 0;
+};
+
+// Measured in a process of its own, which has given nothing back.
+Taken take(const GradientSettings& settings, std::size_t kinds, int world) {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::pipe(ends.data()), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const BucketPlan p = plan();
+    tests::AbsentWorld ranks(world, world - 1);
+    const std::vector<std::byte> zeros(static_cast<std::size_t>(kMatrix) * sizeof(float));
+    ::malloc_trim(0);  // what the parent gave back would be taken again unseen
+    const std::int64_t before = resident();
+    GradientReducer gradients(p, settings, ranks);
+    fill(gradients, zeros);
+    const std::int64_t between = resident();
+    const std::vector<StateKind> all(kStateKinds.begin(), kStateKinds.begin() + static_cast<int>(kinds));
+    const LaneState state(p, gradients.held(), DataType::f32, all);
+    const Taken taken{between - before, resident() - between};
+    ::_exit(::write(ends[1], &taken, sizeof taken) == sizeof taken ? 0 : 1);
+  }
+  Taken taken;
+  EXPECT_EQ(::read(ends[0], &taken, sizeof taken), static_cast<ssize_t>(sizeof taken));
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  for (const int end : ends) ::close(end);
+  return taken;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr double kShare = 0.2;  // its shadow of what is taken, and the zones around it
+#else
+constexpr double kShare = 0.02;
+#endif
+
+class MemoryPlans : public testing::TestWithParam<GradientSettings> {};
+
+TEST_P(MemoryPlans, AreWithinTwoPercentOfWhatIsTaken) {
+  const BucketPlan p = plan();
+  for (const int world : {1, 2, 4, 8}) {
+    if (GetParam().stage == 2 && world != kLanes) continue;
+    for (const std::size_t kinds : {3U, 4U}) {
+      const MemoryPlan planned = memory_plan(p, GetParam(), DataType::f32, kinds, world);
+      const Taken taken = take(GetParam(), kinds, world);
+      const auto near = [&](std::int64_t found, double expected, const char* what) {
+        EXPECT_NEAR(static_cast<double>(found), expected, kShare * expected)
+            << what << ", " << world << " ranks, " << kinds << " kinds";
+      };
+      near(taken.gradients, static_cast<double>(planned.gradients + planned.exchange), "gradients");
+      near(taken.state, static_cast<double>(planned.state), "state");
+      // 12 bytes per parameter, 16 with an average, over N
+      const double shared_by = GetParam().stage == 0 ? 1 : world;
+      near(planned.state,
+           4.0 * static_cast<double>(kinds) * static_cast<double>(p.parameter_elements()) / shared_by,
+           "the formula");
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stages, MemoryPlans,
+                         testing::Values(GradientSettings{.stage = 0}, GradientSettings{.stage = 1},
+                                         GradientSettings{.stage = 2},
+                                         GradientSettings{.matrix_type = DataType::f16, .stage = 1},
+                                         GradientSettings{.matrix_type = DataType::f16, .stage = 2}));
+
+}  // namespace
+}  // namespace vitrail::sharding

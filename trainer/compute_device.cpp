@@ -1,0 +1,69 @@
+#include "trainer/compute_device.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <sys/resource.h>
+#include <torch/torch.h>
+
+#include "sharding/nodes.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+// cuBLAS sums in the same order on every call only with a workspace of its own; it reads this when it starts.
+void ask_for_same_bits() {
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  at::globalContext().setDeterministicAlgorithms(true, false);
+  at::globalContext().setBenchmarkCuDNN(false);
+  at::globalContext().setAllowTF32CuDNN(false);
+}
+
+// As the driver tells it: "NVIDIA H200".
+std::string gpu_model() {
+  std::error_code none;
+  for (const auto& gpu : std::filesystem::directory_iterator("/proc/driver/nvidia/gpus", none)) {
+    std::ifstream information(gpu.path() / "information");
+    for (std::string line; std::getline(information, line);) {
+      if (!line.starts_with("Model:")) continue;
+      const std::size_t begin = line.find_first_not_of(" \t", 6);
+      return begin == std::string::npos ? "GPU" : line.substr(begin);
+    }
+  }
+  return "GPU";
+}
+
+}  // namespace
+
+c10::Device choose_device(Device wanted, sharding::Communicator& communicator) {
+  const int rank_on_node = sharding::rank_on_node(communicator);
+  const auto gpus = wanted == Device::cpu ? 0 : static_cast<int>(torch::cuda::device_count());
+  if (gpus == 0) {
+    if (wanted != Device::cuda) return {c10::kCPU};
+    throw Error(ExitCode::refused, fmt::format("run.device = cuda, but LibTorch finds no GPU on {}", sharding::host_name()),
+                "start it where there is one, with a build of the cuda preset; or set run.device = cpu");
+  }
+  ask_for_same_bits();
+  const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(rank_on_node % gpus));
+  c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(device);
+  return device;
+}
+
+std::string machine_name(c10::Device device) {
+  return device.is_cpu() ? at::get_cpu_capability() : gpu_model();
+}
+
+std::int64_t peak_memory(c10::Device device) {
+  if (!device.is_cpu()) {
+    const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+    return stats.reserved_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  }
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) << 10;
+}
+
+}  // namespace vitrail::trainer

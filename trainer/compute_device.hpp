@@ -1,0 +1,23 @@
+// Where a rank's model is computed: a CPU, or the GPU of its number among the ranks of its node. Throws:
+// Error(refused) when run.device = cuda and there is none.
+#pragma once
+
+#include <string>
+
+#include <c10/core/Device.h>
+
+#include "sharding/communicator.hpp"
+#include "trainer/config.hpp"
+
+namespace vitrail::trainer {
+
+// Collective. Makes the GPU this thread's, with results that do not change from run to run.
+c10::Device choose_device(Device wanted, sharding::Communicator& communicator);
+
+// What the same bits depend on: the instruction set that LibTorch's kernels were chosen for, or the GPU model.
+std::string machine_name(c10::Device device);
+
+// The largest part of its memory that was in use so far: of the process, or of the GPU by LibTorch. Bytes.
+std::int64_t peak_memory(c10::Device device);
+
+}  // namespace vitrail::trainer

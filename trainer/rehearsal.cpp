@@ -1,0 +1,44 @@
+#include "trainer/rehearsal.hpp"
+
+#include <new>
+
+#include <sys/resource.h>
+
+#include <torch/torch.h>
+
+#include "models/logits.hpp"
+#include "trainer/loss.hpp"
+#include "trainer/tensor_type.hpp"
+
+namespace vitrail::trainer {
+
+std::int64_t rehearse(Assembly& run) {
+  const std::int64_t count = run.config.data.global_batch_size / run.config.run.lanes;
+  const std::int64_t size = run.config.model.image_size;
+  models::Pass pass;
+  pass.training = true;
+  pass.rehearsal = true;
+  datasets::LaneBatch batch;
+  batch.images_count = count;
+  batch.labels.assign(static_cast<std::size_t>(count), 0);
+  batch.partner_labels = batch.labels;
+  batch.weights.assign(static_cast<std::size_t>(count), 1);
+  try {
+    batch.images.assign(static_cast<std::size_t>(count * 3 * size * size), 0);
+    const at::Tensor logits =
+        run.model->forward(image_tensor(batch.images, count, size, run.parameters.compute_type()), pass)
+            .mean();
+    const at::Tensor targets = soft_targets(batch, logits, run.config.loss.smoothing);
+    run.gradients.begin_rehearsal();
+    training_loss(run.config.loss, logits, targets).backward();
+  } catch (const std::bad_alloc&) {  // of LibTorch, too: it says so in other words, which name the size
+    throw Error(
+        ExitCode::refused, fmt::format("a lane batch of {} images does not fit into memory", count),
+        "raise run.lanes, set model.activation_checkpointing = block, or lower data.global_batch_size");
+  }
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) << 10;
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,74 @@
+#include "trainer/run_agreement.hpp"
+
+#include <fstream>
+#include <iterator>
+
+#include <torch/version.h>
+
+#include "sharding/agreement.hpp"
+#include "trainer/base/hash.hpp"
+#include "trainer/restore.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+std::string hash_of_program() {
+  std::ifstream file("/proc/self/exe", std::ios::binary);
+  Hasher hasher;
+  for (std::string part(1 << 20, '\0'); file.read(part.data(), 1 << 20), file.gcount() > 0;) {
+    hasher.update(std::as_bytes(std::span(part.data(), static_cast<std::size_t>(file.gcount()))));
+  }
+  return hasher.digest().hex();
+}
+
+std::string hash_of_plan(const sharding::BucketPlan& plan) {
+  std::string text = fmt::format("{} lanes\n", plan.lanes);
+  for (std::size_t p = 0; p < plan.parameters.size(); ++p) {
+    const auto& [name, elements, matrix] = plan.parameters[p];
+    text += fmt::format("{} {} {} {} {}\n", name, elements, matrix, plan.locations[p].bucket,
+                        plan.locations[p].begin);
+  }
+  return hash_text(text).hex();
+}
+
+}  // namespace
+
+void check_same_program(sharding::Communicator& communicator,
+                        const std::map<std::string, std::string>& settings, Log& log) {
+  std::vector<sharding::Fact> facts = {{"the program (hash)", hash_of_program()},
+                                       {"LibTorch", TORCH_VERSION}};
+  for (const auto& [key, value] : settings) facts.push_back({key, value});
+  sharding::check_agreement(communicator, facts, ExitCode::refused,
+                            "start all ranks with the same program and the same configuration");
+  const std::vector<std::string> machines = sharding::gather_text(communicator, machine_name());
+  const auto other = std::ranges::find_if(machines, [&](const auto& m) { return m != machines.front(); });
+  if (other == machines.end()) return;
+  log.line(
+      fmt::format("rank 0 computes with {}, rank {} with {}: the same bits as on alike machines are not "
+                  "promised",
+                  machines.front(), other - machines.begin(), *other));
+}
+
+void check_same_plan(const Assembly& run) {
+  sharding::check_agreement(
+      run.communicator,
+      {{"data.train (fingerprint)", run.train_data->fingerprint()},
+       {"data.val (fingerprint)", run.validation_data ? run.validation_data->fingerprint() : "none"},
+       {"the bucket plan (hash)", hash_of_plan(run.plan)}},
+      ExitCode::refused, "let all ranks read the same data");
+}
+
+void check_same_weights(const Assembly& run) {
+  Hasher hasher;
+  for (std::size_t b = 0; b < run.plan.buckets.size(); ++b) {
+    const sharding::BucketData& bucket = run.parameters.buckets()[b];
+    const auto elements = static_cast<std::size_t>(run.plan.buckets[b].slice * run.plan.lanes);
+    hasher.update({bucket.data, elements * size_of(bucket.type)});
+  }
+  sharding::check_agreement(run.communicator, {{"the weights (hash)", hasher.digest().hex()}},
+                            ExitCode::crash,
+                            "the memory or the network of that node is not to be trusted; the same command "
+                            "resumes from the last checkpoint");
+}
+
+}  // namespace vitrail::trainer

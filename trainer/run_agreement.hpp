@@ -1,0 +1,21 @@
+// What must be the same on all ranks of a run, compared at start-up and, for the weights, now and then:
+// another program or file on one node, or a flipped bit in one rank's memory, is named instead of trained on.
+// All are collective. Throws: AgreedError naming the rank, its host and what differs (refused; crash for
+// weights, because a restart from the last checkpoint mends them).
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "trainer/assembly.hpp"
+#include "trainer/log.hpp"
+
+namespace vitrail::trainer {
+
+// Before ranks do anything together: the program, LibTorch and every setting.
+void check_same_program(sharding::Communicator& communicator,
+                        const std::map<std::string, std::string>& settings, Log& log);
+void check_same_plan(const Assembly& run);     // the data, and where parameters lie
+void check_same_weights(const Assembly& run);  // what the model computes with; no gather may be under way
+
+}  // namespace vitrail::trainer
