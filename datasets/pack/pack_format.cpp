@@ -231,7 +231,8 @@ Manifest read_manifest(const std::filesystem::path& pack) {
     throw Error(
         ExitCode::bad_data,
         fmt::format("{}: no {} here: not a pack, or one that is not finished", pack.string(), kManifestFile),
-        "finish it with the `vitrail pack` command that began it");
+        "`vitrail pack --source folder:DIR` makes one of images; the command that began a pack also finishes "
+        "it");
   }
   return parse_manifest(read_text(path), path.string());
 }
