@@ -46,10 +46,10 @@ std::shared_ptr<const Dataset> open_dataset(const std::string& source, const Ope
   return options.classes.empty() ? dataset : keep_classes(std::move(dataset), options.classes);
 }
 
-std::shared_ptr<const Dataset> open_unlabelled(const std::string& source) {
+std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options) {
   if (source.starts_with("folder:")) return open_image_folder(source.substr(7));
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7), Labels::unused);
-  return open_dataset(source);
+  return open_dataset(source, options);
 }
 
 }  // namespace vitrail::datasets

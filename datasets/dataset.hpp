@@ -67,7 +67,7 @@ class Dataset {
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options = {});
 
 // The same, where labels are not looked at: a tensor file may do without, and "folder:DIR" is every image
-// below a folder, in name order.
-std::shared_ptr<const Dataset> open_unlabelled(const std::string& source);
+// below a folder, in name order; options.classes cuts neither of these.
+std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options = {});
 
 }  // namespace vitrail::datasets

@@ -32,9 +32,9 @@ datasets::TrainPlan plan_of(const trainer::Config& config, std::int64_t images) 
 }
 
 std::optional<Demand> demand_of(const CommandLine& line, const datasets::LoaderBench& bench) {
-  double wanted = line.flags.images_per_s;
-  if (wanted == 0 && line.config.run.peak_tflops == 0) return std::nullopt;
-  if (wanted == 0) {
+  double wanted = line.flags.images_per_s.value_or(0);
+  if (!line.flags.images_per_s) {
+    if (line.config.run.peak_tflops == 0) return std::nullopt;
     constexpr double kFlopsPerMac = 2, kPasses = 3;  // forward, and backward for inputs and weights
     const double macs = models::describe_model(line.config.model).macs_in_training;
     wanted = line.config.run.peak_tflops * 1e12 * line.flags.mfu / (kFlopsPerMac * kPasses * macs);

@@ -79,7 +79,7 @@ class Settings {
       const Option* option = find_option(options_, key, line_.command);
       if (option == nullptr || !option->used_by(line_.command)) continue;
       if (!option->set(line_, value))
-        throw usage("checkpoint: {} = {}: expected {}", key, value, option->expected());
+        throw usage("checkpoint: {} = {}: {}", key, value, option->refusal(value));
     }
   }
 
@@ -147,7 +147,7 @@ class Settings {
 
   void apply(const Setting& setting, const Option& option) {
     if (!option.set(line_, setting.value))
-      throw usage("{}: expected {}", assignment(setting), option.expected());
+      throw usage("{}: {}", assignment(setting), option.refusal(setting.value));
     given_.insert_or_assign(&option, setting);
   }
 

@@ -53,7 +53,7 @@ struct Flags {
   std::string names;                    // predict: a pack
   std::string model;                    // models; empty: all of them
   double seconds = 3;                   // bench
-  double images_per_s = 0;              // bench: of one device; 0: by mfu, or not told
+  std::optional<double> images_per_s;   // bench: of one device; absent: by mfu, or not told
   double mfu = 0.4;                     // bench: share of run.peak_tflops
   trainer::StatePart part = trainer::StatePart::all;  // checkpoint hash
 };

@@ -80,6 +80,7 @@ ExitCode run_preview(const CommandLine& line) {
   if (line.flags.format == OutputFormat::json) {
     fmt::print("{}\n", datasets::to_json(preview));
   } else {
+    fmt::print("{}", datasets::to_text(preview));
     fmt::print(stderr, "{}: {} images, {} draws of each\n", line.flags.output, preview.samples.size(),
                preview.draws.size());
   }

@@ -42,6 +42,11 @@ std::string Option::expected() const {
   return form + (form.empty() || limit.empty() ? "" : ", ") + limit;
 }
 
+std::string Option::refusal(const std::string& text) const {
+  const std::string reason = complaint ? complaint(text) : "";
+  return fmt::format("{}{}expected {}", reason, reason.empty() ? "" : ": ", expected());
+}
+
 const Condition* Option::unmet(const CommandLine& line) const {
   const auto failing = std::find_if(about.when.begin(), about.when.end(),
                                     [&](const Condition& condition) { return !condition.holds(line); });

@@ -39,6 +39,7 @@ template <class T>
 struct Rule {
   std::string words;  // "a power of two"
   std::function<bool(const T&)> holds;
+  std::function<std::string(const T&)> complaint = {};  // what is wrong with a value, where that can be told
 };
 
 struct About {
@@ -64,11 +65,13 @@ struct Option {
   // False: not of the form, out of bounds or against the rule; the command line is as before.
   std::function<bool(CommandLine&, const std::string&)> set;
   std::function<std::optional<std::string>(const CommandLine&)> get;
+  std::function<std::string(const std::string&)> complaint;  // of a text that set() refuses; may be empty
 
   bool is_setting() const { return key.find('.') != std::string::npos; }  // may stand in a config file
   bool used_by(Command command) const;
   std::string limits() const;                             // "1 to 65536 lanes, a power of two"; may be empty
   std::string expected() const;                           // form and limits
+  std::string refusal(const std::string& text) const;     // "what is wrong: expected form and limits"
   const Condition* unmet(const CommandLine& line) const;  // the first condition that fails, or null
 };
 
@@ -99,6 +102,12 @@ class Section {
       return true;
     };
     option.get = [reach = reach_, member](const CommandLine& line) { return show(reach(line).*member); };
+    if (rule.complaint) {
+      option.complaint = [rule](const std::string& text) {
+        T value{};
+        return read(text, value) ? rule.complaint(value) : std::string();
+      };
+    }
     table_.push_back(std::move(option));
   }
 

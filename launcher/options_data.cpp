@@ -47,13 +47,8 @@ Condition with_both_mixings() {
           }};
 }
 
-bool is_randaugment(const std::string& text) {
-  try {
-    if (!text.empty()) parse_randaugment(text);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
+std::string wrong_randaugment(const std::string& text) {
+  return text.empty() ? "" : complaint_about_randaugment(text);
 }
 
 template <class Reach>
@@ -83,7 +78,8 @@ void add_pixel_settings(const Section<Reach>& augment) {
                .placeholder = "rand-...",
                .absent = "none",
                .when = {with_images(), without_three_augment()}},
-              {"rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET", is_randaugment});
+              {"rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET",
+               [](const std::string& text) { return wrong_randaugment(text).empty(); }, wrong_randaugment});
   augment.add(
       "color_jitter", &AugmentConfig::color_jitter,
       {.help = "brightness, contrast and saturation by factors of 1 +- this, in random order; 0: none",
@@ -167,8 +163,8 @@ void add_data_settings(std::vector<Option>& table) {
   data.add("classes", &DataConfig::classes,
            {.help = "text file with a class a line, by wnid or name: only their images, labels in that order",
             .placeholder = "FILE",
-            .absent = "all of data.train",
-            .commands = kRunningOrLoading});
+            .absent = "all classes",
+            .commands = kAskingOrLoading});
   data.add("stage_dir", &DataConfig::stage_dir,
            {.help = "folder on the node's own disk: data.train is copied there while the run reads it",
             .placeholder = "DIR",

@@ -33,12 +33,12 @@ Condition without_output() {
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section pack(table, "", {Command::pack}, reach);
-  pack.add(
-      "source", &Flags::source,
-      {.help = "what to pack: imagenet-train:TAR, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR "
-               "(a folder for each class) or idx:IMAGES,LABELS",
-       .placeholder = "SPEC",
-       .required = true});
+  pack.add("source", &Flags::source,
+           {.help = "what to pack: imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, "
+                    "imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR "
+                    "(a folder for each class) or idx:IMAGES,LABELS",
+            .placeholder = "SPEC",
+            .required = true});
   pack.add("output", &Flags::output,
            {.help = "folder of the pack; a pack begun there is completed",
             .placeholder = "DIR",
@@ -177,9 +177,10 @@ void add_bench_flags(std::vector<Option>& table) {
       "seconds", &Flags::seconds,
       {.help = "length of each of the two measurements", .bounds = above_to(0, 3600), .unit = "seconds"});
   bench.add("images-per-s", &Flags::images_per_s,
-            {.help = "what one device trains of model.name; 0: mfu of run.peak_tflops, where that is given",
-             .bounds = from_to(0, 1e9),
-             .unit = "images/s"});
+            {.help = "what one device trains of model.name",
+             .bounds = above_to(0, 1e9),
+             .unit = "images/s",
+             .absent = "mfu of run.peak_tflops, where that is given"});
   bench.add("mfu", &Flags::mfu,
             {.help = "share of run.peak_tflops that training reaches",
              .bounds = above_to(0, 1),

@@ -12,20 +12,27 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What the model's outputs are called: as the classes of a pack with as many of them, else by number.
+// What the model's outputs are called: as the classes of a pack with as many of them, else by number, which
+// is said where the data have names.
 class ClassNames {
  public:
-  ClassNames(const std::string& pack, const std::string& data, std::int64_t classes) {
+  ClassNames(const std::string& pack, const datasets::DataConfig& data, std::int64_t classes) {
     if (!pack.empty()) {
-      named_by_ = datasets::open_dataset(pack);
+      named_by_ = datasets::open_dataset(pack, {.classes = data.classes});
       if (named_by_->classes() == classes) return;
       throw Error(
           ExitCode::refused,
           fmt::format("--names {}: {} classes, the model has {}", pack, named_by_->classes(), classes),
           "name the pack that the model was trained on");
     }
-    const auto shown = datasets::open_unlabelled(data);
-    if (shown->classes() == classes) named_by_ = shown;
+    const auto shown = datasets::open_unlabelled(data.val, {.classes = data.classes});
+    if (shown->classes() == classes) {
+      named_by_ = shown;
+    } else if (shown->classes() > 0) {
+      fmt::print(stderr,
+                 "classes by number: {} has {}, the model {}; --names takes a pack that it was trained on\n",
+                 shown->describe(), shown->classes(), classes);
+    }
   }
   std::string operator[](std::int64_t label) const {
     return named_by_ ? named_by_->class_name(label) : std::to_string(label);
@@ -48,7 +55,7 @@ ExitCode run_predict(const CommandLine& line) {
   Json rows = Json::array();
   std::optional<ClassNames> names;
   if (!into_file) {
-    names.emplace(line.flags.names, config.data.val, config.model.classes);
+    names.emplace(line.flags.names, config.data, config.model.classes);
     request.take = [&](const std::string& image, std::span<const trainer::Guess> guesses) {
       Json row = {{"image", image}, {"top", Json::array()}};
       std::string text = datasets::printable(image);

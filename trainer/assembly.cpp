@@ -141,6 +141,10 @@ void Assembly::say_what_it_is(Log& log) const {
                     "the bottom are not looked at",
                     config.model.image_size, used, config.model.image_size - used));
   }
+  if (const auto classes = train_data->classes(); classes < config.model.classes) {
+    log.line(fmt::format("model.classes = {}: {} has {} classes, the other outputs never see an image",
+                         config.model.classes, train_data->describe(), classes));
+  }
   log.line(fmt::format("data: {} ({} images), {} steps of {} images an epoch, {} steps in all",
                        train_data->describe(), train_data->size(), steps_per_epoch,
                        config.data.global_batch_size, total_steps));

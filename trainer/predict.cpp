@@ -43,7 +43,7 @@ std::vector<Guess> likeliest(std::span<const double> logits, std::int64_t top) {
 std::int64_t predict(const Config& config, const PredictionRequest& request) {
   const at::NoGradGuard no_grad;
   const auto model = load_model(config, request.checkpoint, request.say);
-  const auto dataset = datasets::open_unlabelled(config.data.val);
+  const auto dataset = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
   const DataType type = compute_type(config.precision.compute);
   const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio};
   datasets::EvaluationLoader loader(dataset, {}, transform, config.evaluation.batch_size,

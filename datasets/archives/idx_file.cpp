@@ -51,7 +51,9 @@ IdxArray read_idx(const std::string& path, std::size_t dimensions) {
   const std::size_t head = 4 + 4 * dimensions;
   if (bytes.size() < head || bytes[0] != 0 || bytes[1] != 0 || bytes[2] != 8 || bytes[3] != dimensions) {
     throw Error(ExitCode::bad_data,
-                fmt::format("{}: not an IDX file of unsigned bytes with {} dimension(s)", path, dimensions));
+                fmt::format("{}: not an IDX file of unsigned bytes with {} dimension{}", path, dimensions,
+                            dimensions == 1 ? "" : "s"),
+                "images have 3 dimensions, labels 1; they are named in this order: IMAGES,LABELS");
   }
   IdxArray array;
   std::size_t left = bytes.size() - head;  // divided by each dimension in turn: no product can overflow

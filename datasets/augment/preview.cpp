@@ -8,6 +8,7 @@
 #include "datasets/augment/transform.hpp"
 #include "datasets/codec/codec.hpp"
 #include "datasets/codec/jpeg_encoder.hpp"
+#include "datasets/pack/pack_format.hpp"
 #include "datasets/pixels/normalise.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
@@ -41,6 +42,30 @@ Json json_of(const Mix& mix, std::size_t partner) {
   Json json = {{"weight", mix.weight}, {"partner", partner}, {"box", nullptr}};
   if (mix.box) json["box"] = json_of(*mix.box);
   return json;
+}
+
+std::string text_of(const Box& box) {
+  return fmt::format("{} x {} at {},{}", box.width, box.height, box.x, box.y);
+}
+
+std::string text_of(const DrawnAugmentation& drawn) {
+  const View& view = drawn.view;
+  std::string text = fmt::format("{}, scaled to {} x {}", text_of(view.source), view.width, view.height);
+  if (view.window.width != view.width || view.window.height != view.height) {
+    text += ", of that " + text_of(view.window);
+  }
+  if (view.mirrored) text += ", mirrored";
+  for (const Operation& operation : drawn.operations) {
+    text += fmt::format(", {} {:.4g}", name_of(operation.kind), operation.argument);
+  }
+  for (const Erasure& erasure : drawn.erased) text += ", erased " + text_of(erasure.box);
+  return text;
+}
+
+std::string text_of(const Mix& mix, std::size_t partner) {
+  std::string text = fmt::format(", {:.4g} of it with image {}", mix.weight, partner);
+  if (mix.box) text += " in " + text_of(*mix.box);
+  return text;
 }
 
 std::size_t floats_of(const PreviewPlan& plan) {
@@ -175,6 +200,21 @@ std::string to_json(const Preview& preview) {
                {"samples", std::move(samples)},
                {"draws", std::move(draws)}})
       .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string to_text(const Preview& preview) {
+  std::string text;
+  for (std::size_t i = 0; i < preview.samples.size(); ++i) {
+    const Preview::Sample& sample = preview.samples[i];
+    text += fmt::format("image {}: {}, {} x {}\n", i, printable(sample.name), sample.width, sample.height);
+    for (std::size_t epoch = 0; epoch < preview.draws.size(); ++epoch) {
+      const Preview::Draw& draw = preview.draws[epoch];
+      text += fmt::format("  epoch {}: {}", epoch, text_of(draw.samples[i]));
+      if (!draw.mixes.empty()) text += text_of(draw.mixes[i], preview.samples.size() - 1 - i);
+      text += "\n";
+    }
+  }
+  return text;
 }
 
 void write_preview(const Preview& preview, const std::filesystem::path& path) {

@@ -41,6 +41,7 @@ Preview make_preview(const Dataset& dataset, PreviewPlan plan);
 
 Image grid_of(const Preview& preview);        // a row for each sample, a column for each draw
 std::string to_json(const Preview& preview);  // all but the pixels
+std::string to_text(const Preview& preview);  // the same numbers for people: a line for each picture
 
 // The grid as .jpg or .png, else a safetensors file with `images` [draws, samples, 3, S, S], normalised.
 void write_preview(const Preview& preview, const std::filesystem::path& path);

@@ -39,6 +39,8 @@ using Law = LevelLaw;
 constexpr double kLevels = 10.0;          // of the scale of magnitudes
 constexpr double kTranslateShare = 0.45;  // of the image's side
 constexpr double kUniformAbove = 100.0;   // a deviation above this asks for uniform magnitudes
+constexpr int kMostLayers = 64;           // timm has no bounds; more than these are slips of the pen
+constexpr int kMostMagnitude = 100;
 
 std::vector<Choice> standard_set(bool increasing) {
   const Law enhance = increasing ? Law::enhance_increasing : Law::enhance;
@@ -128,14 +130,14 @@ class Parser {
     return first;
   }
 
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ExitCode::usage, fmt::format("augment.randaugment = {}: {}", text_, what));
-  }
+  [[noreturn]] void fail(const std::string& what) const { throw Error(ExitCode::usage, what); }
 
   template <class Number>
-  Number number(std::string_view value, std::string_view whole) const {
+  Number number(std::string_view value, std::string_view whole,
+                Number most = std::numeric_limits<Number>::max()) const {
     const std::optional<Number> found = read<Number>(value);
     if (!found || *found < 0) fail(fmt::format("{} has no number that it could take", whole));
+    if (*found > most) fail(fmt::format("{}: at most {}", whole, most));
     return *found;
   }
 
@@ -152,16 +154,16 @@ class Parser {
     const std::size_t digit = std::min(whole.find_first_of("0123456789"), whole.size());
     const std::string_view key = whole.substr(0, digit), value = whole.substr(digit);
     if (key == "m") {
-      result_.magnitude = number<int>(value, whole);
+      result_.magnitude = number(value, whole, kMostMagnitude);
     } else if (key == "n") {
-      result_.layers = number<int>(value, whole);
+      result_.layers = number(value, whole, kMostLayers);
     } else if (key == "p") {
-      result_.probability = number<double>(value, whole);
+      result_.probability = number(value, whole, 1.0);
     } else if (key == "mstd") {
       result_.deviation = number<double>(value, whole);
       if (result_.deviation > kUniformAbove) result_.deviation = std::numeric_limits<double>::infinity();
     } else if (key == "mmax") {
-      const int bound = number<int>(value, whole);
+      const int bound = number(value, whole, kMostMagnitude);
       result_.upper_bound = bound == 0 ? kLevels : bound;
     } else if (key == "inc") {
       increasing_ = number<int>(value, whole) != 0;
@@ -249,7 +251,18 @@ std::size_t draw_choice(const RandAugment& config, std::vector<double>& weights,
 
 }  // namespace
 
-RandAugment parse_randaugment(const std::string& text) { return Parser(text).parse(); }
+RandAugment parse_randaugment(const std::string& text) try {
+  return Parser(text).parse();
+} catch (const Error& error) {
+  throw Error(error.code(), fmt::format("augment.randaugment = {}: {}", text, error.what()));
+}
+
+std::string complaint_about_randaugment(const std::string& text) try {
+  Parser(text).parse();
+  return {};
+} catch (const Error& error) {
+  return error.what();
+}
 
 std::vector<Operation> draw_operations(const RandAugment& config, int image_size, Philox& stream) {
   std::vector<double> weights;

@@ -1,5 +1,6 @@
 #include "datasets/pack/pack_format.hpp"
 
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -115,17 +116,23 @@ ShardEntry read_shard(const Reader& json, const std::string& expected_name) {
   return e;
 }
 
-Json parse_json(const std::string& text, const std::string& path) {
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) throw Error(ExitCode::bad_data, path + ": not JSON");
-  return json;
-}
-
 // Pretty JSON whose last member is the hash of the same text without it.
 std::string sealed(Json json) {
   const std::string hash = hash_text(json.dump(1)).hex();
   json["hash"] = hash;
   return json.dump(1) + "\n";
+}
+
+// The reverse. The hash comes first: of a text that is not as it was written, no member is worth a message.
+Json unsealed(const std::string& text, const std::string& path) {
+  constexpr std::string_view kHash = ",\n \"hash\": \"";
+  const auto body = text.substr(0, text.rfind(kHash));
+  if (text.substr(body.size()) != fmt::format("{}{}\"\n}}\n", kHash, hash_text(body + "\n}").hex())) {
+    throw Error(ExitCode::bad_data, path + ": its own hash does not fit: the file was edited or damaged");
+  }
+  Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) throw Error(ExitCode::bad_data, path + ": not JSON");
+  return json;
 }
 
 void check_sums(const Manifest& m, const std::string& path) {
@@ -183,7 +190,7 @@ std::string to_text(const Manifest& m) {
 }
 
 Manifest parse_manifest(const std::string& text, const std::string& path) {
-  const Json json = parse_json(text, path);
+  const Json json = unsealed(text, path);
   const Reader reader(json, path);
   if (reader.text("format") != "vitrail-pack") reader.fail("format: not a pack");
   if (reader.number("version") != kPackVersion) {
@@ -212,9 +219,7 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
   const auto shards = reader.list("shards");
   for (std::size_t i = 0; i < shards.size(); ++i)
     m.shards.push_back(read_shard(shards[i], shard_name(i, shards.size())));
-  if (to_text(m) != text) {
-    throw Error(ExitCode::bad_data, path + ": its own hash does not fit: the file was edited or damaged");
-  }
+  if (to_text(m) != text) reader.fail("not in the form that this program writes");
   check_sums(m, path);
   return m;
 }
@@ -226,7 +231,8 @@ Manifest read_manifest(const std::filesystem::path& pack) {
     throw Error(
         ExitCode::bad_data,
         fmt::format("{}: no {} here: not a pack, or one that is not finished", pack.string(), kManifestFile),
-        "finish it with the `vitrail pack` command that began it");
+        "`vitrail pack --source folder:DIR` makes one of images; the command that began a pack also finishes "
+        "it");
   }
   return parse_manifest(read_text(path), path.string());
 }
@@ -239,12 +245,12 @@ std::string to_text(const ShardRecord& record) {
 
 ShardRecord parse_shard_record(const std::string& text, const std::string& path,
                                const std::string& shard_file) {
-  const Json json = parse_json(text, path);
+  const Json json = unsealed(text, path);
   const Reader reader(json, path);
   ShardRecord record{reader.hash("pack"), read_shard(reader.object("shard"), shard_file), {}};
   for (const Reader& e : reader.list("quarantined"))
     record.quarantined.push_back({e.text("key"), e.text("reason")});
-  if (to_text(record) != text) reader.fail("its own hash does not fit: the file was edited or damaged");
+  if (to_text(record) != text) reader.fail("not in the form that this program writes");
   return record;
 }
 

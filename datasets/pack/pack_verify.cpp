@@ -25,14 +25,19 @@ using Kind = ElementType::Kind;
 
 constexpr std::uint64_t kPiece = std::uint64_t{1} << 22;
 
-// Runs `check` and turns Error(bad_data) into a problem of `file`.
+// Runs `check` and turns Error(bad_data) into a problem of `file`, which the problem names once.
 template <class Check>
-void collect(std::vector<Problem>& problems, const std::string& file, const Check& check) {
+void collect(std::vector<Problem>& problems, const fs::path& pack, const std::string& file,
+             const Check& check) {
   try {
     check();
   } catch (const Error& e) {
     if (e.code() != ExitCode::bad_data) throw;
-    problems.push_back({file, {}, {}, e.what()});
+    std::string message = e.what();
+    for (const fs::path& named : {pack / file, pack}) {
+      if (message.starts_with(named.string() + ": ")) message.erase(0, named.string().size() + 2);
+    }
+    problems.push_back({file, {}, {}, message});
   }
 }
 
@@ -98,7 +103,7 @@ class ShardCheck {
     }
     demand(blob_hash_ == entry_.blob.hash, "/blob has not the hash the manifest says");
     const std::lock_guard lock(hdf5_);
-    collect(problems_, entry_.file.name,
+    collect(problems_, index_.path(), entry_.file.name,
             [&] { check_arrays(H5File::open(index_.path() / entry_.file.name)); });
     std::ranges::move(bad_records_, std::back_inserter(problems_));
     return std::move(problems_);
@@ -228,7 +233,7 @@ class ShardCheck {
 };
 
 void check_index_file(const PackIndex& index, std::vector<Problem>& problems) {
-  collect(problems, kIndexFile, [&] {
+  collect(problems, index.path(), kIndexFile, [&] {
     const Manifest& m = index.manifest();
     const H5File file = H5File::open(index.path() / kIndexFile);
     const auto first = read_all<std::uint64_t>(file, "first", Kind::u64, {m.shards.size() + 1});
@@ -259,7 +264,7 @@ std::string Problem::text() const {
 VerifyReport verify_pack(const fs::path& pack, const VerifyOptions& options) {
   VerifyReport report;
   std::optional<Manifest> m;
-  collect(report.problems, kManifestFile, [&] { m = read_manifest(pack); });
+  collect(report.problems, pack, kManifestFile, [&] { m = read_manifest(pack); });
   if (!m) return report;
   report.images = m->images;
   report.shards = m->shards.size();
@@ -269,7 +274,7 @@ VerifyReport verify_pack(const fs::path& pack, const VerifyOptions& options) {
   whole(pack, m->quarantine, report.problems);
   std::optional<PackIndex> index;
   if (whole(pack, m->index.file, report.problems)) {
-    collect(report.problems, kIndexFile, [&] { index.emplace(pack); });
+    collect(report.problems, pack, kIndexFile, [&] { index.emplace(pack); });
     if (index) check_index_file(*index, report.problems);
   }
   Progress progress("verify", "images", m->images, options.progress);

@@ -60,6 +60,18 @@ bool copy_checked(const fs::path& from, const FileEntry& entry, int to, const fs
   return hasher.digest().hex() == entry.hash;
 }
 
+// A mistyped mount point must not become a folder on the system's disk.
+void make_stage_dir(const fs::path& dir) {
+  const fs::path whole = fs::weakly_canonical(dir);
+  if (!fs::is_directory(whole.parent_path())) {
+    throw Error(ExitCode::refused,
+                fmt::format("data.stage_dir = {}: there is no folder {} on this node", dir.string(),
+                            whole.parent_path().string()),
+                "name a folder of a disk that every node has; the last part of its path is made if missing");
+  }
+  make_directories(whole);
+}
+
 double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 }  // namespace
@@ -89,7 +101,7 @@ ShardStage::ShardStage(const fs::path& pack, const Manifest& manifest, const std
       lock_path_(folder_.string() + ".lock"),
       manifest_(manifest),
       staged_(manifest.shards.size()) {
-  make_directories(stage_dir_);
+  make_stage_dir(stage_dir_);
   enter();
   copier_ = std::jthread([this](const std::stop_token& stop) {
     try {

@@ -10,6 +10,7 @@
 #include "datasets/pack/parallel.hpp"
 #include "datasets/packing/imagenet_devkit.hpp"
 #include "datasets/packing/listed_source.hpp"
+#include "datasets/packing/source_path.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/progress.hpp"
@@ -33,7 +34,7 @@ class ClassArchives final : public ListedSource {
     std::error_code ignored;
     fs::is_directory(path, ignored) ? find_in_folder(path) : find_in_tar(path);
     if (archives_.empty()) {
-      throw Error(ExitCode::bad_data, fmt::format("{}: no nXXXXXXXX.tar inside", path.string()));
+      throw no_class_archives(path.string(), strays_.empty() ? "" : strays_.front().key);
     }
     std::ranges::sort(archives_, {}, &ClassArchive::wnid);
     const auto twice = std::ranges::adjacent_find(archives_, {}, &ClassArchive::wnid);
@@ -97,14 +98,15 @@ class ClassArchives final : public ListedSource {
       }
       progress.add(1);
     });
-    merge(listings, members, options.partition);
+    merge(options.source, listings, members, options.partition);
   }
 
-  void merge(std::vector<std::optional<Listing>>& listings, const std::vector<std::uint64_t>& members,
-             const Partition& partition) {
-    std::uint64_t left_out = 0, files_left_out = 0;
+  void merge(const std::string& source, std::vector<std::optional<Listing>>& listings,
+             const std::vector<std::uint64_t>& members, const Partition& partition) {
+    std::uint64_t left_out = 0, files_left_out = 0, largest = 0;
     std::vector<ClassArchive> kept;
     for (std::size_t a = 0; a < archives_.size(); ++a) {
+      largest = std::max(largest, members[a]);
       if (!listings[a]) {
         ++left_out;
         files_left_out += members[a];
@@ -113,6 +115,9 @@ class ClassArchives final : public ListedSource {
       listing_.append(std::move(*listings[a]), static_cast<std::uint32_t>(kept.size()));
       classes_.push_back({archives_[a].wnid, archives_[a].wnid});
       kept.push_back(std::move(archives_[a]));
+    }
+    if (listing_.size() == 0 && !partition.text().empty() && largest > 0) {
+      throw empty_part(source, partition, archives_.size(), largest);
     }
     archives_ = std::move(kept);
     if (partition.takes_strays()) {
@@ -177,6 +182,25 @@ std::optional<std::vector<SourceItem>> class_items(const std::string& wnid,
     items.push_back({std::move(key), 0, member.bytes, member.position, flaw});
   }
   return items;
+}
+
+Error no_class_archives(const std::string& path, const std::string& found) {
+  std::string hint = "imagenet-train and imagenet-21k are a tar, or a folder, of a tar for each class";
+  if (looks_like_image(found)) {
+    hint = fmt::format("{} is an image: ", found) +
+           (found.find('/') == std::string::npos
+                ? "a tar of validation images is --source imagenet-val:TAR with --devkit"
+                : "images in a folder for each class are --source folder:DIR, unpacked");
+  }
+  return {ExitCode::bad_data, fmt::format("{}: no nXXXXXXXX.tar inside", path), hint};
+}
+
+Error empty_part(const std::string& source, const Partition& partition, std::uint64_t classes,
+                 std::uint64_t largest) {
+  return {ExitCode::refused,
+          fmt::format("--source {}: --validation {} leaves no file of {} classes, the largest of {} files",
+                      source, partition.text(), classes, largest),
+          "21k-p keeps classes of more than 500 files; choose --validation hash:FRACTION or another --split"};
 }
 
 std::string selection_text(const Partition& partition, std::uint64_t classes_left_out,

@@ -12,6 +12,7 @@
 
 #include "datasets/archives/archive_reader.hpp"
 #include "datasets/packing/pack_sources.hpp"
+#include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
 
@@ -30,6 +31,12 @@ std::optional<std::vector<SourceItem>> class_items(const std::string& wnid,
 // "21k-p, train; 3 classes with 17 files left out"; empty for everything.
 std::string selection_text(const Partition& partition, std::uint64_t classes_left_out,
                            std::uint64_t files_left_out);
+
+// An archive without those of classes; `found`: a member that it has instead, or empty.
+Error no_class_archives(const std::string& path, const std::string& found);
+// A rule that leaves nothing: Error(refused).
+Error empty_part(const std::string& source, const Partition& partition, std::uint64_t classes,
+                 std::uint64_t largest);
 
 // `kind` (imagenet-train, imagenet-21k) is part of the identity; `path`: a tar of tars, or a folder of tars.
 std::unique_ptr<Source> open_class_archives(const std::string& kind, const std::filesystem::path& path,

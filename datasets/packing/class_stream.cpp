@@ -87,10 +87,11 @@ class ClassStream final : public Source {
   struct Class {
     std::string wnid;
     bool kept = false;
-    std::uint64_t files = 0;
+    std::uint64_t files = 0, selected = 0;
   };
 
   void sort_into(const fs::path& folder) const {
+    std::string stray;
     SpoolWriter writer(folder, shards_);
     FileRange range(file_, 0, file_.size());
     ArchiveReader outer(range, file_.path().string(), ArchiveReader::Form::tar_gz, kPiece);
@@ -101,13 +102,15 @@ class ClassStream final : public Source {
       const auto wnid = wnid_of_archive(member->name);
       if (wnid && member->is_file) {
         classes.push_back(sort_class(*wnid, outer, static_cast<std::uint32_t>(classes.size()), writer));
-      } else if (options_.partition.takes_strays()) {
-        writer.add(stray_item(member->name, member->bytes), {});
+      } else {
+        if (stray.empty()) stray = member->name;
+        if (options_.partition.takes_strays()) writer.add(stray_item(member->name, member->bytes), {});
       }
       const std::uint64_t done = range.done() / 1'000'000;
       progress.add(done - shown);
       shown = done;
     }
+    if (classes.empty()) throw no_class_archives(file_.path().string(), printable(stray));
     writer.finish(contents_of(classes));
   }
 
@@ -140,14 +143,16 @@ class ClassStream final : public Source {
       writer.add(item,
                  item.flaw == Flaw::none ? std::span<const std::byte>(bytes) : std::span<const std::byte>());
     }
-    return {wnid, true, members.size()};
+    return {wnid, true, members.size(), items->size()};
   }
 
   SpoolContents contents_of(const std::vector<Class>& classes) const {
     SpoolContents contents;
     contents.identity = identity_;
-    std::uint64_t left_out = 0, files_left_out = 0;
+    std::uint64_t left_out = 0, files_left_out = 0, largest = 0, selected = 0;
     for (const Class& c : classes) {
+      largest = std::max(largest, c.files);
+      selected += c.selected;
       if (c.kept) {
         contents.classes.push_back({c.wnid, c.wnid});
       } else {
@@ -165,7 +170,10 @@ class ClassStream final : public Source {
       const auto place = std::ranges::lower_bound(contents.classes, c.wnid, {}, &ClassEntry::wnid);
       contents.labels.push_back(static_cast<std::uint32_t>(place - contents.classes.begin()));
     }
-    if (contents.classes.empty()) {
+    if (selected == 0 && !options_.partition.text().empty() && largest > 0) {
+      throw empty_part(options_.source, options_.partition, classes.size(), largest);
+    }
+    if (selected == 0) {
       throw Error(ExitCode::bad_data, fmt::format("{}: no images inside", file_.path().string()));
     }
     contents.selection = selection_text(options_.partition, left_out, files_left_out);

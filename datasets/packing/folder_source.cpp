@@ -2,6 +2,7 @@
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/listed_source.hpp"
 #include "datasets/packing/source_kinds.hpp"
+#include "datasets/packing/source_path.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
@@ -14,6 +15,7 @@ class FolderSource final : public ListedSource {
  public:
   FolderSource(fs::path folder, const SourceOptions& options) : folder_(std::move(folder)) {
     kind_ = "folder";
+    require_folder("--source " + options.source, folder_, "one with a folder for each class");
     for (const auto& entry : sorted_entries(folder_)) {
       const std::string name = utf8_name(entry);
       std::error_code ignored;  // what cannot be looked at is no folder
@@ -26,13 +28,15 @@ class FolderSource final : public ListedSource {
       for (const TreeFile& file : files_below(entry.path())) {
         std::string key = name;
         key.append("/").append(file.name);
-        const Flaw flaw = flaw_of(key, file.bytes, file.is_file);
+        Flaw flaw = flaw_of(key, file.bytes, file.is_file);
+        if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) flaw = Flaw::hidden;
         listing_.add({std::move(key), label, file.bytes, 0, flaw});
       }
     }
     if (classes_.empty()) {
       throw Error(ExitCode::bad_data,
-                  fmt::format("{}: no folder inside, but there should be one per class", folder_.string()));
+                  fmt::format("{}: no folder inside, but there should be one per class", folder_.string()),
+                  hint_for_files());
     }
     plan(options.source, options.shard_bytes);
   }
@@ -45,6 +49,18 @@ class FolderSource final : public ListedSource {
   }
 
  private:
+  std::string hint_for_files() const {
+    for (const auto& entry : sorted_entries(folder_)) {
+      const std::string name = entry.path().filename().string();
+      if (wnid_of_archive(name)) {
+        return fmt::format("{} is the archive of a class: --source imagenet-21k:{} packs a folder of these",
+                           name, folder_.string());
+      }
+      if (looks_like_image(name)) return "put the images into folders that are called as their classes";
+    }
+    return "give --source folder:DIR the folder that holds the folders of the classes";
+  }
+
   const fs::path folder_;
 };
 

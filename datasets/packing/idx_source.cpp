@@ -6,6 +6,7 @@
 #include "datasets/codec/codec.hpp"
 #include "datasets/packing/listed_source.hpp"
 #include "datasets/packing/source_kinds.hpp"
+#include "datasets/packing/source_path.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 
@@ -55,7 +56,10 @@ std::unique_ptr<Source> open_idx_source(const std::string& files, const SourceOp
     throw Error(ExitCode::usage, fmt::format("source {}: not one that can be packed", options.source),
                 "name both files: idx:IMAGES,LABELS");
   }
-  return std::make_unique<IdxSource>(files.substr(0, comma), files.substr(comma + 1), options);
+  const std::string images = files.substr(0, comma), labels = files.substr(comma + 1);
+  require_file("--source " + options.source, images, "an IDX file of images");
+  require_file("--source " + options.source, labels, "an IDX file of labels");
+  return std::make_unique<IdxSource>(images, labels, options);
 }
 
 }  // namespace vitrail::datasets

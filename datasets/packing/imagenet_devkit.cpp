@@ -13,6 +13,7 @@
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/archives/matlab_file.hpp"
 #include "datasets/packing/class_archives.hpp"
+#include "datasets/packing/source_path.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/utf8.hpp"
 
@@ -36,6 +37,7 @@ struct KitFiles {
 };
 
 KitFiles files_of(const fs::path& path) {
+  require_path("--devkit", path);
   KitFiles files;
   if (fs::is_directory(path)) {
     for (const TreeFile& found : files_below(path)) {

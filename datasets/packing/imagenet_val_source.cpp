@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include "datasets/archives/archive_reader.hpp"
+#include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/imagenet_devkit.hpp"
 #include "datasets/packing/listed_source.hpp"
 #include "datasets/packing/source_kinds.hpp"
+#include "datasets/packing/source_path.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -14,17 +16,17 @@ namespace {
 class ImagenetVal final : public ListedSource {
  public:
   ImagenetVal(const std::filesystem::path& archive, const SourceOptions& options)
-      : archive_(archive, File::Mode::read) {
-    if (options.devkit.empty()) {
-      throw Error(ExitCode::refused, fmt::format("source {}: its labels are in the devkit", options.source),
-                  "give --devkit ILSVRC2012_devkit_t12.tar.gz");
-    }
+      : archive_(checked(archive, options), File::Mode::read) {
     const ImagenetDevkit kit = read_devkit(options.devkit);
     std::vector<ArchiveMember> members = list_tar(archive_, 0, archive_.size(), archive.string());
     if (members.size() != kit.validation.size()) {
       throw Error(ExitCode::bad_data,
                   fmt::format("{} holds {} files, but {} has labels for {}", archive.string(), members.size(),
-                              options.devkit.string(), kit.validation.size()));
+                              options.devkit.string(), kit.validation.size()),
+                  !members.empty() && wnid_of_archive(members.front().name)
+                      ? fmt::format("{} is the archive of a class: --source imagenet-train:{}",
+                                    members.front().name, archive.string())
+                      : "archive and --devkit must be of the same year: ILSVRC2012_img_val.tar has 50000");
     }
     std::ranges::sort(members, {}, &ArchiveMember::name);  // line n of the labels is the n-th name
     for (std::size_t i = 0; i < members.size(); ++i) {
@@ -49,6 +51,20 @@ class ImagenetVal final : public ListedSource {
   }
 
  private:
+  static const std::filesystem::path& checked(const std::filesystem::path& archive,
+                                              const SourceOptions& options) {
+    if (options.devkit.empty()) {
+      throw Error(ExitCode::refused, fmt::format("--source {}: its labels are in the devkit", options.source),
+                  "give --devkit ILSVRC2012_devkit_t12.tar.gz");
+    }
+    require_file("--source " + options.source, archive, "a tar of images");
+    if (is_gzip(archive)) {
+      throw Error(ExitCode::bad_data, fmt::format("--source {}: is compressed", options.source),
+                  "gunzip it first; ILSVRC2012_img_val.tar comes as a plain tar");
+    }
+    return archive;
+  }
+
   const File archive_;
 };
 

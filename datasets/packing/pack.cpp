@@ -4,8 +4,10 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/pack/pack_writer.hpp"
@@ -75,6 +77,10 @@ PackOptions with_own_split(PackOptions options) {
 }
 
 void check_output(const PackOptions& options) {
+  if (fs::exists(options.output) && !fs::is_directory(options.output)) {
+    throw Error(ExitCode::refused, fmt::format("--output {}: this is a file", options.output.string()),
+                "name a folder: a pack is several files");
+  }
   constexpr std::string_view kFolder = "folder:";
   if (!options.source.starts_with(kFolder)) return;
   const fs::path source = fs::weakly_canonical(options.source.substr(kFolder.size()));
@@ -105,18 +111,41 @@ Job prepare(const PackOptions& given) {
   return job;
 }
 
+// How this pack and the one that is there were asked for; what only their files tell comes last.
+std::string difference(const Manifest& there, const Job& job) {
+  std::vector<std::string> found;
+  const auto compare = [&](const char* what, const auto& was, const auto& is) {
+    if (was != is) found.push_back(fmt::format("{} was {}, is {}", what, was, is));
+  };
+  const auto rule = [](const std::string& selection) {
+    return selection.empty() ? "none" : selection.substr(0, selection.find(','));
+  };
+  compare("--source", there.source, job.options.source);
+  compare("--split", there.split, job.options.split);
+  compare("--validation", rule(there.selection), rule(partition_of(job.options).text()));
+  compare("--reencode", there.reencode, text_of(job.options.reencode));
+  if (!job.source->is_stream()) {
+    compare("the number of files", there.source_images, job.source->images());
+    const auto name = [](const ClassEntry& c) { return std::pair(c.name, c.wnid); };
+    if (!std::ranges::equal(there.classes, job.source->classes(), {}, name, name)) {
+      found.emplace_back("the classes have other names (--devkit?)");
+    }
+  }
+  compare("the number of shards (--shard-mib)", there.shards.size(), job.shards());
+  if (found.empty()) found.emplace_back("names or sizes of the source's files have changed");
+  return fmt::format("{}", fmt::join(found, "; "));
+}
+
 // True where the folder already holds this very pack. Refuses a folder that holds anything else.
 bool already_complete(const Job& job) {
   const fs::path& folder = job.options.output;
   if (fs::exists(folder / kManifestFile)) {
     const Manifest there = read_manifest(folder);
     if (there.id != job.id) {
-      throw Error(
-          ExitCode::refused,
-          fmt::format("{}: holds a pack of {} (split {}, {} images, {} shards), not of {} with these options",
-                      folder.string(), there.source, there.split, there.source_images, there.shards.size(),
-                      job.options.source),
-          "choose another output folder, or remove this one");
+      throw Error(ExitCode::refused,
+                  fmt::format("{}: holds a pack of {}, but {}", folder.string(), there.source,
+                              difference(there, job)),
+                  "choose another output folder, or remove this one");
     }
     std::vector<FileEntry> files{there.index.file, there.quarantine};
     for (const ShardEntry& shard : there.shards) files.push_back(shard.file);

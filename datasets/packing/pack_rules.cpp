@@ -58,6 +58,8 @@ const char* describe(Flaw flaw) {
   switch (flaw) {
     case Flaw::outside_class:
       return "not in the folder of a class";
+    case Flaw::hidden:
+      return "hidden: a name that begins with a dot";
     case Flaw::not_class_archive:
       return "not the archive of a class, nXXXXXXXX.tar";
     case Flaw::not_a_file:

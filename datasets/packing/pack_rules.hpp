@@ -18,6 +18,7 @@ inline constexpr std::size_t kMaxKeyBytes = 1024;  // every key of a pack is as 
 enum class Flaw : std::uint8_t {
   none,
   outside_class,
+  hidden,
   not_class_archive,
   not_a_file,
   odd_name,

@@ -1,26 +1,14 @@
 #include "datasets/packing/pack_sources.hpp"
 
-#include <array>
-
 #include <fmt/format.h>
 
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/source_kinds.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "datasets/packing/source_path.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
 namespace {
-
-bool is_gzip(const std::string& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return false;
-  const File file(path, File::Mode::read);
-  std::array<std::byte, 2> magic{};
-  if (file.size() < magic.size()) return false;
-  file.read_at(0, magic);
-  return magic == std::array{std::byte{0x1f}, std::byte{0x8b}};
-}
 
 void refuse_foreign_options(const std::string& kind, const SourceOptions& options) {
   if (!options.devkit.empty() && kind != "imagenet-train" && kind != "imagenet-val") {
@@ -45,12 +33,13 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
     if (kind == "idx") return open_idx_source(path, options);
     if (kind == "imagenet-val") return open_imagenet_val(path, options);
     if (kind == "imagenet-train" || kind == "imagenet-21k") {
+      require_path("--source " + options.source, path);
       return is_gzip(path) ? open_class_stream(kind, path, options)
                            : open_class_archives(kind, path, options);
     }
   }
   throw Error(ExitCode::usage, fmt::format("source {}: not one that can be packed", options.source),
-              "sources are imagenet-train:TAR, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, "
+              "sources are imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, "
               "folder:DIR (a folder per class) and idx:IMAGES,LABELS");
 }
 

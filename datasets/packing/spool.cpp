@@ -12,6 +12,7 @@
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/base/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -34,6 +35,21 @@ static_assert(sizeof(Head) == 24 && kMaxKeyBytes < 65536);
 
 fs::path heap_path(const fs::path& folder, std::uint64_t shard) {
   return folder / fmt::format("heap-{:05}", shard);
+}
+
+SpoolContents contents_of(const Json& json) {
+  SpoolContents contents{json.at("identity"), json.at("selection"), json.at("longest_key"), {}, {}, {}, {}};
+  for (const Json& c : json.at("classes")) contents.classes.push_back({c.at(0), c.at(1)});
+  contents.labels = json.at("labels").get<std::vector<std::uint32_t>>();
+  contents.heap_images = json.at("heap_images").get<std::vector<std::uint64_t>>();
+  contents.heap_bytes = json.at("heap_bytes").get<std::vector<std::uint64_t>>();
+  return contents;
+}
+
+bool fits_together(const SpoolContents& contents) {
+  return !contents.heap_images.empty() && contents.heap_images.size() == contents.heap_bytes.size() &&
+         std::ranges::all_of(contents.labels,
+                             [&](std::uint32_t label) { return label < contents.classes.size(); });
 }
 
 }  // namespace
@@ -89,13 +105,12 @@ std::optional<SpoolContents> read_spool(const fs::path& folder) {
   const std::string all = read_text(folder / kContents);
   const std::string text = all.size() > 33 ? all.substr(33) : "";
   if (text.empty() || hash_text(text).hex() != all.substr(0, 32)) return std::nullopt;
-  const Json json = Json::parse(text);  // the hash is right: it is what was written
-  SpoolContents contents{json["identity"], json["selection"], json["longest_key"], {}, {}, {}, {}};
-  for (const Json& c : json["classes"]) contents.classes.push_back({c[0], c[1]});
-  contents.labels = json["labels"].get<std::vector<std::uint32_t>>();
-  contents.heap_images = json["heap_images"].get<std::vector<std::uint64_t>>();
-  contents.heap_bytes = json["heap_bytes"].get<std::vector<std::uint64_t>>();
-  return contents;
+  try {
+    SpoolContents contents = contents_of(Json::parse(text));
+    if (fits_together(contents)) return contents;
+  } catch (const Json::exception&) {  // not what this program writes
+  }
+  return std::nullopt;
 }
 
 bool heap_is_there(const fs::path& folder, const SpoolContents& contents, std::uint64_t shard) {
@@ -127,6 +142,7 @@ std::vector<SourceItem> read_heap(const fs::path& folder, const SpoolContents& c
            (head.flaw != Flaw::none || (head.archive < contents.labels.size() && head.stored == head.bytes)));
     SourceItem item{std::string(head.key_bytes, '\0'), 0, head.bytes, at + head.key_bytes, head.flaw};
     file.read_at(at, std::as_writable_bytes(std::span(item.key)));
+    demand(is_utf8(item.key) && (head.flaw != Flaw::none || item.key.size() <= contents.longest_key));
     if (head.archive < contents.labels.size()) item.label = contents.labels[head.archive];
     at = item.place + head.stored;
     const std::uint64_t place = plan_key(item.key, contents.heap_images.size()).place;

@@ -3,14 +3,12 @@
 #include <cstring>
 #include <filesystem>
 
-#include <unistd.h>
-
 #include "datasets/codec/codec.hpp"
 #include "datasets/pack/pack_index.hpp"
 #include "datasets/pack/shard_reader.hpp"
 #include "datasets/pack_dataset.hpp"
 #include "tests/fuzz/fuzz.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "tests/fuzz/fuzz_folder.hpp"
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {
@@ -20,17 +18,6 @@ namespace fs = std::filesystem;
 using Input = std::span<const std::byte>;
 
 constexpr std::size_t kNumbers = 12;
-
-fs::path folder() {
-  const fs::path shared = "/dev/shm";
-  const fs::path parent = fs::is_directory(shared) ? shared : fs::temp_directory_path();
-  return parent / fmt::format("vitrail_fuzz_{}", ::getpid());
-}
-
-void put(const fs::path& path, Input bytes) {
-  File file(path, File::Mode::create);
-  file.write(bytes);
-}
 
 ArrayEntry array(Input file, std::uint64_t address, std::uint64_t bytes) {
   const bool inside = address <= file.size() && bytes <= file.size() - address;
@@ -81,14 +68,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto rest = std::as_bytes(std::span(data, size)).subspan(sizeof numbers);
   const std::size_t cut = rest.empty() ? 0 : numbers[9] % (rest.size() + 1);
   const Input index = rest.first(cut), shard = rest.subspan(cut);
-  const fs::path pack = folder();
-  fs::create_directories(pack);
-  put(pack / kIndexFile, index);
-  put(pack / shard_name(0, 1), shard);
-  const std::string text = to_text(manifest_of(numbers, index, shard));
-  put(pack / kManifestFile, std::as_bytes(std::span(text)));
-  put(pack / kQuarantineFile, {});
-  vitrail::tests::expect_no_other_error([&] { read_everything(pack); });
-  fs::remove_all(pack);
+  const vitrail::tests::FuzzFolder pack;
+  pack.put(kIndexFile, index);
+  pack.put(shard_name(0, 1), shard);
+  pack.put(kManifestFile, to_text(manifest_of(numbers, index, shard)));
+  pack.put(kQuarantineFile, Input());
+  vitrail::tests::expect_no_other_error([&] { read_everything(pack.path()); });
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/packing/pack.hpp"
+#include "datasets/packing/spool.hpp"
 #include "tests/archives/archives.hpp"
 #include "tests/archives/images.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -39,6 +40,24 @@ std::string pack_seed(const fs::path& pack) {
   return seed + index + text_of(pack / shard.file.name);
 }
 
+// A spool of one shard in the form fuzz_spool.cpp takes: the length of the text, the text without its hash,
+// heap.
+std::string spool_seed(const fs::path& folder) {
+  datasets::SpoolWriter writer(folder, 1);
+  const std::string bytes = "bytes of an image";
+  writer.add({"n01440764/a.JPEG", 0, bytes.size(), 0, datasets::Flaw::none}, std::as_bytes(std::span(bytes)));
+  writer.add({"notes.txt", 0, 7, 0, datasets::Flaw::not_class_archive}, {});
+  writer.finish({.identity = "a stream",
+                 .selection = "",
+                 .classes = {{"tench", "n01440764"}},
+                 .labels = {0},
+                 .heap_images = {},
+                 .heap_bytes = {}});
+  const std::string text = text_of(folder / "spool.json").substr(33);
+  return std::string{static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)} + text +
+         text_of(folder / "heap-00000");
+}
+
 void write_seeds(const fs::path& folder) {
   const auto tree = make_tree({.classes = 2, .each = 2, .width = 16, .height = 9, .awkward = false});
   const fs::path scratch = folder / "scratch";
@@ -62,6 +81,7 @@ void write_seeds(const fs::path& folder) {
   datasets::pack(options);
   put(folder / "pack/whole.bin", pack_seed(scratch / "pack"));
   put(folder / "manifest/whole.bin", text_of(scratch / "pack" / datasets::kManifestFile));
+  put(folder / "spool/whole.bin", spool_seed(scratch / "spool"));
   fs::remove_all(scratch);
 }
 

@@ -34,6 +34,8 @@ class BenchDataTest(harness.RunTest):
 
     def test_without_a_device_nothing_is_predicted(self):
         self.assertNotIn("device", self.bench("--data", "synthetic:3,3,64"))
+        zero = self.vitrail("bench", "data", "--data", "synthetic:3,3,64", "--images-per-s", "0", expect=2)[1]
+        self.assertIn("--images-per-s 0: expected a number, > 0", zero)
         self.vitrail("bench", "models", "--data", "synthetic:3,3,64", expect=2)
 
 

@@ -72,6 +72,20 @@ class WeightsTest(harness.RunTest):
         hits = sum(row["top"][0]["class"] == labels[int(row["image"])] for row in rows)
         self.assertAlmostEqual(100 * hits / 48, report["top1"])
 
+    def test_some_classes(self):
+        """data.classes: only their images, called as the list says; without names for all outputs that is said."""
+        classes = self.folder / "some.txt"
+        classes.write_text("7\n2\n")
+        few = {"data.global_batch_size": 4, "augment.mixup": 0, "augment.cutmix": 0, "run.steps": 2}
+        run, _ = self.trained("some", few | {"data.classes": classes, "model.classes": 2})
+        rows = json.loads(self.predict("--checkpoint", run, "--data", self.pack, "--format", "json")[0])
+        labels = harness.test_images(48)[1][8:]
+        self.assertEqual({labels[int(row["image"])] for row in rows}, {2, 7})
+        self.assertEqual({(guess["class"], guess["name"]) for row in rows for guess in row["top"]}, {(0, "7"), (1, "2")})
+        run, text = self.trained("more", {"model.classes": 12})
+        self.assertIn(f"model.classes = 12: {self.pack} has 10 classes, the other outputs never see an image", text)
+        self.assertIn(f"classes by number: {self.pack} has 10, the model 12", self.predict("--checkpoint", run, "--data", self.pack)[1])
+
     def test_folder_of_images(self):
         """The same images as files: the same answers as from the pack."""
         run, _ = self.trained("folder")

@@ -3,25 +3,13 @@
 By hand, as root: python3 tests/slurm/preempted_test.py
 """
 
-import os
-import pathlib
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.append(str(ROOT / "tests" / "runs"))
+import cluster
 import harness
+from cluster import ROOT, slurm
 
-ONENODE = ROOT / "tests" / "slurm" / "onenode.sh"
-SKIPPED = 77
 STEPS = 20
-PATIENCE_S = 120
 
 # Large enough to be preempted on the way: a quarter of a second a step.
 SMALL = {
@@ -36,7 +24,6 @@ SMALL = {
     "schedule.warmup": "5st",
     "log.every": "1st",
 }
-PLACE = ["--partition=main", "--account=test", "--gpus-per-node=1", "--cpus-per-task=1"]
 
 # Stands for the program where only its exit status matters: that of each attempt, one after another.
 STATUSES = """#!/bin/bash
@@ -46,34 +33,12 @@ exit "${statuses[${SLURM_RESTART_COUNT:-0}]}"
 """
 
 
-def slurm(*words, **environment):
-    words = [str(word) for word in words]
-    environment = os.environ | {key: str(value) for key, value in environment.items()}
-    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
-    if done.returncode != 0:
-        raise AssertionError(f"{' '.join(words)}: {done.stderr}")
-    return done.stdout.strip()
-
-
-class PreemptedTest(harness.RunTest):
+class PreemptedTest(cluster.ClusterTest):
     def submit(self, name, *sbatch_words, words=(), **environment):
         """Submits the script to train into the folder `name`; (job id, the file that it writes to)."""
-        log = self.folder / f"{name}.log"
-        where = [*PLACE, *sbatch_words, "--ntasks-per-node=1", f"--output={log}"]
         environment["VITRAIL_RUN_DIR"] = self.folder / name
-        return slurm("sbatch", "--parsable", *where, "slurm/vit_h_21k.sh", *words, **environment), log
-
-    def wait_for(self, condition, what, log):
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, f"no {what}:\n{log.read_text() if log.exists() else ''}")
-            time.sleep(0.1)
-
-    def end_of(self, job, log):
-        """Waits for the job's end; (state, restarts)."""
-        self.wait_for(lambda: not slurm("squeue", "--noheader", "--jobs", job), f"end of job {job}", log)
-        shown = slurm("scontrol", "show", "job", job)
-        return re.search(r"JobState=(\w+)", shown)[1], int(re.search(r"Restarts=(\d+)", shown)[1])
+        place = ["--gpus-per-node=1", "--ntasks-per-node=1", *sbatch_words]
+        return self.submit_script("slurm/vit_h_21k.sh", name, *place, words=words, **environment)
 
     def test_preempted(self):
         pack = self.make_pack("data", 1024)
@@ -131,22 +96,5 @@ class PreemptedTest(harness.RunTest):
         self.assertEqual(self.end_of(f"{job}_0", log), ("COMPLETED", 0), log.read_text())
 
 
-def main():
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="vitrail-slurm-"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the cluster comes down
-    try:
-        up = subprocess.run([ONENODE, "up", folder], check=False, capture_output=True, text=True)
-        if up.returncode == SKIPPED:
-            print(f"skipped: {up.stderr.strip()}")
-            sys.exit(SKIPPED)
-        if up.returncode != 0:
-            sys.exit(f"no cluster: {up.stderr}")
-        os.environ["SLURM_CONF"] = str(folder / "etc" / "slurm.conf")
-        unittest.main()
-    finally:
-        subprocess.run([ONENODE, "down", folder], check=True)
-        shutil.rmtree(folder)
-
-
 if __name__ == "__main__":
-    main()
+    cluster.run_tests()

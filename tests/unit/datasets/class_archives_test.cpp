@@ -2,11 +2,9 @@
 #include "datasets/packing/class_archives.hpp"
 
 #include <barrier>
-#include <csignal>
 #include <thread>
 
 #include <gmock/gmock.h>
-#include <sys/wait.h>
 
 #include "datasets/codec/codec.hpp"
 #include "datasets/pack/pack_verify.hpp"
@@ -126,19 +124,7 @@ TEST_F(ClassArchivesTest, KilledAtAnyMomentTheSameCommandCompletesIt) {
     int kills = 0;
     for (int round = 0; round < 4; ++round) {
       const PackOptions o = all_of(archive, fmt::format("{}_{}", name, round));
-      for (int delay_us = 1000 + 1500 * round;; delay_us += delay_us / 2) {
-        const pid_t child = ::fork();
-        if (child == 0) {
-          pack(o);
-          ::_exit(0);
-        }
-        ::usleep(static_cast<useconds_t>(delay_us));
-        ::kill(child, SIGKILL);
-        int status = 0;
-        ASSERT_EQ(::waitpid(child, &status, 0), child);
-        if (!WIFSIGNALED(status)) break;
-        ++kills;
-      }
+      kills += kill_while_packing(o, 1000 + 1500 * round);
       pack(o);
       EXPECT_EQ(contents(o.output.filename().string()), expected) << name << " round " << round;
     }

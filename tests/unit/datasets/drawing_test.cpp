@@ -96,16 +96,22 @@ TEST(RandAugmentTest, ItsGrammarIsTimms) {
 }
 
 TEST(RandAugmentTest, WhatItDoesNotKnowIsNamed) {
-  for (const char* text :
-       {"", "aug-m9", "augmix-m5", "original", "rand-q3", "rand-m9-m5", "rand-t3a-tweights", "rand-m",
-        "rand-m9.5", "rand-mstd", "rand-mstdinf", "rand-mstd0.5x", "rand-w0", "rand-t", "rand-tother",
-        "rand--m9", "rand-m9 ", "rand-n15-t3aw"}) {
+  EXPECT_EQ(complaint_about_randaugment("rand-m9-p1.5"), "p1.5: at most 1");
+  EXPECT_EQ(complaint_about_randaugment("rand-n1000000"), "n1000000: at most 64");
+  EXPECT_EQ(complaint_about_randaugment("rand-m9"), "");
+  for (const char* text : {"",          "aug-m9",        "augmix-m5",         "original",
+                           "rand-q3",   "rand-m9-m5",    "rand-t3a-tweights", "rand-m",
+                           "rand-m9.5", "rand-mstd",     "rand-mstdinf",      "rand-mstd0.5x",
+                           "rand-w0",   "rand-t",        "rand-tother",       "rand--m9",
+                           "rand-m9 ",  "rand-n15-t3aw", "rand-p1.5",         "rand-n65",
+                           "rand-m101", "rand-mmax101"}) {
     try {
       parse_randaugment(text);
       ADD_FAILURE() << text;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::usage);
-      EXPECT_NE(std::string(error.what()).find("augment.randaugment = "), std::string::npos);
+      EXPECT_EQ(error.what(),
+                fmt::format("augment.randaugment = {}: {}", text, complaint_about_randaugment(text)));
     }
   }
 }

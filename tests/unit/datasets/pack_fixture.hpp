@@ -2,6 +2,7 @@
 // IDX files.
 #pragma once
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "datasets/packing/pack.hpp"
@@ -56,6 +58,24 @@ class PackTest : public testing::Test {
   PackOptions options(const std::string& source, const std::string& output,
                       std::uint64_t shard_bytes = 1 << 30) const {
     return {source, dir_ / output, "train", shard_bytes, 1, false};
+  }
+
+  // Kills the process that packs after ever longer times until one gets through: how often it was killed.
+  static int kill_while_packing(const PackOptions& o, int first_delay_us) {
+    int kills = 0;
+    for (int delay_us = first_delay_us;; delay_us += delay_us / 2) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        pack(o);
+        ::_exit(0);
+      }
+      ::usleep(static_cast<useconds_t>(delay_us));
+      ::kill(child, SIGKILL);
+      int status = 0;
+      EXPECT_EQ(::waitpid(child, &status, 0), child);
+      if (!WIFSIGNALED(status)) return kills;
+      ++kills;
+    }
   }
 
   // Name -> bytes of everything in a folder of the scratch folder.

@@ -1,10 +1,8 @@
 #include "datasets/packing/pack.hpp"
 
-#include <csignal>
 #include <set>
 
 #include <gmock/gmock.h>
-#include <sys/wait.h>
 
 #include "datasets/augment/transform.hpp"
 #include "datasets/codec/codec.hpp"
@@ -93,16 +91,21 @@ TEST_F(Pack, BadImagesAreQuarantinedAndTheCountsAddUp) {
   put("images/n00000001/deeper/ok.JPEG", jpeg);
   put("images/stray.JPEG", jpeg);
   put("images/.hidden/a.JPEG", jpeg);
+  put("images/n00000001/.thumbnails/a.JPEG", jpeg);
   fs::create_symlink("nowhere", dir_ / "images/n00000000/link.JPEG");
   const PackReport report = pack(options(source, "pack", 4000));
   EXPECT_EQ(report.images, 11U);
-  EXPECT_EQ(report.quarantined, 6U);
+  EXPECT_EQ(report.quarantined, 7U);
   const Manifest m = read_manifest(dir_ / "pack");
-  EXPECT_EQ(m.source_images, 17U);
+  EXPECT_EQ(m.source_images, 18U);
   EXPECT_EQ(m.classes.size(), 2U);
   EXPECT_EQ(m.classes[1].wnid, "n00000001");
   const std::string list = read_text(dir_ / "pack/quarantine.jsonl");
-  EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 6);
+  EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 7);
+  EXPECT_THAT(
+      list,
+      HasSubstr(
+          R"({"key":"n00000001/.thumbnails/a.JPEG","reason":"hidden: a name that begins with a dot"})"));
   EXPECT_THAT(list, HasSubstr(R"({"key":"n00000000/cut.JPEG","reason":"JPEG: Premature end of JPEG file"})"));
   EXPECT_THAT(list, HasSubstr(R"({"key":"n00000001/empty.JPEG","reason":"empty image file"})"));
   EXPECT_THAT(list, HasSubstr(R"({"key":"n00000000/link.JPEG","reason":"not a file"})"));
@@ -117,11 +120,22 @@ TEST_F(Pack, AnotherSourceOrOptionIsRefused) {
   const auto before = contents("pack");
   PackOptions split = options(source, "pack");
   split.split = "val";
-  for (const PackOptions& o : {options(other, "pack"), split, options(source, "pack", 1000)}) {
-    const Error e = error_of([&] { pack(o); });
+  PackOptions reencode = options(source, "pack");
+  reencode.reencode = Reencode{24, 80};
+  const std::pair<PackOptions, std::string> others[] = {
+      {options(other, "pack"),
+       "--source was " + source + ", is " + other + "; the number of files was 8, is 10"},
+      {split, "--split was train, is val"},
+      {reencode, "--reencode was none, is 24,80"},
+      {options(source, "pack", 1000), "the number of shards (--shard-mib) was 1, is "}};
+  for (const auto& [o, difference] : others) {
+    const Error e = error_of([&, &o = o] { pack(o); });
     EXPECT_EQ(e.code(), ExitCode::refused);
-    EXPECT_THAT(e.what(), HasSubstr("holds a pack of " + source));
+    EXPECT_THAT(e.what(), HasSubstr("holds a pack of " + source + ", but " + difference));
   }
+  put("images/n00000000/n00000000_0.JPEG", fixture_image("jpeg_1x1"));
+  EXPECT_THAT(error_of([&] { pack(options(source, "pack")); }).what(),
+              HasSubstr("but names or sizes of the source's files have changed"));
   EXPECT_EQ(contents("pack"), before);
 
   put("notes/thesis.txt", "precious");
@@ -154,6 +168,9 @@ TEST_F(Pack, SourcesThatCannotBe) {
   const PackOptions unwritable = options(make_folder("images", 1, 1), "file/pack");
   put("file", "not a folder");
   EXPECT_EQ(error_of([&] { pack(unwritable); }).code(), ExitCode::io);
+  const Error file = error_of([&] { pack(options(make_folder("images", 1, 1), "file")); });
+  EXPECT_EQ(file.code(), ExitCode::refused);
+  EXPECT_THAT(file.what(), HasSubstr("--output " + (dir_ / "file").string() + ": this is a file"));
 }
 
 TEST_F(Pack, FinishedShardsAreKeptAndDamagedOnesPackedAgain) {
@@ -191,19 +208,7 @@ TEST_F(Pack, KilledAtAnyMomentTheSameCommandCompletesIt) {
   int kills = 0;
   for (int round = 0; round < 6; ++round) {
     o.output = dir_ / fmt::format("killed{}", round);
-    for (int delay_us = 300 + 400 * round;; delay_us += delay_us / 2) {
-      const pid_t child = ::fork();
-      if (child == 0) {
-        pack(o);
-        ::_exit(0);
-      }
-      ::usleep(static_cast<useconds_t>(delay_us));
-      ::kill(child, SIGKILL);
-      int status = 0;
-      ASSERT_EQ(::waitpid(child, &status, 0), child);
-      if (!WIFSIGNALED(status)) break;
-      ++kills;
-    }
+    kills += kill_while_packing(o, 300 + 400 * round);
     pack(o);
     EXPECT_EQ(contents(o.output.filename().string()), expected) << "round " << round;
   }

@@ -195,6 +195,21 @@ TEST_F(PackVerify, NotAPack) {
   EXPECT_EQ(open_code("absent"), ExitCode::usage);
 }
 
+// Before its own hash fits, no member of a manifest is looked at; the file is named once.
+TEST_F(PackVerify, AnEditedManifestIsNamedOnce) {
+  make_tiny_pack("pack");
+  const std::string good = read_text(dir_ / "pack/manifest.json");
+  for (const char* member : {"version", "images", "split"}) {
+    std::string edited = good;
+    edited.replace(edited.find(std::string("\"") + member), 2, "\"X");
+    put("pack/manifest.json", edited);
+    EXPECT_EQ(problems_text("pack"),
+              "manifest.json: its own hash does not fit: the file was edited or damaged\n");
+  }
+  fs::remove(dir_ / "pack/manifest.json");
+  EXPECT_THAT(problems_text("pack"), testing::StartsWith("manifest.json: no manifest.json here"));
+}
+
 // Manifests that are whole by their own hash, and lie.
 TEST_F(PackVerify, HostileManifests) {
   make_tiny_pack("pack");

@@ -52,6 +52,28 @@ TEST(PreviewTest, ShowsWhatTrainingSees) {
   }
 }
 
+TEST(PreviewTest, TextTellsTheNumbersOfEveryPicture) {
+  PreviewPlan plan = plan_of();
+  plan.augment.cutmix = 1.0;
+  const Preview preview = make_preview(*open_dataset("synthetic:8,2,24"), plan);
+  const std::string text = to_text(preview);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4 + 4 * 3);
+  EXPECT_EQ(text.substr(0, text.find('\n')), "image 0: 0, 24 x 24");
+  const DrawnAugmentation& drawn = preview.draws[2].samples[3];
+  const Box box = drawn.view.source;
+  std::string line =
+      fmt::format("  epoch 2: {} x {} at {},{}, scaled to 16 x 16", box.width, box.height, box.x, box.y);
+  if (drawn.view.mirrored) line += ", mirrored";
+  for (const Operation& operation : drawn.operations) {
+    line += fmt::format(", {} {:.4g}", name_of(operation.kind), operation.argument);
+  }
+  const Mix& mix = preview.draws[2].mixes[3];
+  line += fmt::format(", {:.4g} of it with image 0", mix.weight);
+  ASSERT_TRUE(mix.box);
+  line += fmt::format(" in {} x {} at {},{}\n", mix.box->width, mix.box->height, mix.box->x, mix.box->y);
+  EXPECT_TRUE(text.ends_with(line)) << text << line;
+}
+
 TEST(PreviewTest, FilesHoldThePictures) {
   const auto folder = std::filesystem::temp_directory_path() / "vitrail_preview_test";
   std::filesystem::create_directories(folder);

@@ -178,6 +178,15 @@ TEST_F(ShardStageTest, TooLittleSpaceIsRefusedWithBothNumbers) {
   EXPECT_TRUE(fs::is_empty(stage_dir()));
 }
 
+TEST_F(ShardStageTest, AFolderOfAMissingDiskIsRefusedAndNotMade) {
+  const Error error =
+      error_of([&] { ShardStage(dir_ / "pack", index_->manifest(), "id", dir_ / "missing/stage"); });
+  EXPECT_EQ(error.code(), ExitCode::refused);
+  EXPECT_THAT(error.what(), AllOf(HasSubstr("data.stage_dir = "),
+                                  HasSubstr("there is no folder " + (dir_ / "missing").string())));
+  EXPECT_FALSE(fs::exists(dir_ / "missing"));
+}
+
 TEST_F(ShardStageTest, OnlyPacksAreStaged) {
   const Error error = error_of([&] { open_dataset("synthetic:9,3,8", {.stage_dir = stage_dir().string()}); });
   EXPECT_EQ(error.code(), ExitCode::refused);

@@ -226,11 +226,12 @@ TEST(CommandLineErrors, OfCommands) {
   EXPECT_EQ(
       refusal({"trian"}),
       "2 command line: unknown command trian; nearest known command: train (vitrail --help lists them)");
-  EXPECT_EQ(refusal({"pack", "--output", "x"}),
-            "2 command line: `vitrail pack` needs --source SPEC: what to pack: imagenet-train:TAR, "
-            "imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR (a folder for each "
-            "class) or "
-            "idx:IMAGES,LABELS");
+  EXPECT_EQ(
+      refusal({"pack", "--output", "x"}),
+      "2 command line: `vitrail pack` needs --source SPEC: what to pack: imagenet-train:TAR|DIR|TAR.GZ, "
+      "imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR (a folder for each "
+      "class) or "
+      "idx:IMAGES,LABELS");
   EXPECT_EQ(refusal({"train"}),
             "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder, "
             "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
@@ -285,9 +286,8 @@ TEST(CommandLine, PreviewTakesAugmentationAndAFile) {
   EXPECT_EQ(refusal({"preview", "--data", "a", "--output", "grid.gif"}),
             "2 command line: --output grid.gif: expected a name that ends with .jpg, .png or .safetensors");
   EXPECT_EQ(refusal({"preview", "--data", "a", "--output", "g.png", "--augment.randaugment", "rand-foo"}),
-            "2 command line: --augment.randaugment rand-foo: expected rand and any of -mN -nN -pX -mstdX "
-            "-mmaxN -inc1 "
-            "-tSET");
+            "2 command line: --augment.randaugment rand-foo: foo is none of m, n, p, mstd, mmax, inc with a "
+            "number, or t with a set: expected rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET");
 }
 
 TEST(CommandLineErrors, SettingsThatNothingUses) {

@@ -1,0 +1,67 @@
+"""What the tests of the job scripts share: a private cluster of two simulated nodes, and waiting for its jobs."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "tests" / "runs"))
+import harness
+
+ONENODE = ROOT / "tests" / "slurm" / "onenode.sh"
+SKIPPED = 77
+PATIENCE_S = 120
+
+
+def slurm(*words, **environment):
+    words = [str(word) for word in words]
+    environment = os.environ | {key: str(value) for key, value in environment.items()}
+    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(words)}: {done.stderr}")
+    return done.stdout.strip()
+
+
+class ClusterTest(harness.RunTest):
+    def submit_script(self, script, name, *sbatch_words, words=(), **environment):
+        """(job id, the file that it writes to)."""
+        log = self.folder / f"{name}.log"
+        where = ["--partition=main", "--account=test", "--cpus-per-task=1", *sbatch_words, f"--output={log}"]
+        return slurm("sbatch", "--parsable", *where, script, *words, **environment), log
+
+    def wait_for(self, condition, what, log):
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, f"no {what}:\n{log.read_text() if log.exists() else ''}")
+            time.sleep(0.1)
+
+    def end_of(self, job, log):
+        """Waits for the job's end; (state, restarts)."""
+        self.wait_for(lambda: not slurm("squeue", "--noheader", "--jobs", job), f"end of job {job}", log)
+        shown = slurm("scontrol", "show", "job", job)
+        return re.search(r"JobState=(\w+)", shown)[1], int(re.search(r"Restarts=(\d+)", shown)[1])
+
+
+def run_tests():
+    """unittest.main() between the cluster's up and down."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="vitrail-slurm-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the cluster comes down
+    try:
+        up = subprocess.run([ONENODE, "up", folder], check=False, capture_output=True, text=True)
+        if up.returncode == SKIPPED:
+            print(f"skipped: {up.stderr.strip()}")
+            sys.exit(SKIPPED)
+        if up.returncode != 0:
+            sys.exit(f"no cluster: {up.stderr}")
+        os.environ["SLURM_CONF"] = str(folder / "etc" / "slurm.conf")
+        unittest.main()
+    finally:
+        subprocess.run([ONENODE, "down", folder], check=True)
+        shutil.rmtree(folder)
