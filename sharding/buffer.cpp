@@ -3,7 +3,23 @@
 #include <cstring>
 #include <new>
 
+#include <sys/mman.h>
+
 namespace vitrail::sharding {
+namespace {
+
+// Whole 2 MiB pages: updates and exchanges walk several long buffers at once and lose a tenth to a third of
+// their time to address translation and to prefetching that ends at each page of 4 KiB. Nothing is rounded
+// up.
+void ask_for_huge_pages(std::byte* bytes, std::size_t size) {
+  constexpr std::uintptr_t kPage = std::uintptr_t{2} << 20;
+  const auto begin = (reinterpret_cast<std::uintptr_t>(bytes) + kPage - 1) / kPage * kPage;
+  const auto end = (reinterpret_cast<std::uintptr_t>(bytes) + size) / kPage * kPage;
+  if (begin < end)
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // a wish: may be refused
+}
+
+}  // namespace
 
 Buffer::Buffer(DataType type, std::int64_t elements) : type_(type), elements_(elements) {
   constexpr std::size_t kCacheLine = 64;
@@ -12,6 +28,7 @@ Buffer::Buffer(DataType type, std::int64_t elements) : type_(type), elements_(el
   if (rounded == 0) return;
   data_.reset(static_cast<std::byte*>(std::aligned_alloc(kCacheLine, rounded)));
   if (!data_) throw std::bad_alloc();
+  ask_for_huge_pages(data_.get(), rounded);
   std::memset(data_.get(), 0, rounded);
 }
 

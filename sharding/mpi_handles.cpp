@@ -93,14 +93,6 @@ MpiRequest MpiComm::all_to_all(const std::byte* send, const MpiLayout& to, std::
   return MpiRequest(request);
 }
 
-MpiRequest MpiComm::all_gather_in_place(std::byte* buffer, const MpiLayout& layout, DataType type) const {
-  MPI_Request request = MPI_REQUEST_NULL;
-  check(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, buffer, layout.counts.data(),
-                        layout.offsets.data(), mpi_type(type), comm_, &request),
-        "MPI_Iallgatherv");
-  return MpiRequest(request);
-}
-
 MpiRequest MpiComm::all_reduce_sum_in_place(std::span<double> values) const {
   MPI_Request request = MPI_REQUEST_NULL;
   check(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE, MPI_SUM,

@@ -58,7 +58,6 @@ class MpiComm {
 
   MpiRequest all_to_all(const std::byte* send, const MpiLayout& to, std::byte* receive, const MpiLayout& from,
                         DataType type) const;
-  MpiRequest all_gather_in_place(std::byte* buffer, const MpiLayout& layout, DataType type) const;
   MpiRequest all_reduce_sum_in_place(std::span<double> values) const;
   MpiRequest broadcast(std::span<std::byte> bytes, int root) const;
   MpiRequest barrier() const;

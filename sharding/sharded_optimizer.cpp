@@ -175,10 +175,10 @@ void ShardedOptimizer::step_lamb(LaneState& state, GradientReducer& gradients, c
       multiply(1 - own.lr * own.weight_decay, block.elements, s.weight);
       own.weight_decay = 0;
     }
-    lamb_direction(own, block.elements, s.sum, s.weight, s.exp_avg, s.exp_avg_sq);
+    const LambSquares squares_of_block =
+        lamb_direction(own, block.elements, s.sum, s.weight, s.exp_avg, s.exp_avg_sq);
     if (!adapts) return std::array<double, kMaxColumns>{};
-    return std::array<double, kMaxColumns>{sum_of_squares(s.weight, block.elements),
-                                           sum_of_squares(s.sum, block.elements)};
+    return std::array<double, kMaxColumns>{squares_of_block.weight, squares_of_block.update};
   });
   communicator_.all_reduce_sum(squares.values());
   const std::vector<double> weights = squares.by_parameter(0);

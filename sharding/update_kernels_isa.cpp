@@ -1,6 +1,5 @@
 // Compiled once per instruction set (CMakeLists.txt); every one gives the same bits: the operations are those
 // written here, without contraction, and sums run in the order written here.
-#include <array>
 #include <cmath>
 
 #include "sharding/update_kernels_table.hpp"
@@ -23,21 +22,54 @@ struct Scalars {
         sqrt_bias2(static_cast<Real>(std::sqrt(s.bias_correction2))) {}
 };
 
+// The elements of one cache line, and doubles for eight of them: fixed shapes, whatever registers hold them.
+template <class Real>
+constexpr std::int64_t kLine = 64 / sizeof(Real);
+
+constexpr std::int64_t kWays = 8;  // independent partial sums: vectorisable, and always the same eight
+using Partial __attribute__((vector_size(kWays * sizeof(double)))) = double;
+template <class Real>
+struct Eight {
+  using Values __attribute__((vector_size(kWays * sizeof(Real)), aligned(sizeof(Real)), may_alias)) = Real;
+};
+
+// A core alone does not ask memory for the next lines early enough to keep it busy: 2 KiB ahead is what it
+// takes.
+template <class... Real>
+void fetch_ahead(std::int64_t i, const Real*... values) {
+  constexpr std::int64_t kAheadBytes = 2048;
+  (__builtin_prefetch(reinterpret_cast<const char*>(values + i) + kAheadBytes), ...);
+}
+
+template <class Real>
+void add_squares(const Real* x, Partial& sums) {
+  for (std::int64_t k = 0; k < kLine<Real>; k += kWays) {
+    const auto values =
+        __builtin_convertvector(*reinterpret_cast<const typename Eight<Real>::Values*>(x + k), Partial);
+    sums += values * values;
+  }
+}
+
+double total(const Partial& sums) {
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+template <class Real>
+double square(Real x) {
+  return static_cast<double>(x) * static_cast<double>(x);
+}
+
 template <class Real>
 double sum_of_squares(const Real* x, std::int64_t n) {
-  constexpr std::int64_t kWays = 8;  // independent partial sums: vectorisable, and always the same eight
-  std::array<double, kWays> partial{};
+  Partial sums{};
   std::int64_t i = 0;
-  for (; i + kWays <= n; i += kWays) {
-    for (std::int64_t k = 0; k < kWays; ++k) {
-      const auto value = static_cast<double>(x[i + k]);
-      partial[static_cast<std::size_t>(k)] += value * value;
-    }
+  for (; i + kLine<Real> <= n; i += kLine<Real>) {
+    fetch_ahead(i, x);
+    add_squares(x + i, sums);
   }
   double rest = 0;
-  for (; i < n; ++i) rest += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  return ((partial[0] + partial[4]) + (partial[2] + partial[6])) +
-         ((partial[1] + partial[5]) + (partial[3] + partial[7])) + rest;
+  for (; i < n; ++i) rest += square(x[i]);
+  return total(sums) + rest;
 }
 
 template <class Real>
@@ -46,14 +78,20 @@ void adamw_update(const UpdateStep& step, std::int64_t n, const Real* __restrict
   const Scalars<Real> s(step);
   const auto keep = static_cast<Real>(1 - step.lr * step.weight_decay);
   const auto rate = static_cast<Real>(step.lr / step.bias_correction1);
-  for (std::int64_t i = 0; i < n; ++i) {
+  const auto update = [&](std::int64_t i) __attribute__((always_inline)) {
     const Real g = sum[i] * s.scale;
     const Real m = exp_avg[i] + s.one_minus_beta1 * (g - exp_avg[i]);
     const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
     exp_avg[i] = m;
     exp_avg_sq[i] = v;
     weight[i] = weight[i] * keep - rate * (m / (std::sqrt(v) / s.sqrt_bias2 + s.eps));
+  };
+  std::int64_t i = 0;
+  for (; i + kLine<Real> <= n; i += kLine<Real>) {
+    fetch_ahead(i, sum, weight, exp_avg, exp_avg_sq);
+    for (std::int64_t k = 0; k < kLine<Real>; ++k) update(i + k);
   }
+  for (; i < n; ++i) update(i);
 }
 
 template <class Real>
@@ -85,24 +123,45 @@ void multiply(double factor, std::int64_t n, Real* x) {
 }
 
 template <class Real>
-void lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
-                    const Real* __restrict weight, Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
+LambSquares lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
+                           const Real* __restrict weight, Real* __restrict exp_avg,
+                           Real* __restrict exp_avg_sq) {
   const Scalars<Real> s(step);
   const auto bias1 = static_cast<Real>(step.bias_correction1);
-  for (std::int64_t i = 0; i < n; ++i) {
+  const auto direct = [&](std::int64_t i) __attribute__((always_inline)) {
     const Real g = sum[i] * s.scale;
     const Real m = s.beta1 * exp_avg[i] + s.one_minus_beta1 * g;
     const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
     exp_avg[i] = m;
     exp_avg_sq[i] = v;
     sum[i] = (m / bias1) / (std::sqrt(v) / s.sqrt_bias2 + s.eps) + s.decay * weight[i];
+  };
+  Partial weights{}, updates{};
+  std::int64_t i = 0;
+  for (; i + kLine<Real> <= n; i += kLine<Real>) {
+    fetch_ahead(i, sum, weight, exp_avg, exp_avg_sq);
+    for (std::int64_t k = 0; k < kLine<Real>; ++k) direct(i + k);
+    add_squares(weight + i, weights);
+    add_squares(sum + i, updates);
   }
+  LambSquares rest;
+  for (; i < n; ++i) {
+    direct(i);
+    rest.weight += square(weight[i]);
+    rest.update += square(sum[i]);
+  }
+  return {total(weights) + rest.weight, total(updates) + rest.update};
 }
 
 template <class Real>
 void apply_update(double rate, std::int64_t n, const Real* __restrict update, Real* __restrict weight) {
   const auto r = static_cast<Real>(rate);
-  for (std::int64_t i = 0; i < n; ++i) weight[i] -= r * update[i];
+  std::int64_t i = 0;
+  for (; i + kLine<Real> <= n; i += kLine<Real>) {
+    fetch_ahead(i, update, weight);
+    for (std::int64_t k = 0; k < kLine<Real>; ++k) weight[i + k] -= r * update[i + k];
+  }
+  for (; i < n; ++i) weight[i] -= r * update[i];
 }
 
 template <class Real>

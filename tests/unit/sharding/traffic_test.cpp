@@ -1,0 +1,75 @@
+// What a rank sends in a step, counted call by call: 2P(N-1)/N elements at N = 1, 2, 4, 8, padding included.
+#include <gtest/gtest.h>
+
+#include "sharding/gradient_reducer.hpp"
+#include "sharding/parameter_gather.hpp"
+#include "tests/support/thread_world.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+// Counts what the segments of each call say leaves this rank.
+class Counter final : public Communicator {
+ public:
+  explicit Counter(Communicator& inner) : inner_(inner) {}
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
+                  std::span<const Segment> receive, DataType type) override {
+    for (int peer = 0; peer < size(); ++peer) {
+      if (peer != rank()) count(send[static_cast<std::size_t>(peer)].count, type);
+    }
+    inner_.all_to_all(source, send, target, receive, type);
+  }
+  void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override {
+    count(segments[static_cast<std::size_t>(rank())].count * (size() - 1), type);
+    inner_.all_gather(buffer, segments, type);
+  }
+  void all_reduce_sum(std::span<double> values) override { inner_.all_reduce_sum(values); }
+  void broadcast(std::span<std::byte> bytes, int root) override { inner_.broadcast(bytes, root); }
+  void barrier() override { inner_.barrier(); }
+
+  std::int64_t elements_sent = 0, bytes_sent = 0;
+
+ private:
+  void count(std::int64_t n, DataType type) {
+    elements_sent += n;
+    bytes_sent += n * static_cast<std::int64_t>(size_of(type));
+  }
+  Communicator& inner_;
+};
+
+TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
+  const std::vector<ParameterShape> parameters = {
+      {"bias", 100, false}, {"w0", 3000, true}, {"w1", 777, true}, {"w2", 1, true}};
+  for (const std::int64_t lanes : {8, 16, 32}) {
+    const BucketPlan plan = make_bucket_plan(parameters, lanes, 2000);
+    const std::int64_t all = plan.padded_elements(), vectors = plan.buckets[0].slice * lanes;
+    ASSERT_GT(all, plan.parameter_elements());
+    for (const int world : {1, 2, 4, 8}) {
+      tests::run_world(world, [&](Communicator& ranks) {
+        Counter counter(ranks);
+        GradientReducer reducer(plan, DataType::f32, counter);
+        std::vector<Buffer> weights;
+        std::vector<BucketData> views;
+        for (const Bucket& bucket : plan.buckets) {
+          const DataType type = bucket.matrices ? DataType::bf16 : DataType::f32;
+          weights.emplace_back(type, bucket.slice * lanes);
+          views.push_back({weights.back().data(), type});
+        }
+        ParameterGather gather(plan, counter);
+        reducer.exchange();
+        gather.start(views);
+        gather.finish();
+        EXPECT_EQ(counter.elements_sent, 2 * all / world * (world - 1))
+            << world << " ranks, " << lanes << " lanes";
+        EXPECT_EQ(counter.elements_sent, ranks.traffic().elements_sent);
+        // Sums leave in fp32; matrices come back in the compute type, vectors in fp32.
+        EXPECT_EQ(counter.bytes_sent, (4 * all + 2 * (all - vectors) + 4 * vectors) / world * (world - 1));
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace vitrail::sharding
