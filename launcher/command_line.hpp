@@ -34,6 +34,8 @@ enum class CheckpointAction { list, verify, hash, compare };
 struct Flags {
   bool help = false;
   bool print_config = false;
+  bool print_schedule = false;         // launch, train
+  std::optional<std::int64_t> images;  // beside print_schedule
   std::vector<std::string> config_files;
   OutputFormat format = OutputFormat::text;
   std::string source;                   // pack

@@ -35,6 +35,7 @@ void hold_stop_signals(int how) {
 }
 
 ExitCode run(const CommandLine& line, const Environment& environment) {
+  if (line.flags.print_schedule) return run_print_schedule(line);
   switch (line.command) {
     case Command::pack:
       return run_pack(line, environment);

@@ -30,6 +30,10 @@ Condition without_output() {
   return {"output", "no --output", [](const CommandLine& line) { return line.flags.output.empty(); }};
 }
 
+Condition with_printed_schedule() {
+  return {"", "--print-schedule", [](const CommandLine& line) { return line.flags.print_schedule; }};
+}
+
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section pack(table, "", {Command::pack}, reach);
@@ -226,6 +230,20 @@ void add_flags(std::vector<Option>& table) {
   configured.add("print-config", &Flags::print_config,
                  {.help = "print the settings in use as such a file, and do nothing else"});
 
+  const Section trained(table, "", kTraining, reach);
+  trained.add("print-schedule", &Flags::print_schedule,
+              {.help = "print learning rate and weight decay over the run, and do nothing else"});
+  trained.add("images", &Flags::images,
+              {.help = "size of the training set, where it is not at hand",
+               .bounds = from_to(1, 1e12),
+               .unit = "images",
+               .absent = "that of data.train",
+               .when = {with_printed_schedule()}});
+  trained.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
+                 {.help = "a text to read, or one JSON document",
+                  .placeholder = "FORM",
+                  .when = {with_printed_schedule()}});
+
   const Section listing(table, "",
                         {Command::info, Command::preview, Command::eval, Command::predict, Command::models,
                          Command::checkpoint, Command::bench},
@@ -255,6 +273,7 @@ std::vector<Option> make_options() {
   add_data_settings(table);
   add_model_settings(table);
   add_update_settings(table);
+  add_schedule_settings(table);
   add_upkeep_settings(table);
   return table;
 }

@@ -15,6 +15,7 @@ ExitCode run_preview(const CommandLine& line);
 
 // training_commands.cpp
 ExitCode run_launch(const CommandLine& line, const Environment& environment);
+ExitCode run_print_schedule(const CommandLine& line);  // launch and train with --print-schedule
 ExitCode run_train(const CommandLine& line, const Environment& environment);
 ExitCode run_eval(const CommandLine& line, const Environment& environment);
 
