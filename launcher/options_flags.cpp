@@ -191,6 +191,34 @@ void add_bench_flags(std::vector<Option>& table) {
                        [](const CommandLine& line) { return line.config.run.peak_tflops > 0; }}}});
 }
 
+void add_sweep_flags(std::vector<Option>& table) {
+  const Section sweep(
+      table, "", {Command::sweep}, [](auto& line) -> auto& { return line.flags; });
+  sweep.add("output", &Flags::output,
+            {.help = "folder of the tasks' folders", .placeholder = "DIR", .absent = "runs/<name of GRID>"});
+  sweep.add("at-once", &Flags::at_once,
+            {.help = "tasks that run at a time", .bounds = from_to(1, 10000), .unit = "tasks"});
+  sweep.add("task", &Flags::task,
+            {.help = "run, folder: only this one; its exit status is that of `vitrail launch`",
+             .bounds = from_to(0, 99999),
+             .absent = "all of them"});
+  sweep.choice(
+      "metric", &Flags::metric,
+      {{SweepMetric::automatic, "auto"},
+       {SweepMetric::loss, "loss"},
+       {SweepMetric::eval_loss, "eval_loss"},
+       {SweepMetric::top1, "top1"},
+       {SweepMetric::top5, "top5"}},
+      {.help = "what the table is sorted by, best first; auto: top1, or loss where nothing is evaluated"});
+  sweep.add("quota-gib", &Flags::quota_gib,
+            {.help = "what the checkpoints of all tasks may take",
+             .bounds = above(0),
+             .unit = "GiB",
+             .absent = "what is free in the file system"});
+  sweep.add("sbatch-args", &Flags::sbatch_args,
+            {.help = "submit: more arguments for sbatch, as a shell would split them", .absent = "none"});
+}
+
 void add_launch_flags(std::vector<Option>& table) {
   const Section launch(
       table, "", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
@@ -221,6 +249,7 @@ void add_flags(std::vector<Option>& table) {
   add_preview_flags(table);
   add_weights_flags(table);
   add_bench_flags(table);
+  add_sweep_flags(table);
   add_launch_flags(table);
 
   const Section configured(table, "", kConfigured, reach);
@@ -246,7 +275,7 @@ void add_flags(std::vector<Option>& table) {
 
   const Section listing(table, "",
                         {Command::info, Command::preview, Command::eval, Command::predict, Command::models,
-                         Command::checkpoint, Command::bench},
+                         Command::checkpoint, Command::bench, Command::sweep},
                         reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});

@@ -28,6 +28,9 @@ ExitCode run_export(const CommandLine& line);
 ExitCode run_import(const CommandLine& line);
 ExitCode run_checkpoint(const CommandLine& line);
 
+// sweep_command.cpp
+ExitCode run_sweep(const CommandLine& line);
+
 // bench_command.cpp
 ExitCode run_bench(const CommandLine& line);
 
