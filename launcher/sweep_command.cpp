@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-const char* const kScript = "slurm/sweep.sh";
+constexpr const char* kScript = "slurm/sweep.sh";
 
 void say(const std::string& text) { std::fputs(fmt::format("vitrail sweep: {}\n", text).c_str(), stderr); }
 
@@ -135,17 +135,6 @@ ExitCode run_all(const CommandLine& line, const Sweep& sweep) {
   return asked && left > 0 ? ExitCode::saved : ExitCode::done;
 }
 
-// "0-3,7": Slurm's form of a list.
-std::string ranges(const std::vector<std::size_t>& numbers) {
-  std::string text;
-  for (std::size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
-    for (end = begin + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;) ++end;
-    text += fmt::format("{}{}", text.empty() ? "" : ",", numbers[begin]);
-    if (end - begin > 1) text += fmt::format("-{}", numbers[end - 1]);
-  }
-  return text;
-}
-
 // A copy of the grid goes with the job: a task's number means the same for as long as the array lives.
 ExitCode submit(const CommandLine& line, const Sweep& sweep) {
   if (!fs::exists(kScript)) {
@@ -160,7 +149,8 @@ ExitCode submit(const CommandLine& line, const Sweep& sweep) {
   make_directories(sweep.folder);
   const fs::path grid = sweep.folder / fmt::format("grid-{}.ini", hash_text(sweep.text).hex().substr(0, 8));
   write_text_atomically(grid, sweep.text);
-  std::vector<std::string> words = {"sbatch", fmt::format("--array={}%{}", ranges(tasks), line.flags.at_once),
+  std::vector<std::string> words = {"sbatch",
+                                    fmt::format("--array={}%{}", array_ranges(tasks), line.flags.at_once),
                                     fmt::format("--job-name={}", sweep.name)};
   for (const std::string& word : boost::program_options::split_unix(line.flags.sbatch_args))
     words.push_back(word);

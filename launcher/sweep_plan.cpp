@@ -132,22 +132,27 @@ std::vector<Row> zip_rows(const std::vector<Axis>& axes, const std::vector<Optio
 // Different ones: what was drawn before is passed over.
 std::vector<Row> random_rows(const GridFile& file, const std::vector<Option>& options) {
   if (file.random.empty()) return {{}};
-  constexpr std::uint64_t kPatience = 100;  // draws for each one that is asked for
+  constexpr std::uint64_t kPatience = 1000;  // draws in a row that bring nothing new
   std::vector<DrawLaw> laws;
   for (const Axis& axis : file.random) laws.emplace_back(axis.key, axis.text, axis.place);
   std::vector<Row> rows;
   std::set<Row> drawn;
+  std::uint64_t last_new = 0;
   for (std::uint64_t draw = 0; rows.size() < *file.count; ++draw) {
-    if (draw == kPatience * *file.count) {
-      throw wrong(file.random.front().place,
-                  fmt::format("[random] has no {} different draws, but about {}", *file.count, rows.size()));
-    }
     Row row;
     for (std::size_t i = 0; i < laws.size(); ++i) {
       const Axis& axis = file.random[i];
       row.emplace_back(axis.key, checked_value(axis, laws[i].draw(file.seed.value_or(0), draw), options));
     }
-    if (drawn.insert(row).second) rows.push_back(row);
+    if (drawn.insert(row).second) {
+      rows.push_back(row);
+      last_new = draw;
+    }
+    if (draw - last_new == kPatience) {
+      throw wrong(
+          file.random.front().place,
+          fmt::format("[random] has no {} different draws, it seems to have {}", *file.count, rows.size()));
+    }
   }
   return rows;
 }
@@ -189,6 +194,16 @@ std::string name_of(const Row& settings, const std::vector<std::string>& keys) {
 }
 
 }  // namespace
+
+std::string array_ranges(const std::vector<std::size_t>& numbers) {
+  std::string text;
+  for (std::size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
+    for (end = begin + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;) ++end;
+    text += fmt::format("{}{}", text.empty() ? "" : ",", numbers[begin]);
+    if (end - begin > 1) text += fmt::format("-{}", numbers[end - 1]);
+  }
+  return text;
+}
 
 SweepPlan plan_sweep(const std::string& path, const std::string& text, const std::vector<Option>& options) {
   const GridFile file = read_grid_file(path, text);

@@ -25,4 +25,7 @@ struct SweepPlan {
 // `path` is for messages; `options`: those of `vitrail launch` are what may vary.
 SweepPlan plan_sweep(const std::string& path, const std::string& text, const std::vector<Option>& options);
 
+// "0-3,7": rising numbers of tasks as `sbatch --array` takes them.
+std::string array_ranges(const std::vector<std::size_t>& numbers);
+
 }  // namespace vitrail::launcher

@@ -15,11 +15,21 @@ namespace {
 namespace fs = std::filesystem;
 
 // Where things lie, how they are watched and how fast they go: no result depends on them.
-constexpr std::array<std::string_view, 16> kNoResult = {
-    "run.name",        "run.dir",     "run.device",    "run.threads",
-    "run.peak_tflops", "data.val",    "data.workers",  "data.prefetch_steps",
-    "data.stage_dir",  "checkpoint.", "evaluate.",     "log.",
-    "launch.",         "sharding.",   "model.weights", "model.activation_checkpointing"};
+constexpr std::array<std::string_view, 15> kNoResult = {"run.name",
+                                                        "run.dir",
+                                                        "run.device",
+                                                        "run.threads",
+                                                        "run.peak_tflops",
+                                                        "data.workers",
+                                                        "data.stage_dir",
+                                                        "data.prefetch_steps",
+                                                        "evaluate.batch_size",
+                                                        "evaluate.every",
+                                                        "checkpoint.",
+                                                        "log.",
+                                                        "launch.",
+                                                        "sharding.",
+                                                        "model.activation_checkpointing"};
 
 bool leads_elsewhere(const std::string& key) {
   return std::ranges::none_of(kNoResult, [&](std::string_view pattern) {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "datasets/dataset.hpp"
-#include "datasets/sampler.hpp"
+#include "datasets/loader/sampler.hpp"
 #include "launcher/child_process.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/schedule_listing.hpp"

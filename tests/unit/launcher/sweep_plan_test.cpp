@@ -151,7 +151,7 @@ TEST(SweepPlanErrors, NameTheLineTheKeyAndTheCause) {
            {"[random]\ncount = 3\n[grid]\nrun.seed = 1\n",
             "g.ini: [random] has nothing to draw: expected a setting"},
            {"[random]\ncount = 3\nrun.seed = 1, 2\n",
-            "g.ini:3: [random] has no 3 different draws, but about 2"},
+            "g.ini:3: [random] has no 3 different draws, it seems to have 2"},
            {"[random]\ncount = 3\noptimizer.lr = lgo(1, 2)\n",
             "g.ini:3: lgo(1, 2): expected log(a, b), uniform(a, b), integers(a, b) or a list"},
            {"[random]\ncount = 3\noptimizer.lr = log(0, 2)\n",
@@ -166,6 +166,12 @@ TEST(SweepPlanErrors, NameTheLineTheKeyAndTheCause) {
        }) {
     EXPECT_THAT(refusal_of(text), testing::StartsWith(message)) << text;
   }
+}
+
+TEST(SweepPlan, RangesOfAnArray) {
+  EXPECT_EQ(array_ranges({}), "");
+  EXPECT_EQ(array_ranges({4}), "4");
+  EXPECT_EQ(array_ranges({0, 1, 2, 5, 7, 8}), "0-2,5,7-8");
 }
 
 TEST(SweepPlanErrors, TooManyTasksAreNotMeant) {
