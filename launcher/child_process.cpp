@@ -4,20 +4,27 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <map>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
 // Becomes the program, or says into `trouble` why it cannot.
-[[noreturn]] void become(const std::vector<std::string>& words, const sigset_t& watched, int trouble) {
+[[noreturn]] void become(const std::vector<std::string>& words, const sigset_t& watched, int trouble,
+                         int output) {
   ::setpgid(0, 0);
+  if (output >= 0) {
+    ::dup2(output, STDOUT_FILENO);
+    ::dup2(output, STDERR_FILENO);
+  }
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   ::pthread_sigmask(SIG_UNBLOCK, &watched, nullptr);
   std::vector<char*> arguments;
@@ -28,12 +35,13 @@ namespace {
   std::_Exit(::write(trouble, &reason, sizeof reason) == sizeof reason ? 127 : 126);
 }
 
-// Starts the child; an exec that succeeds closes the pipe without a word.
-pid_t start(const std::vector<std::string>& words, const sigset_t& watched) {
+// Starts the child, with `output` in the place of our streams unless that is negative. An exec that succeeds
+// closes the pipe without a word.
+pid_t start(const std::vector<std::string>& words, const sigset_t& watched, int output) {
   std::array<int, 2> trouble{};
   if (::pipe2(trouble.data(), O_CLOEXEC) != 0) throw io_error("cannot start", words[0], errno);
   const pid_t child = ::fork();
-  if (child == 0) become(words, watched, trouble[1]);
+  if (child == 0) become(words, watched, trouble[1], output);
   int reason = errno;
   ::close(trouble[1]);
   const bool failed = child < 0 || ::read(trouble[0], &reason, sizeof reason) == sizeof reason;
@@ -64,31 +72,95 @@ int status_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128
 
 }  // namespace
 
-ChildEnd run_child(const std::vector<std::string>& words,
-                   const std::function<void(const std::string&)>& say) {
-  sigset_t watched;
-  sigemptyset(&watched);
-  for (const int signal : {SIGUSR1, SIGTERM, SIGINT, SIGCHLD}) sigaddset(&watched, signal);
-  const HeldSignals held(watched);
-  std::signal(SIGCHLD, SIG_DFL);  // ignored, it would never come, and the exit status would be lost
-  const pid_t child = start(words, watched);
+namespace {
 
-  ChildEnd end;
-  int status = 0;
-  int interrupts = 0;
-  while (::waitpid(child, &status, WNOHANG) == 0) {
-    const int signal = ::sigtimedwait(&watched, nullptr, &kPatience);
-    if (signal < 0 && errno == EAGAIN && end.asked_to_stop) ::kill(child, SIGUSR1);
-    if (signal < 0 || signal == SIGCHLD) continue;
-    interrupts += signal == SIGINT ? 1 : 0;
-    const bool insist = interrupts > 1;
-    ::kill(child, insist ? SIGTERM : SIGUSR1);
-    end.asked_to_stop = !insist;
-    say(insist ? "asked again: ending the ranks now"
-               : "asked to stop: the ranks save after this step (exit status 85)");
+// The children that live, and what we have been asked meanwhile.
+class Children {
+ public:
+  explicit Children(const Say& say) : say_(say), held_(watched()) {
+    std::signal(SIGCHLD, SIG_DFL);  // ignored, it would never come, and the exit status would be lost
   }
-  end.status = status_of(status);
-  return end;
+
+  bool asked() const { return asked_to_stop_ || insisted_; }
+  bool asked_to_stop() const { return asked_to_stop_; }
+  std::size_t living() const { return living_.size(); }
+
+  void add(const std::vector<std::string>& words, int output, std::size_t job) {
+    living_[start(words, watched(), output)] = job;
+  }
+
+  // One that has ended, and its status.
+  std::pair<std::size_t, int> wait() {
+    for (;;) {
+      for (const auto& [child, job] : living_) {
+        int status = 0;
+        if (::waitpid(child, &status, WNOHANG) == 0) continue;
+        const std::pair<std::size_t, int> end{job, status_of(status)};
+        living_.erase(child);
+        return end;
+      }
+      listen();
+    }
+  }
+
+ private:
+  static const sigset_t& watched() {
+    static const sigset_t signals = [] {
+      sigset_t set;
+      sigemptyset(&set);
+      for (const int signal : {SIGUSR1, SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+      return set;
+    }();
+    return signals;
+  }
+
+  void listen() {
+    const int signal = ::sigtimedwait(&watched(), nullptr, &kPatience);
+    if (signal < 0 && errno == EAGAIN && asked_to_stop_) tell(SIGUSR1);
+    if (signal < 0 || signal == SIGCHLD) return;
+    interrupts_ += signal == SIGINT ? 1 : 0;
+    insisted_ = interrupts_ > 1;
+    asked_to_stop_ = !insisted_;
+    tell(insisted_ ? SIGTERM : SIGUSR1);
+    say_(insisted_ ? "asked again: ending the ranks now"
+                   : "asked to stop: the ranks save after this step (exit status 85)");
+  }
+
+  void tell(int signal) const {
+    for (const auto& [child, unused] : living_) ::kill(child, signal);
+  }
+
+  const Say& say_;
+  HeldSignals held_;
+  std::map<pid_t, std::size_t> living_;
+  int interrupts_ = 0;
+  bool asked_to_stop_ = false, insisted_ = false;
+};
+
+}  // namespace
+
+ChildEnd run_child(const std::vector<std::string>& words, const Say& say) {
+  Children children(say);
+  children.add(words, -1, 0);
+  const int status = children.wait().second;
+  return {status, children.asked_to_stop()};
+}
+
+bool run_children(std::size_t at_once, const std::function<std::optional<ChildJob>()>& next,
+                  const std::function<void(std::size_t job, int status)>& ended, const Say& say) {
+  Children children(say);
+  std::size_t started = 0;
+  for (;;) {
+    while (!children.asked() && children.living() < at_once) {
+      const std::optional<ChildJob> job = next();
+      if (!job) break;
+      const File output(job->output, File::Mode::append);
+      children.add(job->words, output.descriptor(), started++);
+    }
+    if (children.living() == 0) return children.asked();
+    const auto [job, status] = children.wait();
+    ended(job, status);
+  }
 }
 
 }  // namespace vitrail::launcher

@@ -10,7 +10,7 @@
 namespace vitrail::launcher {
 namespace {
 
-constexpr std::array<CommandInfo, 13> kCommands = {{
+constexpr std::array<CommandInfo, 14> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
      "turn archives, folders or IDX files of images into a pack: HDF5 shards for training",
      "vitrail pack --source folder:photos --output packs/photos"},
@@ -49,6 +49,9 @@ constexpr std::array<CommandInfo, 13> kCommands = {{
     {Command::bench, "bench", "data --data SOURCE [--config FILE ...] [--section.key VALUE ...]",
      "how fast this machine makes batches, and how many cores a device would need",
      "vitrail bench data --data packs/photos --model.name vit_b16 --images-per-s 1200", 1, 1},
+    {Command::sweep, "sweep", "plan|run|submit|status|folder GRID [--config FILE ...] [options of launch]",
+     "runs that differ by a few settings, here or as a Slurm array, and a table of them",
+     "vitrail sweep run rates.ini --config configs/quickstart.cfg --at-once 2", 2, 2},
 }};
 
 }  // namespace

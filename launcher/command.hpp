@@ -21,7 +21,8 @@ enum class Command {
   export_weights,
   import_weights,
   checkpoint,
-  bench
+  bench,
+  sweep
 };
 
 struct CommandInfo {

@@ -28,7 +28,9 @@ std::string assignment(const Setting& setting) {
 Error unknown(const Setting& setting, const std::vector<Option>& options, Command command) {
   std::vector<std::string> known;
   for (const Option& option : options) {
-    if (setting.is_flag ? option.used_by(command) : option.is_setting()) known.push_back(option.key);
+    const bool passed_on = command == Command::sweep && option.used_by(Command::launch);
+    if (setting.is_flag ? option.used_by(command) || passed_on : option.is_setting())
+      known.push_back(option.key);
   }
   for (const char* part : {"accum", "micro_batch", "microbatch"}) {
     if (setting.key.find(part) == std::string::npos) continue;
@@ -86,6 +88,7 @@ class Settings {
   void apply_flag(const Setting& setting) {
     const Option* option = find_option(options_, setting.key, line_.command);
     if (option == nullptr) throw unknown(setting, options_, line_.command);
+    if (line_.command == Command::sweep && pass_on(setting)) return;
     if (!option->used_by(line_.command)) throw not_of_command(setting, *option, line_.command);
     apply(setting, *option);
     if (setting.key == "run.steps") replace_in_file("run.epochs");
@@ -93,6 +96,17 @@ class Settings {
     if (line_.command == Command::launch && option->used_by(Command::train)) {
       line_.train_arguments.insert(line_.train_arguments.end(), setting.words.begin(), setting.words.end());
     }
+  }
+
+  // To each task's launch; false: a flag of the sweep itself.
+  bool pass_on(const Setting& setting) {
+    if (find_option(options_, setting.key, Command::sweep)->used_by(Command::sweep)) return false;
+    if (!find_option(options_, setting.key, Command::launch)->used_by(Command::launch)) return false;
+    if (setting.key == "run.dir" || setting.key == "run.name")
+      throw usage("command line: --{}: every task of a sweep has its own; --output names the folder of all",
+                  setting.key);
+    line_.launch_arguments.insert(line_.launch_arguments.end(), setting.words.begin(), setting.words.end());
+    return true;
   }
 
   // timm's names hold an image size, which counts where nothing else gives one.
@@ -160,6 +174,27 @@ void check_bench(const std::string& subject) {
   if (subject != "data") throw usage("command line: bench {}: expected data", subject);
 }
 
+CheckpointAction checkpoint_action(const std::string& word) {
+  const std::map<std::string, CheckpointAction> actions = {{"list", CheckpointAction::list},
+                                                           {"verify", CheckpointAction::verify},
+                                                           {"hash", CheckpointAction::hash},
+                                                           {"compare", CheckpointAction::compare}};
+  const auto action = actions.find(word);
+  if (action != actions.end()) return action->second;
+  throw usage("command line: checkpoint {}: expected list, verify, hash or compare", word);
+}
+
+SweepAction sweep_action(const std::string& word) {
+  const std::map<std::string, SweepAction> actions = {{"plan", SweepAction::plan},
+                                                      {"run", SweepAction::run},
+                                                      {"submit", SweepAction::submit},
+                                                      {"status", SweepAction::status},
+                                                      {"folder", SweepAction::folder}};
+  const auto action = actions.find(word);
+  if (action != actions.end()) return action->second;
+  throw usage("command line: sweep {}: expected plan, run, submit, status or folder", word);
+}
+
 void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
   const CommandInfo& info = info_of(line.command);
   const auto form = [&] { return fmt::format("vitrail {} {}", info.name, info.usage); };
@@ -169,20 +204,17 @@ void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
   }
   if (arguments.size() < info.least_arguments) throw usage("command line: too few words; usage: {}", form());
   if (line.command == Command::bench) check_bench(arguments.front());
+  if (line.command == Command::sweep) {
+    line.sweep_action = sweep_action(arguments.front());
+    arguments.erase(arguments.begin());
+  }
   if (line.command == Command::checkpoint) {
-    const std::map<std::string, CheckpointAction> actions = {{"list", CheckpointAction::list},
-                                                             {"verify", CheckpointAction::verify},
-                                                             {"hash", CheckpointAction::hash},
-                                                             {"compare", CheckpointAction::compare}};
-    const auto action = actions.find(arguments.front());
-    if (action == actions.end()) {
-      throw usage("command line: checkpoint {}: expected list, verify, hash or compare", arguments.front());
-    }
-    line.action = action->second;
+    const std::string word = arguments.front();
+    line.action = checkpoint_action(word);
     arguments.erase(arguments.begin());
     const std::size_t paths = line.action == CheckpointAction::compare ? 2 : 1;
     if (arguments.size() != paths) {
-      throw usage("command line: checkpoint {}: expected {}, got {}", action->first,
+      throw usage("command line: checkpoint {}: expected {}, got {}", word,
                   paths == 1 ? "one path" : "two paths", arguments.size());
     }
   }
@@ -231,7 +263,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words, const Sett
   for (const Setting& flag : given.flags) {
     if (flag.key != "config") continue;
     settings.apply_flag(flag);
-    settings.apply_file(flag.value);
+    if (line.command != Command::sweep) settings.apply_file(flag.value);
   }
   for (const Setting& flag : given.flags) {
     if (flag.key != "config") settings.apply_flag(flag);

@@ -29,11 +29,15 @@ struct LaunchConfig {
 
 enum class OutputFormat { text, json };
 enum class CheckpointAction { list, verify, hash, compare };
+enum class SweepAction { plan, run, submit, status, folder };
+enum class SweepMetric { automatic, loss, eval_loss, top1, top5 };
 
 // Flags of single commands; those of runs are in trainer::Config and LaunchConfig.
 struct Flags {
   bool help = false;
   bool print_config = false;
+  bool print_schedule = false;         // launch, train
+  std::optional<std::int64_t> images;  // beside print_schedule
   std::vector<std::string> config_files;
   OutputFormat format = OutputFormat::text;
   std::string source;                   // pack
@@ -41,7 +45,7 @@ struct Flags {
   std::string devkit;                   // pack: of imagenet-train and imagenet-val
   std::string validation;               // pack: rule for imagenet-21k; empty: the default one
   std::string reencode;                 // pack: SHORT_SIDE,QUALITY; empty: bytes as they came
-  std::string output;                   // pack, import: a folder; export, predict, preview: a file
+  std::string output;                   // pack, import, sweep: a folder; export, predict, preview: a file
   std::int64_t shard_mib = 1024;        // pack
   std::optional<std::int64_t> threads;  // pack, verify; absent: one per core
   bool decode = false;                  // verify
@@ -55,6 +59,11 @@ struct Flags {
   double seconds = 3;                   // bench
   std::optional<double> images_per_s;   // bench: of one device; absent: by mfu, or not told
   double mfu = 0.4;                     // bench: share of run.peak_tflops
+  std::optional<std::int64_t> task;     // sweep
+  std::int64_t at_once = 1;             // sweep
+  SweepMetric metric = SweepMetric::automatic;  // sweep; automatic: top1, or loss where nothing is evaluated
+  std::optional<double> quota_gib;              // sweep
+  std::string sbatch_args;                      // sweep
   trainer::StatePart part = trainer::StatePart::all;  // checkpoint hash
 };
 
@@ -70,9 +79,11 @@ struct CommandLine {
   LaunchConfig launch;
   Flags flags;
   CheckpointAction action = CheckpointAction::list;
-  std::vector<std::string> paths;            // PACK, or the paths of `checkpoint`
-  std::vector<std::string> train_arguments;  // launch: what each rank's `vitrail train` is given
-  std::optional<Answer> answer;              // --help, --version, --print-config, or no command at all
+  SweepAction sweep_action = SweepAction::plan;
+  std::vector<std::string> paths;             // PACK, GRID, or the paths of `checkpoint`
+  std::vector<std::string> train_arguments;   // launch: what each rank's `vitrail train` is given
+  std::vector<std::string> launch_arguments;  // sweep: what each task's `vitrail launch` is given
+  std::optional<Answer> answer;               // --help, --version, --print-config, or no command at all
 };
 
 // `words`: argv without the program. Config files apply in their order, then flags; later wins. `base`:

@@ -35,6 +35,7 @@ void hold_stop_signals(int how) {
 }
 
 ExitCode run(const CommandLine& line, const Environment& environment) {
+  if (line.flags.print_schedule) return run_print_schedule(line);
   switch (line.command) {
     case Command::pack:
       return run_pack(line, environment);
@@ -62,13 +63,16 @@ ExitCode run(const CommandLine& line, const Environment& environment) {
       return run_checkpoint(line);
     case Command::bench:
       return run_bench(line);
+    case Command::sweep:
+      return run_sweep(line);
   }
   return ExitCode::usage;
 }
 
 ExitCode answer_or_run(const std::vector<std::string>& words) {
   const CommandLine line = parse_with_stored_settings(words);
-  const bool is_run = line.command == Command::train || line.command == Command::launch;
+  const bool is_run =
+      line.command == Command::train || line.command == Command::launch || line.command == Command::sweep;
   if (!is_run) hold_stop_signals(SIG_UNBLOCK);
   if (!line.answer) return run(line, read_environment());
   std::fputs(line.answer->text.c_str(), line.answer->code == ExitCode::done ? stdout : stderr);

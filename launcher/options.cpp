@@ -24,17 +24,6 @@ bool is_power_of_two(const std::int64_t& value) {
   return std::has_single_bit(static_cast<std::uint64_t>(value));
 }
 bool is_given(const std::string& text) { return !text.empty(); }
-bool counts_images(const Duration& duration) { return duration.unit != Duration::Unit::seconds; }
-
-Condition with_cosine() {
-  return {"schedule.name", "schedule.name = cosine",
-          [](const CommandLine& line) { return line.config.schedule.name == ScheduleName::cosine; }};
-}
-
-Condition with_warmup() {
-  return {"schedule.warmup", "a schedule.warmup above 0",
-          [](const CommandLine& line) { return line.config.schedule.warmup.count > 0; }};
-}
 
 Condition with_lamb() {
   return {"optimizer.name", "optimizer.name = lamb",
@@ -115,8 +104,10 @@ void add_optimizer_settings(std::vector<Option>& table) {
       "name", &OptimizerConfig::name,
       {{OptimizerName::adamw, "adamw"}, {OptimizerName::lamb, "lamb"}, {OptimizerName::sgd, "sgd"}},
       {.help = "the update rule"});
-  optimizer.add("lr", &OptimizerConfig::lr,
-                {.help = "learning rate, used as written: no scaling by the batch", .bounds = above(0)});
+  optimizer.add(
+      "lr", &OptimizerConfig::lr,
+      {.help = "learning rate at its highest, used as written unless schedule.scale_lr says otherwise",
+       .bounds = above(0)});
   optimizer.add(
       "beta1", &OptimizerConfig::beta1,
       {.help = "decay of the mean of gradients", .bounds = from_below(0, 1), .when = {with_moments()}});
@@ -310,18 +301,6 @@ void add_update_settings(std::vector<Option>& table) {
           {.help = "of an average of the weights, kept beside them; 0: none", .bounds = from_below(0, 1)});
   ema.add("warmup", &EmaConfig::warmup,
           {.help = "shorter memory at first: decay at most 1 - step^(-2/3)", .when = {with_average()}});
-
-  const Section schedule(
-      table, "schedule", kTraining, [](auto& line) -> auto& { return line.config.schedule; });
-  schedule.choice("name", &ScheduleConfig::name,
-                  {{ScheduleName::cosine, "cosine"}, {ScheduleName::constant, "constant"}},
-                  {.help = "the learning rate over the run"});
-  schedule.add("warmup", &ScheduleConfig::warmup, {.help = "linear rise from warmup_lr to optimizer.lr"},
-               {"in epochs or steps", counts_images});
-  schedule.add("warmup_lr", &ScheduleConfig::warmup_lr,
-               {.help = "learning rate of the first step", .bounds = at_least(0), .when = {with_warmup()}});
-  schedule.add("min_lr", &ScheduleConfig::min_lr,
-               {.help = "learning rate at the end", .bounds = at_least(0), .when = {with_cosine()}});
 }
 
 void add_upkeep_settings(std::vector<Option>& table) {

@@ -30,6 +30,10 @@ Condition without_output() {
   return {"output", "no --output", [](const CommandLine& line) { return line.flags.output.empty(); }};
 }
 
+Condition with_printed_schedule() {
+  return {"", "--print-schedule", [](const CommandLine& line) { return line.flags.print_schedule; }};
+}
+
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section pack(table, "", {Command::pack}, reach);
@@ -188,6 +192,34 @@ void add_bench_flags(std::vector<Option>& table) {
                        [](const CommandLine& line) { return line.config.run.peak_tflops > 0; }}}});
 }
 
+void add_sweep_flags(std::vector<Option>& table) {
+  const Section sweep(
+      table, "", {Command::sweep}, [](auto& line) -> auto& { return line.flags; });
+  sweep.add("output", &Flags::output,
+            {.help = "folder of the tasks' folders", .placeholder = "DIR", .absent = "runs/<name of GRID>"});
+  sweep.add("at-once", &Flags::at_once,
+            {.help = "tasks that run at a time", .bounds = from_to(1, 10000), .unit = "tasks"});
+  sweep.add("task", &Flags::task,
+            {.help = "run, folder: only this one; its exit status is that of `vitrail launch`",
+             .bounds = from_to(0, 99999),
+             .absent = "all of them"});
+  sweep.choice(
+      "metric", &Flags::metric,
+      {{SweepMetric::automatic, "auto"},
+       {SweepMetric::loss, "loss"},
+       {SweepMetric::eval_loss, "eval_loss"},
+       {SweepMetric::top1, "top1"},
+       {SweepMetric::top5, "top5"}},
+      {.help = "what the table is sorted by, best first; auto: top1, or loss where nothing is evaluated"});
+  sweep.add("quota-gib", &Flags::quota_gib,
+            {.help = "what the checkpoints of all tasks may take",
+             .bounds = above(0),
+             .unit = "GiB",
+             .absent = "what is free in the file system"});
+  sweep.add("sbatch-args", &Flags::sbatch_args,
+            {.help = "submit: more arguments for sbatch, as a shell would split them", .absent = "none"});
+}
+
 void add_launch_flags(std::vector<Option>& table) {
   const Section launch(
       table, "", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
@@ -218,6 +250,7 @@ void add_flags(std::vector<Option>& table) {
   add_preview_flags(table);
   add_weights_flags(table);
   add_bench_flags(table);
+  add_sweep_flags(table);
   add_launch_flags(table);
 
   const Section configured(table, "", kConfigured, reach);
@@ -227,9 +260,23 @@ void add_flags(std::vector<Option>& table) {
   configured.add("print-config", &Flags::print_config,
                  {.help = "print the settings in use as such a file, and do nothing else"});
 
+  const Section trained(table, "", kTraining, reach);
+  trained.add("print-schedule", &Flags::print_schedule,
+              {.help = "print learning rate and weight decay over the run, and do nothing else"});
+  trained.add("images", &Flags::images,
+              {.help = "size of the training set, where it is not at hand",
+               .bounds = from_to(1, 1e12),
+               .unit = "images",
+               .absent = "that of data.train",
+               .when = {with_printed_schedule()}});
+  trained.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
+                 {.help = "a text to read, or one JSON document",
+                  .placeholder = "FORM",
+                  .when = {with_printed_schedule()}});
+
   const Section listing(table, "",
                         {Command::info, Command::preview, Command::eval, Command::predict, Command::models,
-                         Command::checkpoint, Command::bench},
+                         Command::checkpoint, Command::bench, Command::sweep},
                         reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});
@@ -256,6 +303,7 @@ std::vector<Option> make_options() {
   add_data_settings(table);
   add_model_settings(table);
   add_update_settings(table);
+  add_schedule_settings(table);
   add_upkeep_settings(table);
   return table;
 }

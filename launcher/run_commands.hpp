@@ -15,6 +15,7 @@ ExitCode run_preview(const CommandLine& line);
 
 // training_commands.cpp
 ExitCode run_launch(const CommandLine& line, const Environment& environment);
+ExitCode run_print_schedule(const CommandLine& line);  // launch and train with --print-schedule
 ExitCode run_train(const CommandLine& line, const Environment& environment);
 ExitCode run_eval(const CommandLine& line, const Environment& environment);
 
@@ -26,6 +27,9 @@ ExitCode run_models(const CommandLine& line);
 ExitCode run_export(const CommandLine& line);
 ExitCode run_import(const CommandLine& line);
 ExitCode run_checkpoint(const CommandLine& line);
+
+// sweep_command.cpp
+ExitCode run_sweep(const CommandLine& line);
 
 // bench_command.cpp
 ExitCode run_bench(const CommandLine& line);

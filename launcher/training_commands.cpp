@@ -6,8 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "datasets/dataset.hpp"
+#include "datasets/loader/sampler.hpp"
 #include "launcher/child_process.hpp"
 #include "launcher/run_commands.hpp"
+#include "launcher/schedule_listing.hpp"
 #include "launcher/spawn_plan.hpp"
 #include "launcher/world.hpp"
 #include "trainer/checkpoint_folder.hpp"
@@ -33,6 +36,15 @@ std::string last_checkpoint(const std::filesystem::path& checkpoints) {
                        : fmt::format("last checkpoint: {}", found.front().string());
 }
 
+std::int64_t images_of(const datasets::DataConfig& data) {
+  try {
+    return datasets::open_dataset(data.train, {.classes = data.classes})->size();
+  } catch (const Error& e) {
+    throw Error(e.code(), fmt::format("data.train: {}", e.what()),
+                "--images N tells the size of a training set that is not at hand");
+  }
+}
+
 }  // namespace
 
 ExitCode run_launch(const CommandLine& line, const Environment& environment) {
@@ -53,6 +65,17 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
     say(fmt::format("a rank was killed (signal {}); the same command resumes from the last checkpoint",
                     end.status - 128));
   return static_cast<ExitCode>(end.status);
+}
+
+ExitCode run_print_schedule(const CommandLine& line) {
+  const datasets::DataConfig& data = line.config.data;
+  const std::int64_t images = line.flags.images ? *line.flags.images : images_of(data);
+  const std::int64_t steps_per_epoch = datasets::steps_per_epoch(images, data.global_batch_size);
+  const trainer::Schedule schedule(line.config, trainer::total_steps(line.config.run, steps_per_epoch),
+                                   steps_per_epoch);
+  const bool json = line.flags.format == OutputFormat::json;
+  fmt::print("{}", json ? schedule_json(line.config, schedule) : schedule_text(line.config, schedule));
+  return ExitCode::done;
 }
 
 ExitCode run_train(const CommandLine& line, const Environment& environment) {

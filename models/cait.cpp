@@ -108,7 +108,7 @@ void Cait::bind(const std::vector<Tensor>& tensors) {
 // [B,T,D] -> [B,T,D]
 Tensor Cait::block(const Tensor& x, int layer, const Pass& pass) const {
   const SelfLayer& p = self_layers_[static_cast<std::size_t>(layer)];
-  const StochasticDepth depth{pass, config_.drop_path_of(layer), layer, 2};
+  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2};
   const Branch attention = [&p, heads = config_.heads](const Tensor& z) { return p.attention(z, heads); };
   const Tensor attended =
       depth.add(x, x, 0, config_.checkpointing.attention ? recomputed(attention) : attention);

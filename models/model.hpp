@@ -26,6 +26,7 @@ struct Pass {
   std::uint64_t seed = 0;  // with step and lane: the key of the stochastic-depth draws
   std::uint64_t step = 0;
   std::uint64_t lane = 0;
+  double drop_path_scale = 1;  // of every layer's rate
   // May be empty; called with 0 (embedding), 1..depth (blocks, class attention included), depth + 1 (final
   // norm and head). Not called again where backward computes a block a second time.
   std::function<void(int)> before_block = nullptr;

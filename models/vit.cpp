@@ -100,7 +100,7 @@ Tensor Vit::embed(const Tensor& images) const {
 Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   const VitBlock& p = blocks_[static_cast<std::size_t>(layer)];
   const int parallel = static_cast<int>(config_.parallel);
-  const StochasticDepth depth{pass, config_.drop_path_of(layer), layer, 2 * parallel};
+  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2 * parallel};
   Tensor attended = x;
   for (int i = 0; i < parallel; ++i) {
     const Attention& attention = p.attentions[static_cast<std::size_t>(i)];

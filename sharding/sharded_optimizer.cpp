@@ -120,7 +120,7 @@ double ShardedOptimizer::gradient_norm(const PieceSums& squares, double scale) {
 }
 
 UpdateStep ShardedOptimizer::of_parameter(UpdateStep step, std::size_t parameter) const {
-  step.weight_decay = rules_[parameter].weight_decay;
+  step.weight_decay = weight_decay_scale_ * rules_[parameter].weight_decay;
   step.lr *= rules_[parameter].lr_scale;
   return step;
 }

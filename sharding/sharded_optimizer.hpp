@@ -42,6 +42,9 @@ class ShardedOptimizer {
   // One step: gradients are scale * sums and are clipped by norm as the configuration says. Counts the step.
   void step(LaneState& state, GradientReducer& gradients, double lr, double scale, const PieceSums& squares);
 
+  // From now on, the weight decay of every parameter over that of its rule.
+  void scale_weight_decay(double scale) { weight_decay_scale_ = scale; }
+
   std::int64_t steps() const { return steps_; }  // taken so far: the t of the bias corrections
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
@@ -64,6 +67,7 @@ class ShardedOptimizer {
   Communicator& communicator_;
   ParallelFor parallel_for_;
   std::int64_t steps_ = 0;
+  double weight_decay_scale_ = 1;
 };
 
 }  // namespace vitrail::sharding

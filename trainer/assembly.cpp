@@ -64,7 +64,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
                                               : open_checked(config, DataUse::evaluation, communicator)),
       steps_per_epoch(datasets::steps_per_epoch(train_data->size(), config.data.global_batch_size)),
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
-      schedule(config.schedule, config.optimizer.lr, total_steps, steps_per_epoch),
+      schedule(config, total_steps, steps_per_epoch),
       model(models::make_model(config.model)),
       plan(plan_for(*model, config)),
       gradients(plan, gradient_settings(config, communicator), communicator),
@@ -118,10 +118,12 @@ StepContext Assembly::context() {
           gradients, optimizer, gather, masters,  parameters};
 }
 
-std::optional<double> Assembly::mfu(double images_per_s) const {
+std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
   if (config.run.peak_tflops == 0) return std::nullopt;
   constexpr double kFlopsPerMac = 2, kPasses = 3;  // backward: gradients of inputs and of weights
-  const double flops = kFlopsPerMac * kPasses * models::describe_model(config.model).macs_in_training;
+  models::ModelConfig model_now = config.model;
+  model_now.drop_path = schedule.drop_path(step);
+  const double flops = kFlopsPerMac * kPasses * models::describe_model(model_now).macs_in_training;
   return flops * images_per_s / (config.run.peak_tflops * 1e12 * communicator.size());
 }
 

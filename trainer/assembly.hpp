@@ -26,8 +26,8 @@ class Assembly {
   datasets::DamageLedger share_damage();
   StepContext context();
   // Share of run.peak_tflops that this rate is, in forward and backward passes of the images that stochastic
-  // depth computes; absent where the peak is unknown.
-  std::optional<double> mfu(double images_per_s) const;
+  // depth computes at that step; absent where the peak is unknown.
+  std::optional<double> mfu(double images_per_s, std::int64_t step) const;
   void say_what_it_is(Log& log) const;  // sizes, lanes and memory, before the first step
 
   Config config;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "datasets/data_config.hpp"
@@ -14,7 +15,9 @@ namespace vitrail::trainer {
 
 enum class Device { automatic, cpu, cuda };
 enum class Precision { fp32, fp16, bf16, fp64 };
-enum class ScheduleName { cosine, constant };
+enum class ScheduleName { cosine, linear, step, constant };
+enum class EpochStepping { off, timm, deit };
+enum class LrScaling { off, linear, sqrt };
 enum class LossName { ce, bce };
 
 struct RunConfig {
@@ -39,7 +42,15 @@ struct ScheduleConfig {
   ScheduleName name = ScheduleName::cosine;
   Duration warmup{0, Duration::Unit::steps};
   double warmup_lr = 1e-6;
+  bool warmup_prefix = false;  // the decay begins after the warm-up
   double min_lr = 1e-5;
+  Duration decay_every{30, Duration::Unit::epochs};  // step
+  double decay_rate = 0.1;                           // step
+  EpochStepping per_epoch = EpochStepping::off;
+  LrScaling scale_lr = LrScaling::off;
+  std::int64_t base_batch = 512;           // images, at which optimizer.lr is meant as written
+  std::optional<double> weight_decay_end;  // absent: optimizer.weight_decay all the time
+  std::optional<double> drop_path_start;   // absent: model.drop_path all the time
 };
 
 struct PrecisionConfig {

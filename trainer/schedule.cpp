@@ -1,5 +1,6 @@
 #include "trainer/schedule.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -18,6 +19,9 @@ std::int64_t steps_of_epochs(std::int64_t epochs, std::int64_t steps_per_epoch, 
       fmt::format("{} = {}ep: at {} steps an epoch that is too many to count", key, epochs, steps_per_epoch),
       "give a length that a run can reach");
 }
+
+// Of 1, what a cosine has left after a share of its way.
+double cosine_left(double done) { return 0.5 * (1 + std::cos(std::numbers::pi * done)); }
 
 }  // namespace
 
@@ -39,22 +43,87 @@ std::int64_t in_steps(const Duration& duration, std::int64_t steps_per_epoch, co
               "give it in epochs (5ep) or steps (1000st)");
 }
 
-Schedule::Schedule(const ScheduleConfig& config, double base_lr, std::int64_t total_steps,
-                   std::int64_t steps_per_epoch)
-    : config_(config),
-      base_lr_(base_lr),
+double peak_lr(const Config& config) {
+  const auto batches =
+      static_cast<double>(config.data.global_batch_size) / static_cast<double>(config.schedule.base_batch);
+  switch (config.schedule.scale_lr) {
+    case LrScaling::off:
+      break;
+    case LrScaling::linear:
+      return config.optimizer.lr * batches;
+    case LrScaling::sqrt:
+      return config.optimizer.lr * std::sqrt(batches);
+  }
+  return config.optimizer.lr;
+}
+
+Schedule::Schedule(const Config& config, std::int64_t total_steps, std::int64_t steps_per_epoch)
+    : config_(config.schedule),
+      peak_lr_(peak_lr(config)),
+      weight_decay_(config.optimizer.weight_decay),
+      drop_path_(config.model.drop_path),
       total_steps_(total_steps),
-      warmup_steps_(in_steps(config.warmup, steps_per_epoch, "schedule.warmup")) {}
+      steps_per_epoch_(steps_per_epoch),
+      warmup_steps_(in_steps(config_.warmup, steps_per_epoch, "schedule.warmup")),
+      decay_steps_(config_.name == ScheduleName::step
+                       ? in_steps(config_.decay_every, steps_per_epoch, "schedule.decay_every")
+                       : 0) {}
+
+// DeiT's script sets the rate after epoch e to that of time e, for epoch e + 1; its first epoch has that of
+// time 0, too.
+std::int64_t Schedule::time_of(std::int64_t step) const {
+  const std::int64_t epoch = step / steps_per_epoch_;
+  switch (config_.per_epoch) {
+    case EpochStepping::off:
+      break;
+    case EpochStepping::timm:
+      return epoch * steps_per_epoch_;
+    case EpochStepping::deit:
+      return std::max<std::int64_t>(epoch - 1, 0) * steps_per_epoch_;
+  }
+  return step;
+}
 
 double Schedule::lr(std::int64_t step) const {
-  const auto t = static_cast<double>(step);
-  if (step < warmup_steps_) {
-    return config_.warmup_lr + t * (base_lr_ - config_.warmup_lr) / static_cast<double>(warmup_steps_);
+  const std::int64_t t = time_of(step);
+  if (t < warmup_steps_) {
+    return config_.warmup_lr +
+           static_cast<double>(t) * (peak_lr_ - config_.warmup_lr) / static_cast<double>(warmup_steps_);
   }
-  if (config_.name == ScheduleName::constant) return base_lr_;
-  if (step >= total_steps_) return config_.min_lr;
-  const double done = t / static_cast<double>(total_steps_);
-  return config_.min_lr + 0.5 * (base_lr_ - config_.min_lr) * (1 + std::cos(std::numbers::pi * done));
+  const std::int64_t begin = config_.warmup_prefix ? warmup_steps_ : 0;
+  if (config_.name == ScheduleName::constant) return peak_lr_;
+  if (config_.name == ScheduleName::step) {
+    const std::int64_t decays = (t - begin) / decay_steps_;
+    return peak_lr_ * std::pow(config_.decay_rate, static_cast<double>(decays));
+  }
+  if (t >= total_steps_) return config_.min_lr;
+  const double done = static_cast<double>(t - begin) / static_cast<double>(total_steps_ - begin);
+  const double left = config_.name == ScheduleName::linear ? 1 - done : cosine_left(done);
+  return config_.min_lr + (peak_lr_ - config_.min_lr) * left;
+}
+
+double Schedule::share_done(std::int64_t step) const {
+  return std::min(1.0, static_cast<double>(time_of(step)) / static_cast<double>(total_steps_));
+}
+
+double Schedule::weight_decay(std::int64_t step) const {
+  if (!config_.weight_decay_end) return weight_decay_;
+  const double end = *config_.weight_decay_end;
+  return weight_decay_ + (end - weight_decay_) * (1 - cosine_left(share_done(step)));
+}
+
+double Schedule::drop_path(std::int64_t step) const {
+  if (!config_.drop_path_start) return drop_path_;
+  const double start = *config_.drop_path_start;
+  return start + (drop_path_ - start) * share_done(step);
+}
+
+double Schedule::weight_decay_scale(std::int64_t step) const {
+  return config_.weight_decay_end ? weight_decay(step) / weight_decay_ : 1.0;
+}
+
+double Schedule::drop_path_scale(std::int64_t step) const {
+  return config_.drop_path_start ? drop_path(step) / drop_path_ : 1.0;
 }
 
 }  // namespace vitrail::trainer

@@ -183,13 +183,13 @@ void TrainLoop::record(const StepResult& result, double seconds, const datasets:
   m.images = state_.step * batch;
   m.loss = result.loss;
   m.lr = result.lr;
-  m.weight_decay = request_.config.optimizer.weight_decay;
+  m.weight_decay = result.weight_decay;
   m.grad_norm = result.grad_norm;
   m.loss_scale = result.loss_scale;
   m.skipped = state_.loss_scale.skipped;
   m.order_hash = result.order_hash;
   m.images_per_s = static_cast<double>(batch) / seconds;
-  m.mfu = run_.mfu(m.images_per_s);
+  m.mfu = run_.mfu(m.images_per_s, state_.step - 1);
   m.data_wait = data.seconds_waited;
   m.read_mb_per_s = static_cast<double>(data.bytes_read) / 1e6 / seconds;
   if (data.images > 0) m.decode_images_per_s = static_cast<double>(data.images) / data.worker_seconds;

@@ -73,6 +73,7 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   pass.seed = c.config.run.seed;
   pass.step = static_cast<std::uint64_t>(step);
   pass.lane = static_cast<std::uint64_t>(batch.lane);
+  pass.drop_path_scale = c.schedule.drop_path_scale(step);
   pass.before_block = [&c](int block) {
     const Span waiting(c.trace, fmt::format("wait for weights of block {}", block));
     for (const std::size_t bucket : c.parameters.buckets_of_block(block)) c.gather.wait_for(bucket);
@@ -146,6 +147,7 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   result.loss = report.mean_loss();
   result.grad_norm = sharding::ShardedOptimizer::gradient_norm(squares, scale);
   result.lr = c.schedule.lr(state.step);
+  result.weight_decay = c.schedule.weight_decay(state.step);
   result.order_hash = report.order_hash();
   result.agreed = {report.save() > 0, report.stop() > 0, report.damage() > 0};
   result.loss_scale = state.loss_scale.scale;
@@ -154,6 +156,7 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   check_finite(result, c.config.precision.compute, state.loss_scale);
 
   // 5. Clip and update the master weights of this rank's lanes, and their average.
+  c.optimizer.scale_weight_decay(c.schedule.weight_decay_scale(state.step));
   if (!result.skipped) c.optimizer.step(c.masters, c.gradients, result.lr, scale, squares);
   if (c.config.ema.decay > 0) {
     sharding::update_average(c.masters, sharding::average_decay(c.config.ema, state.step + 1));

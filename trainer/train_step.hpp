@@ -47,6 +47,7 @@ struct StepResult {
   double loss = 0;       // mean over the global batch
   double grad_norm = 0;  // before clipping
   double lr = 0;
+  double weight_decay = 0;
   double loss_scale = 1;   // in force during this step
   bool skipped = false;    // half precision: the gradient was not finite, and no weight changed
   std::string order_hash;  // of the sample ids, over all lanes

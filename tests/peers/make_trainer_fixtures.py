@@ -1,7 +1,7 @@
 """Writes tests/fixtures/trainer: learning rates, losses and decay groups as timm and PyTorch have them (see README.md).
 
-schedule.safetensors   lr.CASE [T + 5]: CosineLRScheduler's rate of every step and a little beyond; the cases are in
-                       the metadata, as JSON under `cases`
+schedule.safetensors   CASE [N]: the learning rates of timm's schedulers over a whole run and two epochs more; the cases
+                       are in the metadata, as JSON under `cases`
 loss.safetensors       logits [B,K] and labels [B], fp64; for each case its weights [B] (target = weight * label +
                        (1 - weight) * label of the reversed batch), loss and gradient; smoothing in the metadata
 layer_decay.json       for some models, cut in depth: name, dimensions and timm's factor of the learning rate at layer decay
@@ -20,17 +20,57 @@ from safetensors.torch import save_file
 from timm.data.mixup import mixup_target
 from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from timm.optim import param_groups_layer_decay, param_groups_weight_decay
-from timm.scheduler import CosineLRScheduler
+from timm.scheduler import create_scheduler_v2
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures" / "trainer"
-SCHEDULES = {
-    "plain": {"steps": 20, "warmup": 0, "lr": 3e-3, "warmup_lr": 1e-6, "min_lr": 1e-5},
-    "usual": {"steps": 300, "warmup": 30, "lr": 3e-3, "warmup_lr": 1e-6, "min_lr": 1e-5},
-    "to_zero": {"steps": 100, "warmup": 7, "lr": 1e-3, "warmup_lr": 0.0, "min_lr": 0.0},
-    "nearly_all_warmup": {"steps": 37, "warmup": 36, "lr": 0.1, "warmup_lr": 1e-3, "min_lr": 1e-4},
-    "from_above": {"steps": 50, "warmup": 10, "lr": 1e-3, "warmup_lr": 1e-2, "min_lr": 1e-5},
-    "rising": {"steps": 50, "warmup": 5, "lr": 1e-4, "warmup_lr": 1e-6, "min_lr": 1e-3},  # min_lr is not clamped
+# Cases of create_scheduler_v2: what every case has, then what is its own. `per_epoch` off: stepped after every update;
+# timm: after every epoch e with e + 1, as timm's train.py; deit: with e, as DeiT's main.py. Of long runs every
+# `stride`-th step is kept, of those stepped per epoch one of each epoch.
+USUAL = {
+    "name": "cosine", "epochs": 10, "steps_per_epoch": 13, "warmup": 3, "prefix": False, "per_epoch": "off",
+    "lr": 3e-3, "warmup_lr": 1e-6, "min_lr": 1e-5, "decay_every": 3, "decay_rate": 0.1, "stride": 1,
+}  # fmt: skip
+RUNS = {  # published lengths and rates, batches of 1281167 or 14197122 images
+    "deit_300": {"epochs": 300, "steps_per_epoch": 1251, "warmup": 5, "lr": 1e-3},
+    "deit3_400": {"epochs": 400, "steps_per_epoch": 625, "warmup": 5},
+    "deit3_s_800": {"epochs": 800, "steps_per_epoch": 625, "warmup": 5, "lr": 4e-3},
+    "vit_h_21k": {"epochs": 90, "steps_per_epoch": 6932, "warmup": 5, "lr": 1e-3},
+    "21k_to_1k": {"epochs": 50, "steps_per_epoch": 625, "warmup": 5, "lr": 3e-4},
+    "fixres": {"epochs": 20, "steps_per_epoch": 2502, "warmup": 5, "lr": 1e-5},  # flat: min_lr is the peak
+    "cait_384": {"epochs": 60, "steps_per_epoch": 5004, "warmup": 5, "lr": 5e-6},  # rises to min_lr
+    "vit_paper": {"epochs": 300, "steps_per_epoch": 312, "warmup": 3, "name": "linear", "min_lr": 0.0},
 }
+EDGES = {
+    "no_warmup": {"warmup": 0},
+    "to_zero": {"warmup_lr": 0.0, "min_lr": 0.0},
+    "nearly_all_warmup": {"warmup": 9, "lr": 0.1, "warmup_lr": 1e-3},
+    "from_above": {"lr": 1e-3, "warmup_lr": 1e-2},
+    "rising": {"lr": 1e-4, "min_lr": 1e-3},
+    "one_step_an_epoch": {"steps_per_epoch": 1, "epochs": 97},
+    "one_epoch": {"epochs": 1, "warmup": 0, "steps_per_epoch": 50},
+    "often_decayed": {"decay_every": 1, "decay_rate": 0.97, "epochs": 40, "steps_per_epoch": 5},
+    "growing": {"decay_every": 2, "decay_rate": 1.5},
+}
+
+
+def schedules():
+    """Every run stepped in each way; every edge with every schedule, stepped in each way, with and without prefix."""
+    cases = {}
+    for run, own in RUNS.items():
+        for per_epoch in ("off", "timm", "deit"):
+            steps = own["epochs"] * own["steps_per_epoch"]
+            stride = steps // 250 | 1 if per_epoch == "off" else own["steps_per_epoch"]
+            cases[f"{run}.{per_epoch}"] = USUAL | own | {"per_epoch": per_epoch, "stride": stride}
+    for edge, own in EDGES.items():
+        for name in ("cosine", "linear", "step", "constant"):
+            for per_epoch in ("off", "timm", "deit"):
+                for prefix in (False, True):
+                    case = USUAL | own | {"name": name, "per_epoch": per_epoch, "prefix": prefix}
+                    case["stride"] = 1 if per_epoch == "off" else case["steps_per_epoch"]
+                    cases[f"{edge}.{name}.{per_epoch}{'.prefix' if prefix else ''}"] = case
+    return cases
+
+
 BATCH, CLASSES = 6, 7
 PAIRS = torch.tensor([0.3, 1.0, 0.5, 0.9, 0.0, 0.7], dtype=torch.float64)
 LOSSES = {  # name, weights, smoothing
@@ -50,15 +90,22 @@ def save(name, tensors, metadata):
 
 
 def rates(s):
+    """The rates of the kept steps of a run, and of two epochs more."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=s["lr"])
-    scheduler = CosineLRScheduler(
-        optimizer, t_initial=s["steps"], lr_min=s["min_lr"], warmup_t=s["warmup"], warmup_lr_init=s["warmup_lr"],
-        cycle_limit=1, t_in_epochs=False,
+    scheduler, epochs = create_scheduler_v2(
+        optimizer, sched="poly" if s["name"] == "linear" else s["name"], num_epochs=s["epochs"],
+        warmup_epochs=s["warmup"], warmup_prefix=s["prefix"], warmup_lr=s["warmup_lr"], min_lr=s["min_lr"],
+        decay_epochs=s["decay_every"], decay_rate=1.0 if s["name"] == "linear" else s["decay_rate"],
+        step_on_epochs=s["per_epoch"] != "off", updates_per_epoch=s["steps_per_epoch"],
     )  # fmt: skip
+    s["epochs"] = epochs  # with the warm-up where that comes before
     values = []
-    for step in range(s["steps"] + 5):
-        scheduler.step_update(step)
-        values.append(optimizer.param_groups[0]["lr"])
+    for epoch in range(epochs + 2):
+        for update in range(epoch * s["steps_per_epoch"], (epoch + 1) * s["steps_per_epoch"]):
+            if update % s["stride"] == 0:
+                values.append(optimizer.param_groups[0]["lr"])
+            scheduler.step_update(update + 1)
+        scheduler.step(epoch if s["per_epoch"] == "deit" else epoch + 1)
     return torch.tensor(values, dtype=torch.float64)
 
 
@@ -115,8 +162,9 @@ def main():
     FIXTURES.mkdir(parents=True, exist_ok=True)
     torch.set_default_dtype(torch.float64)  # timm makes its targets in the default type
     torch.set_num_threads(1)
-    tensors = {f"lr.{name}": rates(settings) for name, settings in SCHEDULES.items()}
-    save("schedule", tensors, {"cases": json.dumps(SCHEDULES)})
+    cases = schedules()
+    tensors = {name: rates(settings) for name, settings in cases.items()}
+    save("schedule", tensors, {"cases": json.dumps(cases)})
     losses()
     decay()
     layer_decay()

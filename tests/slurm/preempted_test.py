@@ -1,4 +1,5 @@
-"""slurm/vit_h_21k.sh on a cluster of two simulated nodes: preempted once, it goes on; and what its exit statuses lead to.
+"""slurm/vit_h_21k.sh and slurm/sweep.sh on a cluster of two simulated nodes: preempted once, they go on; and what exit
+statuses lead to.
 
 By hand, as root: python3 tests/slurm/preempted_test.py
 """
@@ -94,6 +95,32 @@ class PreemptedTest(cluster.ClusterTest):
         job, log = jobs["array"]
         self.assertEqual(self.end_of(f"{job}_1", log), ("COMPLETED", 1))
         self.assertEqual(self.end_of(f"{job}_0", log), ("COMPLETED", 0), log.read_text())
+
+    def test_sweep(self):
+        """An array of three tasks, two at a time; one is preempted, and it alone starts again."""
+        grid = self.folder / "rates.ini"
+        grid.write_text("[grid]\noptimizer.lr = 3e-3, 1e-3, 3e-4\n")
+        words = harness.flags(SMALL | {"data.train": self.make_pack("sweep-data", 1024)})
+        tasks, log = self.folder / "tasks", self.folder / "sweep-%a.log"
+        place = [*PLACE, "--parsable", "--ntasks-per-node=1", f"--output={log}"]
+        array = slurm(self.program, "sweep", "submit", grid, "--output", tasks, "--at-once", 2, *words,
+                      "--sbatch-args", " ".join(place), VITRAIL=self.program)
+        grid.write_text("[grid]\noptimizer.lr = 1\n")  # the array has a copy
+        first, log = tasks / "lr-0.003", self.folder / "sweep-0.log"
+        metrics = first / "metrics.jsonl"
+        self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, "third step", log)
+        node = slurm("squeue", "--noheader", "--job", f"{array}_0", "--format", "%N")
+        slurm("srun", "--partition=hi", "--exclusive", f"--nodelist={node}", "sleep", 1)
+        restarts = [self.end_of(f"{array}_{task}", self.folder / f"sweep-{task}.log") for task in range(3)]
+        self.assertEqual(restarts, [("COMPLETED", 1), ("COMPLETED", 0), ("COMPLETED", 0)], log.read_text())
+
+        grid.write_text("[grid]\noptimizer.lr = 3e-3, 1e-3, 3e-4\n")
+        out = self.vitrail("sweep", "status", grid, "--output", tasks, *words)[0]
+        self.assertEqual(out.count("finished"), 3, out)
+        undisturbed = self.folder / "undisturbed-task"
+        self.vitrail("train", *words, "--run.dir", undisturbed, "--optimizer.lr", "3e-3")
+        self.assertEqual(self.hash_of(first), self.hash_of(undisturbed))
+        print(out)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ enum class Purpose : std::uint8_t {
   extents = 16,
   window = 17,
   replacement = 18,
+  sweep = 24,
 };
 
 class Philox {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/launcher/parsing.hpp"
+#include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::launcher {
@@ -83,6 +85,53 @@ TEST(ChildProcess, AProgramThatDoesNotExistIsAnError) {
     EXPECT_EQ(e.code(), ExitCode::io);
     EXPECT_STREQ(e.what(), "cannot start: /nowhere/mpirun: No such file or directory");
   }
+}
+
+// Each job is a script; what they print goes to one file. Returns what was said of them, in order.
+struct Ended {
+  std::vector<std::pair<std::size_t, int>> jobs;
+  bool asked = false;
+  std::string printed;
+};
+
+Ended run_scripts(std::size_t at_once, const std::vector<std::string>& scripts) {
+  const std::filesystem::path output = config_file("", "output");
+  Ended ended;
+  std::size_t started = 0;
+  ended.asked = run_children(
+      at_once,
+      [&]() -> std::optional<ChildJob> {
+        if (started == scripts.size()) return std::nullopt;
+        return ChildJob{{"sh", "-c", scripts[started++]}, output};
+      },
+      [&](std::size_t job, int status) { ended.jobs.emplace_back(job, status); }, [](const std::string&) {});
+  ended.printed = read_text(output);
+  return ended;
+}
+
+TEST(ChildProcesses, AsManyAtOnceAsAsked) {
+  using Jobs = std::vector<std::pair<std::size_t, int>>;
+  EXPECT_EQ(run_scripts(1, {"exit 3", "exit 4", "exit 5"}).jobs, (Jobs{{0, 3}, {1, 4}, {2, 5}}));
+  // The first ends when the second has begun.
+  const std::string flag = config_file("", "flag");
+  const std::string wait = "while [ ! -s " + flag + " ]; do sleep 0.01; done; exit 7";
+  EXPECT_EQ(run_scripts(2, {wait, "echo x > " + flag + "; exit 8", "exit 9"}).jobs.size(), 3U);
+  EXPECT_TRUE(run_scripts(5, {}).jobs.empty());
+}
+
+TEST(ChildProcesses, WhatTheyPrintIsAppendedToTheirFile) {
+  EXPECT_EQ(run_scripts(1, {"echo one", "echo two >&2", "exit 0"}).printed, "one\ntwo\n");
+}
+
+TEST(ChildProcesses, ARequestReachesAllAndNoneIsStartedAfterIt) {
+  const std::string flag = config_file("", "ready");
+  const std::string patient = "trap 'exit 85' USR1; echo x >> " + flag + "; while :; do sleep 0.02; done";
+  const std::string asks = "trap 'exit 85' USR1; while [ $(wc -l < " + flag +
+                           ") != 2 ]; do sleep 0.01; done; kill -TERM $PPID; while :; do sleep 0.02; done";
+  const Ended ended = run_scripts(3, {patient, patient, asks, "exit 1"});
+  EXPECT_TRUE(ended.asked);
+  ASSERT_EQ(ended.jobs.size(), 3U);
+  for (const auto& [job, status] : ended.jobs) EXPECT_EQ(status, 85) << job;
 }
 
 // Whoever started us may have chosen to forget its children; we need to hear of ours.

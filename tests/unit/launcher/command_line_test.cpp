@@ -192,7 +192,8 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
        "2 command line: --model.activation_checkpointing every:0: expected none, attention, block or "
        "every:K"},
       {{"--augment.flip", "yes"}, "2 command line: --augment.flip yes: expected true or false"},
-      {{"--schedule.name", "step"}, "2 command line: --schedule.name step: expected cosine or constant"},
+      {{"--schedule.name", "poly"},
+       "2 command line: --schedule.name poly: expected cosine, linear, step or constant"},
       {{"--schedule.warmup", "5"},
        "2 command line: --schedule.warmup 5: expected a length of training: 5ep, 1000st, 30s, 10min or 2h, "
        "in epochs or steps"},
@@ -294,7 +295,17 @@ TEST(CommandLineErrors, SettingsThatNothingUses) {
   const std::vector<Case> cases = {
       {{"--schedule.name", "constant", "--schedule.min_lr", "1e-5"},
        "2 command line: --schedule.min_lr: nothing uses this when schedule.name = constant (it needs "
-       "schedule.name = cosine)"},
+       "schedule.name = cosine or linear)"},
+      {{"--schedule.decay_every", "3ep"},
+       "2 command line: --schedule.decay_every: nothing uses this when schedule.name = cosine (it needs "
+       "schedule.name = step)"},
+      {{"--schedule.base_batch", "256"},
+       "2 command line: --schedule.base_batch: nothing uses this when schedule.scale_lr = off (it needs "
+       "schedule.scale_lr = linear or sqrt)"},
+      {{"--schedule.drop_path_start", "0"},
+       "2 command line: --schedule.drop_path_start: nothing uses this when model.drop_path = 0 (it needs a "
+       "model.drop_path above 0)"},
+      {{"--images", "1000"}, "2 command line: --images: nothing uses this without --print-schedule"},
       {{"--schedule.warmup_lr", "1e-5"},
        "2 command line: --schedule.warmup_lr: nothing uses this when schedule.warmup = 0st (it needs a "
        "schedule.warmup "
@@ -341,7 +352,7 @@ TEST(CommandLineErrors, SettingsThatNothingUses) {
       refusal(minimal_training() + std::vector<std::string>{"--config", file, "--schedule.name", "constant"}),
       "2 " + file +
           ":2: schedule.min_lr: nothing uses this when schedule.name = constant (it needs schedule.name = "
-          "cosine)");
+          "cosine or linear)");
 }
 
 TEST(CommandLineErrors, WarmingUpToAConstantIsAllowed) {

@@ -44,11 +44,11 @@ std::string random_text(Philox& random) {
       return std::vector<std::string>{"", "tensor:a b.safetensors", "x=y [z]", "auto",
                                       "a,b;c"}[random.below(5)];
     default:
-      return std::vector<std::string>{
-          "cosine",     "constant", "adamw",  "lamb",  "ce",
-          "bce",        "rrc",      "none",   "cpu",   "fp64",
-          "sequential", "mpi",      "mpirun", "local", "fp32",
-          "bicubic",    "raw",      "pixel",  "pair",  "rand-m9-mstd0.5-inc1"}[random.below(20)];
+      return std::vector<std::string>{"cosine",     "constant", "adamw",  "lamb",  "ce",
+                                      "bce",        "rrc",      "none",   "cpu",   "fp64",
+                                      "sequential", "mpi",      "mpirun", "local", "fp32",
+                                      "bicubic",    "raw",      "pixel",  "pair",  "rand-m9-mstd0.5-inc1",
+                                      "off"}[random.below(21)];
   }
 }
 
@@ -104,7 +104,7 @@ TEST(PrintConfig, PrintsOnlyWhatIsUsed) {
   EXPECT_EQ(line.answer->code, ExitCode::done);
   EXPECT_THAT(text, ::testing::HasSubstr(
                         "[run]\nname = default\ndir =\nseed = 0\nlanes = 1\nepochs = 0\nsteps = 20\n"));
-  EXPECT_THAT(text, ::testing::HasSubstr("[schedule]\nname = constant\nwarmup = 0st\n\n"));
+  EXPECT_THAT(text, ::testing::HasSubstr("[schedule]\nname = constant\nwarmup = 0st\nper_epoch = off\n"));
   EXPECT_THAT(text, ::testing::HasSubstr("[augment]\nmixup = 0\n"));
   for (const char* absent : {"warmup_lr", "min_lr", "[launch]", "evaluate", "depth", "crop", "flip"}) {
     EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr(absent)));

@@ -134,6 +134,20 @@ class KindsTest : public ::testing::TestWithParam<std::tuple<Kind, at::ScalarTyp
   std::vector<Tensor> leaves_;
 };
 
+TEST_P(KindsTest, AScaledDropPathIsThatOfTheScaledRate) {
+  const auto logits_of = [&](double rate, double scale) {
+    ModelConfig config = kind().config;
+    config.drop_path = rate;
+    const std::unique_ptr<Model> model = make_model(config);
+    model->bind(pattern_weights(model->parameters(), type()));
+    const Tensor images = 2 * pattern(kImagesPattern, {kImages, 3, 14, 14}, type());
+    return model->forward(images, {.training = true, .seed = 3, .drop_path_scale = scale}).mean();
+  };
+  EXPECT_TRUE(at::equal(logits_of(0.8, 0.5), logits_of(0.4, 1)));
+  EXPECT_FALSE(at::equal(logits_of(0.8, 0.5), logits_of(0.8, 1)));
+  EXPECT_TRUE(at::equal(logits_of(0.8, 0), logits_of(0, 1)));
+}
+
 TEST_P(KindsTest, LogitsAndGradientsAreTimmsInEvaluation) { expect_timm(false); }
 
 TEST_P(KindsTest, LogitsAndGradientsAreTimmsUnderStochasticDepth) { expect_timm(true); }

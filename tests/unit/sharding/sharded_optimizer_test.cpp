@@ -18,7 +18,14 @@ namespace {
 constexpr std::int64_t kLanes = 4;
 const std::vector<double> kDecay = {0.0, 0.05, 0.05};
 
-std::vector<ParameterRule> rules() { return {{kDecay[0], 1}, {kDecay[1], 0.5}, {kDecay[2], 1}}; }
+// Factors of all weight decay, by the rules and by the optimizer's own.
+struct DecayScales {
+  double rules = 1, optimizer = 1;
+};
+
+std::vector<ParameterRule> rules(double scale) {
+  return {{scale * kDecay[0], 1}, {scale * kDecay[1], 0.5}, {scale * kDecay[2], 1}};
+}
 
 std::vector<ParameterShape> parameters() {
   return {{"bias", 100, false}, {"w0", 150000, true}, {"w1", 777, true}};
@@ -34,7 +41,8 @@ double value(std::uint64_t when, std::size_t parameter, std::int64_t i) {
 template <class Real>
 std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, int steps,
                                      double* last_norm = nullptr,
-                                     const ParallelFor& parallel_for = serial_for) {
+                                     const ParallelFor& parallel_for = serial_for,
+                                     const DecayScales& decay = {}) {
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
   const DataType type = sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
   std::vector<std::vector<Real>> result;
@@ -44,7 +52,8 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
     CommunicationQueue communicator(ranks);
     GradientReducer gradients(plan, {type, type}, communicator);
     LaneState state(plan, gradients.lanes(), type);
-    ShardedOptimizer optimizer(config, rules(), communicator, parallel_for);
+    ShardedOptimizer optimizer(config, rules(decay.rules), communicator, parallel_for);
+    optimizer.scale_weight_decay(decay.optimizer);
     for (const Piece& piece : plan.pieces) {
       if (!state.owns(piece)) continue;
       auto* weight = reinterpret_cast<Real*>(state.piece(StateKind::weight, piece));
@@ -115,6 +124,14 @@ TEST(ShardedOptimizer, AnyNumberOfThreadsTakesTheStepOfOne) {
   }
 }
 
+TEST(ShardedOptimizer, ScaledWeightDecayIsThatOfScaledRules) {
+  for (const OptimizerConfig& config : configurations()) {
+    const auto scaled = train<float>(2, config, 3, nullptr, serial_for, {.optimizer = 0.5});
+    EXPECT_EQ(scaled, train<float>(2, config, 3, nullptr, serial_for, {.rules = 0.5}));
+    EXPECT_NE(scaled, train<float>(2, config, 3));
+  }
+}
+
 TEST(ShardedOptimizer, NormIsThatOfTheMeanGradient) {
   double norm = 0;
   train<double>(2, OptimizerConfig{}, 1, &norm);
@@ -150,7 +167,7 @@ TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
     const double ratio = kDecay[p] == 0 ? 1 : std::sqrt(weight_squares / update_squares);
     for (std::int64_t i = 0; i < n; ++i) {
       const auto k = static_cast<std::size_t>(i);
-      EXPECT_NEAR(after[p][k], value(0, p, i) - 1e-2 * rules()[p].lr_scale * ratio * update[k], 1e-12);
+      EXPECT_NEAR(after[p][k], value(0, p, i) - 1e-2 * rules(1)[p].lr_scale * ratio * update[k], 1e-12);
     }
   }
 }

@@ -9,44 +9,135 @@
 namespace vitrail::trainer {
 namespace {
 
-ScheduleConfig cosine(std::int64_t warmup, double warmup_lr, double min_lr) {
-  return {ScheduleName::cosine, {warmup, Duration::Unit::steps}, warmup_lr, min_lr};
+using Json = nlohmann::json;
+
+Config config_of(const Json& c) {
+  const std::map<std::string, ScheduleName> names = {{"cosine", ScheduleName::cosine},
+                                                     {"linear", ScheduleName::linear},
+                                                     {"step", ScheduleName::step},
+                                                     {"constant", ScheduleName::constant}};
+  const std::map<std::string, EpochStepping> steppings = {
+      {"off", EpochStepping::off}, {"timm", EpochStepping::timm}, {"deit", EpochStepping::deit}};
+  Config config;
+  config.optimizer.lr = c.at("lr");
+  config.schedule.name = names.at(c.at("name"));
+  config.schedule.warmup = {c.at("warmup"), Duration::Unit::epochs};
+  config.schedule.warmup_lr = c.at("warmup_lr");
+  config.schedule.warmup_prefix = c.at("prefix");
+  config.schedule.min_lr = c.at("min_lr");
+  config.schedule.decay_every = {c.at("decay_every"), Duration::Unit::epochs};
+  config.schedule.decay_rate = c.at("decay_rate");
+  config.schedule.per_epoch = steppings.at(c.at("per_epoch"));
+  return config;
 }
 
-// Whole runs, and some steps beyond their end. Among the cases: a rate that falls while warming up, and one
-// that the cosine raises to a min_lr above it.
+Config constant_run() {
+  Config config;
+  config.schedule.name = ScheduleName::constant;
+  return config;
+}
+
+// Whole runs of published lengths and short ones at the edges, and two epochs beyond their end.
 TEST(Schedule, EveryStepHasTimmsRate) {
   const SafetensorsReader fixture(VITRAIL_FIXTURES "/trainer/schedule.safetensors");
-  const auto cases = nlohmann::json::parse(fixture.metadata().at("cases"));
-  EXPECT_EQ(cases.size(), 6U);
+  const Json cases = Json::parse(fixture.metadata().at("cases"));
+  EXPECT_EQ(cases.size(), 8 * 3 + 9 * 4 * 3 * 2U);
   for (const auto& [name, c] : cases.items()) {
-    const Schedule schedule(cosine(c.at("warmup"), c.at("warmup_lr"), c.at("min_lr")), c.at("lr"),
-                            c.at("steps"), 7);
-    const std::vector<double> rates = fixture.read_as_double("lr." + name);
-    EXPECT_GT(rates.size(), c.at("steps").get<std::size_t>());
-    for (std::size_t step = 0; step < rates.size(); ++step) {
-      EXPECT_NEAR(schedule.lr(static_cast<std::int64_t>(step)), rates[step], 1e-12 * rates[step] + 1e-18)
+    const std::int64_t epoch = c.at("steps_per_epoch"), steps = c.at("epochs").get<std::int64_t>() * epoch;
+    const Schedule schedule(config_of(c), steps, epoch);
+    const std::vector<double> rates = fixture.read_as_double(name);
+    std::size_t row = 0;
+    for (std::int64_t step = 0; step < steps + 2 * epoch; step += c.at("stride").get<std::int64_t>()) {
+      EXPECT_NEAR(schedule.lr(step), rates.at(row), 1e-12 * rates.at(row) + 1e-18)
           << name << ", step " << step;
+      ++row;
+    }
+    EXPECT_EQ(row, rates.size()) << name;
+  }
+}
+
+TEST(Schedule, ARatePerEpochLastsForAllOfIt) {
+  Config config;
+  config.schedule.warmup = {2, Duration::Unit::epochs};
+  for (const EpochStepping stepping : {EpochStepping::timm, EpochStepping::deit}) {
+    config.schedule.per_epoch = stepping;
+    const Schedule schedule(config, 100, 10);
+    for (std::int64_t step = 0; step < 100; ++step) {
+      EXPECT_EQ(schedule.lr(step), schedule.lr(step / 10 * 10)) << step;
     }
   }
 }
 
-TEST(Schedule, ConstantWarmsUpToo) {
-  ScheduleConfig config = cosine(4, 0.0, 1e-5);
-  config.name = ScheduleName::constant;
-  const Schedule schedule(config, 0.8, 10, 5);
-  const std::vector<double> expected = {0.0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.8};
-  for (std::size_t step = 0; step < expected.size(); ++step) {
-    EXPECT_DOUBLE_EQ(schedule.lr(static_cast<std::int64_t>(step)), expected[step]);
-  }
-  EXPECT_EQ(schedule.lr(1'000'000), 0.8);
+TEST(Schedule, DurationsInStepsAndInEpochsAreTheSame) {
+  Config in_epochs;
+  in_epochs.schedule.name = ScheduleName::step;
+  in_epochs.schedule.warmup = {2, Duration::Unit::epochs};
+  in_epochs.schedule.decay_every = {3, Duration::Unit::epochs};
+  Config in_steps = in_epochs;
+  in_steps.schedule.warmup = {20, Duration::Unit::steps};
+  in_steps.schedule.decay_every = {30, Duration::Unit::steps};
+  const Schedule a(in_epochs, 100, 10), b(in_steps, 100, 10);
+  for (std::int64_t step = 0; step < 100; ++step) EXPECT_EQ(a.lr(step), b.lr(step));
 }
 
-TEST(Schedule, WarmupInEpochs) {
-  ScheduleConfig config = cosine(0, 1e-6, 1e-5);
-  config.warmup = {2, Duration::Unit::epochs};
-  const Schedule in_epochs(config, 1e-3, 100, 10), in_steps(cosine(20, 1e-6, 1e-5), 1e-3, 100, 10);
-  for (std::int64_t step = 0; step < 100; ++step) EXPECT_EQ(in_epochs.lr(step), in_steps.lr(step));
+// DeiT's 5e-4 x 1024 / 512; timm's rules have 256 images as their base.
+TEST(Schedule, PeakFollowsTheBatch) {
+  Config config = constant_run();
+  config.optimizer.lr = 5e-4;
+  config.data.global_batch_size = 1024;
+  EXPECT_EQ(Schedule(config, 100, 10).lr(50), 5e-4);
+  config.schedule.scale_lr = LrScaling::linear;
+  EXPECT_DOUBLE_EQ(Schedule(config, 100, 10).lr(50), 1e-3);
+  config.schedule.base_batch = 256;
+  EXPECT_DOUBLE_EQ(Schedule(config, 100, 10).lr(50), 2e-3);
+  config.schedule.scale_lr = LrScaling::sqrt;
+  EXPECT_DOUBLE_EQ(Schedule(config, 100, 10).lr(50), 1e-3);
+}
+
+TEST(Schedule, WarmupAndEndAreNotScaled) {
+  Config config;
+  config.data.global_batch_size = 4096;
+  config.schedule.scale_lr = LrScaling::linear;
+  config.schedule.warmup = {5, Duration::Unit::steps};
+  const Schedule schedule(config, 100, 10);
+  EXPECT_EQ(schedule.lr(0), config.schedule.warmup_lr);
+  EXPECT_EQ(schedule.lr(100), config.schedule.min_lr);
+}
+
+// The same curves as learning rates of timm's: its cosine for weight decay, its line for drop-path.
+TEST(Schedule, WeightDecayAndDropPathFollowTimmsCurves) {
+  const SafetensorsReader fixture(VITRAIL_FIXTURES "/trainer/schedule.safetensors");
+  const Json cases = Json::parse(fixture.metadata().at("cases"));
+  for (const std::string stepping : {"off", "timm", "deit"}) {
+    const std::string cosine = "no_warmup.cosine." + stepping, linear = "no_warmup.linear." + stepping;
+    const Json& c = cases.at(cosine);
+    Config config = config_of(c);
+    config.optimizer.weight_decay = c.at("lr");
+    config.schedule.weight_decay_end = c.at("min_lr");
+    config.schedule.drop_path_start = c.at("lr");
+    config.model.drop_path = c.at("min_lr");
+    const std::int64_t epoch = c.at("steps_per_epoch"), steps = c.at("epochs").get<std::int64_t>() * epoch;
+    const std::int64_t stride = c.at("stride");
+    const Schedule schedule(config, steps, epoch);
+    const auto decays = fixture.read_as_double(cosine), drops = fixture.read_as_double(linear);
+    for (std::size_t row = 0; row < decays.size(); ++row) {
+      const std::int64_t step = static_cast<std::int64_t>(row) * stride;
+      EXPECT_NEAR(schedule.weight_decay(step), decays[row], 1e-12 * decays[row]) << cosine << ", " << step;
+      EXPECT_NEAR(schedule.drop_path(step), drops[row], 1e-12 * drops[row]) << linear << ", " << step;
+      EXPECT_DOUBLE_EQ(schedule.weight_decay_scale(step) * 3e-3, schedule.weight_decay(step));
+      EXPECT_DOUBLE_EQ(schedule.drop_path_scale(step) * 1e-5, schedule.drop_path(step));
+    }
+  }
+}
+
+TEST(Schedule, WeightDecayAndDropPathStayWithoutASchedule) {
+  const Schedule schedule(constant_run(), 100, 10);
+  for (const std::int64_t step : {0, 57, 99}) {
+    EXPECT_EQ(schedule.weight_decay(step), Config().optimizer.weight_decay);
+    EXPECT_EQ(schedule.weight_decay_scale(step), 1);
+    EXPECT_EQ(schedule.drop_path(step), 0);
+    EXPECT_EQ(schedule.drop_path_scale(step), 1);
+  }
 }
 
 TEST(Schedule, TheClockIsRefusedByName) {

@@ -1,0 +1,34 @@
+// How far the tasks of a sweep are, and what came out: read from the runs' folders, at any time. Nothing else
+// is kept of a sweep. Throws: Error(io); Error(bad_data) for a checkpoint's manifest that cannot be read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launcher/sweep_runs.hpp"
+
+namespace vitrail::launcher {
+
+enum class TaskState { waiting, begun, finished };
+
+struct TaskResult {
+  TaskState state = TaskState::waiting;
+  std::int64_t step = 0;  // of the last line of the metrics
+  double epoch = 0;
+  std::optional<double> loss;                   // of training, mean of the last 20 steps
+  std::optional<double> eval_loss, top1, top5;  // of the last evaluation
+};
+
+TaskResult read_result(const SweepRun& run);
+
+// Best first; tasks without that number last, in their own order.
+std::vector<std::size_t> ranking(const std::vector<TaskResult>& results, SweepMetric metric);
+
+// Rows in the order of ranking().
+std::string results_text(const Sweep& sweep, const std::vector<TaskResult>& results, SweepMetric metric);
+// [{task, name, folder, settings, state, step, epoch, loss, eval_loss, top1, top5}]
+std::string results_json(const Sweep& sweep, const std::vector<TaskResult>& results, SweepMetric metric);
+
+}  // namespace vitrail::launcher

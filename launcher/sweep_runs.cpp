@@ -1,0 +1,104 @@
+#include "launcher/sweep_runs.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "launcher/options.hpp"
+#include "trainer/base/atomic_file.hpp"
+#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint_manifest.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Where things lie, how they are watched and how fast they go: no result depends on them.
+constexpr std::array<std::string_view, 15> kNoResult = {"run.name",
+                                                        "run.dir",
+                                                        "run.device",
+                                                        "run.threads",
+                                                        "run.peak_tflops",
+                                                        "data.workers",
+                                                        "data.stage_dir",
+                                                        "data.prefetch_steps",
+                                                        "evaluate.batch_size",
+                                                        "evaluate.every",
+                                                        "checkpoint.",
+                                                        "log.",
+                                                        "launch.",
+                                                        "sharding.",
+                                                        "model.activation_checkpointing"};
+
+bool leads_elsewhere(const std::string& key) {
+  return std::ranges::none_of(kNoResult, [&](std::string_view pattern) {
+    return pattern.ends_with('.') ? key.starts_with(pattern) : key == pattern;
+  });
+}
+
+std::vector<std::string> words_of(const CommandLine& line, const SweepTask& task, const fs::path& folder) {
+  std::vector<std::string> words = {"launch"};
+  words.insert(words.end(), line.launch_arguments.begin(), line.launch_arguments.end());
+  for (const auto& [key, value] : task.settings) {
+    words.push_back("--" + key);
+    words.push_back(value);
+  }
+  words.insert(words.end(), {"--run.dir", folder.string()});
+  return words;
+}
+
+CommandLine parse_task(const SweepTask& task, const std::vector<std::string>& words) {
+  CommandLine parsed;
+  try {
+    parsed = parse_command_line(words);
+  } catch (const Error& e) {
+    throw Error(e.code(), fmt::format("task {}: {}", task.name, e.what()), e.hint());
+  }
+  if (parsed.answer || parsed.flags.print_schedule) {
+    throw Error(ExitCode::usage, "command line: a sweep prints no settings; ask `vitrail launch` for them");
+  }
+  return parsed;
+}
+
+}  // namespace
+
+Sweep read_sweep(const CommandLine& line) {
+  const fs::path path = line.paths.front();
+  if (!fs::is_regular_file(path))
+    throw Error(ExitCode::usage, fmt::format("{}: there is no such grid file", path.string()));
+  Sweep sweep;
+  sweep.name = path.stem().string();
+  sweep.text = read_text(path);
+  sweep.folder = line.flags.output.empty() ? fs::path("runs") / sweep.name : fs::path(line.flags.output);
+  SweepPlan plan = plan_sweep(path.string(), sweep.text, make_options());
+  sweep.keys = std::move(plan.keys);
+  for (SweepTask& task : plan.tasks) {
+    SweepRun run;
+    run.number = sweep.runs.size();
+    run.folder = sweep.folder / task.name;
+    run.words = words_of(line, task, run.folder);
+    const CommandLine parsed = parse_task(task, run.words);
+    run.config = parsed.config;
+    run.settings = resolved_settings(parsed);
+    run.task = std::move(task);
+    sweep.runs.push_back(std::move(run));
+  }
+  return sweep;
+}
+
+void check_unchanged(const SweepRun& run) {
+  const auto checkpoints = trainer::list_checkpoints(run.folder / "checkpoints");
+  if (checkpoints.empty()) return;
+  const SettingsMap stored = trainer::read_checkpoint_manifest(checkpoints.front()).settings;
+  for (const auto& [key, was] : stored) {
+    const auto is = run.settings.find(key);  // absent: of another version of the program
+    if (is == run.settings.end() || is->second == was || !leads_elsewhere(key)) continue;
+    throw Error(
+        ExitCode::refused,
+        fmt::format("{} was begun with {} = {}, now it is {}", run.folder.string(), key, was, is->second),
+        "set it back, or give the sweep another --output: its tasks would not be comparable");
+  }
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# One task of a sweep, in as many stretches as it takes. Submitted as an array by, from the repository's root:
+#
+#   build/release/vitrail sweep submit GRID --config FILE [--at-once N] [--sbatch-args "..."] [--section.key VALUE ...]
+#
+# Adapt the lines below to your site, or give sbatch's own options with --sbatch-args, where they win over these.
+#SBATCH --partition=gpu
+#SBATCH --account=my_project
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=8
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=8
+#SBATCH --time=24:00:00
+#SBATCH --output=sweep-%A_%a.log
+#SBATCH --requeue --open-mode=append --signal=B:USR1@180
+
+vitrail=${VITRAIL:-build/release/vitrail}
+# module load openmpi hdf5 boost
+
+source slurm/requeue.sh
+run_dir=$("$vitrail" sweep folder "$@" --task "$SLURM_ARRAY_TASK_ID") || exit
+run_and_requeue "$run_dir" "$vitrail" sweep run "$@" --task "$SLURM_ARRAY_TASK_ID" -n "$SLURM_NTASKS"

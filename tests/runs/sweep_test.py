@@ -1,0 +1,145 @@
+"""A sweep of four tiny runs, here: interrupted as a whole or one task alone, it ends as an undisturbed one."""
+
+import json
+import os
+import pathlib
+import signal
+import unittest
+
+import harness
+
+STEPS = 120
+BASE = harness.TINY_RUN | {"run.steps": STEPS, "checkpoint.every": "10st"}
+GRID = """
+[grid]
+optimizer.lr = 5e-3, 1e-3
+[random]
+count = 2
+seed = 3
+model.drop_path = uniform(0.1, 0.3)
+"""
+TASKS = 4
+
+
+class SweepTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        base = {key: value for key, value in BASE.items() if key not in ("optimizer.lr", "model.drop_path")}
+        cls.grid = cls.folder / "rates.ini"
+        cls.grid.write_text(GRID)
+        cls.words = harness.flags(base | {"data.train": cls.make_pack("data", 256)})
+        cls.undisturbed = cls.folder / "undisturbed"
+        cls.table, err = cls.vitrail(*cls.of(cls.undisturbed, "run"), "--at-once", 2)
+        assert "task 3 is finished, 0 to go" in err or "task 2 is finished, 0 to go" in err, err
+
+    @classmethod
+    def of(cls, folder, action):
+        return ["sweep", action, cls.grid, "--output", folder, *cls.words, "-n", "1"]
+
+    def rows(self, folder):
+        """The table, without what must differ; and where the tasks lie."""
+        rows = json.loads(self.vitrail(*self.of(folder, "status"), "--format", "json")[0])
+        return rows, [{key: value for key, value in row.items() if key != "folder"} for row in rows]
+
+    def expect_undisturbed(self, folder):
+        rows, shown = self.rows(folder)
+        self.assertEqual(shown, self.rows(self.undisturbed)[1])
+        for row in rows:
+            run = folder / row["name"]
+            self.assertEqual(self.hash_of(run), self.hash_of(self.undisturbed / row["name"]))
+            steps = [line["step"] for line in harness.read_metrics(run)[0]]
+            self.assertEqual(steps, list(range(1, STEPS + 1)))
+
+    @staticmethod
+    def steps_of(run):
+        metrics = run / "metrics.jsonl"
+        return metrics.read_text().count("\n") if metrics.exists() else 0
+
+    def test_table(self):
+        rows = self.rows(self.undisturbed)[0]
+        self.assertEqual([row["state"] for row in rows], ["finished"] * TASKS)
+        losses = [row["loss"] for row in rows]
+        self.assertEqual(losses, sorted(losses))
+        self.assertEqual({row["settings"]["optimizer.lr"] for row in rows}, {"0.005", "0.001"})
+        for row in rows:
+            lines = harness.read_metrics(self.undisturbed / row["name"])[0]
+            self.assertAlmostEqual(row["loss"], sum(float(line["loss"]) for line in lines[-20:]) / 20, delta=1e-12)
+        self.assertEqual(self.table, self.vitrail(*self.of(self.undisturbed, "status"))[0])
+        self.assertEqual([int(line.split()[0]) for line in self.table.splitlines()[1:]], [row["task"] for row in rows])
+
+    def test_one_task_interrupted(self):
+        folder = self.folder / "alone"
+        job = self.start(*self.of(folder, "run"), "--at-once", 2)
+        names = [row["name"] for row in sorted(self.rows(self.undisturbed)[0], key=lambda row: row["task"])]
+        job.wait_for(lambda: self.steps_of(folder / names[1]) >= 3, "third step of task 1")
+        for pid in job.members():
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            if words[1:2] == ["launch"] and str(folder / names[1]) in words:
+                os.kill(pid, signal.SIGUSR1)
+        err = job.finish()[1]
+        self.assertIn("task 1 was interrupted and goes on later", err)
+        self.assertEqual(err.count("was interrupted"), 1)
+        self.assertIn("resumed from", (folder / names[1] / "log.txt").read_text())
+        self.assertNotIn("resumed from", (folder / names[0] / "log.txt").read_text())
+        self.expect_undisturbed(folder)
+
+    def test_all_interrupted(self):
+        """Asked to stop, then killed: each time the same command goes on, and what is finished is left alone."""
+        folder = self.folder / "together"
+        job = self.start(*self.of(folder, "run"))
+        names = [row["name"] for row in sorted(self.rows(self.undisturbed)[0], key=lambda row: row["task"])]
+        job.wait_for(lambda: self.steps_of(folder / names[1]) >= 3, "third step of task 1")
+        os.kill(job.process.pid, signal.SIGTERM)
+        out = job.finish(85)[0]
+        states = sorted((int(line.split()[0]), line.split()[3]) for line in out.splitlines()[1:])
+        self.assertEqual(states, [(0, "finished"), (1, "begun"), (2, "waiting"), (3, "waiting")])
+
+        finished = (folder / names[0] / "metrics.jsonl").stat()
+        job = self.start(*self.of(folder, "run"))
+        job.wait_for(lambda: self.steps_of(folder / names[2]) >= 15, "step 15 of task 2")
+        job.kill()
+        self.vitrail(*self.of(folder, "run"))
+        self.assertEqual((folder / names[0] / "metrics.jsonl").stat().st_mtime_ns, finished.st_mtime_ns)
+        self.expect_undisturbed(folder)
+        err = self.vitrail(*self.of(folder, "run"))[1]
+        self.assertIn("4 tasks, 4 finished", err)
+
+    def test_one_task_of_an_array(self):
+        """What slurm/sweep.sh does."""
+        folder = self.folder / "array"
+        task = self.vitrail(*self.of(folder, "folder"), "--task", 2)[0].strip()
+        self.vitrail(*self.of(folder, "run"), "--task", 2)
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), [os.path.basename(task)])
+        self.assertIn("task 2 is finished", self.vitrail(*self.of(folder, "run"), "--task", 2)[1])
+        self.vitrail(*self.of(folder, "run"), "--task", 4, expect=2)
+
+    def test_failures(self):
+        """A task that fails does not stop the others; the sweep's status is its status."""
+        grid = self.folder / "classes.ini"
+        grid.write_text("[grid]\nmodel.classes = 5, 10\nrun.steps = 2\n")
+        folder = self.folder / "failures"
+        words = ["sweep", "run", grid, "--output", folder, *self.words, "-n", "1"]
+        out, err = self.vitrail(*words, expect=78)
+        self.assertIn("task 0 ended with status 78: see", err)
+        self.assertIn("task 1 is finished", err)
+        self.assertIn("has 10 classes, model.classes is 5", (folder / "classes-5_steps-2" / "launch.txt").read_text())
+
+    def test_space(self):
+        plan = json.loads(self.vitrail(*self.of(self.folder / "none", "plan"), "--format", "json")[0])
+        self.assertEqual([task["task"] for task in plan["tasks"]], list(range(TASKS)))
+        run = self.undisturbed / plan["tasks"][0]["name"]
+        actual = sum(path.stat().st_size for path in (run / "checkpoints" / "latest").iterdir())
+        promised = plan["checkpoint_bytes"] / (TASKS * 3)  # keep_last = 2, and the one being written
+        self.assertTrue(promised <= actual <= promised + 100_000, (promised, actual))
+        err = self.vitrail(*self.of(self.folder / "none", "run"), "--quota-gib", "0.001", expect=78)[1]
+        self.assertIn("checkpoints of the tasks to run:", err)
+        self.assertFalse((self.folder / "none").exists())
+
+    def test_other_settings_are_refused(self):
+        err = self.vitrail(*self.of(self.undisturbed, "run"), "--optimizer.weight_decay", "0.3", expect=78)[1]
+        self.assertIn("was begun with optimizer.weight_decay = 0.02, now it is 0.3", err)
+
+
+if __name__ == "__main__":
+    unittest.main()

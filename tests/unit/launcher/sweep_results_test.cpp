@@ -1,0 +1,194 @@
+#include "launcher/sweep_results.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "launcher/sweep_space.hpp"
+#include "tests/unit/launcher/parsing.hpp"
+#include "trainer/checkpoint_manifest.hpp"
+#include "trainer/checkpoint_size.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+
+void write(const fs::path& path, const std::string& text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path) << text;
+}
+
+std::string step_line(int step, double loss) {
+  return fmt::format("{{\"step\":{},\"epoch\":{},\"loss\":{}}}\n", step, step / 10.0, loss);
+}
+std::string evaluation_line(int step, double top1) {
+  return fmt::format("{{\"step\":{},\"eval\":{{\"images\":5,\"top1\":{},\"top5\":90.0,\"loss\":1.5}}}}\n",
+                     step, top1);
+}
+
+class SweepResultsTest : public ::testing::Test {
+ protected:
+  // Three learning rates, 2 epochs of 10 steps.
+  Sweep sweep(const std::vector<std::string>& more = {}) const {
+    const std::string grid = config_file("[grid]\noptimizer.lr = 0.1, 0.2, 0.3\n", "lr.ini");
+    return read_sweep(parse_command_line(std::vector<std::string>{"sweep", "plan", grid, "--output",
+                                                                  folder_.string(), "--data.train", "a",
+                                                                  "--run.epochs", "2", "--data.val", "b"} +
+                                         more));
+  }
+
+  void save(int task, int step, bool evaluated, const std::string& weight_decay = "0.02") const {
+    trainer::CheckpointManifest manifest;
+    manifest.state.step = step;
+    manifest.state.evaluated_step = evaluated ? step : 0;
+    manifest.settings = {
+        {"optimizer.weight_decay", weight_decay}, {"run.dir", "elsewhere"}, {"run.gone", "1"}};
+    write(of_task(task) / "checkpoints" / fmt::format("step-{:08}", step) / "manifest.json",
+          trainer::to_json(manifest));
+  }
+
+  fs::path of_task(int task) const { return folder_ / fmt::format("lr-0.{}", task + 1); }
+
+  fs::path folder_ = fs::path(config_file("", "x")).parent_path() / "tasks";
+};
+
+TEST_F(SweepResultsTest, StatesAreReadFromTheFolders) {
+  const Sweep s = sweep();
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::waiting);
+  std::string lines;
+  for (int step = 1; step <= 20; ++step) lines += step_line(step, step);
+  write(of_task(0) / "metrics.jsonl", lines.substr(0, lines.size() - 3));  // being written
+  const TaskResult begun = read_result(s.runs[0]);
+  EXPECT_EQ(begun.state, TaskState::begun);
+  EXPECT_EQ(begun.step, 19);
+  EXPECT_DOUBLE_EQ(*begun.loss, 10);
+  EXPECT_FALSE(begun.top1.has_value());
+
+  write(of_task(0) / "metrics.jsonl", lines + evaluation_line(10, 1) + evaluation_line(20, 70.5));
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::begun) << "nothing is saved";
+  save(0, 10, true);
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::begun) << "the last step is not saved";
+  save(0, 20, false);
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::begun) << "the last step is not evaluated";
+  save(0, 20, true);
+  const TaskResult finished = read_result(s.runs[0]);
+  EXPECT_EQ(finished.state, TaskState::finished);
+  EXPECT_EQ(finished.top1, 70.5);
+  EXPECT_EQ(finished.eval_loss, 1.5);
+  EXPECT_EQ(read_result(sweep({"--run.epochs", "3"}).runs[0]).state, TaskState::begun) << "longer now";
+}
+
+TEST_F(SweepResultsTest, TheLossIsThatOfTheLastTwentySteps) {
+  std::string lines;
+  for (int step = 1; step <= 50; ++step) lines += step_line(step, step <= 30 ? 100 : 2);
+  write(of_task(0) / "metrics.jsonl", lines);
+  EXPECT_DOUBLE_EQ(*read_result(sweep().runs[0]).loss, 2);
+}
+
+TEST_F(SweepResultsTest, BestFirstAndTheUnknownLast) {
+  std::vector<TaskResult> results(4);
+  results[1].top1 = 50;
+  results[1].loss = 2;
+  results[2].top1 = 60;
+  results[2].loss = 1;
+  results[3].top1 = 50;
+  EXPECT_THAT(ranking(results, SweepMetric::top1), testing::ElementsAre(2, 1, 3, 0));
+  EXPECT_THAT(ranking(results, SweepMetric::loss), testing::ElementsAre(2, 1, 0, 3));
+}
+
+TEST_F(SweepResultsTest, TextAndJsonSayTheSame) {
+  const Sweep s = sweep();
+  std::vector<TaskResult> results(3);
+  results[1] = {TaskState::finished, 20, 2, 1.25, 1.5, 70.5, 99};
+  EXPECT_EQ(results_text(s, results, SweepMetric::top1),
+            "task  optimizer.lr     state           done    loss  eval loss  top-1  top-5\n"
+            "   1           0.2  finished  2 of 2 epochs  1.2500     1.5000  70.50  99.00\n"
+            "   0           0.1   waiting  0 of 2 epochs       -          -      -      -\n"
+            "   2           0.3   waiting  0 of 2 epochs       -          -      -      -\n");
+  const auto json = nlohmann::json::parse(results_json(s, results, SweepMetric::top1));
+  EXPECT_EQ(json[0]["task"], 1);
+  EXPECT_EQ(json[0]["settings"]["optimizer.lr"], "0.2");
+  EXPECT_EQ(json[0]["top1"], 70.5);
+  EXPECT_EQ(json[1]["state"], "waiting");
+  EXPECT_TRUE(json[1]["top1"].is_null());
+}
+
+TEST_F(SweepResultsTest, AFolderOfOtherSettingsIsRefused) {
+  check_unchanged(sweep().runs[0]);
+  save(0, 10, false);
+  check_unchanged(sweep().runs[0]);
+  try {
+    check_unchanged(sweep({"--optimizer.weight_decay", "0.05"}).runs[0]);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::refused);
+    EXPECT_EQ(e.what(),
+              of_task(0).string() + " was begun with optimizer.weight_decay = 0.02, now it is 0.05");
+  }
+}
+
+TEST_F(SweepResultsTest, SpaceIsThatOfTheUnfinishedTasks) {
+  const Sweep s = sweep({"--optimizer.name", "sgd", "--checkpoint.keep_last", "2", "--model.name", "vit_ti16",
+                         "--model.classes", "1000"});
+  std::vector<TaskResult> results(3);
+  // 5,722,408 weights (timm's deit3_tiny at 1,000 classes with LayerScale) and their momentum, three times.
+  const std::uint64_t each = trainer::most_checkpoint_bytes(s.runs[0].config);
+  EXPECT_EQ(each, trainer::checkpoint_bytes(s.runs[0].config) * 3);
+  EXPECT_EQ(space_of(s, results, {}).needed, 3 * each);
+  results[2].state = TaskState::finished;
+  EXPECT_EQ(space_of(s, results, {}).needed, 2 * each);
+  write(of_task(0) / "checkpoints/step-00000010/rank.h5", std::string(5000, 'x'));
+  EXPECT_EQ(space_of(s, results, {}).needed, 2 * each - 5000);
+
+  const SweepSpace tight = space_of(s, results, 0.1);
+  EXPECT_EQ(tight.available, static_cast<std::uint64_t>(0.1 * (1 << 30)) - 5000);
+  check_space(s, space_of(s, results, 1));
+  try {
+    check_space(s, tight);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::refused);
+    EXPECT_THAT(e.what(),
+                testing::HasSubstr("checkpoints of the tasks to run: 0.275 GB more; free: 0.107 GB"));
+  }
+}
+
+TEST_F(SweepResultsTest, ATaskThatCannotBeHonouredIsNamed) {
+  try {
+    sweep({"--run.lanes", "2", "--data.global_batch_size", "7"});
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::refused);
+    EXPECT_THAT(e.what(), testing::StartsWith("task lr-0.1: data.global_batch_size = 7 with run.lanes = 2"));
+  }
+}
+
+TEST(SweepCommandLine, ItsOwnFlagsAndThoseOfLaunch) {
+  const CommandLine line =
+      parse_command_line({"sweep", "run", "g.ini", "--at-once", "3", "--config", "not/read/here.cfg", "-n",
+                          "2", "--run.steps=5", "--format", "json", "--metric", "loss"});
+  EXPECT_EQ(line.sweep_action, SweepAction::run);
+  EXPECT_EQ(line.flags.at_once, 3);
+  EXPECT_EQ(line.flags.metric, SweepMetric::loss);
+  EXPECT_EQ(line.flags.format, OutputFormat::json);
+  EXPECT_EQ(line.paths, std::vector<std::string>{"g.ini"});
+  EXPECT_EQ(line.launch_arguments,
+            (std::vector<std::string>{"--config", "not/read/here.cfg", "-n", "2", "--run.steps=5"}));
+}
+
+TEST(SweepCommandLine, Refusals) {
+  EXPECT_EQ(refusal({"sweep", "begin", "g.ini"}),
+            "2 command line: sweep begin: expected plan, run, submit, status or folder");
+  EXPECT_EQ(refusal({"sweep", "run", "g.ini", "--run.dir", "a"}),
+            "2 command line: --run.dir: every task of a sweep has its own; --output names the folder of all");
+  EXPECT_EQ(refusal({"sweep", "run", "g.ini", "--run.stesp", "5"}),
+            "2 command line: --run.stesp: unknown key; nearest known key: run.steps");
+  EXPECT_EQ(refusal({"sweep", "run", "g.ini", "--source", "5"}),
+            "2 command line: --source: `vitrail sweep` does not use this; it is of pack");
+}
+
+}  // namespace
+}  // namespace vitrail::launcher
