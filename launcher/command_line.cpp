@@ -302,6 +302,15 @@ SettingsMap resolved_settings(const CommandLine& line) {
   return settings;
 }
 
+SettingsMap default_settings(Command command) {
+  SettingsMap settings;
+  for (const Option& option : make_options()) {
+    const std::optional<std::string> value = option.get(CommandLine{});
+    if (option.is_setting() && option.used_by(command) && value) settings[option.key] = *value;
+  }
+  return settings;
+}
+
 std::string print_config(const CommandLine& line) {
   const SettingsMap settings = resolved_settings(line);
   std::string text, section;

@@ -97,6 +97,9 @@ std::string checkpoint_to_build_on(const std::vector<std::string>& words);
 // The settings that the command uses, key -> value.
 SettingsMap resolved_settings(const CommandLine& line);
 
+// The same where nothing was given, conditions aside.
+SettingsMap default_settings(Command command);
+
 // The settings that the command uses, as an INI file that parses to the same settings.
 std::string print_config(const CommandLine& line);
 

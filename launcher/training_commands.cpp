@@ -82,8 +82,8 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
   trainer::StopSignal stop;  // before any thread is started
   World world(environment, line.config.sharding);
   trainer::Log log(world.communicator().rank() == 0);
-  const trainer::TrainRequest request{line.config, resolved_settings(line), print_config(line),
-                                      attempt_of(environment)};
+  const trainer::TrainRequest request{line.config, resolved_settings(line), default_settings(Command::train),
+                                      print_config(line), attempt_of(environment)};
   const auto directory = trainer::run_directory(line.config.run);
   return world.run(
       "training", [&] { return trainer::train(request, world.communicator(), log, stop); },

@@ -15,10 +15,10 @@ std::string host_name() {
   return name.data();
 }
 
-bool is_first_of_node(Communicator& communicator) {
+int rank_on_node(Communicator& communicator) {
   const std::string own = host_name();
   const std::vector<std::string> hosts = gather_text(communicator, own);
-  return std::ranges::find(hosts, own) - hosts.begin() == communicator.rank();
+  return static_cast<int>(std::count(hosts.begin(), hosts.begin() + communicator.rank(), own));
 }
 
 }  // namespace vitrail::sharding

@@ -8,6 +8,6 @@
 namespace vitrail::sharding {
 
 std::string host_name();
-bool is_first_of_node(Communicator& communicator);  // the lowest rank of this node
+int rank_on_node(Communicator& communicator);  // how many lower ranks this node has
 
 }  // namespace vitrail::sharding

@@ -59,6 +59,7 @@ struct Assembly::Hooks {
 Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
     : config(settings),
       communicator(ranks),
+      device(choose_device(config.run.device, ranks)),
       train_data(open_checked(config, DataUse::training, communicator)),
       validation_data(config.data.val.empty() ? nullptr
                                               : open_checked(config, DataUse::evaluation, communicator)),
@@ -73,7 +74,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
       optimizer(config.optimizer, parameter_rules(model->parameters(), config.optimizer), communicator,
                 sharding::on_threads(config.run.threads)),
       gather(plan, gradients.held(), communicator),
-      parameters(plan, model->parameters(), compute_type(config.precision.compute)) {
+      parameters(plan, model->parameters(), compute_type(config.precision.compute), device) {
   at::set_num_threads(static_cast<int>(config.run.threads));
   model->bind(parameters.tensors());
   hooks_.reset(new Hooks{{parameters.tensors(), gradients}});
@@ -93,7 +94,12 @@ void Assembly::publish_weights(WeightsUsed which) {
   parameters.take(masters,
                   which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight);
   gather.start(parameters.buckets());
+  finish_gather();
+}
+
+void Assembly::finish_gather() {
   gather.finish();
+  parameters.upload_all();
 }
 
 void Assembly::start_loader(const TrainState& state) {
@@ -133,7 +139,8 @@ void Assembly::say_what_it_is(Log& log) const {
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
                        config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
                        name_of(parameters.compute_type()), config.model.image_size, config.model.classes));
-  if (size_of(parameters.compute_type()) == 2) {
+  if (!device.is_cpu()) log.line(fmt::format("computed on {} ({})", machine_name(device), device.str()));
+  if (size_of(parameters.compute_type()) == 2 && device.is_cpu()) {
     log.line(fmt::format("{} storage, fp32 arithmetic: this is a CPU, times say nothing about half precision",
                          name_of(parameters.compute_type())));
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "trainer/compute_device.hpp"
 #include "trainer/log.hpp"
 #include "trainer/train_step.hpp"
 
@@ -21,6 +22,7 @@ class Assembly {
   void initialise_weights(Log& log);  // from the seed, or from model.weights; then publish_weights()
   // Masters -> all ranks' parameters; or their average, until the next publish_weights() or step.
   void publish_weights(WeightsUsed which = WeightsUsed::raw);
+  void finish_gather();                        // the model sees all new weights
   void start_loader(const TrainState& state);  // batches from there on
   // Collective: damaged samples that any rank's loader met since the last call; all loaders know them now.
   datasets::DamageLedger share_damage();
@@ -32,6 +34,7 @@ class Assembly {
 
   Config config;
   sharding::Communicator& communicator;
+  c10::Device device;  // of this rank
   std::shared_ptr<const datasets::Dataset> train_data;
   std::shared_ptr<const datasets::Dataset> validation_data;  // null without data.val
   std::int64_t steps_per_epoch;

@@ -4,9 +4,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sys/resource.h>
+
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <sys/resource.h>
 #include <torch/torch.h>
 
 #include "sharding/nodes.hpp"
@@ -43,7 +44,8 @@ c10::Device choose_device(Device wanted, sharding::Communicator& communicator) {
   const auto gpus = wanted == Device::cpu ? 0 : static_cast<int>(torch::cuda::device_count());
   if (gpus == 0) {
     if (wanted != Device::cuda) return {c10::kCPU};
-    throw Error(ExitCode::refused, fmt::format("run.device = cuda, but LibTorch finds no GPU on {}", sharding::host_name()),
+    throw Error(ExitCode::refused,
+                fmt::format("run.device = cuda, but LibTorch finds no GPU on {}", sharding::host_name()),
                 "start it where there is one, with a build of the cuda preset; or set run.device = cpu");
   }
   ask_for_same_bits();

@@ -14,7 +14,8 @@ namespace vitrail::trainer {
 // Collective. Makes the GPU this thread's, with results that do not change from run to run.
 c10::Device choose_device(Device wanted, sharding::Communicator& communicator);
 
-// What the same bits depend on: the instruction set that LibTorch's kernels were chosen for, or the GPU model.
+// What the same bits depend on: the instruction set that LibTorch's kernels were chosen for, or the GPU
+// model.
 std::string machine_name(c10::Device device);
 
 // The largest part of its memory that was in use so far: of the process, or of the GPU by LibTorch. Bytes.

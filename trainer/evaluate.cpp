@@ -39,7 +39,7 @@ void count(const double* logits, std::int64_t classes, std::int64_t label, LaneC
 }
 
 void count_batch(const at::Tensor& logits, const datasets::EvaluationBatch& batch, LaneCounts& counts) {
-  const at::Tensor wide = logits.to(at::kDouble).contiguous();
+  const at::Tensor wide = logits.to(at::kCPU, at::kDouble).contiguous();
   const std::int64_t classes = wide.size(1);
   for (std::int64_t i = 0; i < batch.images_count; ++i) {
     const std::int64_t label = batch.labels[static_cast<std::size_t>(i)];
@@ -85,7 +85,7 @@ std::optional<EvaluationMetrics> evaluate(const models::Model& model,
   datasets::EvaluationBatch batch;
   while (loader.next(batch)) {
     const at::Tensor images =
-        image_tensor(batch.images, batch.images_count, plan.transform.image_size, plan.type);
+        image_tensor(batch.images, batch.images_count, plan.transform.image_size, plan.type, plan.device);
     LaneCounts counts;
     count_batch(evaluation_logits(model, images, plan.flip), batch, counts);
     double* lane = sums.data() + static_cast<std::size_t>(batch.lane) * kColumns;

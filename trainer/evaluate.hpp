@@ -22,6 +22,7 @@ struct EvaluationPlan {
   datasets::EvaluationTransform transform;
   DataType type = DataType::f32;
   bool flip = false;  // see evaluation_logits
+  c10::Device device = c10::kCPU;
 };
 
 // [B,3,S,S] -> [B,K]: the model's prediction; with `flip` the mean over each image and its mirror.

@@ -1,5 +1,6 @@
 #include "trainer/evaluate_weights.hpp"
 
+#include "trainer/compute_device.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/tensor_type.hpp"
@@ -9,13 +10,15 @@ namespace vitrail::trainer {
 EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
                                    sharding::Communicator& communicator,
                                    const std::function<void(const std::string&)>& say) {
-  const auto model = load_model(config, checkpoint, say);
+  const c10::Device device = choose_device(config.run.device, communicator);
+  const auto model = load_model(config, checkpoint, device, say);
   const EvaluationPlan plan{config.run.lanes,
                             config.evaluation.batch_size,
                             config.data.workers,
                             {config.model.image_size, config.evaluation.crop_ratio},
                             compute_type(config.precision.compute),
-                            config.evaluation.flip};
+                            config.evaluation.flip,
+                            device};
   return *evaluate(*model, open_together(config.data, DataUse::evaluation, communicator), plan, communicator,
                    [] { return false; });
 }

@@ -1,4 +1,5 @@
-// Hands each parameter's gradient, widened, to the reducer the moment backward has finished it, so that no
+// Hands each parameter's gradient, widened and brought to host memory, to the reducer the moment backward has
+// finished it, so that no
 // `.grad` stays and no second copy of the gradients exists. Alive as long as the object.
 #pragma once
 

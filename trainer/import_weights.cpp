@@ -8,8 +8,8 @@
 #include "trainer/base/safetensors.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_writer.hpp"
+#include "trainer/compute_device.hpp"
 #include "trainer/param_groups.hpp"
-#include "trainer/restore.hpp"
 #include "trainer/weight_source.hpp"
 
 namespace vitrail::trainer {
@@ -41,7 +41,7 @@ std::filesystem::path import_weights(const Config& config, const std::map<std::s
   source.fill(state);
   CheckpointManifest manifest;
   manifest.type = type;
-  manifest.machine = machine_name();
+  manifest.machine = machine_name(c10::kCPU);
   manifest.writer = "import";
   manifest.settings = settings;
   for (const auto& spec : parameters) manifest.parameters.push_back({spec.name, spec.shape});

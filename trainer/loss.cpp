@@ -11,7 +11,7 @@ at::Tensor smoothed(const std::vector<std::int64_t>& labels, const at::Tensor& l
   const std::int64_t classes = logits.size(1);
   for (const std::int64_t label : labels) check_label(label, classes);
   const double off = smoothing / static_cast<double>(classes);
-  const at::Tensor index = at::tensor(labels, at::kLong).unsqueeze(1);
+  const at::Tensor index = at::tensor(labels, at::kLong).to(logits.device()).unsqueeze(1);
   return at::full_like(logits.detach(), off).scatter_(1, index, 1.0 - smoothing + off);
 }
 
@@ -28,7 +28,8 @@ at::Tensor soft_targets(const datasets::LaneBatch& batch, const at::Tensor& logi
   const at::Tensor own = smoothed(batch.labels, logits, smoothing);
   if (batch.partner_labels == batch.labels) return own;
   const at::Tensor partner = smoothed(batch.partner_labels, logits, smoothing);
-  const at::Tensor weight = at::tensor(batch.weights, at::kDouble).to(logits.scalar_type()).unsqueeze(1);
+  const at::Tensor weight =
+      at::tensor(batch.weights, at::kDouble).to(logits.device(), logits.scalar_type()).unsqueeze(1);
   return own * weight + partner * (1 - weight);
 }
 

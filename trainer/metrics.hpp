@@ -31,7 +31,7 @@ struct StepMetrics {
       decode_images_per_s;        // of one core of rank 0, decoded and augmented; absent: none made
   std::int64_t queue_depth = 0;   // lane batches that were ready on rank 0 when it took its last one
   double comm_exposed = 0;        // seconds of this step that rank 0 waited in communication
-  std::int64_t memory_bytes = 0;  // resident set of rank 0
+  std::int64_t memory_bytes = 0;  // resident set of rank 0, or the most that its GPU ever held
   double seconds = 0;             // of this step
 };
 

@@ -10,7 +10,7 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
   const bool training = use == DataUse::training;
   datasets::OpenOptions options;
   options.check_shards = communicator.rank() == 0;
-  options.check_index = sharding::is_first_of_node(communicator);
+  options.check_index = sharding::rank_on_node(communicator) == 0;
   options.classes = config.classes;
   if (training) options.stage_dir = config.stage_dir;
   std::shared_ptr<const datasets::Dataset> dataset;

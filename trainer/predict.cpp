@@ -8,8 +8,10 @@
 #include <torch/torch.h>
 
 #include "datasets/loader/loader.hpp"
+#include "sharding/local_communicator.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/base/safetensors.hpp"
+#include "trainer/compute_device.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/tensor_type.hpp"
 #include "trainer/weight_source.hpp"
@@ -42,7 +44,9 @@ std::vector<Guess> likeliest(std::span<const double> logits, std::int64_t top) {
 
 std::int64_t predict(const Config& config, const PredictionRequest& request) {
   const at::NoGradGuard no_grad;
-  const auto model = load_model(config, request.checkpoint, request.say);
+  sharding::LocalCommunicator alone;
+  const c10::Device device = choose_device(config.run.device, alone);
+  const auto model = load_model(config, request.checkpoint, device, request.say);
   const auto dataset = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
   const DataType type = compute_type(config.precision.compute);
   const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio};
@@ -56,8 +60,10 @@ std::int64_t predict(const Config& config, const PredictionRequest& request) {
   Progress progress("prediction", "images", static_cast<std::uint64_t>(dataset->size()), true);
   datasets::EvaluationBatch batch;
   while (loader.next(batch)) {
-    const at::Tensor images = image_tensor(batch.images, batch.images_count, transform.image_size, type);
-    const at::Tensor logits = evaluation_logits(*model, images, config.evaluation.flip).contiguous();
+    const at::Tensor images =
+        image_tensor(batch.images, batch.images_count, transform.image_size, type, device);
+    const at::Tensor logits =
+        evaluation_logits(*model, images, config.evaluation.flip).to(at::kCPU).contiguous();
     if (output) output->append({static_cast<const std::byte*>(logits.const_data_ptr()), logits.nbytes()});
     const at::Tensor wide = logits.to(at::kDouble);
     const auto classes = static_cast<std::size_t>(wide.size(1));

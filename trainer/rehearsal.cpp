@@ -2,8 +2,6 @@
 
 #include <new>
 
-#include <sys/resource.h>
-
 #include <torch/torch.h>
 
 #include "models/logits.hpp"
@@ -11,6 +9,15 @@
 #include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
+
+namespace {
+
+Error does_not_fit(std::int64_t images) {
+  return {ExitCode::refused, fmt::format("a lane batch of {} images does not fit into memory", images),
+          "raise run.lanes, set model.activation_checkpointing = block, or lower data.global_batch_size"};
+}
+
+}  // namespace
 
 std::int64_t rehearse(Assembly& run) {
   const std::int64_t count = run.config.data.global_batch_size / run.config.run.lanes;
@@ -26,19 +33,19 @@ std::int64_t rehearse(Assembly& run) {
   try {
     batch.images.assign(static_cast<std::size_t>(count * 3 * size * size), 0);
     const at::Tensor logits =
-        run.model->forward(image_tensor(batch.images, count, size, run.parameters.compute_type()), pass)
+        run.model
+            ->forward(image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device),
+                      pass)
             .mean();
     const at::Tensor targets = soft_targets(batch, logits, run.config.loss.smoothing);
     run.gradients.begin_rehearsal();
     training_loss(run.config.loss, logits, targets).backward();
-  } catch (const std::bad_alloc&) {  // of LibTorch, too: it says so in other words, which name the size
-    throw Error(
-        ExitCode::refused, fmt::format("a lane batch of {} images does not fit into memory", count),
-        "raise run.lanes, set model.activation_checkpointing = block, or lower data.global_batch_size");
+  } catch (const std::bad_alloc&) {
+    throw does_not_fit(count);
+  } catch (const c10::OutOfMemoryError&) {  // of a GPU
+    throw does_not_fit(count);
   }
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) << 10;
+  return peak_memory(run.device);
 }
 
 }  // namespace vitrail::trainer

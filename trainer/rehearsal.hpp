@@ -1,6 +1,6 @@
 // Forward and backward of the largest lane batch that a run will meet, before its first step: every branch is
 // computed for as many images as stochastic depth ever keeps, so what does not fit fails here and not in the
-// night. Changes nothing. Returns the process's peak of resident memory so far, bytes. Throws: Error(refused)
+// night. Changes nothing. Returns peak_memory() of the device, bytes. Throws: Error(refused)
 // when memory runs out.
 #pragma once
 

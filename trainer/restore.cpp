@@ -82,16 +82,16 @@ void check_same_run(const CheckpointManifest& stored, const Assembly& run,
 }
 
 void say_changes(const CheckpointManifest& stored, const std::map<std::string, std::string>& settings,
-                 Log& log) {
+                 const std::string& machine, Log& log) {
   for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
     if (value_of(stored.settings, key) == value_of(settings, key) || matches(kSilent, key)) continue;
     log.line(fmt::format("changed since the checkpoint: {} was {}, is {}", key,
                          value_of(stored.settings, key), value_of(settings, key)));
   }
-  if (stored.machine != machine_name()) {
+  if (stored.machine != machine) {
     log.line(fmt::format(
         "this machine computes with {}, the checkpoint was written with {}: the same bits are not promised",
-        machine_name(), stored.machine));
+        machine, stored.machine));
   }
 }
 
@@ -160,8 +160,6 @@ std::vector<std::string> candidates(const Config& config, const RunDirectory& di
 
 }  // namespace
 
-std::string machine_name() { return at::get_cpu_capability(); }
-
 bool is_identity(const std::string& key) { return matches(kIdentity, key) && !matches(kNoIdentity, key); }
 
 std::string why_refused(const std::map<std::string, std::string>& stored,
@@ -174,7 +172,9 @@ std::string why_refused(const std::map<std::string, std::string>& stored,
 }
 
 std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
-                                  const std::map<std::string, std::string>& settings, Log& log) {
+                                  const std::map<std::string, std::string>& given,
+                                  const std::map<std::string, std::string>& defaults, Log& log) {
+  const auto settings = merged_keys(given, defaults);
   const std::vector<std::string> paths = candidates(run.config, directory, run.communicator);
   if (paths.empty()) return std::nullopt;
   if (run.config.checkpoint.resume == "never") {
@@ -194,8 +194,10 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
       damaged.push_back(path);
       continue;
     }
-    check_same_run(checkpoint->manifest(), run, settings);
-    say_changes(checkpoint->manifest(), settings, log);
+    CheckpointManifest stored = checkpoint->manifest();
+    stored.settings.insert(defaults.begin(), defaults.end());
+    check_same_run(stored, run, settings);
+    say_changes(stored, settings, machine_name(run.device), log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
     run.publish_weights();

@@ -22,10 +22,9 @@ std::string why_refused(const std::map<std::string, std::string>& stored,
                         const std::map<std::string, std::string>& current);
 
 // Nothing if there is no checkpoint; refused if there is one and checkpoint.resume = never. `settings`: the
-// resolved configuration.
+// resolved configuration; `defaults`: of keys that either side does not know.
 std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
-                                  const std::map<std::string, std::string>& settings, Log& log);
-
-std::string machine_name();  // the instruction set that LibTorch's kernels were chosen for
+                                  const std::map<std::string, std::string>& settings,
+                                  const std::map<std::string, std::string>& defaults, Log& log);
 
 }  // namespace vitrail::trainer

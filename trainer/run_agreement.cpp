@@ -7,7 +7,6 @@
 
 #include "sharding/agreement.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/restore.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -34,28 +33,28 @@ std::string hash_of_plan(const sharding::BucketPlan& plan) {
 }  // namespace
 
 void check_same_program(sharding::Communicator& communicator,
-                        const std::map<std::string, std::string>& settings, Log& log) {
+                        const std::map<std::string, std::string>& settings) {
   std::vector<sharding::Fact> facts = {{"the program (hash)", hash_of_program()},
                                        {"LibTorch", TORCH_VERSION}};
   for (const auto& [key, value] : settings) facts.push_back({key, value});
   sharding::check_agreement(communicator, facts, ExitCode::refused,
                             "start all ranks with the same program and the same configuration");
-  const std::vector<std::string> machines = sharding::gather_text(communicator, machine_name());
-  const auto other = std::ranges::find_if(machines, [&](const auto& m) { return m != machines.front(); });
-  if (other == machines.end()) return;
-  log.line(
-      fmt::format("rank 0 computes with {}, rank {} with {}: the same bits as on alike machines are not "
-                  "promised",
-                  machines.front(), other - machines.begin(), *other));
 }
 
-void check_same_plan(const Assembly& run) {
+void check_same_plan(const Assembly& run, Log& log) {
   sharding::check_agreement(
       run.communicator,
       {{"data.train (fingerprint)", run.train_data->fingerprint()},
        {"data.val (fingerprint)", run.validation_data ? run.validation_data->fingerprint() : "none"},
        {"the bucket plan (hash)", hash_of_plan(run.plan)}},
       ExitCode::refused, "let all ranks read the same data");
+  const std::vector<std::string> machines = sharding::gather_text(run.communicator, machine_name(run.device));
+  const auto other = std::ranges::find_if(machines, [&](const auto& m) { return m != machines.front(); });
+  if (other == machines.end()) return;
+  log.line(
+      fmt::format("rank 0 computes with {}, rank {} with {}: the same bits as on alike machines are not "
+                  "promised",
+                  machines.front(), other - machines.begin(), *other));
 }
 
 void check_same_weights(const Assembly& run) {

@@ -14,8 +14,9 @@ namespace vitrail::trainer {
 
 // Before ranks do anything together: the program, LibTorch and every setting.
 void check_same_program(sharding::Communicator& communicator,
-                        const std::map<std::string, std::string>& settings, Log& log);
-void check_same_plan(const Assembly& run);     // the data, and where parameters lie
+                        const std::map<std::string, std::string>& settings);
+// The data, and where parameters lie. Unlike machines are only told.
+void check_same_plan(const Assembly& run, Log& log);
 void check_same_weights(const Assembly& run);  // what the model computes with; no gather may be under way
 
 }  // namespace vitrail::trainer

@@ -37,10 +37,10 @@ inline at::ScalarType tensor_type(DataType type) {
   }
 }
 
-// [count, 3, S, S] in `type`. Does not own float batches: `images` must outlive the tensor.
+// [count, 3, S, S] in `type`. On a CPU it does not own float batches: `images` must outlive the tensor.
 inline at::Tensor image_tensor(std::vector<float>& images, std::int64_t count, std::int64_t size,
-                               DataType type) {
-  return at::from_blob(images.data(), {count, 3, size, size}, at::kFloat).to(tensor_type(type));
+                               DataType type, at::Device device) {
+  return at::from_blob(images.data(), {count, 3, size, size}, at::kFloat).to(device, tensor_type(type));
 }
 
 }  // namespace vitrail::trainer

@@ -22,7 +22,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   std::optional<sharding::CommunicationQueue> queue;
   if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(calls);
   sharding::Communicator& communicator = queue ? *queue : calls;
-  check_same_program(communicator, request.settings, log);
+  check_same_program(communicator, request.settings);
   const RunDirectory directory = run_directory(request.config.run);
   std::optional<RunOwner> owner;  // rank 0
   sharding::agree(communicator, [&] {
@@ -36,10 +36,10 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   });
 
   Assembly run(request.config, communicator);
-  check_same_plan(run);
+  check_same_plan(run, log);
   run.say_what_it_is(log);
   TrainState state;
-  if (const auto restored = restore(run, directory, request.settings, log)) {
+  if (const auto restored = restore(run, directory, request.settings, request.defaults, log)) {
     state = *restored;
   } else {
     run.initialise_weights(log);

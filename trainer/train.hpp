@@ -18,6 +18,7 @@ namespace vitrail::trainer {
 struct TrainRequest {
   Config config;
   std::map<std::string, std::string> settings;  // the resolved configuration, key -> value
+  std::map<std::string, std::string> defaults;  // what a key means that an older checkpoint does not know
   std::string config_text;                      // the same as a file that can be given back to --config
   Attempt attempt;
 };

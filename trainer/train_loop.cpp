@@ -72,7 +72,7 @@ ExitCode TrainLoop::run_to_the_end() {
     if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
     const bool finished = state_.step == run_.total_steps;
     const bool save_due = agreed_.save || due(request_.config.checkpoint.every, "checkpoint.every");
-    if (finished || agreed_.stop) run_.gather.finish();
+    if (finished || agreed_.stop) run_.finish_gather();
     if (finished || agreed_.stop || save_due) save();
     if (finished && !agreed_.stop) return ExitCode::done;
     if (agreed_.stop) {
@@ -102,9 +102,10 @@ bool TrainLoop::evaluate_now() {
                             config.data.workers,
                             {config.model.image_size, config.evaluation.crop_ratio},
                             run_.parameters.compute_type(),
-                            config.evaluation.flip};
+                            config.evaluation.flip,
+                            run_.device};
   const auto begin = Clock::now();
-  run_.gather.finish();
+  run_.finish_gather();
   const bool average = config.evaluation.weights == WeightsUsed::ema;
   if (average) run_.publish_weights(WeightsUsed::ema);
   const auto result =
@@ -157,7 +158,7 @@ void TrainLoop::write_trace(Clock::time_point begin) {
 
 void TrainLoop::compare_weights() {
   if (!due(request_.config.sharding.compare_every, "sharding.compare_every")) return;
-  run_.gather.finish();
+  run_.finish_gather();
   check_same_weights(run_);
 }
 
@@ -195,7 +196,7 @@ void TrainLoop::record(const StepResult& result, double seconds, const datasets:
   if (data.images > 0) m.decode_images_per_s = static_cast<double>(data.images) / data.worker_seconds;
   m.queue_depth = data.queue_depth;
   m.comm_exposed = comm_wait;
-  m.memory_bytes = resident_bytes();
+  m.memory_bytes = run_.device.is_cpu() ? resident_bytes() : peak_memory(run_.device);
   m.seconds = seconds;
   metrics_->append(to_json_line(m));
   say(m);
@@ -231,7 +232,7 @@ void TrainLoop::save() {
   manifest.world = run_.communicator.size();
   manifest.type = run_.masters.type();
   manifest.data_fingerprint = run_.train_data->fingerprint();
-  manifest.machine = machine_name();
+  manifest.machine = machine_name(run_.device);
   manifest.writer = writer_;
   manifest.settings = request_.settings;
   for (const auto& spec : run_.model->parameters()) manifest.parameters.push_back({spec.name, spec.shape});

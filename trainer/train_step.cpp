@@ -76,11 +76,14 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   pass.drop_path_scale = c.schedule.drop_path_scale(step);
   pass.before_block = [&c](int block) {
     const Span waiting(c.trace, fmt::format("wait for weights of block {}", block));
-    for (const std::size_t bucket : c.parameters.buckets_of_block(block)) c.gather.wait_for(bucket);
+    for (const std::size_t bucket : c.parameters.buckets_of_block(block)) {
+      c.gather.wait_for(bucket);
+      c.parameters.upload(bucket);
+    }
   };
 
-  const at::Tensor images =
-      image_tensor(batch.images, batch.images_count, c.config.model.image_size, c.parameters.compute_type());
+  const at::Tensor images = image_tensor(batch.images, batch.images_count, c.config.model.image_size,
+                                         c.parameters.compute_type(), c.parameters.device());
   const at::Tensor logits = c.model.forward(images, pass).mean();
   const at::Tensor targets = soft_targets(batch, logits, c.config.loss.smoothing);
   const at::Tensor loss = training_loss(c.config.loss, logits, targets);

@@ -86,11 +86,6 @@ void check_model(const models::ModelConfig& model) {
       model.name);
 }
 
-void check_device(const RunConfig& run) {
-  if (run.device != Device::cuda) return;
-  throw refuse("run.device = cuda: this build has no CUDA; set run.device = cpu or auto");
-}
-
 void check_sharding(const Config& config) {
   if (config.sharding.stage == 3) {
     throw refuse(
@@ -115,15 +110,11 @@ void validate(const Config& config) {
   check_copies(config);
   check_mixing(config);
   check_loss(config.loss);
-  check_device(config.run);
   check_model(config.model);
   check_sharding(config);
   check_average(config);
 }
 
-void validate_evaluation(const Config& config) {
-  check_lanes(config.run);
-  check_device(config.run);
-}
+void validate_evaluation(const Config& config) { check_lanes(config.run); }
 
 }  // namespace vitrail::trainer

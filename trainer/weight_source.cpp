@@ -139,6 +139,7 @@ void WeightSource::refuse_fresh_head() const {
 }
 
 std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
+                                          c10::Device device,
                                           const std::function<void(const std::string&)>& say) {
   if (checkpoint.empty() && config.evaluation.weights == WeightsUsed::ema) {
     throw Error(ExitCode::refused,
@@ -157,8 +158,9 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
   for (std::size_t p = 0; p < specs.size(); ++p) {
     std::vector<double> values(static_cast<std::size_t>(specs[p].elements()));
     source.read(p, 0, values);
-    tensors.push_back(
-        at::tensor(values, at::kDouble).view(specs[p].shape).to(tensor_type(stored_type(specs[p], type))));
+    tensors.push_back(at::tensor(values, at::kDouble)
+                          .view(specs[p].shape)
+                          .to(device, tensor_type(stored_type(specs[p], type))));
   }
   model->bind(tensors);
   return model;

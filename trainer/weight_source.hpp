@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <c10/core/Device.h>
+
 #include "models/model.hpp"
 #include "models/weights.hpp"
 #include "sharding/lane_state.hpp"
@@ -48,6 +50,7 @@ class WeightSource {
 // A model with the weights of a checkpoint or file, in the type of precision.compute, ready to be asked.
 // Error(refused) where its head would be a fresh one.
 std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
+                                          c10::Device device,
                                           const std::function<void(const std::string&)>& say);
 
 }  // namespace vitrail::trainer

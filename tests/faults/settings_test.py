@@ -1,6 +1,7 @@
 """Settings that cannot be: refused before anything is computed or written, by the key and with a way out."""
 
 import array
+import pathlib
 import unittest
 
 import faults
@@ -21,6 +22,11 @@ class SettingsTest(faults.FaultTest):
         for key, value in (("run.lanes", "x"), ("run.lanes", 3), ("optimizer.lr", -1), ("schedule.warmup", "5 pages")):
             with self.subTest(key=key, value=value):
                 self.check_refused(USAGE, key, value, changes={key: value})
+
+    def test_no_gpu(self):
+        if pathlib.Path("/dev/nvidia0").exists():
+            self.skip("run.device = cuda where there is none: this machine has a GPU")
+        self.check_refused(REFUSED, "run.device = cuda, but LibTorch finds no GPU", changes={"run.device": "cuda"}, ranks=2)
 
     def test_more_ranks_than_lanes(self):
         self.check_refused(REFUSED, "5", "run.lanes = 4", "at most 4 ranks", ranks=5)

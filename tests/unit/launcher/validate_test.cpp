@@ -99,12 +99,6 @@ TEST(Validate, SmoothingWithBinaryCrossEntropy) {
   EXPECT_EQ(refusal([](Config& c) { c.loss.name = LossName::bce; }), "");
 }
 
-TEST(Validate, DeviceOfThisBuild) {
-  const std::string message = "78 run.device = cuda: this build has no CUDA; set run.device = cpu or auto";
-  EXPECT_EQ(refusal([](Config& c) { c.run.device = Device::cuda; }), message);
-  EXPECT_EQ(refusal([](Config& c) { c.run.device = Device::cuda; }, validate_evaluation), message);
-}
-
 TEST(Validate, EvaluationNeedsNoLength) {
   EXPECT_EQ(refusal([](Config& c) { c.run.steps = 0; }, validate_evaluation), "");
 }

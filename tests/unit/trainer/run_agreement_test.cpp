@@ -1,0 +1,110 @@
+// Ranks that have come to differ, found before the next step.
+#include "trainer/run_agreement.hpp"
+
+#include <gmock/gmock.h>
+
+#include "tests/support/faulty_communicator.hpp"
+#include "tests/support/thread_world.hpp"
+#include "trainer/rehearsal.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+using testing::HasSubstr;
+
+Config tiny() {
+  Config config;
+  config.run.lanes = 4;
+  config.run.steps = 10;
+  config.data.train = "synthetic:64,4,16";
+  config.data.global_batch_size = 16;
+  config.augment.crop = datasets::Crop::none;
+  config.model.name = "vit_xxs4";
+  config.model.image_size = 16;
+  config.model.classes = 4;
+  config.model.width = 32;
+  config.model.depth = 2;
+  config.model.heads = 2;
+  config.model.drop_path = 0.5;
+  return config;
+}
+
+// The n-th gather that brings weights to rank 2 flips one bit there.
+void train_with_a_flipped_bit(int nth_gather, const std::function<void(Assembly&)>& check) {
+  tests::run_world(4, [&](sharding::Communicator& ranks) {
+    Assembly assembly(tiny(), ranks);
+    Log silent(false);
+    assembly.initialise_weights(silent);
+    const tests::Fault::Effect effect =
+        ranks.rank() == 2 ? tests::Fault::Effect::corrupt : tests::Fault::Effect::none;
+    tests::FaultyCommunicator faulty(ranks, {effect, sharding::CallKind::all_gather, nth_gather});
+    sharding::ParameterGather gather(assembly.plan, assembly.gradients.held(), faulty);
+    gather.start(assembly.parameters.buckets());
+    gather.finish();
+    check(assembly);
+  });
+}
+
+TEST(RunAgreement, AFlippedBitInOneRanksWeightsIsNamed) {
+  for (const int bucket : {1, 2}) {
+    train_with_a_flipped_bit(bucket, [](Assembly& assembly) {
+      try {
+        check_same_weights(assembly);
+        ADD_FAILURE() << "nothing was found";
+      } catch (const sharding::AgreedError& e) {
+        EXPECT_EQ(e.rank(), 2);
+        EXPECT_EQ(e.code(), ExitCode::crash);
+        EXPECT_THAT(e.what(), HasSubstr("the weights (hash) is"));
+        EXPECT_THAT(e.what(), HasSubstr("on rank 2 ("));
+        EXPECT_THAT(e.what(), HasSubstr("on 3 others"));
+      }
+    });
+  }
+}
+
+TEST(RunAgreement, EqualRanksHaveNothingToSay) {
+  train_with_a_flipped_bit(1000, [](Assembly& assembly) {
+    Log silent(false);
+    check_same_plan(assembly, silent);
+    check_same_weights(assembly);
+  });
+}
+
+TEST(RunAgreement, OtherDataAreNamed) {
+  tests::run_world(3, [](sharding::Communicator& ranks) {
+    Config config = tiny();
+    if (ranks.rank() == 1) config.data.train = "synthetic:64,4,20";
+    Assembly assembly(config, ranks);
+    Log silent(false);
+    try {
+      check_same_plan(assembly, silent);
+      ADD_FAILURE() << "nothing was found";
+    } catch (const sharding::AgreedError& e) {
+      EXPECT_EQ(e.rank(), 1);
+      EXPECT_THAT(e.what(), HasSubstr("data.train (fingerprint)"));
+    }
+  });
+}
+
+TEST(Rehearsal, ChangesNothing) {
+  const auto step_after = [](bool rehearsed) {
+    std::string loss;
+    tests::run_world(2, [&](sharding::Communicator& ranks) {
+      Assembly assembly(tiny(), ranks);
+      Log silent(false);
+      assembly.initialise_weights(silent);
+      if (rehearsed) EXPECT_GT(rehearse(assembly), 10 << 20);
+      assembly.start_loader({});
+      StepContext context = assembly.context();
+      TrainState state;
+      StepResult result{};
+      for (int i = 0; i < 3; ++i) result = train_step(context, state, {});
+      if (ranks.rank() == 0) loss = fmt::format("{} {}", result.loss, result.grad_norm);
+    });
+    return loss;
+  };
+  EXPECT_EQ(step_after(true), step_after(false));
+}
+
+}  // namespace
+}  // namespace vitrail::trainer
