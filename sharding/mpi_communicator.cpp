@@ -63,9 +63,8 @@ void MpiCommunicator::all_to_all(const std::byte* source, std::span<const Segmen
 }
 
 void MpiCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
-  MpiLayout layout = layout_without(segments, -1);
-  traffic_.elements_sent += segments[static_cast<std::size_t>(rank_)].count * (size_ - 1);
-  complete(comm_.all_gather_in_place(buffer, layout, type));
+  const std::vector<Segment> own(segments.size(), segments[static_cast<std::size_t>(rank_)]);
+  all_to_all(buffer, own, buffer, segments, type);
 }
 
 void MpiCommunicator::all_reduce_sum(std::span<double> values) {
