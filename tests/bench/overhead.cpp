@@ -1,0 +1,117 @@
+// What a step costs beside forward, backward and update: steps of the real train_step in turns with forward
+// and backward of the same model as LibTorch alone does them, and with the update alone (norm, clip, AdamW).
+// ViT-Ti, one rank, one lane, no wire: bench_overhead [BATCH [THREADS [ROUNDS]]]. The loader's thread makes
+// its images on another core where there is one.
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <torch/torch.h>
+
+#include "models/logits.hpp"
+#include "sharding/local_communicator.hpp"
+#include "trainer/assembly.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+double seconds_of(const std::function<void()>& f) {
+  const auto begin = std::chrono::steady_clock::now();
+  f();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+Config config_of(std::int64_t batch, std::int64_t threads) {
+  Config config;
+  config.run.steps = 1'000'000;
+  config.run.threads = threads;
+  config.data.train = fmt::format("synthetic:{},1000,224", 4 * batch);
+  config.data.global_batch_size = batch;
+  config.model.name = "vit_ti16";
+  config.model.classes = 1000;
+  config.optimizer.name = sharding::OptimizerName::adamw;
+  config.optimizer.clip_norm = 1.0;
+  return config;
+}
+
+// The same model with leaves of its own, whose gradients stay in `.grad`.
+class Bare {
+ public:
+  explicit Bare(Assembly& run)
+      : model_(models::make_model(run.config.model)),
+        images_(at::randn({run.config.data.global_batch_size, 3, run.config.model.image_size,
+                           run.config.model.image_size})),
+        labels_(at::randint(run.config.model.classes, {run.config.data.global_batch_size})) {
+    for (const at::Tensor& tensor : run.parameters.tensors()) {
+      leaves_.push_back(tensor.detach().clone().requires_grad_());
+    }
+    model_->bind(leaves_);
+  }
+
+  void forward_and_backward() {
+    models::Pass pass;
+    pass.training = true;
+    pass.seed = 1;
+    for (at::Tensor& leaf : leaves_) leaf.mutable_grad() = at::Tensor();
+    at::cross_entropy_loss(model_->forward(images_, pass).mean(), labels_).backward();
+  }
+
+ private:
+  std::unique_ptr<models::Model> model_;
+  at::Tensor images_, labels_;
+  std::vector<at::Tensor> leaves_;
+};
+
+void compare(std::int64_t batch, std::int64_t threads, int rounds) {
+  sharding::LocalCommunicator alone;
+  Assembly run(config_of(batch, threads), alone);
+  Assembly twin(config_of(batch, threads), alone);  // for updates that change nothing of the run
+  Log log(false);
+  run.initialise_weights(log);
+  twin.initialise_weights(log);
+  TrainState state;
+  state.loss_scale.scale = 1;
+  run.start_loader(state);
+  Bare bare(run);
+  std::vector<double> steps, passes, updates, waits;
+  for (int round = -2; round < rounds; ++round) {  // the first ones warm up
+    StepContext context = run.context();
+    const double waited = context.loader.stats().seconds_waited;
+    const double step = seconds_of([&] { train_step(context, state, {}); });
+    const double wait = context.loader.stats().seconds_waited - waited;
+    const double pass = seconds_of([&] { bare.forward_and_backward(); });
+    const double update = seconds_of([&] {
+      const sharding::PieceSums squares = twin.optimizer.clip_values(twin.masters, twin.gradients, 1.0);
+      twin.optimizer.step(twin.masters, twin.gradients, 1e-3, 1.0, squares);
+    });
+    if (round < 0) continue;
+    steps.push_back(step);
+    passes.push_back(pass);
+    updates.push_back(update);
+    waits.push_back(wait);
+  }
+  const double step = median(steps), pass = median(passes), update = median(updates);
+  fmt::print(
+      "| threads | step ms | forward and backward ms | update ms | of the rest, waiting for data ms | rest "
+      "|\n"
+      "|---|---|---|---|---|---|\n| {} | {:.1f} | {:.1f} | {:.2f} | {:.2f} | {:.2f} % |\n",
+      threads, step * 1e3, pass * 1e3, update * 1e3, median(waits) * 1e3,
+      100 * (step - pass - update) / step);
+}
+
+}  // namespace
+}  // namespace vitrail::trainer
+
+int main(int argc, char** argv) {
+  const auto number = [&](int i, int otherwise) { return argc > i ? std::atoi(argv[i]) : otherwise; };
+  vitrail::trainer::compare(number(1, 32), number(2, 1), number(3, 15));
+}
