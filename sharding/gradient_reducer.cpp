@@ -176,8 +176,13 @@ void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communic
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const auto& a, const auto& b) { return a.lanes.begin < b.lanes.begin; });
-  const Real* total = sum_tree(nodes, chunk);
-  std::memmove(sum(bucket), total, static_cast<std::size_t>(chunk) * sizeof(Real));
+  constexpr std::int64_t kCached = 1 << 12;  // elements of all nodes together stay in the second-level cache
+  auto* to = reinterpret_cast<Real*>(sum(bucket));
+  for (std::int64_t n = 0, rest = chunk; rest > 0; rest -= n, to += n) {
+    n = std::min(rest, kCached);
+    std::memmove(to, sum_tree(nodes, n), static_cast<std::size_t>(n) * sizeof(Real));
+    for (Node<Real>& node : nodes) node.sum += n;
+  }
 }
 
 }  // namespace vitrail::sharding
