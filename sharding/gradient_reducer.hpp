@@ -67,7 +67,8 @@ class GradientReducer {
   void post_ready_buckets();
   void post_next_bucket();
   void exchange_bucket(std::size_t bucket, Communicator& communicator);
-  void deliver(std::size_t bucket, const std::byte* total, Communicator& communicator);
+  struct Node;
+  void deliver(std::size_t bucket, std::vector<Node>& nodes, Communicator& communicator);
   void borrow_bucket(std::size_t bucket);
   void return_first_posted();
   Block& block_of(std::int64_t lane);
