@@ -216,8 +216,8 @@ void GradientReducer::deliver(std::size_t bucket, std::vector<Node>& nodes, Comm
   const std::int64_t slice = plan_.buckets[bucket].slice;
   const DataType type = bucket_type(bucket);
   constexpr std::int64_t kCached = 1 << 12;  // elements of all nodes together stay in the second-level cache
-  std::byte* to = sum(bucket) +
-                  static_cast<std::size_t>((lanes_.begin - held().begin) * slice) * size_of(settings_.type);
+  std::byte* to =
+      sum(bucket) + static_cast<std::size_t>((lanes_.begin - held().begin) * slice) * size_of(settings_.type);
   for (std::int64_t n = 0, rest = slice * lanes_.count(); rest > 0; rest -= n) {
     n = std::min(rest, kCached);
     widen(type, sum_tree(nodes, type, n), n, to);
