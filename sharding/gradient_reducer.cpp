@@ -9,22 +9,13 @@
 
 namespace vitrail::sharding {
 
-// A node of the tree over lanes that is already summed: `lanes` and the address of its chunk.
-struct GradientReducer::Node {
-  LaneRange lanes;
-  std::byte* sum;
-};
-
-namespace {
-
 // Adds siblings until the root is left: `nodes` are in lane order and cover all lanes.
-template <class Node>
-std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n) {
+std::byte* GradientReducer::sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n) {
   std::vector<Node> stack;
   for (Node node : nodes) {
     while (!stack.empty() && stack.back().lanes.count() == node.lanes.count() &&
            stack.back().lanes.begin % (2 * node.lanes.count()) == 0) {
-      add(type, stack.back().sum, node.sum, n, stack.back().sum);
+      sharding::add(type, stack.back().sum, node.sum, n, stack.back().sum);
       node = {{stack.back().lanes.begin, node.lanes.end}, stack.back().sum};
       stack.pop_back();
     }
@@ -32,8 +23,6 @@ std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t 
   }
   return stack.front().sum;
 }
-
-}  // namespace
 
 GradientReducer::GradientReducer(const BucketPlan& plan, const GradientSettings& settings,
                                  Communicator& communicator)
