@@ -1,6 +1,7 @@
 #include "launcher/sweep_plan.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <optional>
 #include <set>

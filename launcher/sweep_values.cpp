@@ -1,5 +1,6 @@
 #include "launcher/sweep_values.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 

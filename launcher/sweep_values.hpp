@@ -2,6 +2,7 @@
 // Throws: Error(usage) beginning with `place`.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -8,21 +8,14 @@
 #include "trainer/base/error.hpp"
 
 namespace vitrail::sharding {
-namespace {
-
-// A node of the tree over lanes that is already summed: `lanes` and the address of its chunk.
-struct Node {
-  LaneRange lanes;
-  std::byte* sum;
-};
 
 // Adds siblings until the root is left: `nodes` are in lane order and cover all lanes.
-std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n) {
+std::byte* GradientReducer::sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n) {
   std::vector<Node> stack;
   for (Node node : nodes) {
     while (!stack.empty() && stack.back().lanes.count() == node.lanes.count() &&
            stack.back().lanes.begin % (2 * node.lanes.count()) == 0) {
-      add(type, stack.back().sum, node.sum, n, stack.back().sum);
+      sharding::add(type, stack.back().sum, node.sum, n, stack.back().sum);
       node = {{stack.back().lanes.begin, node.lanes.end}, stack.back().sum};
       stack.pop_back();
     }
@@ -30,8 +23,6 @@ std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t 
   }
   return stack.front().sum;
 }
-
-}  // namespace
 
 GradientReducer::GradientReducer(const BucketPlan& plan, const GradientSettings& settings,
                                  Communicator& communicator)
@@ -206,15 +197,22 @@ void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communic
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const auto& a, const auto& b) { return a.lanes.begin < b.lanes.begin; });
-  deliver(bucket, sum_tree(nodes, type, chunk), communicator);
+  deliver(bucket, nodes, communicator);
 }
 
-// Brings the own slices' total to where sum() says it is.
-void GradientReducer::deliver(std::size_t bucket, const std::byte* total, Communicator& communicator) {
+// Sums the tree over what was received and brings it to where sum() says it is.
+void GradientReducer::deliver(std::size_t bucket, std::vector<Node>& nodes, Communicator& communicator) {
   const std::int64_t slice = plan_.buckets[bucket].slice;
-  const std::int64_t first = (lanes_.begin - held().begin) * slice;
-  widen(bucket_type(bucket), total, slice * lanes_.count(),
-        sum(bucket) + static_cast<std::size_t>(first) * size_of(settings_.type));
+  const DataType type = bucket_type(bucket);
+  constexpr std::int64_t kCached = 1 << 12;  // elements of all nodes together stay in the second-level cache
+  std::byte* to =
+      sum(bucket) + static_cast<std::size_t>((lanes_.begin - held().begin) * slice) * size_of(settings_.type);
+  for (std::int64_t n = 0, rest = slice * lanes_.count(); rest > 0; rest -= n) {
+    n = std::min(rest, kCached);
+    widen(type, sum_tree(nodes, type, n), n, to);
+    for (Node& node : nodes) node.sum += static_cast<std::size_t>(n) * size_of(type);
+    to += static_cast<std::size_t>(n) * size_of(settings_.type);
+  }
   if (held() == lanes_) return;
   std::vector<Segment> segments;
   for (int rank = 0; rank < communicator.size(); ++rank) {

@@ -56,6 +56,10 @@ class GradientReducer {
 
  private:
   static constexpr std::int64_t kRehearsal = -1;
+  struct Node {  // of the tree over lanes, already summed; the address of its chunk
+    LaneRange lanes;
+    std::byte* sum;
+  };
   struct Block {
     LaneRange lanes;
     std::vector<std::vector<Buffer>> levels;  // [level][bucket]
@@ -67,7 +71,8 @@ class GradientReducer {
   void post_ready_buckets();
   void post_next_bucket();
   void exchange_bucket(std::size_t bucket, Communicator& communicator);
-  void deliver(std::size_t bucket, const std::byte* total, Communicator& communicator);
+  static std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n);
+  void deliver(std::size_t bucket, std::vector<Node>& nodes, Communicator& communicator);
   void borrow_bucket(std::size_t bucket);
   void return_first_posted();
   Block& block_of(std::int64_t lane);

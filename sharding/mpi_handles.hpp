@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <mpi.h>
@@ -27,17 +28,17 @@ class MpiSession {
   bool abandoned_ = false;
 };
 
-// An operation under way. Its buffers must stay until test() has returned true.
+// What is under way of one call. Its buffers must stay until test() has returned true.
 class MpiRequest {
  public:
   MpiRequest() = default;
-  explicit MpiRequest(MPI_Request request) : request_(request) {}
+  explicit MpiRequest(std::vector<MPI_Request> requests) : requests_(std::move(requests)) {}
 
-  bool test();                                     // true once the operation is complete, and from then on
-  void abandon() { request_ = MPI_REQUEST_NULL; }  // after a failure: peers may never complete it
+  bool test();                           // true once all of it is complete, and from then on
+  void abandon() { requests_.clear(); }  // after a failure: peers may never complete it
 
  private:
-  MPI_Request request_ = MPI_REQUEST_NULL;
+  std::vector<MPI_Request> requests_;
 };
 
 // Counts and offsets of one buffer, by rank, as MPI wants them.
@@ -56,6 +57,8 @@ class MpiComm {
   int rank() const;
   int size() const;
 
+  // The own part is not moved. What is sent and what is received may lie in one buffer, apart from each
+  // other.
   MpiRequest all_to_all(const std::byte* send, const MpiLayout& to, std::byte* receive, const MpiLayout& from,
                         DataType type) const;
   MpiRequest all_reduce_sum_in_place(std::span<double> values) const;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "datasets/pixels/byte_table.hpp"
 #include "datasets/pixels/image_filters.hpp"
 #include "datasets/pixels/simd_clones.hpp"
 
@@ -12,8 +13,6 @@ namespace vitrail::datasets {
 namespace {
 
 constexpr std::array<std::uint8_t, 3> kFill = {124, 116, 104};  // 255 * ImageNet's mean, rounded
-
-using ByteTable = std::array<std::uint8_t, 256>;
 
 std::uint8_t clip(int value) { return static_cast<std::uint8_t>(std::clamp(value, 0, 255)); }
 
@@ -24,11 +23,7 @@ ByteTable table_of(const Function& value_of) {
   return table;
 }
 
-void look_up(const ByteTable& table, Image& image) {
-  for (std::uint8_t& v : image.rgb) v = table[v];
-}
-
-void look_up(const std::array<ByteTable, 3>& tables, Image& image) {
+void look_up_channels(const std::array<ByteTable, 3>& tables, Image& image) {
   for (std::size_t i = 0; i < image.rgb.size(); i += 3) {
     for (std::size_t c = 0; c < 3; ++c) image.rgb[i + c] = tables[c][image.rgb[i + c]];
   }
@@ -44,9 +39,8 @@ std::uint8_t blend(int from, int to, float factor) {
   return static_cast<std::uint8_t>(static_cast<int>(std::min(std::max(value, 0.0F), 255.0F)));
 }
 
-VITRAIL_SIMD_CLONES void blend_with_constant(int constant, float factor, std::uint8_t* rgb,
-                                             std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) rgb[i] = blend(constant, rgb[i], factor);
+void blend_with_constant(int constant, float factor, Image& image) {
+  look_up(table_of([&](int v) { return blend(constant, v, factor); }), image.rgb);
 }
 
 VITRAIL_SIMD_CLONES std::uint64_t sum_of_luminance(const std::uint8_t* rgb, std::size_t pixels) {
@@ -92,7 +86,8 @@ std::array<std::array<int, 256>, 3> histograms(const Image& image) {
 template <class TableOf>
 void by_histogram(const TableOf& table_of_counts, Image& image) {
   const auto counts = histograms(image);
-  look_up({table_of_counts(counts[0]), table_of_counts(counts[1]), table_of_counts(counts[2])}, image);
+  look_up_channels({table_of_counts(counts[0]), table_of_counts(counts[1]), table_of_counts(counts[2])},
+                   image);
 }
 
 ByteTable contrast_table(const std::array<int, 256>& counts) {
@@ -138,13 +133,13 @@ void apply_table(const Operation& operation, Image& image) {
   const auto argument = static_cast<int>(operation.argument);
   switch (operation.kind) {
     case OperationKind::invert:
-      return look_up(table_of([](int v) { return 255 - v; }), image);
+      return look_up(table_of([](int v) { return 255 - v; }), image.rgb);
     case OperationKind::solarize:
-      return look_up(table_of([&](int v) { return v < argument ? v : 255 - v; }), image);
+      return look_up(table_of([&](int v) { return v < argument ? v : 255 - v; }), image.rgb);
     case OperationKind::solarize_add:
-      return look_up(table_of([&](int v) { return v < 128 ? v + argument : v; }), image);
+      return look_up(table_of([&](int v) { return v < 128 ? v + argument : v; }), image.rgb);
     case OperationKind::posterize:
-      return look_up(table_of([&](int v) { return v & posterize_mask(argument); }), image);
+      return look_up(table_of([&](int v) { return v & posterize_mask(argument); }), image.rgb);
     case OperationKind::auto_contrast:
       return by_histogram(contrast_table, image);
     case OperationKind::equalize:
@@ -188,9 +183,9 @@ void apply(const Operation& operation, Image& image, Image& spare) {
     case OperationKind::grey:
       return to_grey(image.rgb.data(), pixels_of(image));
     case OperationKind::brightness:
-      return blend_with_constant(0, factor, image.rgb.data(), image.rgb.size());
+      return blend_with_constant(0, factor, image);
     case OperationKind::contrast:
-      return blend_with_constant(mean_luminance(image), factor, image.rgb.data(), image.rgb.size());
+      return blend_with_constant(mean_luminance(image), factor, image);
     case OperationKind::saturation:
       return saturate(image.rgb.data(), pixels_of(image), factor);
     case OperationKind::sharpness:

@@ -5,7 +5,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
     !defined(__SANITIZE_ADDRESS__)
-#define VITRAIL_SIMD_CLONES __attribute__((target_clones("avx2", "default")))
+#define VITRAIL_SIMD_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define VITRAIL_SIMD_CLONES
 #endif

@@ -83,7 +83,7 @@ def main():
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
-    measured = {"off": [], "on": []}
+    measured = {"false": [], "true": []}
     with link(arguments.mbit):
         for _ in range(arguments.rounds):
             for overlap, steps in measured.items():
@@ -95,7 +95,7 @@ def main():
     for overlap, steps in measured.items():
         exposed[overlap], seconds = (statistics.median(column) for column in zip(*steps))
         print(f"| {arguments.mbit} | {arguments.batch} | {overlap} | {exposed[overlap]:.2f} | {seconds:.2f} |")
-    print(f"exposed with overlap on / off: {exposed['on'] / exposed['off']:.2f}")
+    print(f"exposed with overlap, divided by without: {exposed['true'] / exposed['false']:.2f}")
 
 
 if __name__ == "__main__":

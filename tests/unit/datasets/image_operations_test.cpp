@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "datasets/pixels/byte_table.hpp"
 #include "tests/unit/datasets/fixture_file.hpp"
+#include "trainer/base/philox.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -23,6 +25,22 @@ TEST(ImageOperationsTest, EveryByteIsPillows) {
     EXPECT_EQ(image.height, expected.height);
     EXPECT_EQ(image.rgb, expected.rgb)
         << name_of(operation.kind) << " " << operation.argument << " of source " << cases[i][1];
+  }
+}
+
+TEST(ByteTableTest, AllWaysToLookUpGiveTheSame) {
+  Philox random(1, Purpose::test, 0, 0);
+  ByteTable table;
+  for (std::uint8_t& value : table) value = static_cast<std::uint8_t>(random.below(256));
+  for (std::size_t size = 0; size < 700; size += 1 + size / 16) {
+    std::vector<std::uint8_t> fast(size);
+    for (std::uint8_t& value : fast) value = static_cast<std::uint8_t>(random.below(256));
+    std::vector<std::uint8_t> plain = fast, expected = fast;
+    std::ranges::transform(fast, expected.begin(), [&](std::uint8_t value) { return table[value]; });
+    look_up(table, fast);
+    look_up_one_by_one(table, plain);
+    EXPECT_EQ(fast, expected) << size;
+    EXPECT_EQ(plain, expected) << size;
   }
 }
 
