@@ -129,4 +129,6 @@ Environment read_environment() {
   return read_environment(lookup, host.data());
 }
 
+void ask_for_same_sums() { ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0); }
+
 }  // namespace vitrail::launcher

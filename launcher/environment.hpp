@@ -38,4 +38,8 @@ Environment read_environment();  // of this process
 // Tasks on node `node` of Slurm's short form: "2(x3),1" is 2, 2, 2, 1. Absent: malformed, or too few nodes.
 std::optional<std::int64_t> tasks_on_node(const std::string& tasks_per_node, std::int64_t node);
 
+// cuBLAS sums in the same order on every call only with a workspace of its own: for this process, before it
+// computes anything. What the user has set stays.
+void ask_for_same_sums();
+
 }  // namespace vitrail::launcher

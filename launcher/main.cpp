@@ -96,6 +96,7 @@ int main(int count, char** words) {
   using vitrail::ExitCode;
   hold_stop_signals(SIG_BLOCK);
   hold_standard_streams();
+  ask_for_same_sums();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit (ulimit -f) is an error of write(), not a killed rank
   try {
     return static_cast<int>(flushed(answer_or_run({words + 1, words + count})));

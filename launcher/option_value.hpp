@@ -47,6 +47,8 @@ Form form_of(const std::string&);
 Form form_of(const Duration&);
 Form form_of(const std::vector<std::string>&);
 
+inline bool counts_images(const Duration& duration) { return duration.unit != Duration::Unit::seconds; }
+
 // What bounds are compared with; nothing for types without an order.
 template <class T>
 std::optional<double> magnitude(const T& value) {

@@ -6,7 +6,6 @@ namespace {
 
 using namespace trainer;
 
-bool counts_images(const Duration& duration) { return duration.unit != Duration::Unit::seconds; }
 bool is_period(const Duration& duration) { return counts_images(duration) && duration.count > 0; }
 
 Condition with_step() {

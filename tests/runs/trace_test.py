@@ -13,7 +13,7 @@ class TraceTest(harness.RunTest):
         self.launch(run, 2, settings)
         trace = json.loads((run / "trace-step-00000007.json").read_text())
         events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
-        seconds = harness.read_metrics(run)[0][6]["seconds"]
+        seconds = float(harness.read_metrics(run)[0][6]["seconds"])
         for rank in (0, 1):
             own = [event for event in events if event["pid"] == rank]
             computed = [event for event in own if event["tid"] == 0]

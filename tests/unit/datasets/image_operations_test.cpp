@@ -1,5 +1,7 @@
 #include "datasets/pixels/image_operations.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
