@@ -7,7 +7,6 @@
 namespace vitrail::datasets {
 namespace {
 
-using testing::AllOf;
 using testing::HasSubstr;
 
 class OddSources : public ArchivePackTest {

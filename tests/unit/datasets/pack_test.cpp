@@ -131,7 +131,7 @@ TEST_F(Pack, AnotherSourceOrOptionIsRefused) {
   for (const auto& [o, difference] : others) {
     const Error e = error_of([&, &o = o] { pack(o); });
     EXPECT_EQ(e.code(), ExitCode::refused);
-    EXPECT_THAT(e.what(), HasSubstr("holds a pack of " + source + ", but " + difference));
+    EXPECT_THAT(e.what(), HasSubstr(fmt::format("holds a pack of {}, but {}", source, difference)));
   }
   put("images/n00000000/n00000000_0.JPEG", fixture_image("jpeg_1x1"));
   EXPECT_THAT(error_of([&] { pack(options(source, "pack")); }).what(),
