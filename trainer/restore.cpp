@@ -27,8 +27,8 @@ constexpr std::array<std::string_view, 15> kIdentity = {"run.seed",
                                                         "loss.",
                                                         "precision.",
                                                         "optimizer.name",
+                                                        "schedule.drop_path_start",
                                                         "sharding.sum_type",
-                                                        "sharding.reduction",
                                                         "ema."};
 
 // May change without a word: where things lie and how they are watched.

@@ -46,8 +46,8 @@ void compare(std::int64_t millions, int rounds) {
   for (std::int64_t i = 0; i < millions; ++i) shapes.push_back({fmt::format("w{}", i), 1'000'000, true});
   const auto plan = sharding::make_bucket_plan(shapes, ranks.size(), kBucketElements);
 
-  sharding::GradientReducer reducer(plan, DataType::f32, ranks);
-  sharding::ParameterGather gather(plan, ranks);
+  sharding::GradientReducer reducer(plan, {}, ranks);
+  sharding::ParameterGather gather(plan, reducer.held(), ranks);
   std::vector<sharding::Buffer> weights, gradients, slices;
   std::vector<sharding::BucketData> views;
   for (const sharding::Bucket& bucket : plan.buckets) {

@@ -46,10 +46,14 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
     const BucketPlan plan = make_bucket_plan(parameters, lanes, 2000);
     const std::int64_t all = plan.padded_elements(), vectors = plan.buckets[0].slice * lanes;
     ASSERT_GT(all, plan.parameter_elements());
-    for (const int world : {1, 2, 4, 8}) {
-      tests::run_world(world, [&](Communicator& ranks) {
+    for (const auto& [world, sums] : std::vector<std::pair<int, DataType>>{{1, DataType::f32},
+                                                                           {2, DataType::f32},
+                                                                           {4, DataType::f32},
+                                                                           {8, DataType::f32},
+                                                                           {4, DataType::bf16}}) {
+      tests::run_world(world, [&, ranks_there = world, sums = sums](Communicator& ranks) {
         Counter counter(ranks);
-        GradientReducer reducer(plan, DataType::f32, counter);
+        GradientReducer reducer(plan, {.matrix_type = sums}, counter);
         std::vector<Buffer> weights;
         std::vector<BucketData> views;
         for (const Bucket& bucket : plan.buckets) {
@@ -57,15 +61,18 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
           weights.emplace_back(type, bucket.slice * lanes);
           views.push_back({weights.back().data(), type});
         }
-        ParameterGather gather(plan, counter);
+        ParameterGather gather(plan, reducer.held(), counter);
         reducer.exchange();
         gather.start(views);
         gather.finish();
-        EXPECT_EQ(counter.elements_sent, 2 * all / world * (world - 1))
-            << world << " ranks, " << lanes << " lanes";
+        EXPECT_EQ(counter.elements_sent, 2 * all / ranks_there * (ranks_there - 1))
+            << ranks_there << " ranks, " << lanes << " lanes";
         EXPECT_EQ(counter.elements_sent, ranks.traffic().elements_sent);
-        // Sums leave in fp32; matrices come back in the compute type, vectors in fp32.
-        EXPECT_EQ(counter.bytes_sent, (4 * all + 2 * (all - vectors) + 4 * vectors) / world * (world - 1));
+        // Sums leave in fp32 or, if asked for, in the compute type; matrices come back in it, vectors in
+        // fp32.
+        const std::int64_t matrices = all - vectors, out = static_cast<std::int64_t>(size_of(sums));
+        EXPECT_EQ(counter.bytes_sent,
+                  ((out + 2) * matrices + (4 + 4) * vectors) / ranks_there * (ranks_there - 1));
       });
     }
   }
