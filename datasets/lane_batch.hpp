@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "datasets/damage.hpp"
+#include "datasets/pixel_buffer.hpp"
 
 namespace vitrail::datasets {
 
 struct LaneBatch {
   std::int64_t lane = 0;
   std::int64_t images_count = 0;             // b
-  std::vector<float> images;                 // [b, 3, S, S]
+  PixelBuffer images;                        // [b, 3, S, S]
   std::vector<std::int64_t> labels;          // [b]
   std::vector<std::int64_t> partner_labels;  // [b]; equal to labels without mixing
   std::vector<double> weights;               // [b]; target = weight * label + (1 - weight) * partner

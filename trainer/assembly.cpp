@@ -106,7 +106,7 @@ void Assembly::start_loader(const TrainState& state) {
   const datasets::LanePlan lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
                                  gradients.lanes().end};
   loader_.emplace(train_data, datasets::TrainPlan{lanes, config.data, config.augment, config.model.image_size,
-                                                  state.step, state.damaged});
+                                                  state.step, state.damaged, batch_memory(device)});
 }
 
 datasets::DamageLedger Assembly::share_damage() {

@@ -56,6 +56,15 @@ std::string machine_name(c10::Device device) {
   return device.is_cpu() ? at::get_cpu_capability() : gpu_model();
 }
 
+datasets::PixelMemory batch_memory(c10::Device device) {
+  if (device.is_cpu()) return datasets::ordinary_memory;
+  return [](std::size_t floats) {
+    const at::Tensor pinned =
+        at::empty({static_cast<std::int64_t>(floats)}, at::TensorOptions(at::kFloat).pinned_memory(true));
+    return std::shared_ptr<float>(pinned.data_ptr<float>(), [pinned](float*) {});
+  };
+}
+
 std::int64_t peak_memory(c10::Device device) {
   if (!device.is_cpu()) {
     const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());

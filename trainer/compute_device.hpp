@@ -6,6 +6,7 @@
 
 #include <c10/core/Device.h>
 
+#include "datasets/pixel_buffer.hpp"
 #include "sharding/communicator.hpp"
 #include "trainer/config.hpp"
 
@@ -20,5 +21,8 @@ std::string machine_name(c10::Device device);
 
 // The largest part of its memory that was in use so far: of the process, or of the GPU by LibTorch. Bytes.
 std::int64_t peak_memory(c10::Device device);
+
+// Where batches for that device should lie: pinned for a GPU, which then copies them by itself.
+datasets::PixelMemory batch_memory(c10::Device device);
 
 }  // namespace vitrail::trainer

@@ -8,6 +8,7 @@
 #include "models/logits.hpp"
 #include "sharding/lanes.hpp"
 #include "trainer/base/progress.hpp"
+#include "trainer/compute_device.hpp"
 #include "trainer/loss.hpp"
 #include "trainer/tensor_type.hpp"
 
@@ -75,7 +76,7 @@ std::optional<EvaluationMetrics> evaluate(const models::Model& model,
   const at::NoGradGuard no_grad;
   const auto lanes = sharding::lanes_of_rank(plan.lanes, communicator.size(), communicator.rank());
   datasets::EvaluationLoader loader(dataset, {0, plan.lanes, lanes.begin, lanes.end}, plan.transform,
-                                    plan.batch, plan.workers);
+                                    plan.batch, plan.workers, batch_memory(plan.device));
   const std::int64_t per_lane = (dataset->size() + plan.lanes - 1) / plan.lanes;
   Progress progress(communicator.size() > 1 ? "evaluation on rank 0" : "evaluation", "images",
                     static_cast<std::uint64_t>(std::min(dataset->size(), per_lane * lanes.count())),

@@ -50,8 +50,8 @@ std::int64_t predict(const Config& config, const PredictionRequest& request) {
   const auto dataset = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
   const DataType type = compute_type(config.precision.compute);
   const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio};
-  datasets::EvaluationLoader loader(dataset, {}, transform, config.evaluation.batch_size,
-                                    config.data.workers);
+  datasets::EvaluationLoader loader(dataset, {}, transform, config.evaluation.batch_size, config.data.workers,
+                                    batch_memory(device));
   std::optional<SafetensorsWriter> output;
   if (!request.output.empty()) {
     const SafetensorsWriter::Entry logits{sum_type(type), {dataset->size(), config.model.classes}};

@@ -31,7 +31,7 @@ std::int64_t rehearse(Assembly& run) {
   batch.partner_labels = batch.labels;
   batch.weights.assign(static_cast<std::size_t>(count), 1);
   try {
-    batch.images.assign(static_cast<std::size_t>(count * 3 * size * size), 0);
+    batch.images = std::vector<float>(static_cast<std::size_t>(count * 3 * size * size));
     const at::Tensor logits =
         run.model
             ->forward(image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device),

@@ -1,10 +1,9 @@
 // Element types and batches as LibTorch sees them. Includes torch.
 #pragma once
 
-#include <vector>
-
 #include <torch/torch.h>
 
+#include "datasets/pixel_buffer.hpp"
 #include "trainer/base/data_type.hpp"
 #include "trainer/config.hpp"
 
@@ -37,10 +36,12 @@ inline at::ScalarType tensor_type(DataType type) {
   }
 }
 
-// [count, 3, S, S] in `type`. On a CPU it does not own float batches: `images` must outlive the tensor.
-inline at::Tensor image_tensor(std::vector<float>& images, std::int64_t count, std::int64_t size,
+// [count, 3, S, S] in `type`. `images` must live until what is computed from the tensor has been read: on a
+// CPU it may lie there, on a GPU the copying may not be over before.
+inline at::Tensor image_tensor(datasets::PixelBuffer& images, std::int64_t count, std::int64_t size,
                                DataType type, at::Device device) {
-  return at::from_blob(images.data(), {count, 3, size, size}, at::kFloat).to(device, tensor_type(type));
+  return at::from_blob(images.data(), {count, 3, size, size}, at::kFloat)
+      .to(device, tensor_type(type), /*non_blocking=*/true);
 }
 
 }  // namespace vitrail::trainer

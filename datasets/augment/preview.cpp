@@ -77,7 +77,7 @@ Preview::Draw draw_all(const std::vector<Sample>& samples, const std::vector<Pre
   const auto size = static_cast<int>(plan.image_size);
   LaneBatch batch;
   batch.images_count = static_cast<std::int64_t>(samples.size());
-  batch.images.resize(samples.size() * floats_of(plan));
+  batch.images = std::vector<float>(samples.size() * floats_of(plan));
   batch.weights.resize(samples.size());
   batch.labels.resize(samples.size());
   batch.partner_labels.resize(samples.size());
@@ -94,7 +94,7 @@ Preview::Draw draw_all(const std::vector<Sample>& samples, const std::vector<Pre
     draw.mixes = draw_mixes(plan.augment, size, batch.images_count, stream);
     apply_mixes(draw.mixes, size, batch);
   }
-  draw.images = std::move(batch.images);
+  draw.images.assign(batch.images.begin(), batch.images.end());
   return draw;
 }
 

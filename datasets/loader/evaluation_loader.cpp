@@ -18,11 +18,12 @@ constexpr std::int64_t kBatchesAhead = 2;
 class EvaluationLoader::Impl {
  public:
   Impl(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes, const EvaluationTransform& transform,
-       std::int64_t batch, std::int64_t workers)
+       std::int64_t batch, std::int64_t workers, const PixelMemory& memory)
       : dataset_(std::move(dataset)),
         lanes_(lanes),
         transform_(transform),
         parts_(cut(dataset_->size(), lanes, batch)),
+        pixels_(memory, floats_of(std::min(batch, (dataset_->size() + lanes.lanes - 1) / lanes.lanes))),
         prefetcher_(recipe(), kBatchesAhead, workers) {}
 
   std::optional<EvaluationBatch> next() { return prefetcher_.next(); }
@@ -59,13 +60,16 @@ class EvaluationLoader::Impl {
     return recipe;
   }
 
-  EvaluationBatch allocate(const Part& part) const {
+  std::size_t floats_of(std::int64_t images) const {
+    return static_cast<std::size_t>(images * 3 * transform_.image_size * transform_.image_size);
+  }
+
+  EvaluationBatch allocate(const Part& part) {
     const auto count = static_cast<std::size_t>(part.count);
-    const std::int64_t size = transform_.image_size;
     EvaluationBatch batch;
     batch.lane = part.lane;
     batch.images_count = part.count;
-    batch.images.resize(count * static_cast<std::size_t>(3 * size * size));
+    batch.images = pixels_.take(floats_of(part.count));
     batch.labels.resize(count);
     batch.indices.resize(count);
     return batch;
@@ -73,7 +77,7 @@ class EvaluationLoader::Impl {
 
   void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) const {
     const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
-    const std::span<float> out = floats_of(batch.images, item, transform_.image_size);
+    const std::span<float> out = datasets::floats_of(batch.images, item, transform_.image_size);
     write_sample(*dataset_, index, {},
                  [&](const Sample& sample) { transform_for_evaluation(sample, transform_, out); });
     batch.labels[static_cast<std::size_t>(item)] = dataset_->label(index);
@@ -84,17 +88,18 @@ class EvaluationLoader::Impl {
   const LanePlan lanes_;
   const EvaluationTransform transform_;
   const std::vector<Part> parts_;
+  PixelPool pixels_;
   Prefetcher<EvaluationBatch> prefetcher_;  // last: its threads use the rest
 };
 
 EvaluationLoader::EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
                                    const EvaluationTransform& transform, std::int64_t batch,
-                                   std::int64_t workers) {
+                                   std::int64_t workers, const PixelMemory& memory) {
   check_lanes(lanes);
   require(batch >= 1, fmt::format("an evaluation batch of {} images", batch));
   require(workers >= 1, fmt::format("data.workers = {} is less than 1", workers));
   check_image_size(*dataset, transform.image_size);
-  impl_ = std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers);
+  impl_ = std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers, memory);
 }
 EvaluationLoader::~EvaluationLoader() = default;
 

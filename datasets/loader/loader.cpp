@@ -56,6 +56,7 @@ class TrainLoader::Impl {
                static_cast<std::uint64_t>(plan.lanes.lanes)},
         lanes_here_(plan.lanes.end_lane - plan.lanes.first_lane),
         lane_batch_(plan.data.global_batch_size / plan.lanes.lanes),
+        pixels_(plan.memory, floats_of_batch()),
         damaged_(plan.damaged),
         told_(plan.damaged),
         extents_(*dataset_, order_),
@@ -93,6 +94,10 @@ class TrainLoader::Impl {
   std::int64_t step_of(std::int64_t k) const { return plan_.first_step + k / lanes_here_; }
   std::int64_t lane_of(std::int64_t k) const { return plan_.lanes.first_lane + k % lanes_here_; }
 
+  std::size_t floats_of_batch() const {
+    return static_cast<std::size_t>(lane_batch_ * 3 * plan_.image_size * plan_.image_size);
+  }
+
   BatchRecipe<LaneBatch> recipe() {
     BatchRecipe<LaneBatch> recipe;
     recipe.items = [this](std::int64_t) { return lane_batch_; };
@@ -112,7 +117,7 @@ class TrainLoader::Impl {
     LaneBatch batch;
     batch.lane = lane_of(k);
     batch.images_count = lane_batch_;
-    batch.images.resize(count * static_cast<std::size_t>(3 * plan_.image_size * plan_.image_size));
+    batch.images = pixels_.take(floats_of_batch());
     batch.labels.resize(count);
     batch.partner_labels.resize(count);
     batch.weights.resize(count, 1.0);
@@ -200,6 +205,7 @@ class TrainLoader::Impl {
   const OrderPlan order_;
   const std::int64_t lanes_here_, lane_batch_;
   std::mutex damage_mutex_;
+  PixelPool pixels_;
   DamageLedger damaged_;      // all that workers met, also for batches still to come
   DamageLedger told_, news_;  // of batches that were handed out
   std::int64_t ready_ = 0;

@@ -30,6 +30,7 @@ struct TrainPlan {
   std::int64_t image_size = 224;
   std::int64_t first_step = 0;  // 0-based step of the run at which to begin; epoch = step / steps_per_epoch
   DamageLedger damaged = {};    // samples that are replaced, as the run knows so far
+  PixelMemory memory = ordinary_memory;  // of the batches
 };
 
 // Totals since the loader began.
@@ -69,7 +70,7 @@ class TrainLoader {
 struct EvaluationBatch {
   std::int64_t lane = 0;
   std::int64_t images_count = 0;
-  std::vector<float> images;          // [images_count, 3, S, S]
+  PixelBuffer images;                 // [images_count, 3, S, S]
   std::vector<std::int64_t> labels;   // [images_count]
   std::vector<std::int64_t> indices;  // [images_count]
 };
@@ -77,7 +78,8 @@ struct EvaluationBatch {
 class EvaluationLoader {
  public:
   EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
-                   const EvaluationTransform& transform, std::int64_t batch, std::int64_t workers);
+                   const EvaluationTransform& transform, std::int64_t batch, std::int64_t workers,
+                   const PixelMemory& memory = ordinary_memory);
   ~EvaluationLoader();
 
   bool next(EvaluationBatch& out);  // lane by lane; false after the last

@@ -43,7 +43,7 @@ void write_sample(const Dataset& dataset, std::int64_t index, const std::functio
   }
 }
 
-std::span<float> floats_of(std::vector<float>& images, std::int64_t item, std::int64_t image_size) {
+std::span<float> floats_of(PixelBuffer& images, std::int64_t item, std::int64_t image_size) {
   const auto floats = static_cast<std::size_t>(3 * image_size * image_size);
   return std::span(images).subspan(static_cast<std::size_t>(item) * floats, floats);
 }

@@ -19,7 +19,7 @@ void write_sample(const Dataset& dataset, std::int64_t index, const std::functio
                   const std::function<void(const Sample&)>& transform);
 
 // [3, S, S] floats of image `item` of a batch.
-std::span<float> floats_of(std::vector<float>& images, std::int64_t item, std::int64_t image_size);
+std::span<float> floats_of(PixelBuffer& images, std::int64_t item, std::int64_t image_size);
 
 void require(bool condition, const std::string& message, const std::string& hint = {});
 void check_lanes(const LanePlan& plan);
