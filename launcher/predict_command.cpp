@@ -5,6 +5,8 @@
 #include "datasets/dataset.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "launcher/run_commands.hpp"
+#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint_manifest.hpp"
 #include "trainer/predict.hpp"
 
 namespace vitrail::launcher {
@@ -12,22 +14,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What the model's outputs are called: as the classes of a pack with as many of them, else by number, which
-// is said where the data have names.
+// What the model's outputs are called: as the classes of --names, as the checkpoint recorded, or as those of
+// the data where they are as many; else by number, which is said where the data have names.
 class ClassNames {
  public:
-  ClassNames(const std::string& pack, const datasets::DataConfig& data, std::int64_t classes) {
-    if (!pack.empty()) {
-      named_by_ = datasets::open_dataset(pack, {.classes = data.classes});
-      if (named_by_->classes() == classes) return;
-      throw Error(
-          ExitCode::refused,
-          fmt::format("--names {}: {} classes, the model has {}", pack, named_by_->classes(), classes),
-          "name the pack that the model was trained on");
+  ClassNames(const Flags& flags, const datasets::DataConfig& data, std::int64_t classes) {
+    if (!flags.names.empty()) {
+      take(*datasets::open_dataset(flags.names, {.classes = data.classes}));
+      if (count() == classes) return;
+      throw Error(ExitCode::refused,
+                  fmt::format("--names {}: {} classes, the model has {}", flags.names, count(), classes),
+                  "name the pack that the model was trained on");
     }
+    if (!flags.checkpoint.empty()) {
+      names_ = trainer::read_checkpoint_manifest(trainer::find_checkpoint(flags.checkpoint)).classes;
+    }
+    if (!names_.empty()) return;
     const auto shown = datasets::open_unlabelled(data.val, {.classes = data.classes});
     if (shown->classes() == classes) {
-      named_by_ = shown;
+      take(*shown);
     } else if (shown->classes() > 0) {
       fmt::print(stderr,
                  "classes by number: {} has {}, the model {}; --names takes a pack that it was trained on\n",
@@ -35,11 +40,16 @@ class ClassNames {
     }
   }
   std::string operator[](std::int64_t label) const {
-    return named_by_ ? named_by_->class_name(label) : std::to_string(label);
+    return label < count() ? names_[static_cast<std::size_t>(label)] : std::to_string(label);
   }
 
  private:
-  std::shared_ptr<const datasets::Dataset> named_by_;
+  std::int64_t count() const { return static_cast<std::int64_t>(names_.size()); }
+  void take(const datasets::Dataset& dataset) {
+    for (std::int64_t c = 0; c < dataset.classes(); ++c) names_.push_back(dataset.class_name(c));
+  }
+
+  std::vector<std::string> names_;
 };
 
 }  // namespace
@@ -55,7 +65,7 @@ ExitCode run_predict(const CommandLine& line) {
   Json rows = Json::array();
   std::optional<ClassNames> names;
   if (!into_file) {
-    names.emplace(line.flags.names, config.data, config.model.classes);
+    names.emplace(line.flags, config.data, config.model.classes);
     request.take = [&](const std::string& image, std::span<const trainer::Guess> guesses) {
       Json row = {{"image", image}, {"top", Json::array()}};
       std::string text = datasets::printable(image);

@@ -86,7 +86,7 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
   } else {
     settlement = {own->code, {{0, *own}}, {}};
   }
-  if (communicator().rank() == 0 || !settlement.failures.empty()) {
+  if (!settlement.failures.empty()) {
     const std::string report = failure_report(what, settlement, communicator().size(), environment_.host,
                                               last_words ? last_words() : "");
     std::fputs(report.c_str(), stderr);

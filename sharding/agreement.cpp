@@ -30,6 +30,8 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
+std::string shown(const std::string& value) { return value.empty() ? "empty" : value; }
+
 // The value that most ranks have; of equally frequent ones, the lowest rank's.
 std::string usual_value(const std::vector<std::string>& by_rank) {
   std::map<std::string, std::ptrdiff_t> count;
@@ -56,9 +58,9 @@ std::vector<Disagreement> find_disagreements(const std::vector<std::vector<Fact>
     if (odd == by_rank.end()) continue;
     const auto rank = static_cast<std::size_t>(odd - by_rank.begin());
     const auto others = std::ranges::count(by_rank, usual);
-    found.push_back(
-        {static_cast<int>(rank), fmt::format("{} is {} on rank {} ({}), {} on {} other{}", name, *odd, rank,
-                                             hosts[rank], usual, others, others == 1 ? "" : "s")});
+    found.push_back({static_cast<int>(rank),
+                     fmt::format("{} is {} on rank {} ({}), {} on {} other{}", name, shown(*odd), rank,
+                                 hosts[rank], shown(usual), others, others == 1 ? "" : "s")});
   }
   return found;
 }

@@ -8,7 +8,7 @@
 namespace vitrail::sharding {
 namespace {
 
-enum class Kind : int { failed, stopped, verdict };
+enum class Kind : int { failed, stopped, verdict, reported };
 
 template <std::size_t N>
 void copy_text(std::array<char, N>& to, const std::string& from) {
@@ -75,6 +75,9 @@ void FailureChannel::poll() {
       case Kind::verdict:
         verdict_ = message.code;
         break;
+      case Kind::reported:
+        reported_ = true;
+        break;
     }
     post_receive();
   }
@@ -102,11 +105,14 @@ Settlement FailureChannel::settle(const std::optional<Failure>& own, std::chrono
     if (!own) send(message, 0);
     wait_for([&] { return verdict_.has_value(); }, deadline);
     if (verdict_ || !own) return {verdict_.value_or(code()), {}, {}};
+    message.kind = Kind::reported;  // should rank 0 wake up after all
+    send(message, 0);
     return {code(), {{comm_.rank(), *own}}, {0}};
   }
   const int peers = comm_.size() - 1;
   // At half time, so that the verdict arrives before anyone gives up waiting for it.
   wait_for([&] { return static_cast<int>(stopped_.size()) == peers; }, deadline / 2);
+  if (reported_) return {code(), {}, {}};
   message.kind = Kind::verdict;
   message.code = code();
   for (int peer = 1; peer < comm_.size(); ++peer) send(message, peer);

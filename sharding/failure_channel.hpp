@@ -52,6 +52,7 @@ class FailureChannel {
   std::unique_ptr<Message> incoming_;
   MpiRequest receive_;
   std::deque<std::unique_ptr<Message>> outgoing_;  // must outlive their sends
+  bool reported_ = false;                          // on rank 0: others have given it up and have reported
   std::map<int, Failure> failures_;                // announced by peers, and the own
   std::map<int, bool> stopped_;                    // rank 0: peers that have nothing more to say
   std::optional<ExitCode> verdict_;

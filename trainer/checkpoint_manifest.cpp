@@ -112,6 +112,7 @@ CheckpointManifest from_json(const Json& json) {
   if (type != DataType::f32 && type != DataType::f64) bad("its state has an unknown type");
   m.type = *type;
   m.data_fingerprint = json.at("data").get<std::string>();
+  m.classes = json.value("classes", std::vector<std::string>());
   m.machine = json.at("machine").get<std::string>();
   m.writer = json.at("writer").get<std::string>();
   m.settings = json.at("settings").get<std::map<std::string, std::string>>();
@@ -144,6 +145,7 @@ std::string to_json(const CheckpointManifest& m) {
                {"world", m.world},
                {"type", name_of(m.type)},
                {"data", m.data_fingerprint},
+               {"classes", m.classes},
                {"machine", m.machine},
                {"writer", m.writer},
                {"settings", m.settings}};

@@ -61,6 +61,7 @@ struct CheckpointManifest {
   int world = 1;                                // ranks that wrote it
   DataType type = DataType::f32;                // of the state
   std::string data_fingerprint;                 // of the training set
+  std::vector<std::string> classes;             // names of the training set's; none: numbers
   std::string machine;                          // instruction set: bits are promised within one
   std::string writer;                           // job and attempt
   std::map<std::string, std::string> settings;  // the resolved configuration

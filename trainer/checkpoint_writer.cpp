@@ -128,23 +128,30 @@ fs::path save_checkpoint(const fs::path& checkpoints, std::int64_t keep_last, Ch
   fs::path temporary = checkpoint;
   temporary += fmt::format(".tmp-{}", manifest.writer);
 
-  sharding::agree(communicator, [&] {
-    if (root) make_directories(temporary);
-  });
-  std::string written;
-  sharding::agree(communicator, [&] {
-    written = to_json(write_rank_file(temporary, manifest, state, communicator.rank()));
-  });
-  for (const std::string& file : sharding::gather_text(communicator, written)) {
-    manifest.files.push_back(stored_file_from_json(file));
+  try {
+    sharding::agree(communicator, [&] {
+      if (root) make_directories(temporary);
+    });
+    std::string written;
+    sharding::agree(communicator, [&] {
+      written = to_json(write_rank_file(temporary, manifest, state, communicator.rank()));
+    });
+    for (const std::string& file : sharding::gather_text(communicator, written)) {
+      manifest.files.push_back(stored_file_from_json(file));
+    }
+    sharding::agree(communicator, [&] {
+      if (!root) return;
+      if (before_commit) before_commit();
+      commit(temporary, checkpoint, manifest);
+      remove_leftovers(checkpoints);
+      prune_checkpoints(checkpoints, keep_last);
+    });
+  } catch (const Error&) {
+    // Half a checkpoint is of no use, and on a full disk it stands in the way of the next attempt.
+    std::error_code none;
+    if (root) fs::remove_all(temporary, none);
+    throw;
   }
-  sharding::agree(communicator, [&] {
-    if (!root) return;
-    if (before_commit) before_commit();
-    commit(temporary, checkpoint, manifest);
-    remove_leftovers(checkpoints);
-    prune_checkpoints(checkpoints, keep_last);
-  });
   return checkpoint;
 }
 

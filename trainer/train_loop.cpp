@@ -150,10 +150,13 @@ void TrainLoop::write_trace(Clock::time_point begin) {
   const auto events =
       sharding::gather_text(run_.communicator, trace_->events(run_.communicator.rank(), begin));
   const auto file = directory_.root / fmt::format("trace-step-{:08}.json", state_.step);
-  sharding::agree(run_.communicator, [&] {
-    if (run_.communicator.rank() == 0) write_text_atomically(file, trace_file(events));
-  });
-  log_.line(fmt::format("wrote {}: open it in chrome://tracing or ui.perfetto.dev", file.string()));
+  if (run_.communicator.rank() != 0) return;
+  try {
+    write_text_atomically(file, trace_file(events));
+    log_.line(fmt::format("wrote {}: open it in chrome://tracing or ui.perfetto.dev", file.string()));
+  } catch (const Error& e) {  // a run is worth more than a picture of it
+    log_.line(fmt::format("no trace of step {}: {}", state_.step, e.what()));
+  }
 }
 
 void TrainLoop::compare_weights() {
@@ -232,6 +235,9 @@ void TrainLoop::save() {
   manifest.world = run_.communicator.size();
   manifest.type = run_.masters.type();
   manifest.data_fingerprint = run_.train_data->fingerprint();
+  for (std::int64_t c = 0; c < run_.train_data->classes(); ++c) {
+    manifest.classes.push_back(run_.train_data->class_name(c));
+  }
   manifest.machine = machine_name(run_.device);
   manifest.writer = writer_;
   manifest.settings = request_.settings;

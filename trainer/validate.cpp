@@ -95,6 +95,12 @@ void check_sharding(const Config& config) {
   }
 }
 
+void check_trace(const Config& config) {
+  if (config.run.steps == 0 || config.log.trace_step <= config.run.steps) return;
+  throw refuse("log.trace_step = {} with run.steps = {}: the run ends before that step; set an earlier one",
+               config.log.trace_step, config.run.steps);
+}
+
 void check_average(const Config& config) {
   if (config.evaluation.weights == WeightsUsed::raw || config.ema.decay > 0) return;
   throw refuse(
@@ -113,6 +119,7 @@ void validate(const Config& config) {
   check_model(config.model);
   check_sharding(config);
   check_average(config);
+  check_trace(config);
 }
 
 void validate_evaluation(const Config& config) { check_lanes(config.run); }

@@ -85,6 +85,8 @@ class FoldersTest(faults.FaultTest):
         self.check_report(text, "saving after step 12", run, "No space left", "free space", f"{run}/checkpoints/step-00000009")
         kept = run.with_name("run.kept")
         self.check_whole(kept, [3, 6, 9])
+        self.assertEqual([path.name for path in (kept / "checkpoints").iterdir() if ".tmp" in path.name], [],
+                         "half a checkpoint stands in the way of the next attempt")
 
         # With more space the same command ends as if nothing had happened.
         self.train(kept)

@@ -225,7 +225,9 @@ TEST_F(Failing, RankZeroDoesNotAnswer) {
   if (rank() == 0) {
     std::this_thread::sleep_for(milliseconds(1500));
     EXPECT_THROW(world_.barrier(), PeerFailure);
-    EXPECT_EQ(failures_.settle(std::nullopt, milliseconds(500)).code, ExitCode::bad_data);
+    const Settlement late = failures_.settle(std::nullopt, milliseconds(500));
+    EXPECT_EQ(late.code, ExitCode::bad_data);
+    EXPECT_TRUE(late.failures.empty()) << "rank 1 has reported already";
     return;
   }
   const auto own = rank() == 1 ? std::optional(failure_of(1)) : std::nullopt;

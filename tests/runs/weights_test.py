@@ -82,9 +82,19 @@ class WeightsTest(harness.RunTest):
         labels = harness.test_images(48)[1][8:]
         self.assertEqual({labels[int(row["image"])] for row in rows}, {2, 7})
         self.assertEqual({(guess["class"], guess["name"]) for row in rows for guess in row["top"]}, {(0, "7"), (1, "2")})
+        names = {guess["name"] for row in rows for guess in row["top"]}
+        classes.write_text("7\n3\n")  # what the outputs are called was decided when they were trained
+        rows = json.loads(self.predict("--checkpoint", run, "--data", self.pack, "--format", "json")[0])
+        self.assertEqual({guess["name"] for row in rows for guess in row["top"]}, names)
+
         run, text = self.trained("more", {"model.classes": 12})
         self.assertIn(f"model.classes = 12: {self.pack} has 10 classes, the other outputs never see an image", text)
-        self.assertIn(f"classes by number: {self.pack} has 10, the model 12", self.predict("--checkpoint", run, "--data", self.pack)[1])
+        rows = json.loads(self.predict("--checkpoint", run, "--data", self.pack, "--top", 12, "--format", "json")[0])
+        self.assertLess({"10", "11"}, {guess["name"] for guess in rows[0]["top"]}, "outputs without a class go by number")
+        weights = self.folder / "more.safetensors"
+        self.vitrail("export", "--checkpoint", run, "--output", weights)
+        self.assertIn(f"classes by number: {self.pack} has 10, the model 12",
+                      self.predict("--model.weights", weights, *harness.flags(harness.TINY_MODEL | {"model.classes": 12, "model.layer_scale": 0.1}), "--data", self.pack)[1])
 
     def test_folder_of_images(self):
         """The same images as files: the same answers as from the pack."""

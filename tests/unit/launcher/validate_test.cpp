@@ -99,6 +99,12 @@ TEST(Validate, SmoothingWithBinaryCrossEntropy) {
   EXPECT_EQ(refusal([](Config& c) { c.loss.name = LossName::bce; }), "");
 }
 
+TEST(Validate, TraceOfAStepThatComes) {
+  EXPECT_EQ(refusal([](Config& c) { c.log.trace_step = c.run.steps + 1; }).substr(0, 20),
+            "78 log.trace_step = ");
+  EXPECT_EQ(refusal([](Config& c) { c.log.trace_step = c.run.steps; }), "");
+}
+
 TEST(Validate, EvaluationNeedsNoLength) {
   EXPECT_EQ(refusal([](Config& c) { c.run.steps = 0; }, validate_evaluation), "");
 }

@@ -38,6 +38,12 @@ TEST(Agreement, OfTwoRanksTheFirstIsTakenForRight) {
   EXPECT_EQ(found[0].words, "data is b on rank 1 (node1), a on 1 other");
 }
 
+TEST(Agreement, EmptyValuesAreSaidSo) {
+  const auto found = find_disagreements({{{"data.val", ""}}, {{"data.val", "b"}}}, hosts(2));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].words, "data.val is b on rank 1 (node1), empty on 1 other");
+}
+
 TEST(Agreement, WhatARankLacksIsMissing) {
   const auto found = find_disagreements({{{"ema.decay", "0"}}, {}, {{"ema.decay", "0"}}}, hosts(3));
   ASSERT_EQ(found.size(), 1U);
