@@ -13,10 +13,11 @@ namespace {
 // up.
 void ask_for_huge_pages(std::byte* bytes, std::size_t size) {
   constexpr std::uintptr_t kPage = std::uintptr_t{2} << 20;
-  const auto begin = (reinterpret_cast<std::uintptr_t>(bytes) + kPage - 1) / kPage * kPage;
-  const auto end = (reinterpret_cast<std::uintptr_t>(bytes) + size) / kPage * kPage;
-  if (begin < end)
-    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // a wish: may be refused
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes);
+  const auto before = (kPage - address % kPage) % kPage;  // the first whole page
+  if (before >= size) return;
+  const auto whole = (size - before) / kPage * kPage;
+  if (whole > 0) madvise(bytes + before, whole, MADV_HUGEPAGE);  // a wish: may be refused
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ enum class CommunicatorKind { automatic, mpi, local };
 enum class SumType { fp32, compute };
 
 struct ShardingConfig {
-  std::int64_t stage = 1;  // sharded: 0 nothing, 1 optimizer state, 2 gradients as well
+  std::int64_t stage = 1;            // sharded: 0 nothing, 1 optimizer state, 2 gradients as well
   SumType sum_type = SumType::fp32;  // of gradients, in memory and on the wire
   CommunicatorKind communicator = CommunicatorKind::automatic;
   std::int64_t bucket_mib = 32;  // size of a bucket of matrices

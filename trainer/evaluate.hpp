@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 
+#include <c10/core/Device.h>
+
 #include "datasets/loader/loader.hpp"
 #include "models/model.hpp"
 #include "sharding/communicator.hpp"

@@ -39,6 +39,30 @@ struct Side {
   std::vector<double> out, back;
 };
 
+// In turns; the first round warms up.
+void take_turns(std::vector<Side>& sides, int rounds) {
+  for (int round = -1; round < rounds; ++round) {
+    for (Side& side : sides) {
+      const double out = timed(side.gradients), back = timed(side.weights);
+      if (round < 0) continue;
+      side.out.push_back(out);
+      side.back.push_back(back);
+    }
+  }
+}
+
+void print(const std::vector<Side>& sides) {
+  const auto row = [](const char* what, double ours, double theirs) {
+    fmt::print("| {} | {:.0f} | {:.0f} | {:.2f} |\n", what, ours * 1e3, theirs * 1e3, theirs / ours);
+  };
+  const double out[] = {median(sides[0].out), median(sides[1].out)};
+  const double back[] = {median(sides[0].back), median(sides[1].back)};
+  fmt::print("| what | ours ms | MPI ms | MPI / ours |\n|---|---|---|---|\n");
+  row("gradients, reduce_scatter", out[0], out[1]);
+  row("weights, allgather", back[0], back[1]);
+  row("both", out[0] + back[0], out[1] + back[1]);
+}
+
 void compare(std::int64_t millions, int rounds) {
   sharding::FailureChannel failures;
   sharding::MpiCommunicator ranks(failures);
@@ -82,26 +106,11 @@ void compare(std::int64_t millions, int rounds) {
                    },
                    {},
                    {}});
-  for (int round = -1; round < rounds; ++round) {  // the first warms up
-    for (Side& side : sides) {
-      const double out = timed(side.gradients), back = timed(side.weights);
-      if (round < 0) continue;
-      side.out.push_back(out);
-      side.back.push_back(back);
-    }
-  }
+  take_turns(sides, rounds);
   if (ranks.rank() != 0) return;
-  const auto row = [](const char* what, double ours, double theirs) {
-    fmt::print("| {} | {:.0f} | {:.0f} | {:.2f} |\n", what, ours * 1e3, theirs * 1e3, theirs / ours);
-  };
-  const double out[] = {median(sides[0].out), median(sides[1].out)};
-  const double back[] = {median(sides[0].back), median(sides[1].back)};
   fmt::print("{} ranks, {:.1f} M elements in {} buckets\n", ranks.size(),
              static_cast<double>(plan.padded_elements()) / 1e6, plan.buckets.size());
-  fmt::print("| what | ours ms | MPI ms | MPI / ours |\n|---|---|---|---|\n");
-  row("gradients, reduce_scatter", out[0], out[1]);
-  row("weights, allgather", back[0], back[1]);
-  row("both", out[0] + back[0], out[1] + back[1]);
+  print(sides);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ import harness
 ONENODE = ROOT / "tests" / "slurm" / "onenode.sh"
 SKIPPED = 77
 PATIENCE_S = 120
+PLACE = ["--partition=main", "--account=test", "--cpus-per-task=1"]
 
 
 def slurm(*words, **environment):
@@ -33,7 +34,7 @@ class ClusterTest(harness.RunTest):
     def submit_script(self, script, name, *sbatch_words, words=(), **environment):
         """(job id, the file that it writes to)."""
         log = self.folder / f"{name}.log"
-        where = ["--partition=main", "--account=test", "--cpus-per-task=1", *sbatch_words, f"--output={log}"]
+        where = [*PLACE, *sbatch_words, f"--output={log}"]
         return slurm("sbatch", "--parsable", *where, script, *words, **environment), log
 
     def wait_for(self, condition, what, log):

@@ -8,7 +8,7 @@ import re
 
 import cluster
 import harness
-from cluster import ROOT, slurm
+from cluster import PLACE, ROOT, slurm
 
 STEPS = 20
 
@@ -102,7 +102,7 @@ class PreemptedTest(cluster.ClusterTest):
         grid.write_text("[grid]\noptimizer.lr = 3e-3, 1e-3, 3e-4\n")
         words = harness.flags(SMALL | {"data.train": self.make_pack("sweep-data", 1024)})
         tasks, log = self.folder / "tasks", self.folder / "sweep-%a.log"
-        place = [*PLACE, "--parsable", "--ntasks-per-node=1", f"--output={log}"]
+        place = [*PLACE, "--gpus-per-node=1", "--parsable", "--ntasks-per-node=1", f"--output={log}"]
         array = slurm(self.program, "sweep", "submit", grid, "--output", tasks, "--at-once", 2, *words,
                       "--sbatch-args", " ".join(place), VITRAIL=self.program)
         grid.write_text("[grid]\noptimizer.lr = 1\n")  # the array has a copy

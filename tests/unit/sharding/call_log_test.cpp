@@ -9,7 +9,6 @@
 namespace vitrail::sharding {
 namespace {
 
-using testing::HasSubstr;
 using testing::MatchesRegex;
 
 // One call of each kind, with bytes that differ.
