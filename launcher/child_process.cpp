@@ -70,10 +70,6 @@ constexpr timespec kPatience{2, 0};
 
 int status_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
-}  // namespace
-
-namespace {
-
 // The children that live, and what we have been asked meanwhile.
 class Children {
  public:

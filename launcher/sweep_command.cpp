@@ -50,14 +50,7 @@ ExitCode show_plan(const CommandLine& line, const Sweep& sweep) {
     return ExitCode::done;
   }
   Json tasks = Json::array();
-  for (const SweepRun& run : sweep.runs) {
-    Json settings = Json::object();
-    for (const auto& [key, value] : run.task.settings) settings[key] = value;
-    tasks.push_back({{"task", run.number},
-                     {"name", run.task.name},
-                     {"folder", run.folder.string()},
-                     {"settings", settings}});
-  }
+  for (const SweepRun& run : sweep.runs) tasks.push_back(to_json(run));
   fmt::print(
       "{}\n",
       Json({{"tasks", tasks}, {"checkpoint_bytes", space.needed}, {"free_bytes", space.available}}).dump());

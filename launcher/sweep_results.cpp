@@ -119,6 +119,13 @@ std::string aligned(const Rows& rows) {
 
 }  // namespace
 
+Json to_json(const SweepRun& run) {
+  Json settings = Json::object();
+  for (const auto& [key, value] : run.task.settings) settings[key] = value;
+  return {
+      {"task", run.number}, {"name", run.task.name}, {"folder", run.folder.string()}, {"settings", settings}};
+}
+
 TaskResult read_result(const SweepRun& run) {
   TaskResult result;
   const trainer::RunDirectory directory{run.folder};
@@ -171,21 +178,16 @@ std::string results_json(const Sweep& sweep, const std::vector<TaskResult>& resu
   const auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(); };
   Json json = Json::array();
   for (const std::size_t i : ranking(results, metric)) {
-    const SweepRun& run = sweep.runs[i];
     const TaskResult& result = results[i];
-    Json settings = Json::object();
-    for (const auto& [key, value] : run.task.settings) settings[key] = value;
-    json.push_back({{"task", run.number},
-                    {"name", run.task.name},
-                    {"folder", run.folder.string()},
-                    {"settings", settings},
-                    {"state", name_of(result.state)},
-                    {"step", result.step},
-                    {"epoch", result.epoch},
-                    {"loss", or_null(result.loss)},
-                    {"eval_loss", or_null(result.eval_loss)},
-                    {"top1", or_null(result.top1)},
-                    {"top5", or_null(result.top5)}});
+    Json row = to_json(sweep.runs[i]);
+    row.update(Json({{"state", name_of(result.state)},
+                     {"step", result.step},
+                     {"epoch", result.epoch},
+                     {"loss", or_null(result.loss)},
+                     {"eval_loss", or_null(result.eval_loss)},
+                     {"top1", or_null(result.top1)},
+                     {"top5", or_null(result.top5)}}));
+    json.push_back(std::move(row));
   }
   return json.dump() + "\n";
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "launcher/sweep_runs.hpp"
 
 namespace vitrail::launcher {
@@ -20,6 +22,8 @@ struct TaskResult {
   std::optional<double> loss;                   // of training, mean of the last 20 steps
   std::optional<double> eval_loss, top1, top5;  // of the last evaluation
 };
+
+nlohmann::ordered_json to_json(const SweepRun& run);  // {task, name, folder, settings}
 
 TaskResult read_result(const SweepRun& run);
 

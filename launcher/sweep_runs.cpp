@@ -1,6 +1,5 @@
 #include "launcher/sweep_runs.hpp"
 
-#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -8,6 +7,7 @@
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_manifest.hpp"
+#include "trainer/setting_patterns.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -30,12 +30,6 @@ constexpr std::array<std::string_view, 15> kNoResult = {"run.name",
                                                         "launch.",
                                                         "sharding.",
                                                         "model.activation_checkpointing"};
-
-bool leads_elsewhere(const std::string& key) {
-  return std::ranges::none_of(kNoResult, [&](std::string_view pattern) {
-    return pattern.ends_with('.') ? key.starts_with(pattern) : key == pattern;
-  });
-}
 
 std::vector<std::string> words_of(const CommandLine& line, const SweepTask& task, const fs::path& folder) {
   std::vector<std::string> words = {"launch"};
@@ -93,7 +87,7 @@ void check_unchanged(const SweepRun& run) {
   const SettingsMap stored = trainer::read_checkpoint_manifest(checkpoints.front()).settings;
   for (const auto& [key, was] : stored) {
     const auto is = run.settings.find(key);  // absent: of another version of the program
-    if (is == run.settings.end() || is->second == was || !leads_elsewhere(key)) continue;
+    if (is == run.settings.end() || is->second == was || trainer::matches_any(kNoResult, key)) continue;
     throw Error(
         ExitCode::refused,
         fmt::format("{} was begun with {} = {}, now it is {}", run.folder.string(), key, was, is->second),

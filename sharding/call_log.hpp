@@ -1,5 +1,5 @@
-// Remembers the last calls of a communicator, so that a failure can say where each rank stood, and a trace
-// can show them. Ranks number their calls alike: equal numbers are one call. Bytes: as in Call.
+// Remembers the last calls of a communicator, so that a failure can say where each rank stood. Ranks number
+// their calls alike: equal numbers are one call. Bytes: as in Call.
 #pragma once
 
 #include <array>

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "sharding/rank_segments.hpp"
 #include "sharding/sum_kernels.hpp"
 #include "trainer/base/error.hpp"
 
@@ -35,9 +36,8 @@ GradientReducer::GradientReducer(const BucketPlan& plan, const GradientSettings&
     blocks_of_rank_.push_back(aligned_blocks(lanes_of_rank(plan.lanes, communicator.size(), rank)));
   }
   for (const LaneRange block : aligned_blocks(lanes_)) {
-    const int levels = std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
     blocks_.push_back({block, {}});
-    for (int level = 0; level < levels; ++level) {
+    for (int level = 0; level < tree_levels(block); ++level) {
       std::vector<Buffer>& buffers = blocks_.back().levels.emplace_back(plan.buckets.size());
       for (std::size_t b = 0; b < plan.buckets.size() && !frees_buckets(); ++b) {
         buffers[b] = Buffer(bucket_type(b), plan.buckets[b].slice * plan.lanes);
@@ -47,15 +47,15 @@ GradientReducer::GradientReducer(const BucketPlan& plan, const GradientSettings&
   // Backward comes to the matrices as their buckets lie; the first bucket is used in every layer.
   for (std::size_t b = 1; b < plan.buckets.size(); ++b) order_.push_back(b);
   order_.push_back(0);
-  std::int64_t widest = 0;  // bytes of a lane's slice
   for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
     const Bucket& bucket = plan.buckets[b];
     const bool apart = frees_buckets() || held() != lanes_ || bucket_type(b) != settings_.type;
     sums_.push_back(apart ? Buffer(settings_.type, bucket.slice * held().count()) : Buffer());
-    widest = std::max(widest, bucket.slice * static_cast<std::int64_t>(size_of(bucket_type(b))));
+    widest_slice_ =
+        std::max(widest_slice_, bucket.slice * static_cast<std::int64_t>(size_of(bucket_type(b))));
   }
   if (communicator.size() > 1)
-    received_ = Buffer(DataType::u8, widest * lanes_.count() * communicator.size());
+    received_ = Buffer(DataType::u8, widest_slice_ * lanes_.count() * communicator.size());
 }
 
 LaneRange GradientReducer::held() const { return settings_.stage == 0 ? LaneRange{0, plan_.lanes} : lanes_; }
@@ -98,13 +98,7 @@ void GradientReducer::borrow_bucket(std::size_t bucket) {
   Buffer& buffer = blocks_.front().levels.front()[bucket];
   if (buffer.elements() > 0) return;
   if (spare_.empty() && posted_.size() - returned_ >= kBucketsInFlight) return_first_posted();
-  if (spare_.empty()) {
-    std::int64_t widest = 0;
-    for (std::size_t b = 0; b < plan_.buckets.size(); ++b) {
-      widest = std::max(widest, plan_.buckets[b].slice * static_cast<std::int64_t>(size_of(bucket_type(b))));
-    }
-    spare_.emplace_back(DataType::u8, widest * plan_.lanes);
-  }
+  if (spare_.empty()) spare_.emplace_back(DataType::u8, widest_slice_ * plan_.lanes);
   buffer = std::move(spare_.back());
   spare_.pop_back();
 }
@@ -181,18 +175,19 @@ void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communic
   for (std::size_t round = 0; round < rounds; ++round) {
     if (round > 0) extra.emplace_back(type, chunk * communicator.size());
     Buffer& target = round == 0 ? received_ : extra.back();
-    std::vector<Segment> send(world), receive(world);
+    const bool sends = round < blocks_.size();
+    const auto send =
+        sends ? rank_segments(plan_.lanes, slice, communicator.size()) : std::vector<Segment>(world);
+    std::vector<Segment> receive(world);
     for (std::size_t peer = 0; peer < world; ++peer) {
-      const LaneRange of_peer = lanes_of_rank(plan_.lanes, communicator.size(), static_cast<int>(peer));
       const bool peer_sends = round < blocks_of_rank_[peer].size();
-      if (round < blocks_.size()) send[peer] = {of_peer.begin * slice, of_peer.count() * slice};
       receive[peer] = {static_cast<std::int64_t>(peer) * chunk, peer_sends ? chunk : 0};
       if (!peer_sends) continue;
       const bool own = static_cast<int>(peer) == communicator.rank();
       std::byte* received = target.data() + static_cast<std::size_t>(receive[peer].begin) * size_of(type);
       nodes.push_back({blocks_of_rank_[peer][round], own ? own_chunk(blocks_[round], bucket) : received});
     }
-    std::byte* source = round < blocks_.size() ? blocks_[round].levels.back()[bucket].data() : nullptr;
+    std::byte* source = sends ? blocks_[round].levels.back()[bucket].data() : nullptr;
     communicator.all_to_all(source, send, target.data(), receive, type);
   }
   std::sort(nodes.begin(), nodes.end(),
@@ -214,12 +209,8 @@ void GradientReducer::deliver(std::size_t bucket, std::vector<Node>& nodes, Comm
     to += static_cast<std::size_t>(n) * size_of(settings_.type);
   }
   if (held() == lanes_) return;
-  std::vector<Segment> segments;
-  for (int rank = 0; rank < communicator.size(); ++rank) {
-    const LaneRange of_rank = lanes_of_rank(plan_.lanes, communicator.size(), rank);
-    segments.push_back({of_rank.begin * slice, of_rank.count() * slice});
-  }
-  communicator.all_gather(sum(bucket), segments, settings_.type);
+  communicator.all_gather(sum(bucket), rank_segments(plan_.lanes, slice, communicator.size()),
+                          settings_.type);
 }
 
 }  // namespace vitrail::sharding

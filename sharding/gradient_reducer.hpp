@@ -23,6 +23,8 @@ struct GradientSettings {
   DataType type = DataType::f32;         // of the sums that the update reads: f32 or f64
   DataType matrix_type = DataType::f32;  // in which matrices' gradients are kept, sent and rounded to
   std::int64_t stage = 1;  // 0: every rank gets all slices; 2: buckets are freed on the way (one lane a rank)
+
+  DataType type_of(const Bucket& bucket) const { return bucket.matrices ? matrix_type : type; }
 };
 
 // In this rank's last lane a bucket's exchange is posted when its last gradient has come, always in the same
@@ -51,6 +53,7 @@ class GradientReducer {
 
   LaneRange lanes() const { return lanes_; }  // that this rank computes
   LaneRange held() const;                     // whose slices it updates: the same, or all (stage 0)
+  const GradientSettings& settings() const { return settings_; }
   DataType type() const { return settings_.type; }
   DataType type_of(std::size_t parameter) const { return bucket_type(plan_.locations[parameter].bucket); }
 
@@ -64,9 +67,7 @@ class GradientReducer {
     LaneRange lanes;
     std::vector<std::vector<Buffer>> levels;  // [level][bucket]
   };
-  DataType bucket_type(std::size_t bucket) const {
-    return plan_.buckets[bucket].matrices ? settings_.matrix_type : settings_.type;
-  }
+  DataType bucket_type(std::size_t bucket) const { return settings_.type_of(plan_.buckets[bucket]); }
   void add_to_tree(std::size_t parameter, const std::byte* gradient);
   void post_ready_buckets();
   void post_next_bucket();
@@ -86,6 +87,7 @@ class GradientReducer {
   std::vector<std::vector<LaneRange>> blocks_of_rank_;  // every rank's aligned blocks
   std::vector<Block> blocks_;                           // this rank's
   std::vector<Buffer> sums_;                            // by bucket, where they are not a part of a level
+  std::int64_t widest_slice_ = 0;                       // bytes of a lane's slice of the widest bucket
   Buffer received_;                                     // one bucket's chunks from the other ranks
   std::vector<Buffer> spare_;                           // stage 2: buckets that nobody uses now
   std::int64_t lane_ = 0;

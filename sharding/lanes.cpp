@@ -1,5 +1,6 @@
 #include "sharding/lanes.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "trainer/base/error.hpp"
@@ -27,6 +28,10 @@ std::vector<LaneRange> aligned_blocks(LaneRange lanes) {
     begin += size;
   }
   return blocks;
+}
+
+int tree_levels(LaneRange block) {
+  return std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
 }
 
 }  // namespace vitrail::sharding

@@ -24,4 +24,7 @@ LaneRange lanes_of_rank(std::int64_t lanes, int world, int rank);
 // [2, 7) is {2,3} {4,5} {6}. With N a power of two a rank's lanes are one block.
 std::vector<LaneRange> aligned_blocks(LaneRange lanes);
 
+// Full sums that adding the lanes of an aligned block one by one keeps at once.
+int tree_levels(LaneRange block);
+
 }  // namespace vitrail::sharding

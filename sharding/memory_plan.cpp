@@ -1,7 +1,6 @@
 #include "sharding/memory_plan.hpp"
 
 #include <algorithm>
-#include <bit>
 
 namespace vitrail::sharding {
 namespace {
@@ -15,7 +14,7 @@ struct OfLane {  // bytes of a lane's slices over all buckets, and of the widest
 OfLane of_lane(const BucketPlan& plan, const GradientSettings& settings, DataType compute) {
   OfLane bytes;
   for (const Bucket& bucket : plan.buckets) {
-    const std::int64_t sums = bucket.slice * bytes_of(bucket.matrices ? settings.matrix_type : settings.type);
+    const std::int64_t sums = bucket.slice * bytes_of(settings.type_of(bucket));
     bytes.weights += bucket.slice * bytes_of(bucket.matrices ? compute : settings.type);
     bytes.masters += bucket.slice * bytes_of(settings.type);
     bytes.sums += sums;
@@ -28,9 +27,9 @@ OfLane of_lane(const BucketPlan& plan, const GradientSettings& settings, DataTyp
 std::int64_t apart_per_lane(const BucketPlan& plan, const GradientSettings& settings, int world) {
   std::int64_t bytes = 0;
   for (const Bucket& bucket : plan.buckets) {
-    const bool same = !bucket.matrices || settings.matrix_type == settings.type;
     const bool in_tree = settings.stage == 1 || (settings.stage == 0 && world == 1);
-    if (!same || !in_tree) bytes += bucket.slice * bytes_of(settings.type);
+    if (settings.type_of(bucket) != settings.type || !in_tree)
+      bytes += bucket.slice * bytes_of(settings.type);
   }
   return bytes;
 }
@@ -46,9 +45,7 @@ MemoryPlan memory_plan(const BucketPlan& plan, const GradientSettings& settings,
     const std::int64_t held = settings.stage == 0 ? plan.lanes : lanes.count();
     const auto blocks = aligned_blocks(lanes);
     MemoryPlan own;
-    for (const LaneRange& block : blocks) {
-      own.full_sums += std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
-    }
+    for (const LaneRange& block : blocks) own.full_sums += tree_levels(block);
     own.weights = lane.weights * plan.lanes;
     own.state = static_cast<std::int64_t>(kinds) * lane.masters * held;
     own.gradients = own.full_sums * lane.sums * plan.lanes + apart_per_lane(plan, settings, world) * held;

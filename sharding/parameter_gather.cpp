@@ -1,15 +1,13 @@
 #include "sharding/parameter_gather.hpp"
 
+#include "sharding/rank_segments.hpp"
+
 namespace vitrail::sharding {
 
 ParameterGather::ParameterGather(const BucketPlan& plan, LaneRange held, Communicator& communicator)
     : communicator_(communicator), complete_(held.count() == plan.lanes) {
   for (const Bucket& bucket : plan.buckets) {
-    auto& segments = segments_.emplace_back();
-    for (int rank = 0; rank < communicator.size(); ++rank) {
-      const LaneRange lanes = lanes_of_rank(plan.lanes, communicator.size(), rank);
-      segments.push_back({lanes.begin * bucket.slice, lanes.count() * bucket.slice});
-    }
+    segments_.push_back(rank_segments(plan.lanes, bucket.slice, communicator.size()));
   }
 }
 

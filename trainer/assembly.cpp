@@ -161,9 +161,8 @@ void Assembly::say_what_it_is(Log& log) const {
                        communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
                        config.run.threads == 1 ? "" : "s", config.run.lanes,
                        config.data.global_batch_size / config.run.lanes, per_rank));
-  const sharding::MemoryPlan memory =
-      memory_plan(plan, gradient_settings(config, communicator), parameters.compute_type(),
-                  masters.kinds().size(), communicator.size());
+  const sharding::MemoryPlan memory = memory_plan(plan, gradients.settings(), parameters.compute_type(),
+                                                  masters.kinds().size(), communicator.size());
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   log.line(fmt::format(
       "memory of a rank (sharding.stage = {}): weights {:.1f} MiB, optimizer state {:.1f} MiB, {} "

@@ -63,6 +63,16 @@ EvaluationMetrics total(const std::vector<double>& lanes) {
 
 }  // namespace
 
+EvaluationPlan evaluation_plan(const Config& config, c10::Device device) {
+  return {config.run.lanes,
+          config.evaluation.batch_size,
+          config.data.workers,
+          {config.model.image_size, config.evaluation.crop_ratio},
+          compute_type(config.precision.compute),
+          config.evaluation.flip,
+          device};
+}
+
 at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip) {
   const at::Tensor logits = model.forward(images, models::Pass{}).mean();
   constexpr std::int64_t kColumns = 3;

@@ -27,6 +27,8 @@ struct EvaluationPlan {
   c10::Device device = c10::kCPU;
 };
 
+EvaluationPlan evaluation_plan(const Config& config, c10::Device device);
+
 // [B,3,S,S] -> [B,K]: the model's prediction; with `flip` the mean over each image and its mirror.
 at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip);
 

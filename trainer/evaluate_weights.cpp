@@ -12,15 +12,8 @@ EvaluationMetrics evaluate_weights(const Config& config, const std::string& chec
                                    const std::function<void(const std::string&)>& say) {
   const c10::Device device = choose_device(config.run.device, communicator);
   const auto model = load_model(config, checkpoint, device, say);
-  const EvaluationPlan plan{config.run.lanes,
-                            config.evaluation.batch_size,
-                            config.data.workers,
-                            {config.model.image_size, config.evaluation.crop_ratio},
-                            compute_type(config.precision.compute),
-                            config.evaluation.flip,
-                            device};
-  return *evaluate(*model, open_together(config.data, DataUse::evaluation, communicator), plan, communicator,
-                   [] { return false; });
+  return *evaluate(*model, open_together(config.data, DataUse::evaluation, communicator),
+                   evaluation_plan(config, device), communicator, [] { return false; });
 }
 
 }  // namespace vitrail::trainer

@@ -9,6 +9,7 @@
 #include "sharding/gather_text.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_reader.hpp"
+#include "trainer/setting_patterns.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -40,13 +41,6 @@ constexpr std::array<std::string_view, 10> kSilent = {
 // again has the same bits.
 constexpr std::array<std::string_view, 3> kNoIdentity = {"model.weights", "model.position_resize",
                                                          "model.activation_checkpointing"};
-
-template <std::size_t N>
-bool matches(const std::array<std::string_view, N>& patterns, const std::string& key) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
-    return pattern.ends_with('.') ? key.starts_with(pattern) : key == pattern;
-  });
-}
 
 std::string value_of(const std::map<std::string, std::string>& settings, const std::string& key) {
   const auto found = settings.find(key);
@@ -84,7 +78,7 @@ void check_same_run(const CheckpointManifest& stored, const Assembly& run,
 void say_changes(const CheckpointManifest& stored, const std::map<std::string, std::string>& settings,
                  const std::string& machine, Log& log) {
   for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
-    if (value_of(stored.settings, key) == value_of(settings, key) || matches(kSilent, key)) continue;
+    if (value_of(stored.settings, key) == value_of(settings, key) || matches_any(kSilent, key)) continue;
     log.line(fmt::format("changed since the checkpoint: {} was {}, is {}", key,
                          value_of(stored.settings, key), value_of(settings, key)));
   }
@@ -160,7 +154,9 @@ std::vector<std::string> candidates(const Config& config, const RunDirectory& di
 
 }  // namespace
 
-bool is_identity(const std::string& key) { return matches(kIdentity, key) && !matches(kNoIdentity, key); }
+bool is_identity(const std::string& key) {
+  return matches_any(kIdentity, key) && !matches_any(kNoIdentity, key);
+}
 
 std::string why_refused(const std::map<std::string, std::string>& stored,
                         const std::map<std::string, std::string>& current) {
@@ -195,7 +191,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
       continue;
     }
     CheckpointManifest stored = checkpoint->manifest();
-    stored.settings.insert(defaults.begin(), defaults.end());
+    stored.settings = merged_keys(stored.settings, defaults);
     check_same_run(stored, run, settings);
     say_changes(stored, settings, machine_name(run.device), log);
     TrainState state{};

@@ -1,7 +1,7 @@
 // What must be the same on all ranks of a run, compared at start-up and, for the weights, now and then:
 // another program or file on one node, or a flipped bit in one rank's memory, is named instead of trained on.
-// All are collective. Throws: AgreedError naming the rank, its host and what differs (refused; crash for
-// weights, because a restart from the last checkpoint mends them).
+// All are collective, and nothing on a rank alone. Throws: AgreedError naming the rank, its host and what
+// differs (refused; crash for weights, because a restart from the last checkpoint mends them).
 #pragma once
 
 #include <map>

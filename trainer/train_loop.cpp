@@ -97,19 +97,12 @@ bool TrainLoop::evaluation_due() const {
 bool TrainLoop::evaluate_now() {
   doing_ = fmt::format("evaluation after step {}", state_.step);
   const Config& config = request_.config;
-  const EvaluationPlan plan{config.run.lanes,
-                            config.evaluation.batch_size,
-                            config.data.workers,
-                            {config.model.image_size, config.evaluation.crop_ratio},
-                            run_.parameters.compute_type(),
-                            config.evaluation.flip,
-                            run_.device};
   const auto begin = Clock::now();
   run_.finish_gather();
   const bool average = config.evaluation.weights == WeightsUsed::ema;
   if (average) run_.publish_weights(WeightsUsed::ema);
-  const auto result =
-      evaluate(*run_.model, run_.validation_data, plan, run_.communicator, [&] { return stop_.received(); });
+  const auto result = evaluate(*run_.model, run_.validation_data, evaluation_plan(config, run_.device),
+                               run_.communicator, [&] { return stop_.received(); });
   if (average) run_.publish_weights();
   if (!result) return false;
   state_.evaluated_step = state_.step;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/mpi/mpi_world.hpp"
+#include "tests/support/every_call.hpp"
 #include "tests/support/faulty_communicator.hpp"
 
 namespace vitrail::sharding {
@@ -77,38 +78,9 @@ TEST_F(Failing, RankZeroWhileTheOthersSum) {
 
 // A call of that kind that needs every rank, however small its messages are.
 void call_all_ranks(Communicator& world, CallKind kind) {
-  constexpr std::int64_t kCount = 100'000;
-  const auto ranks = static_cast<std::size_t>(world.size());
   // Never freed: MPI may still write into what an abandoned call was given.
-  struct Data {
-    std::vector<float> source, target;
-    std::vector<double> values;
-  };
-  const std::size_t elements = static_cast<std::size_t>(kCount) * ranks;
-  auto& data = *new Data{std::vector<float>(elements), std::vector<float>(elements), std::vector<double>(10)};
-  std::vector<Segment> segments;
-  for (std::size_t peer = 0; peer < ranks; ++peer) {
-    segments.push_back({static_cast<std::int64_t>(peer) * kCount, kCount});
-  }
-  const auto bytes = std::as_writable_bytes(std::span(data.source));
-  switch (kind) {
-    case CallKind::all_to_all:
-      world.all_to_all(bytes.data(), segments, std::as_writable_bytes(std::span(data.target)).data(),
-                       segments, DataType::f32);
-      break;
-    case CallKind::all_gather:
-      world.all_gather(bytes.data(), segments, DataType::f32);
-      break;
-    case CallKind::all_reduce:
-      world.all_reduce_sum(data.values);
-      break;
-    case CallKind::broadcast:
-      world.broadcast(bytes, 0);
-      break;
-    case CallKind::barrier:
-      world.barrier();
-      break;
-  }
+  auto& data = *new tests::CallData(world.size(), 100'000, 10);
+  tests::call(world, kind, data);
   world.barrier();  // some complete on ranks that have all they need
 }
 

@@ -8,10 +8,6 @@
 
 namespace vitrail::tests {
 
-inline constexpr std::array kAllCallKinds = {sharding::CallKind::all_to_all, sharding::CallKind::all_gather,
-                                             sharding::CallKind::all_reduce, sharding::CallKind::broadcast,
-                                             sharding::CallKind::barrier};
-
 struct Fault {
   enum class Effect { none, fail, delay, corrupt };
   Effect effect = Effect::none;

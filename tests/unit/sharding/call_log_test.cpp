@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "sharding/local_communicator.hpp"
+#include "tests/support/every_call.hpp"
 #include "tests/support/faulty_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 
@@ -11,27 +12,9 @@ namespace {
 
 using testing::MatchesRegex;
 
-// One call of each kind, with bytes that differ.
 void call(Communicator& ranks, CallKind kind) {
-  const auto world = static_cast<std::size_t>(ranks.size());
-  std::vector<float> data(10 * world), target(10 * world);
-  std::vector<Segment> segments;
-  for (std::size_t r = 0; r < world; ++r) segments.push_back({static_cast<std::int64_t>(10 * r), 10});
-  std::vector<double> sums(5, 1.0);
-  const auto bytes = std::as_writable_bytes(std::span(data));
-  switch (kind) {
-    case CallKind::all_to_all:
-      return ranks.all_to_all(bytes.data(), segments, std::as_writable_bytes(std::span(target)).data(),
-                              segments, DataType::f32);
-    case CallKind::all_gather:
-      return ranks.all_gather(bytes.data(), segments, DataType::f32);
-    case CallKind::all_reduce:
-      return ranks.all_reduce_sum(sums);
-    case CallKind::broadcast:
-      return ranks.broadcast(bytes, 0);
-    case CallKind::barrier:
-      return ranks.barrier();
-  }
+  tests::CallData data(ranks.size(), 10, 5);
+  tests::call(ranks, kind, data);
 }
 
 TEST(CallLog, NumbersAndSizesOfEveryKind) {

@@ -17,36 +17,25 @@ namespace {
 using namespace std::chrono_literals;
 
 // Holds back every exchange until somebody opens the gate, or for so long that a test fails.
-class GatedCommunicator final : public Communicator {
+class GatedCommunicator final : public InterceptedCommunicator {
  public:
-  explicit GatedCommunicator(Communicator& inner) : inner_(inner), open_(gate_.get_future()) {}
+  explicit GatedCommunicator(Communicator& inner)
+      : InterceptedCommunicator(inner), open_(gate_.get_future()) {}
 
   void open() { gate_.set_value(); }
   int begun() const { return begun_; }
   bool gave_up() const { return gave_up_; }
 
-  int rank() const override { return inner_.rank(); }
-  int size() const override { return inner_.size(); }
-  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                  std::span<const Segment> receive, DataType type) override {
-    pass();
-    inner_.all_to_all(source, send, target, receive, type);
+ protected:
+  void around(const Call& call, const std::function<void()>& forward) override {
+    if (call.kind == CallKind::all_to_all || call.kind == CallKind::all_gather) {
+      ++begun_;
+      if (open_.wait_for(20s) != std::future_status::ready) gave_up_ = true;
+    }
+    forward();
   }
-  void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override {
-    pass();
-    inner_.all_gather(buffer, segments, type);
-  }
-  void all_reduce_sum(std::span<double> values) override { inner_.all_reduce_sum(values); }
-  void broadcast(std::span<std::byte> bytes, int root) override { inner_.broadcast(bytes, root); }
-  void barrier() override { inner_.barrier(); }
 
  private:
-  void pass() {
-    ++begun_;
-    if (open_.wait_for(20s) != std::future_status::ready) gave_up_ = true;
-  }
-
-  Communicator& inner_;
   std::promise<void> gate_;
   std::shared_future<void> open_;
   std::atomic<int> begun_ = 0;

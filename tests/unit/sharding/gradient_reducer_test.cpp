@@ -44,21 +44,29 @@ DataType type_of() {
 }
 
 // Sums of all parameters as `world` ranks make them, two steps in a row so that old sums cannot leak into new
-// ones.
+// ones. bf16 gradients are the upper halves of the floats.
 template <class Real>
-std::vector<std::vector<Real>> reduce(int world, std::int64_t lanes, std::int64_t bucket_elements) {
+std::vector<std::vector<Real>> reduce(const GradientSettings& settings, int world, std::int64_t lanes,
+                                      std::int64_t bucket_elements) {
   const BucketPlan plan = make_bucket_plan(parameters(), lanes, bucket_elements);
   std::vector<std::vector<Real>> sums;
   for (const ParameterShape& p : plan.parameters) sums.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& communicator) {
-    GradientReducer reducer(plan, {type_of<Real>(), type_of<Real>()}, communicator);
+    GradientReducer reducer(plan, settings, communicator);
     for (int step = 0; step < 2; ++step) {
       for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
         reducer.begin_lane(lane);
         for (std::size_t p = plan.parameters.size(); p-- > 0;) {
           const std::vector<Real> g = gradient<Real>(lane, p);
-          reducer.add(p, reinterpret_cast<const std::byte*>(g.data()));
+          std::vector<std::uint16_t> upper;
+          for (const Real value : g) {
+            upper.push_back(
+                static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16));
+          }
+          const bool half = reducer.type_of(p) == DataType::bf16;
+          reducer.add(p, half ? reinterpret_cast<const std::byte*>(upper.data())
+                              : reinterpret_cast<const std::byte*>(g.data()));
         }
         reducer.end_lane();
       }
@@ -66,8 +74,8 @@ std::vector<std::vector<Real>> reduce(int world, std::int64_t lanes, std::int64_
     }
     const std::lock_guard lock(mutex);
     for (const Piece& piece : plan.pieces) {
-      if (!reducer.lanes().contains(piece.lane)) continue;
-      const std::int64_t first = piece.in_bucket - reducer.lanes().begin * plan.buckets[piece.bucket].slice;
+      if (!reducer.held().contains(piece.lane)) continue;
+      const std::int64_t first = piece.in_bucket - reducer.held().begin * plan.buckets[piece.bucket].slice;
       std::memcpy(sums[piece.parameter].data() + piece.in_parameter,
                   reducer.sum(piece.bucket) + static_cast<std::size_t>(first) * sizeof(Real),
                   static_cast<std::size_t>(piece.elements) * sizeof(Real));
@@ -88,7 +96,8 @@ TYPED_TEST(GradientReducerTest, AnyNumberOfRanksGivesTheBitsOfTheTree) {
       expected.push_back(tree_sum<TypeParam>(0, lanes, p));
     for (int world = 1; world <= lanes; ++world) {
       for (const std::int64_t bucket : {500, 100'000}) {
-        EXPECT_EQ(reduce<TypeParam>(world, lanes, bucket), expected)
+        EXPECT_EQ(reduce<TypeParam>({type_of<TypeParam>(), type_of<TypeParam>()}, world, lanes, bucket),
+                  expected)
             << world << " ranks, " << lanes << " lanes";
       }
     }
@@ -104,56 +113,20 @@ TEST(GradientReducer, OtherOrdersHaveOtherBits) {  // else the test above could 
   EXPECT_NE(sequential, tree_sum<float>(0, 8, 1));
 }
 
-// Sums of all parameters in any stage and type, of stage 0 from every rank.
-std::vector<std::vector<float>> reduce_as(const GradientSettings& settings, int world, std::int64_t lanes) {
-  const BucketPlan plan = make_bucket_plan(parameters(), lanes, 500);
-  std::vector<std::vector<float>> all;
-  for (const ParameterShape& p : plan.parameters) all.emplace_back(static_cast<std::size_t>(p.elements));
-  std::mutex mutex;
-  tests::run_world(world, [&](Communicator& communicator) {
-    GradientReducer reducer(plan, settings, communicator);
-    for (int step = 0; step < 2; ++step) {
-      for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
-        reducer.begin_lane(lane);
-        for (std::size_t p = plan.parameters.size(); p-- > 0;) {
-          // Values that halves hold: what is compared is the sums' rounding.
-          std::vector<float> g = gradient<float>(lane, p);
-          std::vector<std::uint16_t> upper;
-          for (float& value : g)
-            upper.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
-          const bool half = reducer.type_of(p) == DataType::bf16;
-          reducer.add(p, half ? reinterpret_cast<const std::byte*>(upper.data())
-                              : reinterpret_cast<const std::byte*>(g.data()));
-        }
-        reducer.end_lane();
-      }
-      reducer.exchange();
-    }
-    const std::lock_guard lock(mutex);
-    for (const Piece& piece : plan.pieces) {
-      if (!reducer.held().contains(piece.lane)) continue;
-      const std::int64_t first = piece.in_bucket - reducer.held().begin * plan.buckets[piece.bucket].slice;
-      std::memcpy(all[piece.parameter].data() + piece.in_parameter,
-                  reducer.sum(piece.bucket) + static_cast<std::size_t>(first) * sizeof(float),
-                  static_cast<std::size_t>(piece.elements) * sizeof(float));
-    }
-  });
-  return all;
-}
-
 TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
   constexpr std::int64_t kLanes = 8;
   for (const DataType matrix_type : {DataType::f32, DataType::bf16}) {
-    const auto expected = reduce_as({.matrix_type = matrix_type}, 1, kLanes);
+    const auto expected = reduce<float>({.matrix_type = matrix_type}, 1, kLanes, 500);
     for (const int world : {2, 3, 8}) {
       for (const std::int64_t stage : {0, 1, 2}) {
         if (stage == 2 && world != kLanes) continue;
-        EXPECT_EQ(reduce_as({.matrix_type = matrix_type, .stage = stage}, world, kLanes), expected)
+        EXPECT_EQ(reduce<float>({.matrix_type = matrix_type, .stage = stage}, world, kLanes, 500), expected)
             << name_of(matrix_type) << ", " << world << " ranks, stage " << stage;
       }
     }
   }
-  EXPECT_NE(reduce_as({.matrix_type = DataType::bf16}, 1, kLanes), reduce_as({}, 1, kLanes));
+  EXPECT_NE(reduce<float>({.matrix_type = DataType::bf16}, 1, kLanes, 500),
+            reduce<float>({}, 1, kLanes, 500));
 }
 
 TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {

@@ -6,6 +6,7 @@
 #include "sharding/gather_text.hpp"
 #include "tests/support/faulty_communicator.hpp"
 #include "tests/support/thread_world.hpp"
+#include "tests/unit/trainer/tiny_run.hpp"
 #include "trainer/rehearsal.hpp"
 
 namespace vitrail::trainer {
@@ -14,18 +15,7 @@ namespace {
 using testing::HasSubstr;
 
 Config tiny() {
-  Config config;
-  config.run.lanes = 4;
-  config.run.steps = 10;
-  config.data.train = "synthetic:64,4,16";
-  config.data.global_batch_size = 16;
-  config.augment.crop = datasets::Crop::none;
-  config.model.name = "vit_xxs4";
-  config.model.image_size = 16;
-  config.model.classes = 4;
-  config.model.width = 32;
-  config.model.depth = 2;
-  config.model.heads = 2;
+  Config config = tiny_run();
   config.model.drop_path = 0.5;
   return config;
 }

@@ -11,30 +11,11 @@
 
 #include "sharding/local_communicator.hpp"
 #include "tests/support/thread_world.hpp"
+#include "tests/unit/trainer/tiny_run.hpp"
 #include "trainer/assembly.hpp"
 
 namespace vitrail::trainer {
 namespace {
-
-Config tiny() {
-  Config config;
-  config.run.lanes = 4;
-  config.run.steps = 120;
-  config.run.seed = 3;
-  config.data.train = "synthetic:64,4,16";
-  config.data.global_batch_size = 16;
-  config.augment.crop = datasets::Crop::none;
-  config.model.name = "vit_xxs4";
-  config.model.image_size = 16;
-  config.model.classes = 4;
-  config.model.width = 32;
-  config.model.depth = 2;
-  config.model.heads = 2;
-  config.model.layer_scale = 0.1;
-  config.optimizer.lr = 1e-2;
-  config.schedule.warmup = {2, Duration::Unit::steps};
-  return config;
-}
 
 struct Training {
   std::vector<StepResult> steps;
@@ -69,7 +50,7 @@ TEST(TrainStep, LearnsWithBothOptimizersAndLosses) {
   const double knowing_nothing_bce = -(0.25 * std::log(0.25) + 0.75 * std::log(0.75));
   for (const auto optimizer : {sharding::OptimizerName::lamb, sharding::OptimizerName::adamw}) {
     for (const LossName loss : {LossName::ce, LossName::bce}) {
-      Config config = tiny();
+      Config config = tiny_run();
       config.optimizer.name = optimizer;
       config.loss.name = loss;
       if (optimizer == sharding::OptimizerName::adamw) config.optimizer.lr = 2e-3;
@@ -81,7 +62,7 @@ TEST(TrainStep, LearnsWithBothOptimizersAndLosses) {
 }
 
 TEST(TrainStep, AdvancesTheStateAndSaysWhatItDid) {
-  const Training run = train_alone(tiny(), 6);
+  const Training run = train_alone(tiny_run(), 6);
   EXPECT_EQ(run.state.step, 6);
   EXPECT_EQ(run.state.optimizer_steps, 6);
   EXPECT_NEAR(run.steps[0].loss, std::log(4.0), 0.1) << "the head begins with next to nothing";
@@ -102,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(TrainStep, AnyPrecision,
                          testing::Values(Precision::fp32, Precision::fp16, Precision::bf16));
 
 TEST_P(AnyPrecision, AnyNumberOfRanksTakesTheSameSteps) {
-  Config config = tiny();
+  Config config = tiny_run();
   config.precision.compute = GetParam();
   config.model.drop_path = 0.3;
   config.augment.mixup = 0.8;
@@ -121,7 +102,7 @@ TEST_P(AnyPrecision, AnyNumberOfRanksTakesTheSameSteps) {
 }
 
 TEST_P(AnyPrecision, TrainsAsFp32DoesWithinItsRounding) {
-  Config config = tiny();
+  Config config = tiny_run();
   const Training exact = train_alone(config, 20);
   config.precision.compute = GetParam();
   const Training run = train_alone(config, 20);
@@ -144,7 +125,7 @@ struct Weights {
 };
 
 TEST(TrainStep, AnOverflowChangesNoWeightAndHalvesTheScale) {
-  Config config = tiny();
+  Config config = tiny_run();
   config.precision.compute = Precision::fp16;
   config.ema.decay = 0.9;
   sharding::LocalCommunicator alone;
@@ -173,7 +154,7 @@ TEST(TrainStep, AnOverflowChangesNoWeightAndHalvesTheScale) {
 }
 
 TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
-  Config config = tiny();
+  Config config = tiny_run();
   config.precision.compute = Precision::bf16;
   sharding::LocalCommunicator alone;
   Assembly assembly(config, alone);
@@ -192,7 +173,7 @@ TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
 }
 
 TEST(TrainStep, ComputingASecondTimeChangesNoBit) {
-  Config config = tiny();
+  Config config = tiny_run();
   config.model.drop_path = 0.3;
   config.optimizer.clip_norm = 0.5;
   const Training kept = train_alone(config, 3);
@@ -208,7 +189,7 @@ TEST(TrainStep, ComputingASecondTimeChangesNoBit) {
 
 TEST(TrainStep, EveryFamilyThatTrainsTakesSteps) {
   for (const char* name : {"vit_s16_18x2", "deit_ti16", "deit_ti16_distilled", "cait_xxs24"}) {
-    Config config = tiny();
+    Config config = tiny_run();
     config.model.name = name;
     config.model.patch = 4;
     config.model.drop_path = 0.2;
@@ -221,7 +202,7 @@ TEST(TrainStep, EveryFamilyThatTrainsTakesSteps) {
 
 TEST(TrainStep, PixelsThatNoPatchTakesAreNamed) {
   const auto said = [](std::int64_t patch) {
-    Config config = tiny();
+    Config config = tiny_run();
     config.model.patch = patch;
     sharding::LocalCommunicator alone;
     Log log(true);
@@ -234,7 +215,7 @@ TEST(TrainStep, PixelsThatNoPatchTakesAreNamed) {
 }
 
 TEST(TrainStep, OneRanksWishIsEverybodys) {
-  const Config config = tiny();
+  const Config config = tiny_run();
   tests::run_world(3, [&](sharding::Communicator& communicator) {
     Assembly assembly(config, communicator);
     Log silent(false);
@@ -251,7 +232,7 @@ TEST(TrainStep, OneRanksWishIsEverybodys) {
 }
 
 TEST(TrainStep, ARunThatDivergedIsRefused) {
-  Config config = tiny();
+  Config config = tiny_run();
   config.optimizer.name = sharding::OptimizerName::adamw;
   config.optimizer.lr = 1e30;
   config.schedule.warmup = {0, Duration::Unit::steps};
