@@ -237,9 +237,10 @@ void add_run_settings(std::vector<Option>& table) {
            .bounds = from_to(0, 1e6),
            .unit = "TFLOP/s",
            .commands = kLoading});
-  run.choice("device", &RunConfig::device,
-             {{Device::automatic, "auto"}, {Device::cpu, "cpu"}, {Device::cuda, "cuda"}},
-             {.help = "where the model is computed", .commands = kAsking});
+  run.choice(
+      "device", &RunConfig::device,
+      {{trainer::Device::automatic, "auto"}, {trainer::Device::cpu, "cpu"}, {trainer::Device::cuda, "cuda"}},
+      {.help = "where the model is computed", .commands = kAsking});
 }
 
 void add_model_settings(std::vector<Option>& table) {
@@ -308,15 +309,22 @@ void add_upkeep_settings(std::vector<Option>& table) {
 
   const Section sharding(
       table, "sharding", kTraining, [](auto& line) -> auto& { return line.config.sharding; });
-  sharding.choice("communicator", &ShardingConfig::communicator,
-                  {{CommunicatorKind::automatic, "auto"},
-                   {CommunicatorKind::mpi, "mpi"},
-                   {CommunicatorKind::local, "local"}},
-                  {.help = "how ranks talk; local is a world of one"});
+  sharding.choice(
+      "communicator", &ShardingConfig::communicator,
+      {{CommunicatorKind::automatic, "auto"},
+       {CommunicatorKind::mpi, "mpi"},
+       {CommunicatorKind::nccl, "nccl"},
+       {CommunicatorKind::local, "local"}},
+      {.help = "how ranks talk; auto: from GPU to GPU by nccl where each rank has one of its own; "
+               "local is a world of one"});
   sharding.add("stage", &ShardingConfig::stage,
                {.help = "what ranks share out: 0 nothing, 1 optimizer state, 2 gradients as well (one lane a "
                         "rank); no result depends on it",
                 .bounds = from_to(0, 3)});
+  sharding.choice(
+      "reduction", &ShardingConfig::reduction,
+      {{Reduction::reproducible, "reproducible"}, {Reduction::fast, "fast"}},
+      {.help = "sums over ranks: the same bits on any number of ranks, or as the library adds them"});
   sharding.choice("sum_type", &ShardingConfig::sum_type,
                   {{SumType::fp32, "fp32"}, {SumType::compute, "compute"}},
                   {.help = "type of matrices' gradients in sums over lanes and on the wire; compute: "

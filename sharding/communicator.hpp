@@ -1,10 +1,13 @@
 // What the ranks of a run say to each other. Every call is collective: all ranks make the same calls in the
-// same order. Calls return when this rank's part is done. Counts and offsets are elements. Throws:
-// PeerFailure when another rank has announced that it failed; Error(io) when the network refuses.
+// same order. Calls return when this rank's part is done, and what they read must be there when they begin.
+// Counts and offsets are elements. all_to_all, all_gather and reduce_scatter work on the memory of the run's
+// device, the others on the host's. Throws: PeerFailure when another rank has announced that it failed;
+// Error(io) when the network refuses.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +38,14 @@ struct Traffic {
   double seconds_waited = 0;       // inside any call
 };
 
+enum class CallKind : std::uint8_t { all_to_all, all_gather, reduce_scatter, all_reduce, broadcast, barrier };
+
+struct Call {
+  CallKind kind = CallKind::barrier;
+  std::int64_t bytes = 0;           // that this rank hands in
+  std::span<std::byte> received{};  // what another rank's part will stand in, or a part of it; the host's
+};
+
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -48,6 +59,10 @@ class Communicator {
                           std::span<const Segment> receive, DataType type) = 0;
   // In place: segments[p] of `buffer` is rank p's contribution.
   virtual void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) = 0;
+  // `source`: size() chunks of `count` elements; `target` becomes the sum over ranks of chunk rank(), added
+  // in an order of the library's. Throws Error(refused) for a type that the library cannot add.
+  virtual void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,
+                              DataType type) = 0;
   // Element-wise sum. Exact where all ranks but one contribute zero, which is how this program uses it.
   virtual void all_reduce_sum(std::span<double> values) = 0;
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
@@ -69,6 +84,12 @@ class Communicator {
   void settle(std::span<const Ticket> tickets) noexcept;
 
   virtual const Traffic& traffic() const { return traffic_; }
+
+  // For communicators around this one that do a part of the calls themselves: what these layers do around
+  // their own calls, they do around `forward`.
+  virtual void observe(const Call&, const std::function<void()>& forward) { forward(); }
+  // Polls: a rank that has announced its failure, or this one after cancel().
+  virtual std::optional<int> failed_peer() { return std::nullopt; }
 
  protected:
   Traffic traffic_;

@@ -1,11 +1,34 @@
 #include "sharding/gather_text.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace vitrail::sharding {
 namespace {
 
 constexpr char kSeparator = '\x1f';  // between exit code, message and hint
+
+// Six characters in each double, as an integer that it holds exactly; the sums of all_reduce_sum add zeros.
+constexpr std::size_t kPacked = 6;
+
+std::size_t packed_size(double characters) {
+  return (static_cast<std::size_t>(characters) + kPacked - 1) / kPacked;
+}
+
+void pack(const std::string& text, std::span<double> to) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    to[i / kPacked] += std::ldexp(static_cast<unsigned char>(text[i]), static_cast<int>(8 * (i % kPacked)));
+  }
+}
+
+std::string unpack(std::span<const double> from, std::size_t length) {
+  std::string text(length, '\0');
+  for (std::size_t i = 0; i < length; ++i) {
+    const auto six = static_cast<std::uint64_t>(from[i / kPacked]);
+    text[i] = static_cast<char>((six >> (8 * (i % kPacked))) & 0xff);
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -15,19 +38,15 @@ std::vector<std::string> gather_text(Communicator& communicator, const std::stri
   std::vector<double> lengths(world);
   lengths[rank] = static_cast<double>(own.size());
   communicator.all_reduce_sum(lengths);
-  std::vector<Segment> segments;
-  std::int64_t total = 0;
-  for (const double length : lengths) {
-    segments.push_back({total, static_cast<std::int64_t>(length)});
-    total += segments.back().count;
-  }
-  std::string all(static_cast<std::size_t>(total), '\0');
-  std::copy(own.begin(), own.end(), all.begin() + segments[rank].begin);
-  communicator.all_gather(std::as_writable_bytes(std::span(all)).data(), segments, DataType::u8);
+  std::vector<std::size_t> begins = {0};
+  for (const double length : lengths) begins.push_back(begins.back() + packed_size(length));
+  if (begins.back() == 0) return std::vector<std::string>(world);
+  std::vector<double> packed(begins.back());
+  pack(own, std::span(packed).subspan(begins[rank]));
+  communicator.all_reduce_sum(packed);
   std::vector<std::string> texts;
-  for (const Segment& segment : segments) {
-    texts.push_back(
-        all.substr(static_cast<std::size_t>(segment.begin), static_cast<std::size_t>(segment.count)));
+  for (std::size_t r = 0; r < world; ++r) {
+    texts.push_back(unpack(std::span(packed).subspan(begins[r]), static_cast<std::size_t>(lengths[r])));
   }
   return texts;
 }

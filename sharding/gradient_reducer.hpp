@@ -1,8 +1,8 @@
 // Sums the lanes' gradients by the balanced binary tree over lanes and leaves each lane's slice of the sum
-// with the rank that holds the lane: the same bits on any number of ranks. Memory per rank: max(1,
-// log2(lanes)) full gradients for each aligned block of its lanes (one block when the number of ranks is a
-// power of two), and one bucket while it is exchanged; stage 2: a few buckets and the own slices. Throws:
-// Error(crash) naming the parameter whose gradient came twice or never; PeerFailure.
+// with the rank that holds the lane: the same bits on any number of ranks, unless asked to be fast. Memory
+// per rank: max(1, log2(lanes)) full gradients for each aligned block of its lanes (one when N is a power of
+// two) and one bucket being exchanged; stage 2: a few buckets and the own slices. Throws: Error(crash) naming
+// the parameter whose gradient came twice or never; PeerFailure.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@ struct GradientSettings {
   DataType type = DataType::f32;         // of the sums that the update reads: f32 or f64
   DataType matrix_type = DataType::f32;  // in which matrices' gradients are kept, sent and rounded to
   std::int64_t stage = 1;  // 0: every rank gets all slices; 2: buckets are freed on the way (one lane a rank)
+  bool fast = false;       // the communicator's own reduce_scatter; ranks hold equally many lanes
 
   DataType type_of(const Bucket& bucket) const { return bucket.matrices ? matrix_type : type; }
 };
@@ -31,7 +32,8 @@ struct GradientSettings {
 // order of buckets.
 class GradientReducer {
  public:
-  GradientReducer(const BucketPlan& plan, const GradientSettings& settings, Communicator& communicator);
+  GradientReducer(const BucketPlan& plan, const GradientSettings& settings, Communicator& communicator,
+                  Device& device);
   ~GradientReducer() { communicator_.settle(posted_); }
   GradientReducer(const GradientReducer&) = delete;
   GradientReducer& operator=(const GradientReducer&) = delete;
@@ -39,7 +41,7 @@ class GradientReducer {
   // A step: for each of this rank's lanes in order begin_lane, add for every parameter once, end_lane; then
   // exchange.
   void begin_lane(std::int64_t lane);
-  // plan.parameters[parameter].elements of type_of(parameter)
+  // plan.parameters[parameter].elements of type_of(parameter), in the device's memory
   void add(std::size_t parameter, const std::byte* gradient);
   void end_lane();
   void exchange();
@@ -72,8 +74,10 @@ class GradientReducer {
   void post_ready_buckets();
   void post_next_bucket();
   void exchange_bucket(std::size_t bucket, Communicator& communicator);
-  static std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n);
-  void deliver(std::size_t bucket, std::vector<Node>& nodes, Communicator& communicator);
+  std::vector<Node> exchange_chunks(std::size_t bucket, Communicator& communicator);
+  std::byte* sum_tree(const std::vector<Node>& nodes, DataType type, std::int64_t n);
+  void reduce_fast(std::size_t bucket, Communicator& communicator);
+  void deliver(std::size_t bucket, std::vector<Node>& nodes);
   void borrow_bucket(std::size_t bucket);
   void return_first_posted();
   Block& block_of(std::int64_t lane);
@@ -83,12 +87,13 @@ class GradientReducer {
   const BucketPlan& plan_;
   GradientSettings settings_;
   Communicator& communicator_;
+  Device& device_;
   LaneRange lanes_;
   std::vector<std::vector<LaneRange>> blocks_of_rank_;  // every rank's aligned blocks
   std::vector<Block> blocks_;                           // this rank's
   std::vector<Buffer> sums_;                            // by bucket, where they are not a part of a level
   std::int64_t widest_slice_ = 0;                       // bytes of a lane's slice of the widest bucket
-  Buffer received_;                                     // one bucket's chunks from the other ranks
+  std::vector<Buffer> received_;                        // one bucket's chunks from the other ranks, by round
   std::vector<Buffer> spare_;                           // stage 2: buckets that nobody uses now
   std::int64_t lane_ = 0;
   std::vector<char> arrived_;                 // by parameter, in the current lane

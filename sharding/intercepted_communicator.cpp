@@ -22,6 +22,8 @@ const char* name_of(CallKind kind) {
       return "all_to_all";
     case CallKind::all_gather:
       return "all_gather";
+    case CallKind::reduce_scatter:
+      return "reduce_scatter";
     case CallKind::all_reduce:
       return "all_reduce";
     case CallKind::broadcast:
@@ -49,6 +51,13 @@ void InterceptedCommunicator::all_gather(std::byte* buffer, std::span<const Segm
   around({CallKind::all_gather, own * static_cast<std::int64_t>(size_of(type)),
           first_of_others(buffer, segments, rank(), type)},
          [&] { inner_.all_gather(buffer, segments, type); });
+}
+
+void InterceptedCommunicator::reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,
+                                             DataType type) {
+  const auto bytes = static_cast<std::size_t>(count) * size_of(type);
+  around({CallKind::reduce_scatter, static_cast<std::int64_t>(bytes) * (size() - 1), {target, bytes}},
+         [&] { inner_.reduce_scatter(source, target, count, type); });
 }
 
 void InterceptedCommunicator::all_reduce_sum(std::span<double> values) {

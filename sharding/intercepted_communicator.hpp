@@ -8,14 +8,7 @@
 
 namespace vitrail::sharding {
 
-enum class CallKind : std::uint8_t { all_to_all, all_gather, all_reduce, broadcast, barrier };
 const char* name_of(CallKind kind);
-
-struct Call {
-  CallKind kind = CallKind::barrier;
-  std::int64_t bytes = 0;           // that this rank hands in
-  std::span<std::byte> received{};  // what another rank's part will stand in, or a part of it
-};
 
 class InterceptedCommunicator : public Communicator {
  public:
@@ -25,10 +18,15 @@ class InterceptedCommunicator : public Communicator {
   int size() const override { return inner_.size(); }
   const Traffic& traffic() const override { return inner_.traffic(); }
   void cancel() override { inner_.cancel(); }
+  std::optional<int> failed_peer() override { return inner_.failed_peer(); }
+  void observe(const Call& call, const std::function<void()>& forward) override {
+    around(call, [&] { inner_.observe(call, forward); });
+  }
 
   void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
                   std::span<const Segment> receive, DataType type) override;
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
+  void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count, DataType type) override;
   void all_reduce_sum(std::span<double> values) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;

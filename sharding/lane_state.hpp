@@ -20,7 +20,7 @@ const char* name_of(StateKind kind);  // as it stands in checkpoints: "weight", 
 
 class LaneState {
  public:
-  LaneState(const BucketPlan& plan, LaneRange lanes, DataType type,
+  LaneState(const BucketPlan& plan, LaneRange lanes, DataType type, Device& device,
             std::vector<StateKind> kinds = {StateKind::weight, StateKind::exp_avg, StateKind::exp_avg_sq});
 
   DataType type() const { return type_; }
@@ -28,9 +28,13 @@ class LaneState {
   const BucketPlan& plan() const { return plan_; }
   bool owns(const Piece& piece) const { return lanes_.contains(piece.lane); }
   std::span<const StateKind> kinds() const { return kinds_; }  // ascending
+  Device& device() { return device_; }
 
-  // Address of an owned piece.
+  // Address of an owned piece, in the device's memory.
   std::byte* piece(StateKind kind, const Piece& piece);
+  // An owned piece to and from the host's memory.
+  void read(StateKind kind, const Piece& piece, std::byte* to);
+  void write(StateKind kind, const Piece& piece, const std::byte* from);
   // This rank's slices of a bucket, lanes in order: plan.buckets[bucket].slice * lanes().count() elements.
   Buffer& slices(StateKind kind, std::size_t bucket);
   // Where an owned piece lies in slices(): elements.
@@ -42,6 +46,7 @@ class LaneState {
   const BucketPlan& plan_;
   LaneRange lanes_;
   DataType type_;
+  Device& device_;
   std::vector<StateKind> kinds_;
   std::array<std::vector<Buffer>, kStateKinds.size()> buffers_;  // [kind][bucket]; empty: not of this run
 };

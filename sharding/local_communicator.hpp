@@ -1,6 +1,8 @@
 // The communicator of a world of one: nothing to send, nothing to wait for.
 #pragma once
 
+#include <algorithm>
+
 #include "sharding/communicator.hpp"
 
 namespace vitrail::sharding {
@@ -12,6 +14,10 @@ class LocalCommunicator final : public Communicator {
   void all_to_all(const std::byte*, std::span<const Segment>, std::byte*, std::span<const Segment>,
                   DataType) override {}
   void all_gather(std::byte*, std::span<const Segment>, DataType) override {}
+  void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,
+                      DataType type) override {
+    std::copy_n(source, static_cast<std::size_t>(count) * size_of(type), target);
+  }
   void all_reduce_sum(std::span<double>) override {}
   void broadcast(std::span<std::byte>, int) override {}
   void barrier() override {}

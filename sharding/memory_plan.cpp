@@ -40,6 +40,10 @@ MemoryPlan memory_plan(const BucketPlan& plan, const GradientSettings& settings,
                        std::size_t kinds, int world) {
   const OfLane lane = of_lane(plan, settings, compute);
   MemoryPlan most;
+  std::size_t rounds = 0;
+  for (int rank = 0; rank < world; ++rank) {
+    rounds = std::max(rounds, aligned_blocks(lanes_of_rank(plan.lanes, world, rank)).size());
+  }
   for (int rank = 0; rank < world; ++rank) {
     const LaneRange lanes = lanes_of_rank(plan.lanes, world, rank);
     const std::int64_t held = settings.stage == 0 ? plan.lanes : lanes.count();
@@ -55,7 +59,8 @@ MemoryPlan memory_plan(const BucketPlan& plan, const GradientSettings& settings,
       own.gradients = buckets * lane.widest_sum * plan.lanes + apart_per_lane(plan, settings, world) * held;
     }
     if (world > 1) {
-      own.exchange = lane.widest_sum * lanes.count() * world * static_cast<std::int64_t>(blocks.size());
+      const std::int64_t chunks = settings.fast ? 1 : world * static_cast<std::int64_t>(rounds);
+      own.exchange = lane.widest_sum * lanes.count() * chunks;
     }
     if (own.total() > most.total()) most = own;
   }

@@ -40,7 +40,7 @@ void MpiCommunicator::complete(MpiRequest request, const char* call) {
   for (int polls = 0; !request.test(); ++polls) {
     if (polls >= kSpins) std::this_thread::sleep_for(std::chrono::microseconds(polls < 2000 ? 20 : 200));
     if (polls % 16 != 15) continue;
-    const auto peer = cancelled_ ? rank_ : failures_.failed_peer();
+    const auto peer = failed_peer();
     const bool late = timeout_.count() > 0 && Clock::now() - begin > timeout_;
     if (!peer && !late) continue;
     request.abandon();
@@ -68,6 +68,16 @@ void MpiCommunicator::all_to_all(const std::byte* source, std::span<const Segmen
 void MpiCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
   const std::vector<Segment> own(segments.size(), segments[static_cast<std::size_t>(rank_)]);
   all_to_all(buffer, own, buffer, segments, type);
+}
+
+void MpiCommunicator::reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,
+                                     DataType type) {
+  if (type != DataType::f32 && type != DataType::f64) {
+    throw Error(ExitCode::refused, fmt::format("MPI adds no {} values", name_of(type)),
+                "set sharding.sum_type = fp32, or sharding.reduction = reproducible");
+  }
+  traffic_.elements_sent += count * (size_ - 1);
+  complete(comm_.reduce_scatter_sum(source, target, to_int(count), type), "reduce_scatter");
 }
 
 void MpiCommunicator::all_reduce_sum(std::span<double> values) {

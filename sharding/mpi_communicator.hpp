@@ -24,10 +24,12 @@ class MpiCommunicator final : public Communicator {
   void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
                   std::span<const Segment> receive, DataType type) override;
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
+  void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count, DataType type) override;
   void all_reduce_sum(std::span<double> values) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
   void cancel() override { cancelled_ = true; }
+  std::optional<int> failed_peer() override { return cancelled_ ? rank_ : failures_.failed_peer(); }
 
  private:
   void complete(MpiRequest request, const char* call);

@@ -113,6 +113,14 @@ MpiRequest MpiComm::all_to_all(const std::byte* send, const MpiLayout& to, std::
   return MpiRequest(std::move(requests));
 }
 
+MpiRequest MpiComm::reduce_scatter_sum(const std::byte* send, std::byte* receive, int count,
+                                       DataType type) const {
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Ireduce_scatter_block(send, receive, count, mpi_type(type), MPI_SUM, comm_, &request),
+        "MPI_Ireduce_scatter_block");
+  return MpiRequest({request});
+}
+
 MpiRequest MpiComm::all_reduce_sum_in_place(std::span<double> values) const {
   MPI_Request request = MPI_REQUEST_NULL;
   check(MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_DOUBLE, MPI_SUM,

@@ -61,6 +61,8 @@ class MpiComm {
   // other.
   MpiRequest all_to_all(const std::byte* send, const MpiLayout& to, std::byte* receive, const MpiLayout& from,
                         DataType type) const;
+  // size() chunks of `count` elements; the sum of the own one comes. f32 or f64.
+  MpiRequest reduce_scatter_sum(const std::byte* send, std::byte* receive, int count, DataType type) const;
   MpiRequest all_reduce_sum_in_place(std::span<double> values) const;
   MpiRequest broadcast(std::span<std::byte> bytes, int root) const;
   MpiRequest barrier() const;

@@ -6,6 +6,7 @@
 
 #include "sharding/bucket_plan.hpp"
 #include "sharding/communicator.hpp"
+#include "sharding/device.hpp"
 
 namespace vitrail::sharding {
 
@@ -18,12 +19,13 @@ struct BucketData {
 class ParameterGather {
  public:
   // `held`: the lanes whose slices this rank updates; where these are all, there is nothing to gather.
-  ParameterGather(const BucketPlan& plan, LaneRange held, Communicator& communicator);
+  ParameterGather(const BucketPlan& plan, LaneRange held, Communicator& communicator, Device& device);
   ~ParameterGather() { communicator_.settle(tickets_); }
   ParameterGather(const ParameterGather&) = delete;
   ParameterGather& operator=(const ParameterGather&) = delete;
 
-  // `buckets[b]` is bucket b, padding included; this rank's slices are already in place. Nobody may write to
+  // `buckets[b]` is bucket b, padding included, in the device's memory; this rank's slices are already in
+  // place. Nobody may write to
   // them, nor read one that was not waited for, until finish().
   void start(const std::vector<BucketData>& buckets);
   void wait_for(std::size_t bucket);
@@ -31,6 +33,7 @@ class ParameterGather {
 
  private:
   Communicator& communicator_;
+  Device& device_;
   bool complete_;                               // this rank has all slices
   std::vector<std::vector<Segment>> segments_;  // [bucket][rank]
   std::vector<Communicator::Ticket> tickets_;   // by bucket, of the gather under way

@@ -1,6 +1,6 @@
 // AdamW, LAMB and SGD on lane slices. All norms are those of whole tensors over all ranks, so N ranks take
 // exactly the step that one rank takes; the gradients are the sums that GradientReducer left. Work is cut
-// into fixed blocks, so the number of threads changes no bit. Throws: PeerFailure. Source: Loshchilov and
+// into fixed runs, so the number of threads changes no bit. Throws: PeerFailure. Source: Loshchilov and
 // Hutter 2019; You et al. 2020 as apex and timm implement it; Sutskever et al. 2013.
 #pragma once
 
@@ -9,10 +9,8 @@
 #include "sharding/communicator.hpp"
 #include "sharding/gradient_reducer.hpp"
 #include "sharding/lane_state.hpp"
-#include "sharding/parallel_for.hpp"
 #include "sharding/piece_sums.hpp"
 #include "sharding/sharding_config.hpp"
-#include "sharding/update_kernels.hpp"
 
 namespace vitrail::sharding {
 
@@ -29,7 +27,7 @@ class ShardedOptimizer {
  public:
   // `rules` by parameter.
   ShardedOptimizer(const OptimizerConfig& config, std::vector<ParameterRule> rules,
-                   Communicator& communicator, ParallelFor parallel_for = serial_for);
+                   Communicator& communicator);
 
   // Clips each element of scale * sums as the configuration says, in place. Returns the squares of this
   // rank's sums before and, with clip_value, after it: the caller all-reduces them with what else it has to
@@ -49,23 +47,19 @@ class ShardedOptimizer {
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
  private:
-  struct Block;
-  template <class Real>
-  struct Slices;
-
-  void step_lamb(LaneState& state, GradientReducer& gradients, const UpdateStep& step) const;
-  UpdateStep of_parameter(UpdateStep step, std::size_t parameter) const;
-  static std::vector<Block> owned_blocks(const LaneState& state);
-  template <class F>
-  void for_blocks(const std::vector<Block>& blocks, LaneState& state, GradientReducer& gradients,
-                  const F& f) const;
-  template <class F>
-  void sum_blocks(LaneState& state, GradientReducer& gradients, PieceSums& sums, const F& f) const;
+  // Cut from this rank's pieces; by run: the index of its piece.
+  struct Runs {
+    std::vector<UpdateRun> runs;
+    std::vector<std::size_t> pieces;
+  };
+  Runs owned_runs(LaneState& state, GradientReducer& gradients, const UpdateStep& step) const;
+  static void sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
+                       const Runs& all, PieceSums& sums);
+  void step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const;
 
   OptimizerConfig config_;
   std::vector<ParameterRule> rules_;
   Communicator& communicator_;
-  ParallelFor parallel_for_;
   std::int64_t steps_ = 0;
   double weight_decay_scale_ = 1;
 };

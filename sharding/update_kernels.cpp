@@ -52,8 +52,8 @@ void multiply(double factor, std::int64_t n, Real* x) {
 }
 
 template <class Real>
-LambSquares lamb_direction(const UpdateStep& step, std::int64_t n, Real* sum, const Real* weight,
-                           Real* exp_avg, Real* exp_avg_sq) {
+Squares lamb_direction(const UpdateStep& step, std::int64_t n, Real* sum, const Real* weight, Real* exp_avg,
+                       Real* exp_avg_sq) {
   return kernels<Real>().lamb_direction(step, n, sum, weight, exp_avg, exp_avg_sq);
 }
 
@@ -77,10 +77,9 @@ template void clamp<float>(float, std::int64_t, float*);
 template void clamp<double>(double, std::int64_t, double*);
 template void multiply<float>(double, std::int64_t, float*);
 template void multiply<double>(double, std::int64_t, double*);
-template LambSquares lamb_direction<float>(const UpdateStep&, std::int64_t, float*, const float*, float*,
-                                           float*);
-template LambSquares lamb_direction<double>(const UpdateStep&, std::int64_t, double*, const double*, double*,
-                                            double*);
+template Squares lamb_direction<float>(const UpdateStep&, std::int64_t, float*, const float*, float*, float*);
+template Squares lamb_direction<double>(const UpdateStep&, std::int64_t, double*, const double*, double*,
+                                        double*);
 template void apply_update<float>(double, std::int64_t, const float*, float*);
 template void apply_update<double>(double, std::int64_t, const double*, double*);
 template void move_towards<float>(double, std::int64_t, const float*, float*);

@@ -37,15 +37,16 @@ void clamp(Real limit, std::int64_t n, Real* x);
 template <class Real>
 void multiply(double factor, std::int64_t n, Real* x);
 
-// Sums of squares of a run's weights and of their updates, as LAMB compares them.
-struct LambSquares {
-  double weight = 0, update = 0;
+// Two sums of squares of a run.
+struct Squares {
+  double first = 0, second = 0;
 };
 
-// First pass of LAMB: moments forward, `sum` is replaced by the update before the trust ratio.
+// First pass of LAMB: moments forward, `sum` is replaced by the update before the trust ratio. Squares of the
+// weights and of their updates.
 template <class Real>
-LambSquares lamb_direction(const UpdateStep& step, std::int64_t n, Real* sum, const Real* weight,
-                           Real* exp_avg, Real* exp_avg_sq);
+Squares lamb_direction(const UpdateStep& step, std::int64_t n, Real* sum, const Real* weight, Real* exp_avg,
+                       Real* exp_avg_sq);
 
 // Second pass: weight -= rate * update.
 template <class Real>

@@ -1,32 +1,21 @@
 // Compiled once per instruction set (CMakeLists.txt); every one gives the same bits: the operations are those
-// written here, without contraction, and sums run in the order written here.
-#include <cmath>
+// of update_formulas.hpp, without contraction, and sums run in the order written there.
+#include <algorithm>
+#include <array>
+#include <type_traits>
 
+#include "sharding/update_formulas.hpp"
 #include "sharding/update_kernels_table.hpp"
 
 namespace vitrail::sharding {
 namespace {
 
-// Scalars in the element type, rounded once.
-template <class Real>
-struct Scalars {
-  Real scale, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, decay, sqrt_bias2;
-  explicit Scalars(const UpdateStep& s)
-      : scale(static_cast<Real>(s.gradient_scale)),
-        beta1(static_cast<Real>(s.beta1)),
-        one_minus_beta1(static_cast<Real>(1 - s.beta1)),
-        beta2(static_cast<Real>(s.beta2)),
-        one_minus_beta2(static_cast<Real>(1 - s.beta2)),
-        eps(static_cast<Real>(s.eps)),
-        decay(static_cast<Real>(s.weight_decay)),
-        sqrt_bias2(static_cast<Real>(std::sqrt(s.bias_correction2))) {}
-};
+using formulas::kWays;
 
 // The elements of one cache line, and doubles for eight of them: fixed shapes, whatever registers hold them.
 template <class Real>
 constexpr std::int64_t kLine = 64 / sizeof(Real);
 
-constexpr std::int64_t kWays = 8;  // independent partial sums: vectorisable, and always the same eight
 using Partial __attribute__((vector_size(kWays * sizeof(double)))) = double;
 template <class Real>
 struct Eight {
@@ -41,79 +30,76 @@ void fetch_ahead(std::int64_t i, const Real*... values) {
   (__builtin_prefetch(reinterpret_cast<const char*>(values + i) + kAheadBytes), ...);
 }
 
+// `n` elements: a multiple of kWays.
 template <class Real>
-void add_squares(const Real* x, Partial& sums) {
-  for (std::int64_t k = 0; k < kLine<Real>; k += kWays) {
+void add_squares(const Real* x, std::int64_t n, Partial& sums) {
+  for (std::int64_t k = 0; k < n; k += kWays) {
     const auto values =
         __builtin_convertvector(*reinterpret_cast<const typename Eight<Real>::Values*>(x + k), Partial);
     sums += values * values;
   }
 }
 
-double total(const Partial& sums) {
-  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+double total(const Partial& p) {
+  return formulas::total_of_ways(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
 }
 
-template <class Real>
-double square(Real x) {
-  return static_cast<double>(x) * static_cast<double>(x);
+// The sums of squares of kSums arrays of n elements. `before(i, count)` is called for elements
+// [i, i + count) before they are read, with a count that is a constant.
+template <class Real, std::size_t kSums, class Before>
+std::array<double, kSums> sums_of_squares(std::int64_t n, const std::array<const Real*, kSums>& x,
+                                          const Before& before) {
+  std::array<double, kSums> sums{};
+  for (std::int64_t i = 0; i < n;) {
+    const std::int64_t end = std::min(i + formulas::kSumLength, n);
+    std::array<Partial, kSums> partial{};
+    const auto take = [&](auto count) __attribute__((always_inline)) {
+      for (; i + count <= end; i += count) {
+        before(i, count);
+        for (std::size_t s = 0; s < kSums; ++s) add_squares(x[s] + i, count, partial[s]);
+      }
+    };
+    take(std::integral_constant<std::int64_t, kLine<Real>>{});
+    if constexpr (kLine < Real >> kWays) take(std::integral_constant<std::int64_t, kWays>{});
+    std::array<double, kSums> rest{};
+    for (; i < end; ++i) {
+      before(i, std::integral_constant<std::int64_t, 1>{});
+      for (std::size_t s = 0; s < kSums; ++s) rest[s] += formulas::square(x[s][i]);
+    }
+    for (std::size_t s = 0; s < kSums; ++s) sums[s] += total(partial[s]) + rest[s];
+  }
+  return sums;
 }
 
 template <class Real>
 double sum_of_squares(const Real* x, std::int64_t n) {
-  Partial sums{};
-  std::int64_t i = 0;
-  for (; i + kLine<Real> <= n; i += kLine<Real>) {
-    fetch_ahead(i, x);
-    add_squares(x + i, sums);
-  }
-  double rest = 0;
-  for (; i < n; ++i) rest += square(x[i]);
-  return total(sums) + rest;
+  return sums_of_squares<Real, 1>(n, {x}, [&](std::int64_t i, auto) { fetch_ahead(i, x); })[0];
 }
 
 template <class Real>
 void adamw_update(const UpdateStep& step, std::int64_t n, const Real* __restrict sum, Real* __restrict weight,
                   Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
-  const Scalars<Real> s(step);
-  const auto keep = static_cast<Real>(1 - step.lr * step.weight_decay);
-  const auto rate = static_cast<Real>(step.lr / step.bias_correction1);
-  const auto update = [&](std::int64_t i) __attribute__((always_inline)) {
-    const Real g = sum[i] * s.scale;
-    const Real m = exp_avg[i] + s.one_minus_beta1 * (g - exp_avg[i]);
-    const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    weight[i] = weight[i] * keep - rate * (m / (std::sqrt(v) / s.sqrt_bias2 + s.eps));
-  };
+  const formulas::Scalars<Real> s(step);
   std::int64_t i = 0;
   for (; i + kLine<Real> <= n; i += kLine<Real>) {
     fetch_ahead(i, sum, weight, exp_avg, exp_avg_sq);
-    for (std::int64_t k = 0; k < kLine<Real>; ++k) update(i + k);
+    for (std::int64_t k = i; k < i + kLine<Real>; ++k) {
+      formulas::adamw(s, sum[k], weight[k], exp_avg[k], exp_avg_sq[k]);
+    }
   }
-  for (; i < n; ++i) update(i);
+  for (; i < n; ++i) formulas::adamw(s, sum[i], weight[i], exp_avg[i], exp_avg_sq[i]);
 }
 
 template <class Real>
 void sgd_update(const UpdateStep& step, std::int64_t n, const Real* __restrict sum, Real* __restrict weight,
                 Real* __restrict momentum) {
-  const auto scale = static_cast<Real>(step.gradient_scale), decay = static_cast<Real>(step.weight_decay);
-  const auto keep = static_cast<Real>(step.momentum), rate = static_cast<Real>(step.lr);
-  const bool nesterov = step.nesterov;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Real g = sum[i] * scale + decay * weight[i];
-    const Real m = keep * momentum[i] + g;
-    momentum[i] = m;
-    weight[i] -= rate * (nesterov ? g + keep * m : m);
-  }
+  const formulas::Scalars<Real> s(step);
+  for (std::int64_t i = 0; i < n; ++i) formulas::sgd(s, sum[i], weight[i], momentum[i]);
 }
 
 template <class Real>
 void clamp(Real limit, std::int64_t n, Real* x) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Real v = x[i] > limit ? limit : x[i];
-    x[i] = v < -limit ? -limit : v;
-  }
+  for (std::int64_t i = 0; i < n; ++i) x[i] = formulas::clamped(limit, x[i]);
 }
 
 template <class Real>
@@ -123,34 +109,17 @@ void multiply(double factor, std::int64_t n, Real* x) {
 }
 
 template <class Real>
-LambSquares lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
-                           const Real* __restrict weight, Real* __restrict exp_avg,
-                           Real* __restrict exp_avg_sq) {
-  const Scalars<Real> s(step);
-  const auto bias1 = static_cast<Real>(step.bias_correction1);
-  const auto direct = [&](std::int64_t i) __attribute__((always_inline)) {
-    const Real g = sum[i] * s.scale;
-    const Real m = s.beta1 * exp_avg[i] + s.one_minus_beta1 * g;
-    const Real v = s.beta2 * exp_avg_sq[i] + s.one_minus_beta2 * g * g;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    sum[i] = (m / bias1) / (std::sqrt(v) / s.sqrt_bias2 + s.eps) + s.decay * weight[i];
-  };
-  Partial weights{}, updates{};
-  std::int64_t i = 0;
-  for (; i + kLine<Real> <= n; i += kLine<Real>) {
-    fetch_ahead(i, sum, weight, exp_avg, exp_avg_sq);
-    for (std::int64_t k = 0; k < kLine<Real>; ++k) direct(i + k);
-    add_squares(weight + i, weights);
-    add_squares(sum + i, updates);
-  }
-  LambSquares rest;
-  for (; i < n; ++i) {
-    direct(i);
-    rest.weight += square(weight[i]);
-    rest.update += square(sum[i]);
-  }
-  return {total(weights) + rest.weight, total(updates) + rest.update};
+Squares lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
+                       const Real* __restrict weight, Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
+  const formulas::Scalars<Real> s(step);
+  const auto sums = sums_of_squares<Real, 2>(
+      n, {weight, sum}, [&](std::int64_t i, auto count) __attribute__((always_inline)) {
+        if (count == kLine<Real>) fetch_ahead(i, sum, weight, exp_avg, exp_avg_sq);
+        for (std::int64_t k = i; k < i + count; ++k) {
+          formulas::lamb_direction(s, sum[k], weight[k], exp_avg[k], exp_avg_sq[k]);
+        }
+      });
+  return {sums[0], sums[1]};
 }
 
 template <class Real>
@@ -159,7 +128,7 @@ void apply_update(double rate, std::int64_t n, const Real* __restrict update, Re
   std::int64_t i = 0;
   for (; i + kLine<Real> <= n; i += kLine<Real>) {
     fetch_ahead(i, update, weight);
-    for (std::int64_t k = 0; k < kLine<Real>; ++k) weight[i + k] -= r * update[i + k];
+    for (std::int64_t k = i; k < i + kLine<Real>; ++k) weight[k] -= r * update[k];
   }
   for (; i < n; ++i) weight[i] -= r * update[i];
 }
@@ -167,11 +136,7 @@ void apply_update(double rate, std::int64_t n, const Real* __restrict update, Re
 template <class Real>
 void move_towards(double share, std::int64_t n, const Real* __restrict weight, Real* __restrict average) {
   const auto s = static_cast<Real>(share);
-  if (s < Real{0.5}) {
-    for (std::int64_t i = 0; i < n; ++i) average[i] += s * (weight[i] - average[i]);
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) average[i] = weight[i] - (weight[i] - average[i]) * (1 - s);
-  }
+  for (std::int64_t i = 0; i < n; ++i) formulas::move_towards(s, weight[i], average[i]);
 }
 
 template <class Real>

@@ -12,7 +12,7 @@ struct UpdateKernels {
   void (*sgd_update)(const UpdateStep&, std::int64_t, const Real*, Real*, Real*);
   void (*clamp)(Real, std::int64_t, Real*);
   void (*multiply)(double, std::int64_t, Real*);
-  LambSquares (*lamb_direction)(const UpdateStep&, std::int64_t, Real*, const Real*, Real*, Real*);
+  Squares (*lamb_direction)(const UpdateStep&, std::int64_t, Real*, const Real*, Real*, Real*);
   void (*apply_update)(double, std::int64_t, const Real*, Real*);
   void (*move_towards)(double, std::int64_t, const Real*, Real*);
 };

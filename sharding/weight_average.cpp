@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-
-#include "sharding/update_kernels.hpp"
 
 namespace vitrail::sharding {
 
@@ -17,20 +14,25 @@ double average_decay(const EmaConfig& config, std::int64_t step) {
 void start_average(LaneState& state) {
   for (std::size_t b = 0; b < state.plan().buckets.size(); ++b) {
     const Buffer& weights = state.slices(StateKind::weight, b);
-    std::memcpy(state.slices(StateKind::ema, b).data(), weights.data(),
-                static_cast<std::size_t>(weights.elements()) * size_of(state.type()));
+    state.device().compute().copy(weights.data(),
+                                  static_cast<std::size_t>(weights.elements()) * size_of(state.type()),
+                                  state.slices(StateKind::ema, b).data());
   }
 }
 
 void update_average(LaneState& state, double decay) {
-  with_real(state.type(), [&](auto real) {
-    using Real = decltype(real);
-    for (std::size_t b = 0; b < state.plan().buckets.size(); ++b) {
-      const auto weights = state.slices(StateKind::weight, b).template as<Real>();
-      const auto average = state.slices(StateKind::ema, b).template as<Real>();
-      move_towards(1 - decay, static_cast<std::int64_t>(weights.size()), weights.data(), average.data());
+  std::vector<UpdateRun> runs;
+  for (std::size_t b = 0; b < state.plan().buckets.size(); ++b) {
+    Buffer& weights = state.slices(StateKind::weight, b);
+    for (std::int64_t first = 0; first < weights.elements(); first += kUpdateRun) {
+      UpdateRun& run = runs.emplace_back();
+      run.elements = std::min(kUpdateRun, weights.elements() - first);
+      run.weight = weights.at(first);
+      run.average = state.slices(StateKind::ema, b).at(first);
+      run.factor = 1 - decay;
     }
-  });
+  }
+  state.device().compute().update(UpdateKernel::move_average, state.type(), runs, {});
 }
 
 }  // namespace vitrail::sharding

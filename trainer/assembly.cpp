@@ -35,7 +35,8 @@ sharding::BucketPlan plan_for(const models::Model& model, const Config& config) 
   return make_bucket_plan(shapes_for_plan(model.parameters()), config.run.lanes, bytes / width);
 }
 
-sharding::GradientSettings gradient_settings(const Config& config, const sharding::Communicator& ranks) {
+sharding::GradientSettings gradient_settings(const Config& config, const sharding::Communicator& ranks,
+                                             c10::Device device) {
   const DataType compute = compute_type(config.precision.compute);
   if (config.sharding.stage == 2 && ranks.size() != config.run.lanes) {
     throw Error(
@@ -46,8 +47,22 @@ sharding::GradientSettings gradient_settings(const Config& config, const shardin
                     ranks.size() == 1 ? "1 rank" : fmt::format("{} ranks", ranks.size())),
         fmt::format("start {} ranks, or set sharding.stage = 1", config.run.lanes));
   }
+  const bool fast = config.sharding.reduction == sharding::Reduction::fast;
+  if (fast && config.run.lanes % ranks.size() != 0) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("sharding.reduction = fast wants as many lanes on every rank, but there are {} lanes "
+                    "on {} ranks",
+                    config.run.lanes, ranks.size()),
+        "start a number of ranks that divides run.lanes, or leave sharding.reduction out");
+  }
   const bool narrow = config.sharding.sum_type == sharding::SumType::compute;
-  return {sum_type(compute), narrow ? compute : sum_type(compute), config.sharding.stage};
+  if (fast && narrow && device.is_cpu() && ranks.size() > 1) {
+    throw Error(ExitCode::refused,
+                fmt::format("MPI adds no {} values, as sharding.reduction = fast wants", name_of(compute)),
+                "set sharding.sum_type = fp32, or leave sharding.reduction out");
+  }
+  return {sum_type(compute), narrow ? compute : sum_type(compute), config.sharding.stage, fast};
 }
 
 }  // namespace
@@ -56,10 +71,10 @@ struct Assembly::Hooks {
   GradientHooks hooks;
 };
 
-Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
+Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, ComputeDevice& where)
     : config(settings),
       communicator(ranks),
-      device(choose_device(config.run.device, ranks)),
+      device(where.torch()),
       train_data(open_checked(config, DataUse::training, communicator)),
       validation_data(config.data.val.empty() ? nullptr
                                               : open_checked(config, DataUse::evaluation, communicator)),
@@ -68,12 +83,11 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks)
       schedule(config, total_steps, steps_per_epoch),
       model(models::make_model(config.model)),
       plan(plan_for(*model, config)),
-      gradients(plan, gradient_settings(config, communicator), communicator),
-      masters(plan, gradients.held(), gradients.type(),
+      gradients(plan, gradient_settings(config, communicator, device), communicator, where.memory()),
+      masters(plan, gradients.held(), gradients.type(), where.memory(),
               sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
-      optimizer(config.optimizer, parameter_rules(model->parameters(), config.optimizer), communicator,
-                sharding::on_threads(config.run.threads)),
-      gather(plan, gradients.held(), communicator),
+      optimizer(config.optimizer, parameter_rules(model->parameters(), config.optimizer), communicator),
+      gather(plan, gradients.held(), communicator, where.memory()),
       parameters(plan, model->parameters(), compute_type(config.precision.compute), device) {
   at::set_num_threads(static_cast<int>(config.run.threads));
   model->bind(parameters.tensors());
@@ -94,12 +108,7 @@ void Assembly::publish_weights(WeightsUsed which) {
   parameters.take(masters,
                   which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight);
   gather.start(parameters.buckets());
-  finish_gather();
-}
-
-void Assembly::finish_gather() {
   gather.finish();
-  parameters.upload_all();
 }
 
 void Assembly::start_loader(const TrainState& state) {

@@ -14,7 +14,7 @@ namespace vitrail::trainer {
 
 class Assembly {
  public:
-  Assembly(const Config& config, sharding::Communicator& communicator);
+  Assembly(const Config& config, sharding::Communicator& communicator, ComputeDevice& device);
   ~Assembly();
   Assembly(const Assembly&) = delete;
   Assembly& operator=(const Assembly&) = delete;
@@ -22,7 +22,6 @@ class Assembly {
   void initialise_weights(Log& log);  // from the seed, or from model.weights; then publish_weights()
   // Masters -> all ranks' parameters; or their average, until the next publish_weights() or step.
   void publish_weights(WeightsUsed which = WeightsUsed::raw);
-  void finish_gather();                        // the model sees all new weights
   void start_loader(const TrainState& state);  // batches from there on
   // Collective: damaged samples that any rank's loader met since the last call; all loaders know them now.
   datasets::DamageLedger share_damage();

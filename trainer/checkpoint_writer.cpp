@@ -1,7 +1,6 @@
 #include "trainer/checkpoint_writer.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "datasets/pack/hdf5_handles.hpp"
 #include "sharding/gather_text.hpp"
@@ -73,7 +72,7 @@ void fill_lane(std::span<std::byte> image, LaneState& state, const StoredLane& l
     std::byte* to = image.data() + lane.address.at(name_of(kind));
     for (const Piece* piece : pieces) {
       const std::size_t bytes = static_cast<std::size_t>(piece->elements) * size_of(state.type());
-      std::memcpy(to, state.piece(kind, *piece), bytes);
+      state.read(kind, *piece, to);
       to += bytes;
     }
   }

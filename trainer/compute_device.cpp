@@ -9,7 +9,10 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/torch.h>
 
+#include "sharding/gpu_device.hpp"
+#include "sharding/host_device.hpp"
 #include "sharding/nodes.hpp"
+#include "sharding/staged_communicator.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -50,6 +53,39 @@ c10::Device choose_device(Device wanted, sharding::Communicator& communicator) {
   const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(rank_on_node % gpus));
   c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(device);
   return device;
+}
+
+ComputeDevice::ComputeDevice(const Config& config, sharding::Communicator& ranks)
+    : torch_(choose_device(config.run.device, ranks)) {
+  if (torch_.is_cpu()) {
+    memory_ = std::make_unique<sharding::HostDevice>(sharding::on_threads(config.run.threads));
+  } else {
+    memory_ = sharding::make_gpu_device(torch_.index());
+  }
+}
+
+std::unique_ptr<sharding::Communicator> ComputeDevice::communicator(const sharding::ShardingConfig& config,
+                                                                    sharding::Communicator& ranks) {
+  const bool wants_nccl = config.communicator == sharding::CommunicatorKind::nccl;
+  if (torch_.is_cpu()) {
+    if (!wants_nccl) return nullptr;
+    throw Error(ExitCode::refused, "sharding.communicator = nccl, but the model is computed on a CPU",
+                "set run.device = cuda, or leave sharding.communicator out");
+  }
+  if (ranks.size() == 1) return nullptr;
+  const bool second = sharding::rank_on_node(ranks) >= static_cast<int>(torch::cuda::device_count());
+  std::vector<double> sharing = {second ? 1.0 : 0.0};
+  ranks.all_reduce_sum(sharing);
+  const bool shared = sharing[0] > 0;
+  if (wants_nccl && shared) {
+    throw Error(ExitCode::refused,
+                "sharding.communicator = nccl, but there are more ranks than GPUs on a node",
+                "start a rank for each GPU, or leave sharding.communicator out");
+  }
+  if (shared || config.communicator == sharding::CommunicatorKind::mpi) {
+    return std::make_unique<sharding::StagedCommunicator>(ranks, *memory_);
+  }
+  return sharding::make_nccl_communicator(ranks, torch_.index(), std::chrono::seconds(config.timeout.count));
 }
 
 std::string machine_name(c10::Device device) {

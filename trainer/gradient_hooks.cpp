@@ -19,7 +19,7 @@ class HandOver final : public torch::autograd::FunctionPostHook {
   variable_list operator()(const variable_list& outputs, const variable_list&) override {
     at::Tensor gradient = std::move(parameter_.mutable_grad());
     parameter_.mutable_grad() = at::Tensor();
-    gradient = gradient.to(at::kCPU, tensor_type(reducer_.type_of(index_))).contiguous();
+    gradient = gradient.to(tensor_type(reducer_.type_of(index_))).contiguous();
     reducer_.add(index_, static_cast<const std::byte*>(gradient.const_data_ptr()));
     return outputs;
   }

@@ -1,6 +1,6 @@
-// Hands each parameter's gradient, widened and brought to host memory, to the reducer the moment backward has
-// finished it, so that no
-// `.grad` stays and no second copy of the gradients exists. Alive as long as the object.
+// Hands each parameter's gradient, in the type that it is summed in, to the reducer the moment backward has
+// finished it, so that no `.grad` stays and no second copy of the gradients exists. Alive as long as the
+// object.
 #pragma once
 
 #include <memory>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/catalogue.hpp"
+#include "sharding/host_device.hpp"
 #include "sharding/local_communicator.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/safetensors.hpp"
@@ -37,7 +38,8 @@ std::filesystem::path import_weights(const Config& config, const std::map<std::s
   const DataType type = widest_type(config.model.weights);
   const sharding::BucketPlan plan =
       make_bucket_plan(shapes_for_plan(parameters), 1, (config.sharding.bucket_mib << 20) / 4);
-  sharding::LaneState state(plan, {0, 1}, type);
+  sharding::HostDevice host;
+  sharding::LaneState state(plan, {0, 1}, type, host);
   source.fill(state);
   CheckpointManifest manifest;
   manifest.type = type;

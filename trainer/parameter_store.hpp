@@ -1,7 +1,6 @@
 // The weights that the model computes with: flat buckets, matrices in the compute type and the rest in at
 // least fp32, and one leaf tensor per parameter that looks into them. Every rank holds all of them; the lane
-// state holds the master copies. For a GPU the buckets exist twice: in pinned host memory, where ranks
-// exchange them, and where the model computes. Shapes: as the model's specs. Throws: std::bad_alloc.
+// state holds the master copies. Shapes: as the model's specs. Throws: std::bad_alloc.
 #pragma once
 
 #include <vector>
@@ -26,11 +25,8 @@ class ParameterStore {
   // Copies, rounded to nearest, the masters of the state's lanes, or their average, into the buckets; the
   // other lanes' slices come by ParameterGather.
   void take(sharding::LaneState& state, sharding::StateKind kind = sharding::StateKind::weight);
-  const std::vector<sharding::BucketData>& buckets() const { return views_; }  // in host memory
-  // Lets the model see what take() and the gather have left in a bucket since the last upload; nothing to do
-  // on a CPU.
-  void upload(std::size_t bucket);
-  void upload_all();
+  const std::vector<sharding::BucketData>& buckets() const { return views_; }
+  at::Tensor on_host(std::size_t bucket) const;  // itself, or a copy of a GPU's
   // The buckets that hold what Pass::before_block announces.
   const std::vector<std::size_t>& buckets_of_block(int block) const {
     return of_block_.at(static_cast<std::size_t>(block));
@@ -44,9 +40,7 @@ class ParameterStore {
   c10::Device device_;
   std::vector<sharding::BucketData> views_;
   std::vector<std::vector<std::size_t>> of_block_;
-  std::vector<at::Tensor> on_host_;  // by bucket
-  std::vector<at::Tensor> buckets_;  // the same tensors on a CPU
-  std::vector<char> stale_;          // by bucket: not uploaded yet
+  std::vector<at::Tensor> buckets_;
   std::vector<at::Tensor> tensors_;
 };
 

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 15> kIdentity = {"run.seed",
+constexpr std::array<std::string_view, 16> kIdentity = {"run.seed",
                                                         "run.lanes",
                                                         "data.global_batch_size",
                                                         "data.order",
@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 15> kIdentity = {"run.seed",
                                                         "precision.",
                                                         "optimizer.name",
                                                         "schedule.drop_path_start",
+                                                        "sharding.reduction",
                                                         "sharding.sum_type",
                                                         "ema."};
 
@@ -100,11 +101,13 @@ void verify_together(const CheckpointReader& checkpoint, sharding::Communicator&
 }
 
 TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
+  std::vector<std::byte> values;
   for (const sharding::Piece& piece : run.plan.pieces) {
     if (!run.masters.owns(piece)) continue;
-    const std::size_t bytes = static_cast<std::size_t>(piece.elements) * size_of(run.masters.type());
+    values.resize(static_cast<std::size_t>(piece.elements) * size_of(run.masters.type()));
     for (const sharding::StateKind kind : run.masters.kinds()) {
-      checkpoint.read(kind, piece.parameter, piece.in_parameter, {run.masters.piece(kind, piece), bytes});
+      checkpoint.read(kind, piece.parameter, piece.in_parameter, values);
+      run.masters.write(kind, piece, values.data());
     }
   }
   run.optimizer.set_steps(checkpoint.manifest().state.optimizer_steps);

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <iterator>
 
-#include <torch/version.h>
+#include <torch/torch.h>
 
 #include "sharding/agreement.hpp"
 #include "trainer/base/hash.hpp"
@@ -63,9 +63,8 @@ void check_same_weights(const Assembly& run) {
   if (run.communicator.size() == 1) return;
   Hasher hasher;
   for (std::size_t b = 0; b < run.plan.buckets.size(); ++b) {
-    const sharding::BucketData& bucket = run.parameters.buckets()[b];
-    const auto elements = static_cast<std::size_t>(run.plan.buckets[b].slice * run.plan.lanes);
-    hasher.update({bucket.data, elements * size_of(bucket.type)});
+    const at::Tensor bucket = run.parameters.on_host(b);
+    hasher.update({static_cast<const std::byte*>(bucket.const_data_ptr()), bucket.nbytes()});
   }
   sharding::check_agreement(run.communicator, {{"the weights (hash)", hasher.digest().hex()}},
                             ExitCode::crash,

@@ -15,14 +15,17 @@
 namespace vitrail::trainer {
 
 ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& log, StopSignal& stop) {
+  check_same_program(ranks, request.settings);
+  ComputeDevice device(request.config, ranks);
+  const auto over_device = device.communicator(request.config.sharding, ranks);
+  sharding::Communicator& all = over_device ? *over_device : ranks;
   std::optional<StepTrace> trace;
   std::optional<TracedCommunicator> traced;
-  if (request.config.log.trace_step > 0) traced.emplace(ranks, trace.emplace());
-  sharding::Communicator& calls = traced ? *traced : ranks;
+  if (request.config.log.trace_step > 0) traced.emplace(all, trace.emplace());
+  sharding::Communicator& calls = traced ? *traced : all;
   std::optional<sharding::CommunicationQueue> queue;
   if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(calls);
   sharding::Communicator& communicator = queue ? *queue : calls;
-  check_same_program(communicator, request.settings);
   const RunDirectory directory = run_directory(request.config.run);
   std::optional<RunOwner> owner;  // rank 0
   sharding::agree(communicator, [&] {
@@ -35,7 +38,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     log.open(directory.log());
   });
 
-  Assembly run(request.config, communicator);
+  Assembly run(request.config, communicator, device);
   check_same_plan(run, log);
   run.say_what_it_is(log);
   TrainState state;

@@ -72,7 +72,7 @@ ExitCode TrainLoop::run_to_the_end() {
     if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
     const bool finished = state_.step == run_.total_steps;
     const bool save_due = agreed_.save || due(request_.config.checkpoint.every, "checkpoint.every");
-    if (finished || agreed_.stop) run_.finish_gather();
+    if (finished || agreed_.stop) run_.gather.finish();
     if (finished || agreed_.stop || save_due) save();
     if (finished && !agreed_.stop) return ExitCode::done;
     if (agreed_.stop) {
@@ -98,7 +98,7 @@ bool TrainLoop::evaluate_now() {
   doing_ = fmt::format("evaluation after step {}", state_.step);
   const Config& config = request_.config;
   const auto begin = Clock::now();
-  run_.finish_gather();
+  run_.gather.finish();
   const bool average = config.evaluation.weights == WeightsUsed::ema;
   if (average) run_.publish_weights(WeightsUsed::ema);
   const auto result = evaluate(*run_.model, run_.validation_data, evaluation_plan(config, run_.device),
@@ -154,7 +154,7 @@ void TrainLoop::write_trace(Clock::time_point begin) {
 
 void TrainLoop::compare_weights() {
   if (!due(request_.config.sharding.compare_every, "sharding.compare_every")) return;
-  run_.finish_gather();
+  run_.gather.finish();
   check_same_weights(run_);
 }
 

@@ -76,10 +76,7 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   pass.drop_path_scale = c.schedule.drop_path_scale(step);
   pass.before_block = [&c](int block) {
     const Span waiting(c.trace, fmt::format("wait for weights of block {}", block));
-    for (const std::size_t bucket : c.parameters.buckets_of_block(block)) {
-      c.gather.wait_for(bucket);
-      c.parameters.upload(bucket);
-    }
+    for (const std::size_t bucket : c.parameters.buckets_of_block(block)) c.gather.wait_for(bucket);
   };
 
   const at::Tensor images = image_tensor(batch.images, batch.images_count, c.config.model.image_size,

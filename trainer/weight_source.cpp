@@ -119,8 +119,8 @@ void WeightSource::fill(sharding::LaneState& masters) const {
     values.resize(static_cast<std::size_t>(piece.elements));
     read(piece.parameter, piece.in_parameter, values);
     sharding::with_real(masters.type(), [&](auto real) {
-      auto* out = reinterpret_cast<decltype(real)*>(masters.piece(sharding::StateKind::weight, piece));
-      for (std::size_t i = 0; i < values.size(); ++i) out[i] = static_cast<decltype(real)>(values[i]);
+      const std::vector<decltype(real)> rounded(values.begin(), values.end());
+      masters.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(rounded)).data());
     });
   }
 }

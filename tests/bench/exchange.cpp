@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "sharding/gradient_reducer.hpp"
+#include "sharding/host_device.hpp"
 #include "sharding/mpi_communicator.hpp"
 #include "sharding/parameter_gather.hpp"
 #include "tests/bench/exchange_handles.hpp"
@@ -70,14 +71,15 @@ void compare(std::int64_t millions, int rounds) {
   for (std::int64_t i = 0; i < millions; ++i) shapes.push_back({fmt::format("w{}", i), 1'000'000, true});
   const auto plan = sharding::make_bucket_plan(shapes, ranks.size(), kBucketElements);
 
-  sharding::GradientReducer reducer(plan, {}, ranks);
-  sharding::ParameterGather gather(plan, reducer.held(), ranks);
+  sharding::HostDevice host;
+  sharding::GradientReducer reducer(plan, {}, ranks, host);
+  sharding::ParameterGather gather(plan, reducer.held(), ranks, host);
   std::vector<sharding::Buffer> weights, gradients, slices;
   std::vector<sharding::BucketData> views;
   for (const sharding::Bucket& bucket : plan.buckets) {
-    weights.emplace_back(DataType::f32, bucket.slice * plan.lanes);
-    gradients.emplace_back(DataType::f32, bucket.slice * plan.lanes);
-    slices.emplace_back(DataType::f32, bucket.slice);
+    weights.emplace_back(DataType::f32, bucket.slice * plan.lanes, host);
+    gradients.emplace_back(DataType::f32, bucket.slice * plan.lanes, host);
+    slices.emplace_back(DataType::f32, bucket.slice, host);
     views.push_back({weights.back().data(), DataType::f32});
   }
   const auto each = [&](auto&& f) {

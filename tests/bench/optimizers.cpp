@@ -3,12 +3,15 @@
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "models/catalogue.hpp"
+#include "sharding/gpu_device.hpp"
+#include "sharding/host_device.hpp"
 #include "sharding/local_communicator.hpp"
 #include "sharding/sharded_optimizer.hpp"
 #include "trainer/base/philox.hpp"
@@ -17,7 +20,7 @@
 int main(int argc, char** argv) {
   using namespace vitrail;
   if (argc != 3) {
-    std::cerr << "bench_optimizers adamw|lamb THREADS\n";
+    std::cerr << "bench_optimizers adamw|lamb THREADS|gpu\n";
     return 2;
   }
   sharding::OptimizerConfig config;
@@ -29,18 +32,23 @@ int main(int argc, char** argv) {
   const auto parameters = models::parameters_of(vit_b);
   const auto plan = sharding::make_bucket_plan(trainer::shapes_for_plan(parameters), 1, 8 << 20);
   sharding::LocalCommunicator alone;
-  sharding::GradientReducer gradients(plan, {}, alone);
-  sharding::LaneState state(plan, gradients.lanes(), DataType::f32,
+  const bool on_gpu = std::string(argv[2]) == "gpu";
+  const std::unique_ptr<sharding::Device> device =
+      on_gpu ? sharding::make_gpu_device(0)
+             : std::make_unique<sharding::HostDevice>(sharding::on_threads(std::atoi(argv[2])));
+  sharding::GradientReducer gradients(plan, {}, alone, *device);
+  sharding::LaneState state(plan, gradients.lanes(), DataType::f32, *device,
                             sharding::state_kinds(config.name, false));
-  sharding::ShardedOptimizer optimizer(config, trainer::parameter_rules(parameters, config), alone,
-                                       sharding::on_threads(std::atoi(argv[2])));
-  const auto fill = [](float* values, std::int64_t n, std::uint64_t stream) {
+  sharding::ShardedOptimizer optimizer(config, trainer::parameter_rules(parameters, config), alone);
+  const auto fill = [&](std::byte* to, std::int64_t n, std::uint64_t stream) {
     Philox random(1, Purpose::test, 0, stream);
-    for (std::int64_t i = 0; i < n; ++i) values[i] = static_cast<float>(random.uniform(-0.02, 0.02));
+    std::vector<float> values(static_cast<std::size_t>(n));
+    for (float& value : values) value = static_cast<float>(random.uniform(-0.02, 0.02));
+    device->compute().copy(std::as_bytes(std::span(values)).data(), values.size() * sizeof(float), to);
   };
   for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
-    fill(reinterpret_cast<float*>(gradients.sum(b)), plan.buckets[b].slice, b);
-    fill(state.slices(sharding::StateKind::weight, b).as<float>().data(), plan.buckets[b].slice, 1000 + b);
+    fill(gradients.sum(b), plan.buckets[b].slice, b);
+    fill(state.slices(sharding::StateKind::weight, b).data(), plan.buckets[b].slice, 1000 + b);
   }
   std::optional<sharding::PieceSums> squares;
   squares.emplace(optimizer.clip_values(state, gradients, 1.0));
@@ -49,6 +57,7 @@ int main(int argc, char** argv) {
     if (config.name == sharding::OptimizerName::lamb)
       squares.emplace(optimizer.clip_values(state, gradients, 1.0));
     optimizer.step(state, gradients, 1e-3, 1.0, *squares);
+    device->compute().mark()();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     fmt::print("{:.6f}\n", seconds.count());
     std::fflush(stdout);

@@ -14,7 +14,7 @@
 
 #include "models/logits.hpp"
 #include "sharding/local_communicator.hpp"
-#include "trainer/assembly.hpp"
+#include "tests/support/assembled.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -73,8 +73,9 @@ class Bare {
 
 void compare(std::int64_t batch, std::int64_t threads, int rounds) {
   sharding::LocalCommunicator alone;
-  Assembly run(config_of(batch, threads), alone);
-  Assembly twin(config_of(batch, threads), alone);  // for updates that change nothing of the run
+  tests::Assembled assembled(config_of(batch, threads), alone);
+  tests::Assembled other(config_of(batch, threads), alone);
+  Assembly &run = assembled.run, &twin = other.run;  // twin: for updates that change nothing of the run
   Log log(false);
   run.initialise_weights(log);
   twin.initialise_weights(log);

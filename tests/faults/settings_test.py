@@ -28,6 +28,17 @@ class SettingsTest(faults.FaultTest):
             self.skip("run.device = cuda where there is none: this machine has a GPU")
         self.check_refused(REFUSED, "run.device = cuda, but LibTorch finds no GPU", changes={"run.device": "cuda"}, ranks=2)
 
+    def test_nccl_without_gpu(self):
+        changes = {"run.device": "cpu", "sharding.communicator": "nccl"}
+        self.check_refused(REFUSED, "sharding.communicator = nccl, but the model is computed on a CPU", changes=changes, ranks=2)
+
+    def test_fast_sums_over_unequal_ranks(self):
+        self.check_refused(REFUSED, "sharding.reduction = fast", "4 lanes on 3 ranks", changes={"sharding.reduction": "fast"}, ranks=3)
+
+    def test_sums_that_mpi_cannot(self):
+        changes = {"sharding.reduction": "fast", "sharding.sum_type": "compute", "precision.compute": "bf16"}
+        self.check_refused(REFUSED, "MPI adds no BF16 values", "sharding.sum_type = fp32", changes=changes, ranks=2)
+
     def test_more_ranks_than_lanes(self):
         self.check_refused(REFUSED, "5", "run.lanes = 4", "at most 4 ranks", ranks=5)
 

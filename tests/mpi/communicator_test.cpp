@@ -1,41 +1,116 @@
-// What MpiCommunicator promises, with values whose sums are exact.
+// What every communicator promises, with values whose sums are exact: MPI's own, MPI's for a device whose
+// memory only its streams may touch and, where there are GPUs, the same two on them.
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdlib>
 #include <thread>
 
 #include <gmock/gmock.h>
 
 #include "sharding/gather_text.hpp"
+#include "sharding/gpu_device.hpp"
 #include "sharding/gradient_reducer.hpp"
 #include "sharding/local_communicator.hpp"
 #include "sharding/parameter_gather.hpp"
 #include "tests/mpi/mpi_world.hpp"
+#include "tests/support/lazy_device.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::sharding {
 namespace {
 
-class Communication : public MpiWorld {};
+enum class Backend { mpi, staged, staged_gpu, nccl };
 
-TEST_F(Communication, EveryRankIsThereOnce) {
+int number_in_environment(const char* name) {
+  const char* number = std::getenv(name);
+  return number == nullptr ? 0 : std::atoi(number);
+}
+
+// How many GPUs this node has.
+int gpus() { return number_in_environment("VITRAIL_TEST_GPUS"); }
+
+std::vector<Backend> backends() {
+  std::vector<Backend> all = {Backend::mpi, Backend::staged};
+  if (gpus() > 0) all.push_back(Backend::staged_gpu);
+  // NCCL wants a GPU for each rank. Asked before MPI is there.
+  if (gpus() > 0 && gpus() >= number_in_environment("OMPI_COMM_WORLD_SIZE")) all.push_back(Backend::nccl);
+  return all;
+}
+
+class Communication : public MpiWorld, public testing::WithParamInterface<Backend> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Backend::mpi) return;
+    if (GetParam() == Backend::staged) {
+      device_ = std::make_unique<tests::LazyDevice>();
+    } else {
+      device_ = make_gpu_device(rank() % gpus());
+    }
+    if (GetParam() == Backend::nccl) {
+      over_device_ = make_nccl_communicator(world_mpi_, rank() % gpus(), std::chrono::seconds(60));
+    } else {
+      over_device_ = std::make_unique<StagedCommunicator>(world_mpi_, *device_);
+    }
+  }
+  // Every pair its own counts, some of them zero.
+  template <class Real>
+  void exchange(DataType type, std::int64_t unit);
+  Communicator& world() { return over_device_ ? *over_device_ : world_mpi_; }
+  Device& device() { return device_ ? *device_ : host_; }
+
+  // Values on the device, and back.
+  template <class T>
+  Buffer put(const std::vector<T>& values, DataType type) {
+    Buffer buffer(type, static_cast<std::int64_t>(values.size()), device());
+    if (values.empty()) return buffer;
+    device().compute().copy(std::as_bytes(std::span(values)).data(), values.size() * sizeof(T),
+                            buffer.data());
+    device().compute().mark()();
+    return buffer;
+  }
+  template <class T>
+  std::vector<T> get(const std::byte* from, std::int64_t count) {
+    std::vector<T> values(static_cast<std::size_t>(count));
+    if (values.empty()) return values;
+    device().compute().copy(from, values.size() * sizeof(T),
+                            std::as_writable_bytes(std::span(values)).data());
+    device().compute().mark()();
+    return values;
+  }
+
+  MpiCommunicator& world_mpi_ = world_;
+  HostDevice host_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Communicator> over_device_;
+};
+
+std::string name_of_backend(const testing::TestParamInfo<Backend>& backend) {
+  constexpr std::array kNames = {"Mpi", "Staged", "StagedGpu", "Nccl"};
+  return kNames.at(static_cast<std::size_t>(backend.param));
+}
+INSTANTIATE_TEST_SUITE_P(Backends, Communication, testing::ValuesIn(backends()), name_of_backend);
+
+TEST_P(Communication, EveryRankIsThereOnce) {
   std::vector<double> present(static_cast<std::size_t>(size()));
   present[static_cast<std::size_t>(rank())] = 1;
-  world_.all_reduce_sum(present);
+  world().all_reduce_sum(present);
   EXPECT_EQ(present, std::vector<double>(static_cast<std::size_t>(size()), 1.0));
 }
 
-TEST_F(Communication, SumsAreExactWhereOneRankContributes) {
+TEST_P(Communication, SumsAreExactWhereOneRankContributes) {
   std::vector<double> values(1000);
   for (std::size_t i = static_cast<std::size_t>(rank()); i < values.size();
        i += static_cast<std::size_t>(size())) {
     values[i] = 0.1 * static_cast<double>(i + 1);
   }
-  world_.all_reduce_sum(values);
+  world().all_reduce_sum(values);
   for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(values[i], 0.1 * static_cast<double>(i + 1));
 }
 
-TEST_F(Communication, SumsAddAllRanks) {
+TEST_P(Communication, SumsAddAllRanks) {
   std::vector<double> value = {std::ldexp(1.0, rank()), std::ldexp(1.0, -rank())};
-  world_.all_reduce_sum(value);
+  world().all_reduce_sum(value);
   EXPECT_EQ(value[0], std::ldexp(1.0, size()) - 1);
   EXPECT_EQ(value[1], 2 - std::ldexp(1.0, 1 - size()));
 }
@@ -48,111 +123,143 @@ Real value_of(int from, int to, std::int64_t i) {
   return static_cast<Real>(from * 1000 + to * 100 + i % 97) / 8;
 }
 
-template <class Real>
-void exchange(Communicator& world, DataType type, std::int64_t unit) {
+struct Parts {
   std::vector<Segment> send, receive;
   std::int64_t sent = 0, received = 0;
+};
+
+Parts parts_of(const Communicator& world, std::int64_t unit) {
+  Parts parts;
   for (int peer = 0; peer < world.size(); ++peer) {
-    send.push_back({sent, count_of(world.rank(), peer, unit)});
-    receive.push_back({received, count_of(peer, world.rank(), unit)});
-    sent += send.back().count;
-    received += receive.back().count;
+    parts.send.push_back({parts.sent, count_of(world.rank(), peer, unit)});
+    parts.receive.push_back({parts.received, count_of(peer, world.rank(), unit)});
+    parts.sent += parts.send.back().count;
+    parts.received += parts.receive.back().count;
   }
+  return parts;
+}
+
+template <class Real>
+void Communication::exchange(DataType type, std::int64_t unit) {
+  const Parts parts = parts_of(world(), unit);
   constexpr Real kUntouched = -1;
-  std::vector<Real> source(static_cast<std::size_t>(sent)),
-      target(static_cast<std::size_t>(received), kUntouched);
-  for (int peer = 0; peer < world.size(); ++peer) {
-    const Segment& s = send[static_cast<std::size_t>(peer)];
+  std::vector<Real> values(static_cast<std::size_t>(parts.sent));
+  for (int peer = 0; peer < size(); ++peer) {
+    const Segment& s = parts.send[static_cast<std::size_t>(peer)];
     for (std::int64_t i = 0; i < s.count; ++i) {
-      source[static_cast<std::size_t>(s.begin + i)] = value_of<Real>(world.rank(), peer, i);
+      values[static_cast<std::size_t>(s.begin + i)] = value_of<Real>(rank(), peer, i);
     }
   }
-  world.all_to_all(std::as_bytes(std::span(source)).data(), send,
-                   std::as_writable_bytes(std::span(target)).data(), receive, type);
-  for (int peer = 0; peer < world.size(); ++peer) {
-    const Segment& r = receive[static_cast<std::size_t>(peer)];
+  Buffer source = put(values, type);
+  Buffer target = put(std::vector<Real>(static_cast<std::size_t>(parts.received), kUntouched), type);
+  world().all_to_all(source.data(), parts.send, target.data(), parts.receive, type);
+  values = get<Real>(target.data(), parts.received);
+  for (int peer = 0; peer < size(); ++peer) {
+    const Segment& r = parts.receive[static_cast<std::size_t>(peer)];
     for (std::int64_t i = 0; i < r.count; ++i) {
-      const Real expected = peer == world.rank() ? kUntouched : value_of<Real>(peer, world.rank(), i);
-      ASSERT_EQ(target[static_cast<std::size_t>(r.begin + i)], expected) << "from rank " << peer;
+      const Real expected = peer == rank() ? kUntouched : value_of<Real>(peer, rank(), i);
+      ASSERT_EQ(values[static_cast<std::size_t>(r.begin + i)], expected) << "from rank " << peer;
     }
   }
 }
 
-TEST_F(Communication, EveryPairExchangesItsOwn) {
+TEST_P(Communication, EveryPairExchangesItsOwn) {
   for (const std::int64_t unit :
        {1, 1000, 300'000}) {  // small messages, and such as need the receiver's help
-    exchange<float>(world_, DataType::f32, unit);
-    exchange<double>(world_, DataType::f64, unit);
+    exchange<float>(DataType::f32, unit);
+    exchange<double>(DataType::f64, unit);
   }
 }
 
-TEST_F(Communication, TrafficCountsWhatLeavesTheRank) {
-  const std::int64_t before = world_.traffic().elements_sent;
-  exchange<float>(world_, DataType::f32, 10);
+TEST_P(Communication, TrafficCountsWhatLeavesTheRank) {
+  const std::int64_t before = world().traffic().elements_sent;
+  exchange<float>(DataType::f32, 10);
   std::int64_t expected = 0;
   for (int peer = 0; peer < size(); ++peer) expected += peer == rank() ? 0 : count_of(rank(), peer, 10);
-  EXPECT_EQ(world_.traffic().elements_sent - before, expected);
+  EXPECT_EQ(world().traffic().elements_sent - before, expected);
 }
 
-TEST_F(Communication, GatheringInPlace) {
-  for (const std::int64_t unit : {1, 250'000}) {
-    std::vector<Segment> segments;
-    std::int64_t total = 0;
-    for (int peer = 0; peer < size(); ++peer) {
-      segments.push_back({total, peer % 3 * unit});
-      total += segments.back().count;
-    }
-    std::vector<float> values(static_cast<std::size_t>(total), -1.0F);
-    const Segment& own = segments[static_cast<std::size_t>(rank())];
-    for (std::int64_t i = 0; i < own.count; ++i) {
-      values[static_cast<std::size_t>(own.begin + i)] = value_of<float>(rank(), 0, i);
-    }
-    world_.all_gather(std::as_writable_bytes(std::span(values)).data(), segments, DataType::f32);
-    for (int peer = 0; peer < size(); ++peer) {
-      const Segment& s = segments[static_cast<std::size_t>(peer)];
-      for (std::int64_t i = 0; i < s.count; ++i) {
-        ASSERT_EQ(values[static_cast<std::size_t>(s.begin + i)], value_of<float>(peer, 0, i));
+TEST_P(Communication, GatheringInPlace) {
+  for (const bool even : {false, true}) {
+    for (const std::int64_t unit : {1, 250'000}) {
+      std::vector<Segment> segments;
+      std::int64_t total = 0;
+      for (int peer = 0; peer < size(); ++peer) {
+        segments.push_back({total, even ? unit : peer % 3 * unit});
+        total += segments.back().count;
+      }
+      std::vector<float> values(static_cast<std::size_t>(total), -1.0F);
+      const Segment& own = segments[static_cast<std::size_t>(rank())];
+      for (std::int64_t i = 0; i < own.count; ++i) {
+        values[static_cast<std::size_t>(own.begin + i)] = value_of<float>(rank(), 0, i);
+      }
+      Buffer buffer = put(values, DataType::f32);
+      world().all_gather(buffer.data(), segments, DataType::f32);
+      values = get<float>(buffer.data(), total);
+      for (int peer = 0; peer < size(); ++peer) {
+        const Segment& s = segments[static_cast<std::size_t>(peer)];
+        for (std::int64_t i = 0; i < s.count; ++i) {
+          ASSERT_EQ(values[static_cast<std::size_t>(s.begin + i)], value_of<float>(peer, 0, i));
+        }
       }
     }
   }
 }
 
-TEST_F(Communication, BroadcastFromEveryRoot) {
+TEST_P(Communication, SumsOfChunksAddAllRanks) {
+  for (const std::int64_t count : {1, 1000, 300'000}) {
+    std::vector<float> values;
+    for (int chunk = 0; chunk < size(); ++chunk) {
+      for (std::int64_t i = 0; i < count; ++i) values.push_back(value_of<float>(rank(), chunk, i));
+    }
+    Buffer source = put(values, DataType::f32);
+    Buffer target(DataType::f32, count, device());
+    world().reduce_scatter(source.data(), target.data(), count, DataType::f32);
+    const std::vector<float> sums = get<float>(target.data(), count);
+    for (std::int64_t i = 0; i < count; ++i) {
+      float expected = 0;
+      for (int peer = 0; peer < size(); ++peer) expected += value_of<float>(peer, rank(), i);
+      ASSERT_EQ(sums[static_cast<std::size_t>(i)], expected);
+    }
+  }
+}
+
+TEST_P(Communication, BroadcastFromEveryRoot) {
   for (int root = 0; root < size(); ++root) {
     for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{3} << 20}) {
       std::vector<std::byte> text(bytes, static_cast<std::byte>(rank() == root ? 40 + root : 0));
-      world_.broadcast(text, root);
+      world().broadcast(text, root);
       EXPECT_EQ(text, std::vector<std::byte>(bytes, static_cast<std::byte>(40 + root)));
     }
   }
 }
 
-TEST_F(Communication, NobodyLeavesABarrierBeforeTheLastHasCome) {
+TEST_P(Communication, NobodyLeavesABarrierBeforeTheLastHasCome) {
   for (int late = 0; late < size(); ++late) {
-    world_.barrier();
+    world().barrier();
     const auto begin = Clock::now();
-    const double waited_before = world_.traffic().seconds_waited;
+    const double waited_before = world().traffic().seconds_waited;
     if (rank() == late) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    world_.barrier();
+    world().barrier();
     if (rank() == late) continue;
     EXPECT_GT(seconds_since(begin), 0.08);
-    EXPECT_GT(world_.traffic().seconds_waited - waited_before, 0.08);
+    EXPECT_GT(world().traffic().seconds_waited - waited_before, 0.08);
   }
 }
 
-TEST_F(Communication, TextsOfAllRanks) {
+TEST_P(Communication, TextsOfAllRanks) {
   const auto text_of = [](int r) {
     return r == 1 ? std::string() : std::string(static_cast<std::size_t>(1 + 9000 * r), 'a');
   };
-  const std::vector<std::string> texts = gather_text(world_, text_of(rank()));
+  const std::vector<std::string> texts = gather_text(world(), text_of(rank()));
   ASSERT_EQ(texts.size(), static_cast<std::size_t>(size()));
   for (int peer = 0; peer < size(); ++peer) EXPECT_EQ(texts[static_cast<std::size_t>(peer)], text_of(peer));
 }
 
-TEST_F(Communication, OneRanksErrorIsEverybodys) {
+TEST_P(Communication, OneRanksErrorIsEverybodys) {
   const int failing = size() - 1;
   try {
-    agree(world_, [&] {
+    agree(world(), [&] {
       if (rank() == failing) throw Error(ExitCode::io, "the disk is full", "empty it");
     });
     FAIL() << "no error";
@@ -161,14 +268,15 @@ TEST_F(Communication, OneRanksErrorIsEverybodys) {
     EXPECT_THAT(e.what(), testing::HasSubstr("the disk is full"));
     EXPECT_EQ(e.hint(), "empty it");
   }
-  agree(world_, [] {});  // and the world goes on
+  agree(world(), [] {});  // and the world goes on
 }
 
 // The sum over lanes has the bits of a world of one, whatever the number of ranks.
-TEST_F(Communication, GradientSumsHaveTheBitsOfAWorldOfOne) {
+TEST_P(Communication, GradientSumsHaveTheBitsOfAWorldOfOne) {
   constexpr std::int64_t kLanes = 8;
   const BucketPlan plan =
       make_bucket_plan({{"bias", 100, false}, {"w0", 3000, true}, {"w1", 777, true}}, kLanes, 3000);
+  std::vector<Buffer> brought;
   const auto reduce = [&](GradientReducer& reducer) {
     for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
       reducer.begin_lane(lane);
@@ -176,46 +284,44 @@ TEST_F(Communication, GradientSumsHaveTheBitsOfAWorldOfOne) {
         Philox random(1, Purpose::test, static_cast<std::uint64_t>(lane), p);
         std::vector<float> gradient(static_cast<std::size_t>(plan.parameters[p].elements));
         for (float& g : gradient) g = static_cast<float>(random.normal() * std::exp(6 * random.normal()));
-        reducer.add(p, std::as_bytes(std::span(gradient)).data());
+        reducer.add(p, brought.emplace_back(put(gradient, DataType::f32)).data());
       }
       reducer.end_lane();
     }
     reducer.exchange();
   };
   LocalCommunicator alone;
-  GradientReducer expected(plan, {}, alone), sums(plan, {}, world_);
+  GradientReducer expected(plan, {}, alone, device()), sums(plan, {}, world(), device());
   reduce(expected);
   reduce(sums);
   for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
     const std::int64_t slice = plan.buckets[b].slice;
-    const auto* whole = reinterpret_cast<const float*>(expected.sum(b));
-    const auto* own = reinterpret_cast<const float*>(sums.sum(b));
-    for (std::int64_t i = 0; i < slice * sums.lanes().count(); ++i) {
-      ASSERT_EQ(own[i], whole[sums.lanes().begin * slice + i]) << "bucket " << b;
-    }
+    const std::vector<float> whole = get<float>(expected.sum(b), slice * kLanes);
+    const std::vector<float> own = get<float>(sums.sum(b), slice * sums.lanes().count());
+    const auto first = whole.begin() + sums.lanes().begin * slice;
+    EXPECT_TRUE(std::equal(own.begin(), own.end(), first)) << "bucket " << b;
   }
 }
 
-TEST_F(Communication, ParametersOfAllLanesReachAllRanks) {
+TEST_P(Communication, ParametersOfAllLanesReachAllRanks) {
   constexpr std::int64_t kLanes = 4;
   const BucketPlan plan = make_bucket_plan({{"w0", 5000, true}, {"w1", 777, true}}, kLanes, 1000);
   const LaneRange lanes = lanes_of_rank(kLanes, size(), rank());
   std::vector<Buffer> buckets;
   std::vector<BucketData> whole;
   for (const Bucket& bucket : plan.buckets) {
-    Buffer& buffer = buckets.emplace_back(DataType::f64, bucket.slice * kLanes);
+    std::vector<double> values(static_cast<std::size_t>(bucket.slice * kLanes));
     for (std::int64_t i = lanes.begin * bucket.slice; i < lanes.end * bucket.slice; ++i) {
-      buffer.as<double>()[static_cast<std::size_t>(i)] = static_cast<double>(i) / 3;
+      values[static_cast<std::size_t>(i)] = static_cast<double>(i) / 3;
     }
-    whole.push_back({buffer.data(), DataType::f64});
+    whole.push_back({buckets.emplace_back(put(values, DataType::f64)).data(), DataType::f64});
   }
-  ParameterGather gather(plan, lanes, world_);
+  ParameterGather gather(plan, lanes, world(), device());
   gather.start(whole);
   gather.finish();
   for (Buffer& buffer : buckets) {
-    for (std::int64_t i = 0; i < buffer.elements(); ++i) {
-      ASSERT_EQ(buffer.as<double>()[static_cast<std::size_t>(i)], static_cast<double>(i) / 3);
-    }
+    const std::vector<double> values = get<double>(buffer.data(), buffer.elements());
+    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<double>(i) / 3);
   }
 }
 

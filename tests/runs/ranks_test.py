@@ -78,6 +78,19 @@ class RanksTest(harness.RunTest):
                     self.assertEqual(
                         self.outcome(f"narrow-{compute}-{ranks}", ranks, sharding__stage=stage, **narrow), alone)
 
+    def test_fast_sums(self):
+        """Sums as the library adds ranks: the exact run's losses within a tolerance, its bits on one rank and on two."""
+        exact = self.outcome("fast-exact", None, run__steps=20)
+        for ranks in (1, 2, 4):
+            with self.subTest(ranks=ranks):
+                fast = self.outcome(f"fast-{ranks}", ranks, run__steps=20, sharding__reduction="fast", log__trace_step=2)
+                if ranks <= 2:  # one addition
+                    self.assertEqual(fast, exact)
+                for mine, theirs in zip(fast[1], exact[1]):
+                    self.assertAlmostEqual(float(mine["loss"]), float(theirs["loss"]), delta=1e-4)
+                trace = (self.folder / f"fast-{ranks}/trace-step-00000002.json").read_text()
+                self.assertEqual("reduce_scatter" in trace, ranks > 1)
+
     def test_families(self):
         """Alone as it comes, and on three ranks with blocks that backward computes a second time."""
         for name in ("deit_ti16_distilled", "vit_s16_18x2", "cait_xxs24"):

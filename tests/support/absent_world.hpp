@@ -21,6 +21,9 @@ class AbsentWorld final : public sharding::Communicator {
     }
   }
   void all_gather(std::byte*, std::span<const sharding::Segment>, DataType) override {}
+  void reduce_scatter(const std::byte*, std::byte* target, std::int64_t count, DataType type) override {
+    std::fill_n(target, static_cast<std::size_t>(count) * size_of(type), std::byte{0});
+  }
   void all_reduce_sum(std::span<double>) override {}
   void broadcast(std::span<std::byte>, int) override {}
   void barrier() override {}

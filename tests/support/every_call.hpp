@@ -8,9 +8,9 @@
 
 namespace vitrail::tests {
 
-inline constexpr std::array kAllCallKinds = {sharding::CallKind::all_to_all, sharding::CallKind::all_gather,
-                                             sharding::CallKind::all_reduce, sharding::CallKind::broadcast,
-                                             sharding::CallKind::barrier};
+inline constexpr std::array kAllCallKinds = {
+    sharding::CallKind::all_to_all, sharding::CallKind::all_gather, sharding::CallKind::reduce_scatter,
+    sharding::CallKind::all_reduce, sharding::CallKind::broadcast,  sharding::CallKind::barrier};
 
 // What a call reads and writes: `elements` floats for each rank, `sums` doubles.
 struct CallData {
@@ -32,6 +32,9 @@ inline void call(sharding::Communicator& ranks, sharding::CallKind kind, CallDat
                               DataType::f32);
     case sharding::CallKind::all_gather:
       return ranks.all_gather(bytes.data(), data.segments, DataType::f32);
+    case sharding::CallKind::reduce_scatter:
+      return ranks.reduce_scatter(bytes.data(), std::as_writable_bytes(std::span(data.target)).data(),
+                                  data.segments.front().count, DataType::f32);
     case sharding::CallKind::all_reduce:
       return ranks.all_reduce_sum(data.values);
     case sharding::CallKind::broadcast:

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sharding/communicator.hpp"
+#include "sharding/sum_kernels.hpp"
 
 namespace vitrail::tests {
 
@@ -59,6 +60,20 @@ class ThreadCommunicator final : public sharding::Communicator {
            type);
     }
     traffic_.elements_sent += segments[static_cast<std::size_t>(rank_)].count * (size() - 1);
+    world_.barrier.arrive_and_wait();
+  }
+
+  // From rank 0 up; f32 or f64.
+  void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,
+                      DataType type) override {
+    publish(source, {});
+    const std::size_t bytes = static_cast<std::size_t>(count) * size_of(type);
+    const std::size_t own = static_cast<std::size_t>(rank_) * bytes;
+    std::memcpy(target, world_.slots[0].bytes + own, bytes);
+    for (std::size_t peer = 1; peer < world_.slots.size(); ++peer) {
+      sharding::add(type, target, world_.slots[peer].bytes + own, count, target);
+    }
+    traffic_.elements_sent += count * (size() - 1);
     world_.barrier.arrive_and_wait();
   }
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "sharding/gradient_reducer.hpp"
+#include "sharding/host_device.hpp"
 #include "sharding/local_communicator.hpp"
 #include "sharding/parameter_gather.hpp"
 #include "tests/support/thread_world.hpp"
@@ -68,7 +69,8 @@ TEST(CommunicationQueue, ABucketIsExchangedWhileBackwardGoesOn) {
   tests::run_world(2, [&](Communicator& ranks) {
     GatedCommunicator gated(ranks);
     CommunicationQueue queue(gated);
-    GradientReducer gradients(p, {}, queue);
+    HostDevice host;
+    GradientReducer gradients(p, {}, queue, host);
     gradients.begin_lane(ranks.rank());
     add(gradients, p, 2, 3);
     EXPECT_TRUE(soon([&] { return gated.begun() == 1; })) << "the first bucket's exchange has not begun";
@@ -89,17 +91,18 @@ TEST(CommunicationQueue, ALayerWaitsOnlyForItsOwnBuckets) {
   const BucketPlan p = plan();
   tests::run_world(2, [&](Communicator& ranks) {
     GatedCommunicator gated(ranks);
+    HostDevice host;
     std::vector<Buffer> buckets;
     std::vector<BucketData> whole;
     for (const Bucket& bucket : p.buckets) {
-      Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * 2);
+      Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * 2, host);
       for (std::int64_t i = 0; i < bucket.slice; ++i) {
         buffer.as<float>()[static_cast<std::size_t>(ranks.rank() * bucket.slice + i)] = 7;
       }
     }
     for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
     CommunicationQueue queue(gated);
-    ParameterGather gather(p, lanes_of_rank(p.lanes, ranks.size(), ranks.rank()), queue);
+    ParameterGather gather(p, lanes_of_rank(p.lanes, ranks.size(), ranks.rank()), queue, host);
     gather.start(whole);  // comes back although nothing has been exchanged
     EXPECT_TRUE(soon([&] { return gated.begun() == 1; }));
     gated.open();
@@ -118,6 +121,7 @@ class FailingCommunicator final : public Communicator {
   void all_to_all(const std::byte*, std::span<const Segment>, std::byte*, std::span<const Segment>,
                   DataType) override {}
   void all_gather(std::byte*, std::span<const Segment>, DataType) override {}
+  void reduce_scatter(const std::byte*, std::byte*, std::int64_t, DataType) override {}
   void all_reduce_sum(std::span<double>) override { throw PeerFailure(1); }
   void broadcast(std::span<std::byte>, int) override { ++later_calls; }
   void barrier() override {

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sharding/communication_queue.hpp"
+#include "tests/support/lazy_device.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"
@@ -44,16 +46,19 @@ DataType type_of() {
 }
 
 // Sums of all parameters as `world` ranks make them, two steps in a row so that old sums cannot leak into new
-// ones. bf16 gradients are the upper halves of the floats.
+// ones. bf16 gradients are the upper halves of the floats. Lazily: on a device that works as late as it may.
 template <class Real>
 std::vector<std::vector<Real>> reduce(const GradientSettings& settings, int world, std::int64_t lanes,
-                                      std::int64_t bucket_elements) {
+                                      std::int64_t bucket_elements, bool lazily = false) {
   const BucketPlan plan = make_bucket_plan(parameters(), lanes, bucket_elements);
   std::vector<std::vector<Real>> sums;
   for (const ParameterShape& p : plan.parameters) sums.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& communicator) {
-    GradientReducer reducer(plan, settings, communicator);
+    tests::Place place(communicator, lazily);
+    std::vector<Buffer> brought;  // until the end: giving memory back waits
+    CommunicationQueue queue(place.ranks());
+    GradientReducer reducer(plan, settings, queue, place.device());
     for (int step = 0; step < 2; ++step) {
       for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
         reducer.begin_lane(lane);
@@ -65,8 +70,12 @@ std::vector<std::vector<Real>> reduce(const GradientSettings& settings, int worl
                 static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16));
           }
           const bool half = reducer.type_of(p) == DataType::bf16;
-          reducer.add(p, half ? reinterpret_cast<const std::byte*>(upper.data())
-                              : reinterpret_cast<const std::byte*>(g.data()));
+          Buffer& on_device =
+              brought.emplace_back(reducer.type_of(p), static_cast<std::int64_t>(g.size()), place.device());
+          place.put(half ? reinterpret_cast<const std::byte*>(upper.data())
+                         : reinterpret_cast<const std::byte*>(g.data()),
+                    g.size() * size_of(on_device.type()), on_device.data());
+          reducer.add(p, on_device.data());
         }
         reducer.end_lane();
       }
@@ -76,9 +85,9 @@ std::vector<std::vector<Real>> reduce(const GradientSettings& settings, int worl
     for (const Piece& piece : plan.pieces) {
       if (!reducer.held().contains(piece.lane)) continue;
       const std::int64_t first = piece.in_bucket - reducer.held().begin * plan.buckets[piece.bucket].slice;
-      std::memcpy(sums[piece.parameter].data() + piece.in_parameter,
-                  reducer.sum(piece.bucket) + static_cast<std::size_t>(first) * sizeof(Real),
-                  static_cast<std::size_t>(piece.elements) * sizeof(Real));
+      place.get(reducer.sum(piece.bucket) + static_cast<std::size_t>(first) * sizeof(Real),
+                static_cast<std::size_t>(piece.elements) * sizeof(Real),
+                reinterpret_cast<std::byte*>(sums[piece.parameter].data() + piece.in_parameter));
     }
   });
   return sums;
@@ -120,8 +129,11 @@ TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
     for (const int world : {2, 3, 8}) {
       for (const std::int64_t stage : {0, 1, 2}) {
         if (stage == 2 && world != kLanes) continue;
-        EXPECT_EQ(reduce<float>({.matrix_type = matrix_type, .stage = stage}, world, kLanes, 500), expected)
-            << name_of(matrix_type) << ", " << world << " ranks, stage " << stage;
+        for (const bool lazily : {false, true}) {
+          const GradientSettings settings{.matrix_type = matrix_type, .stage = stage};
+          EXPECT_EQ(reduce<float>(settings, world, kLanes, 500, lazily), expected)
+              << name_of(matrix_type) << ", " << world << " ranks, stage " << stage << ", lazily: " << lazily;
+        }
       }
     }
   }
@@ -129,14 +141,42 @@ TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
             reduce<float>({}, 1, kLanes, 500));
 }
 
+// In an order of the library's: here rank by rank, each rank's lanes by their tree.
+TEST(GradientReducer, FastSumsAreThoseOfTheRanksInTheLibrarysOrder) {
+  constexpr std::int64_t kLanes = 8;
+  const auto exact = reduce<float>({}, 1, kLanes, 500);
+  for (const int world : {1, 2, 4, 8}) {
+    for (const std::int64_t stage : {0, 1, 2}) {
+      if (stage == 2 && world != kLanes) continue;
+      for (const bool lazily : {false, true}) {
+        const auto fast = reduce<float>({.stage = stage, .fast = true}, world, kLanes, 500, lazily);
+        for (std::size_t p = 0; p < parameters().size(); ++p) {
+          std::vector<float> expected = tree_sum<float>(0, kLanes / world, p);
+          for (std::int64_t lane = kLanes / world; lane < kLanes; lane += kLanes / world) {
+            const std::vector<float> next = tree_sum<float>(lane, lane + kLanes / world, p);
+            for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += next[i];
+          }
+          EXPECT_EQ(fast[p], expected) << world << " ranks, stage " << stage;
+        }
+        EXPECT_EQ(fast == exact, world <= 2);  // two ranks are one addition in either order
+      }
+    }
+  }
+}
+
 TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {
   constexpr std::int64_t kLanes = 8;
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 500);
   for (const int world : {1, 2, 4, 8}) {
     tests::run_world(world, [&](Communicator& communicator) {
-      GradientReducer reducer(plan, {}, communicator);
-      reducer.exchange();
-      EXPECT_EQ(communicator.traffic().elements_sent, plan.padded_elements() / world * (world - 1));
+      for (const bool fast : {false, true}) {
+        HostDevice host;
+        GradientReducer reducer(plan, {.fast = fast}, communicator, host);
+        const std::int64_t before = communicator.traffic().elements_sent;
+        reducer.exchange();
+        EXPECT_EQ(communicator.traffic().elements_sent - before,
+                  plan.padded_elements() / world * (world - 1));
+      }
     });
   }
 }
@@ -144,7 +184,8 @@ TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {
 TEST(GradientReducer, MissingAndDoubleGradientsAreNamed) {
   const BucketPlan plan = make_bucket_plan(parameters(), 1, 500);
   tests::run_world(1, [&](Communicator& communicator) {
-    GradientReducer reducer(plan, {}, communicator);
+    HostDevice host;
+    GradientReducer reducer(plan, {}, communicator, host);
     const std::vector<float> g(3000);
     const auto* bytes = reinterpret_cast<const std::byte*>(g.data());
     reducer.begin_lane(0);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sharding/host_device.hpp"
 #include "sharding/lane_state.hpp"
 #include "tests/support/absent_world.hpp"
 
@@ -61,11 +62,12 @@ Taken take(const GradientSettings& settings, std::size_t kinds, int world) {
     const std::vector<std::byte> zeros(static_cast<std::size_t>(kMatrix) * sizeof(float));
     ::malloc_trim(0);  // what the parent gave back would be taken again unseen
     const std::int64_t before = resident();
-    GradientReducer gradients(p, settings, ranks);
+    HostDevice host;
+    GradientReducer gradients(p, settings, ranks, host);
     fill(gradients, zeros);
     const std::int64_t between = resident();
     const std::vector<StateKind> all(kStateKinds.begin(), kStateKinds.begin() + static_cast<int>(kinds));
-    const LaneState state(p, gradients.held(), DataType::f32, all);
+    const LaneState state(p, gradients.held(), DataType::f32, host, all);
     const Taken taken{between - before, resident() - between};
     ::_exit(::write(ends[1], &taken, sizeof taken) == sizeof taken ? 0 : 1);
   }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "sharding/host_device.hpp"
 #include "sharding/sharded_optimizer.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/safetensors.hpp"
@@ -58,8 +59,9 @@ Tensors replay(const Recording& recording, int world) {
   Tensors result;
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& communicator) {
-    GradientReducer gradients(plan, {}, communicator);
-    LaneState state(plan, gradients.lanes(), DataType::f32);
+    HostDevice host;
+    GradientReducer gradients(plan, {}, communicator, host);
+    LaneState state(plan, gradients.lanes(), DataType::f32, host);
     ShardedOptimizer optimizer(recording.config(), recording.rules, communicator);
     const auto for_each_piece = [&](StateKind kind, auto&& f) {
       for (const Piece& piece : plan.pieces) {

@@ -1,7 +1,6 @@
 #include "sharding/sharded_optimizer.hpp"
 
 #include <cmath>
-#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -9,6 +8,7 @@
 
 #include "sharding/communication_queue.hpp"
 #include "sharding/parameter_gather.hpp"
+#include "tests/support/lazy_device.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
 
@@ -37,11 +37,16 @@ double value(std::uint64_t when, std::size_t parameter, std::int64_t i) {
   return random.normal();
 }
 
+// What a world does its work with.
+struct Means {
+  ParallelFor parallel_for = serial_for;
+  bool lazily = false;
+};
+
 // Weights by parameter after `steps` updates on `world` ranks.
 template <class Real>
 std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, int steps,
-                                     double* last_norm = nullptr,
-                                     const ParallelFor& parallel_for = serial_for,
+                                     double* last_norm = nullptr, const Means& means = {},
                                      const DecayScales& decay = {}) {
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
   const DataType type = sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
@@ -49,17 +54,22 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
   for (const ParameterShape& p : plan.parameters) result.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& ranks) {
-    CommunicationQueue communicator(ranks);
-    GradientReducer gradients(plan, {type, type}, communicator);
-    LaneState state(plan, gradients.lanes(), type);
-    ShardedOptimizer optimizer(config, rules(decay.rules), communicator, parallel_for);
+    tests::Place place(ranks, means.lazily);
+    HostDevice threaded(means.parallel_for);
+    Device& device = means.lazily ? place.device() : threaded;
+    std::vector<Buffer> brought;  // until the end: giving memory back waits
+    CommunicationQueue communicator(place.ranks());
+    GradientReducer gradients(plan, {type, type}, communicator, device);
+    LaneState state(plan, gradients.lanes(), type, device);
+    ShardedOptimizer optimizer(config, rules(decay.rules), communicator);
     optimizer.scale_weight_decay(decay.optimizer);
     for (const Piece& piece : plan.pieces) {
       if (!state.owns(piece)) continue;
-      auto* weight = reinterpret_cast<Real*>(state.piece(StateKind::weight, piece));
+      std::vector<Real> weight;
       for (std::int64_t i = 0; i < piece.elements; ++i) {
-        weight[i] = static_cast<Real>(value(0, piece.parameter, piece.in_parameter + i));
+        weight.push_back(static_cast<Real>(value(0, piece.parameter, piece.in_parameter + i)));
       }
+      state.write(StateKind::weight, piece, reinterpret_cast<const std::byte*>(weight.data()));
     }
     for (int step = 1; step <= steps; ++step) {
       for (std::int64_t lane = gradients.lanes().begin; lane < gradients.lanes().end; ++lane) {
@@ -70,7 +80,10 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
             g[i] = static_cast<Real>(
                 value(static_cast<std::uint64_t>(step * 100 + lane), p, static_cast<std::int64_t>(i)));
           }
-          gradients.add(p, reinterpret_cast<const std::byte*>(g.data()));
+          Buffer& on_device = brought.emplace_back(type, static_cast<std::int64_t>(g.size()), device);
+          device.compute().copy(reinterpret_cast<const std::byte*>(g.data()), g.size() * sizeof(Real),
+                                on_device.data());
+          gradients.add(p, on_device.data());
         }
         gradients.end_lane();
       }
@@ -85,8 +98,8 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
     const std::lock_guard lock(mutex);
     for (const Piece& piece : plan.pieces) {
       if (!state.owns(piece)) continue;
-      std::memcpy(result[piece.parameter].data() + piece.in_parameter, state.piece(StateKind::weight, piece),
-                  static_cast<std::size_t>(piece.elements) * sizeof(Real));
+      state.read(StateKind::weight, piece,
+                 reinterpret_cast<std::byte*>(result[piece.parameter].data() + piece.in_parameter));
     }
   });
   return result;
@@ -120,14 +133,23 @@ TEST(ShardedOptimizer, AnyNumberOfThreadsTakesTheStepOfOne) {
     for (std::int64_t i = items; i-- > 0;) threads.emplace_back([&body, i] { body(i, i + 1); });
   };
   for (const OptimizerConfig& config : configurations()) {
-    EXPECT_EQ(train<float>(2, config, 3, nullptr, backwards_on_threads), train<float>(2, config, 3));
+    EXPECT_EQ(train<float>(2, config, 3, nullptr, {backwards_on_threads}), train<float>(2, config, 3));
+  }
+}
+
+TEST(ShardedOptimizer, ADeviceThatWorksLateTakesTheSameStep) {
+  for (const OptimizerConfig& config : configurations()) {
+    const auto expected = train<float>(1, config, 3);
+    for (const int world : {1, 3, 4}) {
+      EXPECT_EQ(train<float>(world, config, 3, nullptr, {.lazily = true}), expected) << world;
+    }
   }
 }
 
 TEST(ShardedOptimizer, ScaledWeightDecayIsThatOfScaledRules) {
   for (const OptimizerConfig& config : configurations()) {
-    const auto scaled = train<float>(2, config, 3, nullptr, serial_for, {.optimizer = 0.5});
-    EXPECT_EQ(scaled, train<float>(2, config, 3, nullptr, serial_for, {.rules = 0.5}));
+    const auto scaled = train<float>(2, config, 3, nullptr, {}, {.optimizer = 0.5});
+    EXPECT_EQ(scaled, train<float>(2, config, 3, nullptr, {}, {.rules = 0.5}));
     EXPECT_NE(scaled, train<float>(2, config, 3));
   }
 }
@@ -176,17 +198,18 @@ TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
   for (const int world : {1, 2, 3, 4}) {
     tests::run_world(world, [&](Communicator& communicator) {
+      HostDevice host;
       std::vector<Buffer> buckets;
       std::vector<BucketData> whole;
       const LaneRange own = lanes_of_rank(kLanes, world, communicator.rank());
       for (const Bucket& bucket : plan.buckets) {
-        Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * kLanes);
+        Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * kLanes, host);
         for (std::int64_t i = own.begin * bucket.slice; i < own.end * bucket.slice; ++i) {
           buffer.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(i + 1);
         }
       }
       for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
-      ParameterGather gather(plan, own, communicator);
+      ParameterGather gather(plan, own, communicator, host);
       gather.start(whole);
       gather.finish();
       for (Buffer& buffer : buckets) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "sharding/gradient_reducer.hpp"
+#include "sharding/host_device.hpp"
 #include "sharding/intercepted_communicator.hpp"
 #include "sharding/parameter_gather.hpp"
 #include "tests/support/thread_world.hpp"
@@ -51,15 +52,16 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
                                                                            {4, DataType::bf16}}) {
       tests::run_world(world, [&, ranks_there = world, sums = sums](Communicator& ranks) {
         Counter counter(ranks);
-        GradientReducer reducer(plan, {.matrix_type = sums}, counter);
+        HostDevice host;
+        GradientReducer reducer(plan, {.matrix_type = sums}, counter, host);
         std::vector<Buffer> weights;
         std::vector<BucketData> views;
         for (const Bucket& bucket : plan.buckets) {
           const DataType type = bucket.matrices ? DataType::bf16 : DataType::f32;
-          weights.emplace_back(type, bucket.slice * lanes);
+          weights.emplace_back(type, bucket.slice * lanes, host);
           views.push_back({weights.back().data(), type});
         }
-        ParameterGather gather(plan, reducer.held(), counter);
+        ParameterGather gather(plan, reducer.held(), counter, host);
         reducer.exchange();
         gather.start(views);
         gather.finish();

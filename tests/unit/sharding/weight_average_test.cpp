@@ -1,11 +1,11 @@
 #include "sharding/weight_average.hpp"
 
 #include <cmath>
-#include <cstring>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "sharding/host_device.hpp"
 #include "sharding/sharded_optimizer.hpp"
 #include "trainer/base/safetensors.hpp"
 
@@ -14,6 +14,7 @@ namespace {
 
 // tests/peers/make_average_fixtures.py; the parameter is cut over lanes of which this "rank" holds some.
 TEST(WeightAverage, IsTimms) {
+  HostDevice host;
   const SafetensorsReader file(VITRAIL_FIXTURES "/trainer/average.safetensors");
   const auto shape = file.info("weights").shape;
   const std::int64_t steps = shape[0] - 1, size = shape[1];
@@ -24,13 +25,12 @@ TEST(WeightAverage, IsTimms) {
   for (const auto& [name, settings] : cases.items()) {
     const EmaConfig config{settings.at("decay"), settings.at("warmup")};
     const std::vector<float> wanted = file.read_as_float(name);
-    LaneState state(plan, {1, 3}, DataType::f32, state_kinds(OptimizerName::adamw, true));
+    LaneState state(plan, {1, 3}, DataType::f32, host, state_kinds(OptimizerName::adamw, true));
     const auto set_weights = [&](std::int64_t step) {
       for (const Piece& piece : plan.pieces) {
         if (!state.owns(piece)) continue;
-        std::memcpy(state.piece(StateKind::weight, piece),
-                    &weights[static_cast<std::size_t>(step * size + piece.in_parameter)],
-                    static_cast<std::size_t>(piece.elements) * sizeof(float));
+        const auto first = static_cast<std::size_t>(step * size + piece.in_parameter);
+        state.write(StateKind::weight, piece, std::as_bytes(std::span(weights).subspan(first)).data());
       }
     };
     set_weights(0);
@@ -54,8 +54,9 @@ TEST(WeightAverage, IsTimms) {
 
 TEST(WeightAverage, OnlyWhereItIsAskedFor) {
   const BucketPlan plan = make_bucket_plan({{"w", 16, true}}, 2, 1 << 20);
-  const LaneState without(plan, {0, 2}, DataType::f32);
-  const LaneState with(plan, {0, 2}, DataType::f32, state_kinds(OptimizerName::lamb, true));
+  HostDevice host;
+  const LaneState without(plan, {0, 2}, DataType::f32, host);
+  const LaneState with(plan, {0, 2}, DataType::f32, host, state_kinds(OptimizerName::lamb, true));
   EXPECT_EQ(without.kinds().size(), 3U);
   EXPECT_EQ(with.kinds().size(), 4U);
   EXPECT_EQ(with.kinds().back(), StateKind::ema);

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "sharding/host_device.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
 #include "trainer/checkpoint_folder.hpp"
@@ -101,7 +102,9 @@ class CheckpointTest : public testing::Test {
     const DataType type = sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
     const sharding::BucketPlan plan = plan_of(how.lanes, how.bucket_elements);
     tests::run_world(world, [&](sharding::Communicator& communicator) {
-      sharding::LaneState state(plan, sharding::lanes_of_rank(how.lanes, world, communicator.rank()), type);
+      sharding::HostDevice host;
+      sharding::LaneState state(plan, sharding::lanes_of_rank(how.lanes, world, communicator.rank()), type,
+                                host);
       fill<Real>(state);
       if (change) change(state);
       save_checkpoint(checkpoints_, how.keep_last, manifest_of(how.step, how.lanes, world, type), state,

@@ -24,7 +24,9 @@ void expect_known_state(const fs::path& folder, std::int64_t lanes, int world) {
   const CheckpointReader checkpoint(folder);
   const sharding::BucketPlan plan = plan_of(lanes, 500);
   for (int rank = 0; rank < world; ++rank) {
-    sharding::LaneState state(plan, sharding::lanes_of_rank(lanes, world, rank), checkpoint.manifest().type);
+    sharding::HostDevice host;
+    sharding::LaneState state(plan, sharding::lanes_of_rank(lanes, world, rank), checkpoint.manifest().type,
+                              host);
     for_each_piece<Real>(state, [&](StateKind kind, const sharding::Piece& piece, Real* values) {
       const auto n = static_cast<std::size_t>(piece.elements);
       checkpoint.read(kind, piece.parameter, piece.in_parameter,
@@ -258,7 +260,8 @@ TEST_F(CheckpointTest, EveryRankHearsOfTheFailureOfOne) {
   const sharding::BucketPlan plan = plan_of(4);
   std::vector<std::string> told(3);
   tests::run_world(3, [&](sharding::Communicator& communicator) {
-    sharding::LaneState state(plan, sharding::lanes_of_rank(4, 3, communicator.rank()), DataType::f32);
+    sharding::HostDevice host;
+    sharding::LaneState state(plan, sharding::lanes_of_rank(4, 3, communicator.rank()), DataType::f32, host);
     told[static_cast<std::size_t>(communicator.rank())] = refusal(
         [&] { save_checkpoint(checkpoints_, 2, manifest_of(8, 4, 3, DataType::f32), state, communicator); });
   });

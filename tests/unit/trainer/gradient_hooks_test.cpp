@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include "sharding/host_device.hpp"
 #include "sharding/local_communicator.hpp"
 #include "trainer/base/error.hpp"
 
@@ -24,7 +25,8 @@ class GradientHooksTest : public testing::Test {
   at::Tensor y_ = at::tensor({5.0F, 7.0F}).requires_grad_();
   sharding::BucketPlan plan_ = sharding::make_bucket_plan({{"x", 3, true}, {"y", 2, true}}, 2, 100);
   sharding::LocalCommunicator alone_;
-  sharding::GradientReducer reducer_{plan_, {}, alone_};
+  sharding::HostDevice host_;
+  sharding::GradientReducer reducer_{plan_, {}, alone_, host_};
 };
 
 TEST_F(GradientHooksTest, EveryGradientComesOnceAndNoneStays) {
@@ -64,7 +66,7 @@ TEST_F(GradientHooksTest, AGradientTwiceInALaneIsAnError) {
 
 TEST_F(GradientHooksTest, GradientsOfAStridedViewArriveInOrder) {
   sharding::BucketPlan plan = sharding::make_bucket_plan({{"w", 6, true}}, 1, 100);
-  sharding::GradientReducer reducer(plan, {}, alone_);
+  sharding::GradientReducer reducer(plan, {}, alone_, host_);
   const at::Tensor w = at::ones({2, 3}).requires_grad_();
   const GradientHooks hooks({w}, reducer);
   reducer.begin_lane(0);

@@ -10,8 +10,8 @@
 #include <torch/torch.h>
 
 #include "sharding/local_communicator.hpp"
+#include "tests/support/assembled.hpp"
 #include "tests/support/thread_world.hpp"
-#include "trainer/assembly.hpp"
 #include "trainer/base/safetensors.hpp"
 
 namespace vitrail::trainer {
@@ -84,7 +84,8 @@ struct Outcome {
 };
 
 Outcome train(const Config& config, sharding::Communicator& communicator) {
-  Assembly assembly(config, communicator);
+  tests::Assembled assembled(config, communicator);
+  Assembly& assembly = assembled.run;
   Log silent(false);
   assembly.initialise_weights(silent);
   assembly.start_loader({});

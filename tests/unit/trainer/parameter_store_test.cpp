@@ -6,6 +6,7 @@
 
 #include <torch/torch.h>
 
+#include "sharding/host_device.hpp"
 #include "trainer/param_groups.hpp"
 
 namespace vitrail::trainer {
@@ -65,7 +66,8 @@ TEST(ParameterStore, WritingOneParameterDoesNotSpoilTheBackwardOfAnother) {
 TEST(ParameterStore, TakesTheMastersOfItsOwnLanesOnly) {
   const sharding::BucketPlan p = plan();
   ParameterStore store(p, specs(), DataType::f32);
-  sharding::LaneState state(p, {1, 3}, DataType::f32);
+  sharding::HostDevice host;
+  sharding::LaneState state(p, {1, 3}, DataType::f32, host);
   for (std::size_t b = 0; b < p.buckets.size(); ++b) {
     auto values = state.slices(sharding::StateKind::weight, b).as<float>();
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i + 1);

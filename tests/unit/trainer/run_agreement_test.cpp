@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "sharding/gather_text.hpp"
+#include "tests/support/assembled.hpp"
 #include "tests/support/faulty_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
@@ -23,13 +24,16 @@ Config tiny() {
 // The n-th gather that brings weights to rank 2 flips one bit there.
 void train_with_a_flipped_bit(int nth_gather, const std::function<void(Assembly&)>& check) {
   tests::run_world(4, [&](sharding::Communicator& ranks) {
-    Assembly assembly(tiny(), ranks);
+    tests::Assembled assembled(tiny(), ranks);
+    Assembly& assembly = assembled.run;
     Log silent(false);
     assembly.initialise_weights(silent);
     const tests::Fault::Effect effect =
         ranks.rank() == 2 ? tests::Fault::Effect::corrupt : tests::Fault::Effect::none;
-    tests::FaultyCommunicator faulty(ranks, {effect, sharding::CallKind::all_gather, nth_gather});
-    sharding::ParameterGather gather(assembly.plan, assembly.gradients.held(), faulty);
+    tests::FaultyCommunicator faulty(assembly.communicator,
+                                     {effect, sharding::CallKind::all_gather, nth_gather});
+    sharding::ParameterGather gather(assembly.plan, assembly.gradients.held(), faulty,
+                                     assembled.device.memory());
     gather.start(assembly.parameters.buckets());
     gather.finish();
     check(assembly);
@@ -65,7 +69,8 @@ TEST(RunAgreement, OtherDataAreNamed) {
   tests::run_world(3, [](sharding::Communicator& ranks) {
     Config config = tiny();
     if (ranks.rank() == 1) config.data.train = "synthetic:64,4,20";
-    Assembly assembly(config, ranks);
+    tests::Assembled assembled(config, ranks);
+    Assembly& assembly = assembled.run;
     Log silent(false);
     try {
       check_same_plan(assembly, silent);
@@ -81,7 +86,8 @@ TEST(Rehearsal, ChangesNothing) {
   const auto step_after = [](bool rehearsed) {
     std::string loss;
     tests::run_world(2, [&](sharding::Communicator& ranks) {
-      Assembly assembly(tiny(), ranks);
+      tests::Assembled assembled(tiny(), ranks);
+      Assembly& assembly = assembled.run;
       Log silent(false);
       assembly.initialise_weights(silent);
       if (rehearsed) {

@@ -10,9 +10,9 @@
 #include <torch/torch.h>
 
 #include "sharding/local_communicator.hpp"
+#include "tests/support/assembled.hpp"
 #include "tests/support/thread_world.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
-#include "trainer/assembly.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -23,7 +23,8 @@ struct Training {
 };
 
 Training train(const Config& config, sharding::Communicator& communicator, int steps) {
-  Assembly assembly(config, communicator);
+  tests::Assembled assembled(config, communicator);
+  Assembly& assembly = assembled.run;
   Log silent(false);
   assembly.initialise_weights(silent);
   assembly.start_loader({});
@@ -129,7 +130,8 @@ TEST(TrainStep, AnOverflowChangesNoWeightAndHalvesTheScale) {
   config.precision.compute = Precision::fp16;
   config.ema.decay = 0.9;
   sharding::LocalCommunicator alone;
-  Assembly assembly(config, alone);
+  tests::Assembled assembled(config, alone);
+  Assembly& assembly = assembled.run;
   Log silent(false);
   assembly.initialise_weights(silent);
   assembly.start_loader({});
@@ -157,11 +159,14 @@ TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
   Config config = tiny_run();
   config.precision.compute = Precision::bf16;
   sharding::LocalCommunicator alone;
-  Assembly assembly(config, alone);
+  tests::Assembled assembled(config, alone);
+  Assembly& assembly = assembled.run;
   Log silent(false);
   assembly.initialise_weights(silent);
-  for (sharding::Buffer* b : {&assembly.masters.slices(sharding::StateKind::weight, 0)}) {
-    std::ranges::fill(b->as<float>(), std::numeric_limits<float>::infinity());
+  for (const sharding::Piece& piece : assembly.plan.pieces) {
+    const std::vector<float> infinite(static_cast<std::size_t>(piece.elements),
+                                      std::numeric_limits<float>::infinity());
+    assembly.masters.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(infinite)).data());
   }
   assembly.publish_weights();
   assembly.start_loader({});
@@ -207,7 +212,7 @@ TEST(TrainStep, PixelsThatNoPatchTakesAreNamed) {
     sharding::LocalCommunicator alone;
     Log log(true);
     testing::internal::CaptureStderr();
-    Assembly(config, alone).say_what_it_is(log);
+    tests::Assembled(config, alone).run.say_what_it_is(log);
     return testing::internal::GetCapturedStderr();
   };
   EXPECT_THAT(said(7), testing::HasSubstr("images of 16 x 16 px: whole patches fill 14 x 14, the 2 px"));
@@ -217,7 +222,8 @@ TEST(TrainStep, PixelsThatNoPatchTakesAreNamed) {
 TEST(TrainStep, OneRanksWishIsEverybodys) {
   const Config config = tiny_run();
   tests::run_world(3, [&](sharding::Communicator& communicator) {
-    Assembly assembly(config, communicator);
+    tests::Assembled assembled(config, communicator);
+    Assembly& assembly = assembled.run;
     Log silent(false);
     assembly.initialise_weights(silent);
     assembly.start_loader({});

@@ -1,0 +1,21 @@
+// A GPU as a device. compute() is CUDA's default stream, on which LibTorch computes unless it is told
+// otherwise; exchange() is a stream of its own. Sums and updates have the bits of the host's.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "sharding/communicator.hpp"
+#include "sharding/device.hpp"
+
+namespace vitrail::sharding {
+
+// Throws Error(refused) in a program that was built without CUDA.
+std::unique_ptr<Device> make_gpu_device(int index);
+
+// `inner`, with what lies on GPUs going from GPU to GPU by NCCL: every rank needs one of its own. Collective.
+// Throws also: Error(watchdog) when a call takes longer than `timeout` (0: no limit) and nobody has failed.
+std::unique_ptr<Communicator> make_nccl_communicator(Communicator& inner, int gpu,
+                                                     std::chrono::seconds timeout);
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,141 @@
+// A device that keeps the promises of sharding/device.hpp and not more, as a GPU does: its work is done as
+// late as it may, when somebody waits for it, and its memory cannot be looked at from outside. Who forgets to
+// wait gets old values, who touches its memory dies.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <sys/mman.h>
+
+#include "sharding/host_device.hpp"
+#include "sharding/staged_communicator.hpp"
+
+namespace vitrail::tests {
+
+class LazyDevice final : public sharding::Device {
+ public:
+  std::byte* allocate(std::size_t bytes, sharding::Memory memory) override {
+    if (memory == sharding::Memory::pinned) return host_.allocate(bytes, memory);
+    const std::lock_guard lock(mutex_);
+    auto* address = static_cast<std::byte*>(
+        ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    regions_[address] = std::vector<std::byte>(bytes);
+    return address;
+  }
+  void release(std::byte* bytes, sharding::Memory memory) noexcept override {
+    const std::lock_guard lock(mutex_);
+    compute_.run_until(compute_.given);
+    exchange_.run_until(exchange_.given);
+    if (memory == sharding::Memory::pinned) return host_.release(bytes, memory);
+    ::munmap(bytes, regions_[bytes].size());
+    regions_.erase(bytes);
+  }
+  sharding::Stream& compute() override { return compute_; }
+  sharding::Stream& exchange() override { return exchange_; }
+  std::int64_t elements_at_once() const override { return std::int64_t{1} << 40; }
+
+ private:
+  struct LazyStream final : sharding::Stream {
+    explicit LazyStream(LazyDevice& on) : device(on) {}
+    void give(std::function<void()> what) {
+      const std::lock_guard lock(device.mutex_);
+      work.push_back(std::move(what));
+      ++given;
+    }
+    void run_until(std::uint64_t count) {
+      for (; done < count; ++done) {
+        work.front()();
+        work.pop_front();
+      }
+    }
+    void copy(const std::byte* from, std::size_t bytes, std::byte* to) override {
+      if (device.holds(from)) {
+        return give([=, this] { device.host().copy(device.real(from), bytes, device.real(to)); });
+      }
+      std::vector<std::byte> now(from, from + bytes);
+      give([=, this] { device.host().copy(now.data(), bytes, device.real(to)); });
+    }
+    void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
+             std::byte* to) override {
+      give([=, this] { device.host().add(type, device.real(left), device.real(right), n, device.real(to)); });
+    }
+    void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override {
+      give([=, this] { device.host().widen(type, device.real(from), n, device.real(to)); });
+    }
+    void update(sharding::UpdateKernel kernel, DataType type, std::span<const sharding::UpdateRun> runs,
+                std::span<sharding::Squares> squares) override {
+      std::vector<sharding::UpdateRun> own(runs.begin(), runs.end());
+      give([=, this]() mutable {
+        for (sharding::UpdateRun& run : own) {
+          for (std::byte** at : {&run.sum, &run.weight, &run.exp_avg, &run.exp_avg_sq, &run.average}) {
+            *at = device.real(*at);
+          }
+        }
+        device.host().update(kernel, type, own, squares);
+      });
+      if (!squares.empty()) mark()();
+    }
+    std::function<void()> mark() override {
+      const std::lock_guard lock(device.mutex_);
+      return [this, until = given] {
+        const std::lock_guard inner_lock(device.mutex_);
+        run_until(until);
+      };
+    }
+    LazyDevice& device;
+    std::deque<std::function<void()>> work;
+    std::uint64_t given = 0, done = 0;
+  };
+
+  sharding::Stream& host() { return host_.compute(); }
+  const std::pair<std::byte* const, std::vector<std::byte>>* region_of(const std::byte* address) {
+    auto next = regions_.upper_bound(const_cast<std::byte*>(address));
+    if (next == regions_.begin()) return nullptr;
+    --next;
+    return address < next->first + next->second.size() ? &*next : nullptr;
+  }
+  bool holds(const std::byte* address) {
+    const std::lock_guard lock(mutex_);
+    return region_of(address) != nullptr;
+  }
+  // Where the value really lies. Only while work is done: `mutex_` is held.
+  std::byte* real(const std::byte* address) {
+    const auto* region = region_of(address);
+    if (region == nullptr) return const_cast<std::byte*>(address);
+    return const_cast<std::byte*>(region->second.data()) + (address - region->first);
+  }
+
+  std::recursive_mutex mutex_;
+  sharding::HostDevice host_;
+  std::map<std::byte*, std::vector<std::byte>> regions_;
+  LazyStream compute_{*this}, exchange_{*this};
+};
+
+// A rank's device and what carries its memory to the others.
+struct Place {
+  explicit Place(sharding::Communicator& communicator, bool lazily = false) : plain(communicator) {
+    if (lazily) staged.emplace(communicator, lazy.emplace());
+  }
+  sharding::Device& device() { return lazy ? static_cast<sharding::Device&>(*lazy) : host; }
+  sharding::Communicator& ranks() { return staged ? *staged : plain; }
+
+  // Values to and from the device, at once.
+  void put(const std::byte* from, std::size_t bytes, std::byte* to) {
+    device().compute().copy(from, bytes, to);
+  }
+  void get(const std::byte* from, std::size_t bytes, std::byte* to) {
+    device().compute().copy(from, bytes, to);
+    device().compute().mark()();
+  }
+
+  sharding::Communicator& plain;
+  sharding::HostDevice host;
+  std::optional<LazyDevice> lazy;
+  std::optional<sharding::StagedCommunicator> staged;
+};
+
+}  // namespace vitrail::tests

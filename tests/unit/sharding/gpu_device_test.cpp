@@ -1,0 +1,164 @@
+// The GPU against the host, to the bit. Skipped where there is no GPU.
+#include "sharding/gpu_device.hpp"
+
+#include <cmath>
+
+#include <cuda_runtime_api.h>
+#include <gtest/gtest.h>
+
+#include "sharding/buffer.hpp"
+#include "sharding/host_device.hpp"
+#include "trainer/base/philox.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+// One run's arrays on a device.
+struct Arrays {
+  Buffer sum, weight, exp_avg, exp_avg_sq, average;
+};
+
+template <class Real>
+std::vector<Real> random_values(std::int64_t n, std::uint64_t stream, bool positive = false) {
+  Philox random(3, Purpose::test, 0, stream);
+  std::vector<Real> values(static_cast<std::size_t>(n));
+  for (Real& value : values) {
+    const double x = random.normal() * std::exp(3 * random.normal());
+    value = static_cast<Real>(positive ? std::abs(x) : x);
+  }
+  return values;
+}
+
+void put(Device& device, std::span<const std::byte> bytes, std::byte* to) {
+  device.compute().copy(bytes.data(), bytes.size(), to);
+  device.compute().mark()();
+}
+
+std::vector<std::byte> get(Device& device, const Buffer& buffer) {
+  std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.elements()) * size_of(buffer.type()));
+  device.compute().copy(buffer.data(), bytes.size(), bytes.data());
+  device.compute().mark()();
+  return bytes;
+}
+
+template <class Real>
+Buffer on(Device& device, const std::vector<Real>& values) {
+  Buffer buffer(sizeof(Real) == 8 ? DataType::f64 : DataType::f32, static_cast<std::int64_t>(values.size()),
+                device);
+  put(device, std::as_bytes(std::span(values)), buffer.data());
+  return buffer;
+}
+
+UpdateStep step_of(bool nesterov) {
+  UpdateStep step;
+  step.lr = 3e-3;
+  step.beta1 = 0.9;
+  step.beta2 = 0.999;
+  step.eps = 1e-8;
+  step.weight_decay = 0.02;
+  step.momentum = 0.9;
+  step.nesterov = nesterov;
+  step.gradient_scale = 1.0 / 24;
+  step.bias_correction1 = 1 - std::pow(0.9, 3);
+  step.bias_correction2 = 1 - std::pow(0.999, 3);
+  return step;
+}
+
+// What a kernel leaves in every array of every run, and its sums of squares.
+template <class Real>
+std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel kernel, double factor) {
+  const std::vector<std::int64_t> lengths = {1, 7, 8, 9, 511, 512, 513, 4099, kUpdateRun - 1, kUpdateRun};
+  std::vector<Arrays> arrays;
+  std::vector<UpdateRun> runs;
+  for (const std::int64_t n : lengths) {
+    const auto stream = static_cast<std::uint64_t>(5 * n);
+    Arrays& a = arrays.emplace_back(Arrays{on(device, random_values<Real>(n, stream)),
+                                           on(device, random_values<Real>(n, stream + 1)),
+                                           on(device, random_values<Real>(n, stream + 2)),
+                                           on(device, random_values<Real>(n, stream + 3, /*positive=*/true)),
+                                           on(device, random_values<Real>(n, stream + 4))});
+    runs.push_back({n, a.sum.data(), a.weight.data(), a.exp_avg.data(), a.exp_avg_sq.data(), a.average.data(),
+                    step_of(n % 2 == 0), factor});
+  }
+  const bool sums = kernel == UpdateKernel::clip || kernel == UpdateKernel::lamb_direction;
+  std::vector<Squares> squares(sums ? runs.size() : 0);
+  device.compute().update(kernel, sizeof(Real) == 8 ? DataType::f64 : DataType::f32, runs, squares);
+  std::vector<std::vector<std::byte>> all;
+  for (const Arrays& a : arrays) {
+    for (const Buffer* b : {&a.sum, &a.weight, &a.exp_avg, &a.exp_avg_sq, &a.average}) {
+      all.push_back(get(device, *b));
+    }
+  }
+  const auto bytes = std::as_bytes(std::span(squares));
+  all.emplace_back(bytes.begin(), bytes.end());
+  return all;
+}
+
+class GpuDeviceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    int gpus = 0;
+    if (cudaGetDeviceCount(&gpus) != cudaSuccess || gpus == 0) {
+      GTEST_SKIP() << "no GPU: nothing was computed";
+    }
+    gpu_ = make_gpu_device(0);
+  }
+  HostDevice host_;
+  std::unique_ptr<Device> gpu_;
+};
+
+TEST_F(GpuDeviceTest, UpdatesHaveTheBitsOfTheHost) {
+  for (const UpdateKernel kernel :
+       {UpdateKernel::clip, UpdateKernel::adamw, UpdateKernel::sgd, UpdateKernel::lamb_direction,
+        UpdateKernel::apply_update, UpdateKernel::move_average}) {
+    for (const double factor : {0.0, 0.01, 0.7, 1.0}) {
+      EXPECT_EQ(after_update<float>(*gpu_, kernel, factor), after_update<float>(host_, kernel, factor))
+          << static_cast<int>(kernel) << " " << factor;
+      EXPECT_EQ(after_update<double>(*gpu_, kernel, factor), after_update<double>(host_, kernel, factor))
+          << static_cast<int>(kernel) << " " << factor;
+    }
+  }
+}
+
+// All finite halves, each added to another.
+TEST_F(GpuDeviceTest, SumsHaveTheBitsOfTheHost) {
+  for (const DataType type : {DataType::f16, DataType::bf16}) {
+    const std::uint16_t exponent = type == DataType::f16 ? 0x7c00 : 0x7f80;
+    std::vector<std::uint16_t> left, right;
+    for (unsigned bits = 0; bits < 0x10000; ++bits) {
+      if ((bits & exponent) == exponent) continue;
+      left.push_back(static_cast<std::uint16_t>(bits));
+    }
+    for (std::size_t i = 0; i < left.size(); ++i) right.push_back(left[i * 7919 % left.size()]);
+    const auto n = static_cast<std::int64_t>(left.size());
+    const auto result = [&](Device& device) {
+      Buffer a(type, n, device), b(type, n, device), wide(DataType::f32, n, device);
+      put(device, std::as_bytes(std::span(left)), a.data());
+      put(device, std::as_bytes(std::span(right)), b.data());
+      device.exchange().widen(type, a.data(), n, wide.data());
+      device.exchange().add(type, a.data(), b.data(), n, a.data());
+      device.exchange().mark()();
+      return std::make_pair(get(device, a), get(device, wide));
+    };
+    EXPECT_EQ(result(*gpu_), result(host_)) << name_of(type);
+  }
+  const auto x = random_values<double>(100'003, 1), y = random_values<double>(100'003, 2);
+  const auto result = [&](Device& device) {
+    Buffer a = on(device, x);
+    const Buffer b = on(device, y);
+    device.compute().add(DataType::f64, a.data(), b.data(), a.elements(), a.data());
+    return get(device, a);
+  };
+  EXPECT_EQ(result(*gpu_), result(host_));
+}
+
+TEST_F(GpuDeviceTest, MemoryBeginsAtZeroAndRoomGrows) {
+  for (const Memory memory : {Memory::device, Memory::pinned}) {
+    const Buffer buffer(DataType::u8, 12'345'678, *gpu_, memory);
+    EXPECT_EQ(get(*gpu_, buffer), std::vector<std::byte>(12'345'678));
+  }
+  EXPECT_THROW(Buffer(DataType::u8, std::int64_t{1} << 50, *gpu_), std::bad_alloc);
+}
+
+}  // namespace
+}  // namespace vitrail::sharding
