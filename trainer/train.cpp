@@ -6,6 +6,7 @@
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint_folder.hpp"
+#include "trainer/compute_device.hpp"
 #include "trainer/rehearsal.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_agreement.hpp"
@@ -23,6 +24,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(calls);
   sharding::Communicator& communicator = queue ? *queue : calls;
   check_same_program(communicator, request.settings);
+  choose_device(request.config.run.device, communicator);  // refused before a folder is made
   const RunDirectory directory = run_directory(request.config.run);
   std::optional<RunOwner> owner;  // rank 0
   sharding::agree(communicator, [&] {
