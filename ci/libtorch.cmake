@@ -21,7 +21,7 @@ endforeach()
 add_library(vitrail_torch INTERFACE)
 target_include_directories(vitrail_torch SYSTEM INTERFACE "${torch_include}" "${torch_include}/torch/csrc/api/include")
 target_link_libraries(vitrail_torch INTERFACE "${torch_lib_dir}/libtorch_cpu.so" "${torch_lib_dir}/libc10.so")
-# Beside the program first: there slurm/stage.sh puts copies.
+# Beside the program first: there slurm/requeue.sh puts copies.
 set(CMAKE_BUILD_RPATH "$ORIGIN/lib" "${torch_lib_dir}")
 target_link_options(vitrail_torch INTERFACE
   LINKER:--disable-new-dtags LINKER:--unresolved-symbols=ignore-in-shared-libs)

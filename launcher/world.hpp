@@ -32,7 +32,7 @@ class World {
  private:
   struct Mpi;
   std::vector<std::string> hosts_;  // of every rank
-  std::unique_ptr<Mpi> mpi_;  // null in a world of one
+  std::unique_ptr<Mpi> mpi_;        // null in a world of one
   std::unique_ptr<sharding::Communicator> local_;
 };
 

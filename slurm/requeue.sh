@@ -20,7 +20,7 @@ pass_on() {
 
 # run_and_requeue RUN_FOLDER COMMAND...: does not return.
 run_and_requeue() {
-  local run_dir=$1 status=0 report
+  local run_dir=$1 status=0 report blamed
   asked=''
   shift
   # The id of an array names all of its tasks.
@@ -34,13 +34,11 @@ run_and_requeue() {
   trap 'pass_on TERM' TERM
   while kill -0 "$command" 2>/dev/null; do wait "$command" || true; done
   wait "$command" || status=$?
-  if declare -F unstage >/dev/null; then unstage "$stage_dir"; fi
+  unstage "${stage_dir:-}"
   sleep 0.2  # for tee's last line
-  case $status in
-    0 | 85) ;;
-    *) suspects "$report" >>"$run_dir/suspect_nodes" ;;
-  esac
+  blamed=$(suspects "$report")
   rm -f "$report"
+  if [[ $blamed ]]; then echo "$blamed" >>"$run_dir/suspect_nodes"; fi
   case $status in
     0) say "done" ;;
     2 | 65 | 78) say "exit status $status: not requeued, please see above" ;;
@@ -93,3 +91,32 @@ exclude() {
   done
   say "blamed twice, but Slurm does not exclude: $1"
 }
+
+# The program and the libraries that it brings along go once over the network to each node's own disk, instead of from
+# the shared file system to every rank at the same time.
+
+# staged FOLDER PROGRAM WORDS...: becomes the program, copied into a folder of this job below FOLDER; where that is empty,
+# the program where it lies.
+staged() {
+  local folder=$1 program=$2 place library
+  shift 2
+  if [[ $folder ]]; then
+    place=$(place_of_stage "$folder")
+    on_every_node mkdir -p "$place/lib" || return
+    for library in $(ldd "$program" | awk '$3 ~ /^\// && $3 !~ /^\/(usr\/)?lib/ { print $3 }'); do
+      sbcast --force "$library" "$place/lib/$(basename "$library")" || return
+    done
+    sbcast --force "$program" "$place/vitrail" || return
+    program=$place/vitrail
+    say "staged in $place on $SLURM_NNODES nodes: $(du -shL "$place" | cut -f 1) each"
+  fi
+  exec "$program" "$@"
+}
+
+unstage() {  # FOLDER
+  [[ -z $1 ]] || on_every_node rm -rf "$(place_of_stage "$1")" 2>/dev/null || true
+}
+
+place_of_stage() { echo "$1/vitrail-$SLURM_JOB_ID"; }
+
+on_every_node() { srun --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }

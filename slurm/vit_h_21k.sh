@@ -23,5 +23,4 @@ stage_dir=${VITRAIL_STAGE-/tmp}  # on each node's own disk, for the program and 
 # module load openmpi hdf5 boost
 
 source slurm/requeue.sh
-source slurm/stage.sh
 run_and_requeue "$run_dir" staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --config "$config" --run.dir "$run_dir" "$@"

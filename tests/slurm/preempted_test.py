@@ -130,7 +130,7 @@ class PreemptedTest(cluster.ClusterTest):
         tasks, log = self.folder / "tasks", self.folder / "sweep-%a.log"
         place = [*PLACE, "--gpus-per-node=1", "--parsable", "--ntasks-per-node=1", f"--output={log}"]
         array = slurm(self.program, "sweep", "submit", grid, "--output", tasks, "--at-once", 2, *words,
-                      "--sbatch-args", " ".join(place), VITRAIL=self.program)
+                      "--sbatch-args", " ".join(place), VITRAIL=self.program, VITRAIL_STAGE="")
         grid.write_text("[grid]\noptimizer.lr = 1\n")  # the array has a copy
         first, log = tasks / "lr-0.003", self.folder / "sweep-0.log"
         metrics = first / "metrics.jsonl"
