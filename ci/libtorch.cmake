@@ -21,8 +21,10 @@ endforeach()
 add_library(vitrail_torch INTERFACE)
 target_include_directories(vitrail_torch SYSTEM INTERFACE "${torch_include}" "${torch_include}/torch/csrc/api/include")
 target_link_libraries(vitrail_torch INTERFACE "${torch_lib_dir}/libtorch_cpu.so" "${torch_lib_dir}/libc10.so")
+# Beside the program first: there slurm/requeue.sh puts copies.
+set(CMAKE_BUILD_RPATH "$ORIGIN/lib" "${torch_lib_dir}")
 target_link_options(vitrail_torch INTERFACE
-  "LINKER:-rpath,${torch_lib_dir}" LINKER:--disable-new-dtags LINKER:--unresolved-symbols=ignore-in-shared-libs)
+  LINKER:--disable-new-dtags LINKER:--unresolved-symbols=ignore-in-shared-libs)
 if(VITRAIL_CUDA)  # nothing in our objects asks for libtorch_cuda, whose kernels register themselves when it is loaded
   target_link_libraries(vitrail_torch INTERFACE
     -Wl,--push-state,--no-as-needed "${torch_lib_dir}/libtorch_cuda.so" -Wl,--pop-state

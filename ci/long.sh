@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The checks that do not fit into ci/test.sh: tidy and header builds of files that include torch, every unit test
-# under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer, each fuzzer for a while.
+# under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
+# each fuzzer for a while, runs at every number of ranks.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source ci/stages.sh
 
@@ -28,9 +29,16 @@ fuzz() {
   return "$status"
 }
 
+# What ci/test.sh leaves out: combinations of numbers of ranks and kinds of runs.
+runs() {
+  build dev build/dev
+  VITRAIL_LONG=1 ctest --test-dir build/dev --output-on-failure --no-tests=error -R '^runs_(ranks|evaluation)$'
+}
+
 stage install ci/install.sh
 stage lint --needs install ci/lint.sh --all
 stage asan --needs install asan
 stage tsan --needs install tsan
 stage fuzz --needs install fuzz
+stage runs --needs install runs
 finish

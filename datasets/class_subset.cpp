@@ -55,10 +55,18 @@ struct ListedClass {
   int line = 0;
 };
 
+std::string text_of(const std::string& file) {
+  try {
+    return read_text(file);
+  } catch (const Error& e) {
+    throw Error(e.code(), fmt::format("data.classes: {}", e.what()), e.hint());
+  }
+}
+
 std::vector<ListedClass> read_list(const std::string& file) {
   std::vector<ListedClass> list;
   std::map<std::string, int> seen;
-  std::istringstream lines(read_text(file));
+  std::istringstream lines(text_of(file));
   std::string text;
   for (int line = 1; std::getline(lines, text); ++line) {
     // A remark begins the line or follows a blank: a class may have a # in its name.

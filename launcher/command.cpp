@@ -10,6 +10,8 @@
 namespace vitrail::launcher {
 namespace {
 
+constexpr std::size_t kManyPaths = 10'000;  // and the action before them
+
 constexpr std::array<CommandInfo, 14> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
      "turn archives, folders or IDX files of images into a pack: HDF5 shards for training",
@@ -43,9 +45,9 @@ constexpr std::array<CommandInfo, 14> kCommands = {{
     {Command::import_weights, "import", "--model.name NAME --model.weights FILE --output DIR",
      "read safetensors under timm's tensor names into a checkpoint",
      "vitrail import --model.name vit_b16 --model.weights vit_b16.safetensors --output imported"},
-    {Command::checkpoint, "checkpoint", "list|verify|hash|compare PATH [PATH] [options]",
+    {Command::checkpoint, "checkpoint", "list|verify|hash|compare PATH [PATH ...] [options]",
      "list the checkpoints of a run; verify, hash or compare them",
-     "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights", 2, 3},
+     "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights", 2, kManyPaths},
     {Command::bench, "bench", "data --data SOURCE [--config FILE ...] [--section.key VALUE ...]",
      "how fast this machine makes batches, and how many cores a device would need",
      "vitrail bench data --data packs/photos --model.name vit_b16 --images-per-s 1200", 1, 1},

@@ -132,6 +132,11 @@ class Settings {
     }
   }
 
+  void refuse_two_prints() const {
+    if (line_.flags.print_config && line_.flags.print_schedule)
+      throw usage("command line: --print-schedule and --print-config: each does nothing else; leave one out");
+  }
+
   // A configuration may say what a run began from; beside the checkpoint to evaluate, a flag cannot.
   void refuse_two_weights() const {
     const auto weights = given_.find(find_option(options_, "model.weights", line_.command));
@@ -212,10 +217,11 @@ void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
     const std::string word = arguments.front();
     line.action = checkpoint_action(word);
     arguments.erase(arguments.begin());
-    const std::size_t paths = line.action == CheckpointAction::compare ? 2 : 1;
-    if (arguments.size() != paths) {
+    const bool compares = line.action == CheckpointAction::compare;
+    const std::size_t most = compares ? 2 : line.action == CheckpointAction::list ? 1 : arguments.size();
+    if (arguments.empty() || arguments.size() > most || (compares && arguments.size() < most)) {
       throw usage("command line: checkpoint {}: expected {}, got {}", word,
-                  paths == 1 ? "one path" : "two paths", arguments.size());
+                  compares ? "two paths" : "one path", arguments.size());
     }
   }
   line.paths = std::move(arguments);
@@ -272,6 +278,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words, const Sett
   take_arguments(line, given.arguments);
   settings.refuse_unused();
   settings.refuse_two_weights();
+  settings.refuse_two_prints();
   if (line.flags.print_config) {
     line.answer = Answer{print_config(line)};
     return line;

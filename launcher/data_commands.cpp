@@ -15,6 +15,14 @@ int threads_of(const Flags& flags) {
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
+std::shared_ptr<const datasets::Dataset> images_to_look_at(const std::string& source) {
+  try {
+    return datasets::open_unlabelled(source);
+  } catch (const Error& e) {
+    throw Error(e.code(), fmt::format("--data {}: {}", source, e.what()), e.hint());
+  }
+}
+
 }  // namespace
 
 ExitCode run_pack(const CommandLine& line, const Environment& environment) {
@@ -70,7 +78,7 @@ ExitCode run_info(const CommandLine& line) {
 
 ExitCode run_preview(const CommandLine& line) {
   const trainer::Config& config = line.config;
-  const auto dataset = datasets::open_unlabelled(config.data.train);
+  const auto dataset = images_to_look_at(config.data.train);
   const datasets::Preview preview = datasets::make_preview(*dataset, {.augment = config.augment,
                                                                       .seed = config.run.seed,
                                                                       .image_size = config.model.image_size,

@@ -15,6 +15,17 @@ std::string ranks_text(const std::vector<int>& ranks, int world) {
   return text;
 }
 
+// Each once. slurm/requeue.sh reads it.
+std::string hosts_text(const std::vector<int>& ranks, const std::vector<std::string>& hosts) {
+  std::set<std::string> named;
+  std::string text;
+  for (const int rank : ranks) {
+    const std::string& host = hosts.at(static_cast<std::size_t>(rank));
+    if (named.insert(host).second) text += (text.empty() ? "" : ", ") + host;
+  }
+  return text;
+}
+
 // Indented under what the rank said.
 std::string calls_text(int rank, const std::string& calls) {
   if (calls.empty()) return "";
@@ -47,8 +58,9 @@ const char* meaning_of(ExitCode code) {
   return "unknown";
 }
 
-std::string failure_report(const std::string& what, const sharding::Settlement& settlement, int world,
-                           const std::string& host, const std::string& last_words) {
+std::string failure_report(const std::string& what, const sharding::Settlement& settlement,
+                           const std::vector<std::string>& hosts, int self, const std::string& last_words) {
+  const int world = static_cast<int>(hosts.size());
   std::vector<std::pair<std::string, std::vector<int>>> ranks_by_message;  // by their first rank
   std::set<std::string> hints;
   for (const auto& [rank, failure] : settlement.failures) {
@@ -72,8 +84,9 @@ std::string failure_report(const std::string& what, const sharding::Settlement& 
       text += calls_text(ranks.front(), settlement.failures.at(ranks.front()).recent_calls);
     }
     if (!settlement.unanswered.empty()) {
-      text += fmt::format("  {} did not answer, to be ended by the launcher ({} reports)\n",
-                          ranks_text(settlement.unanswered, world), host);
+      text += fmt::format("  {} did not answer on {}, to be ended by the launcher ({} reports)\n",
+                          ranks_text(settlement.unanswered, world), hosts_text(settlement.unanswered, hosts),
+                          hosts.at(static_cast<std::size_t>(self)));
     }
   }
   for (const std::string& hint : hints) text += fmt::format("  hint: {}\n", hint);

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sharding/failure_channel.hpp"
 
 namespace vitrail::launcher {
 
-// `host` is rank 0's; `last_words` may be empty.
-std::string failure_report(const std::string& what, const sharding::Settlement& settlement, int world,
-                           const std::string& host, const std::string& last_words);
+// `hosts`: of every rank; `self`: the rank that reports; `last_words` may be empty.
+std::string failure_report(const std::string& what, const sharding::Settlement& settlement,
+                           const std::vector<std::string>& hosts, int self, const std::string& last_words);
 
 const char* meaning_of(ExitCode code);  // "bad data"
 

@@ -90,7 +90,8 @@ class Section {
            Rule<std::type_identity_t<T>> rule = {}) const {
     Option option = named(name, std::move(about), form_of(T{}));
     option.rule = rule.words;
-    if (std::is_same_v<T, std::string> && !rule.words.empty()) option.form.clear();  // the rule says more
+    const bool is_words = std::is_same_v<T, std::string> || std::is_same_v<T, Duration>;
+    if (is_words && !rule.words.empty()) option.form.clear();  // the rule says more
     option.is_switch = std::is_same_v<T, bool> && name_.empty();
     option.set = [reach = reach_, member, bounds = option.about.bounds, rule](CommandLine& line,
                                                                               const std::string& text) {

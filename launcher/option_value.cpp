@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include <boost/program_options/parsers.hpp>
+#include <boost/token_functions.hpp>
 #include <fmt/format.h>
 
 #include "trainer/base/utf8.hpp"
@@ -66,6 +68,26 @@ bool read(const std::string& text, Duration& value) {
 bool read(const std::string& text, std::vector<std::string>& value) {
   value.push_back(text);
   return true;
+}
+
+// Boost splits, but takes the end of the text for a closing quote.
+std::optional<std::vector<std::string>> shell_words(const std::string& text) {
+  char open = '\0';
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == open) {
+      open = '\0';
+    } else if (open == '\0' && (text[i] == '"' || text[i] == '\'')) {
+      open = text[i];
+    }
+  }
+  if (open != '\0') return std::nullopt;
+  try {
+    return boost::program_options::split_unix(text);
+  } catch (const boost::escaped_list_error&) {
+    return std::nullopt;
+  }
 }
 
 std::optional<std::string> show(std::int64_t value) { return fmt::to_string(value); }

@@ -47,6 +47,9 @@ Form form_of(const std::string&);
 Form form_of(const Duration&);
 Form form_of(const std::vector<std::string>&);
 
+// The words that a shell would make of it; absent where it would not: an open quote, a lone backslash.
+std::optional<std::vector<std::string>> shell_words(const std::string& text);
+
 inline bool counts_images(const Duration& duration) { return duration.unit != Duration::Unit::seconds; }
 
 // What bounds are compared with; nothing for types without an order.

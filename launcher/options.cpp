@@ -320,7 +320,7 @@ void add_upkeep_settings(std::vector<Option>& table) {
   sharding.add("stage", &ShardingConfig::stage,
                {.help = "what ranks share out: 0 nothing, 1 optimizer state, 2 gradients as well (one lane a "
                         "rank); no result depends on it",
-                .bounds = from_to(0, 3)});
+                .bounds = from_to(0, 2)});
   sharding.choice(
       "reduction", &ShardingConfig::reduction,
       {{Reduction::reproducible, "reproducible"}, {Reduction::fast, "fast"}},
@@ -334,15 +334,17 @@ void add_upkeep_settings(std::vector<Option>& table) {
                {.help = "gradients exchanged at once", .bounds = from_to(1, 4096), .unit = "MiB"});
   sharding.add("overlap", &ShardingConfig::overlap,
                {.help = "exchange while computing; no result depends on it"});
-  sharding.add("timeout", &ShardingConfig::timeout,
-               {.help = "longest wait for other ranks in one call; then the run ends (exit status 86)",
-                .commands = kRunning},
-               {"a time: 30s, 10min, 2h; 0s: no limit",
-                [](const Duration& duration) { return duration.unit == Duration::Unit::seconds; }});
+  sharding.add(
+      "timeout", &ShardingConfig::timeout,
+      {.help = "longest wait for other ranks in one call; then the run ends (exit status 86), up to 8 s "
+               "later: so long do ranks wait for each other's reports",
+       .commands = kRunning},
+      {"a time: 30s, 10min, 2h; 0s: no limit",
+       [](const Duration& duration) { return duration.unit == Duration::Unit::seconds; }});
   sharding.add("compare_every", &ShardingConfig::compare_every,
                {.help = "time between comparisons of all ranks' weights, which find silent corruption; 0st: "
                         "at the start only"},
-               {"in epochs or steps", counts_images});
+               {"a length in epochs or steps: 5ep, 1000st", counts_images});
 
   const Section checkpoint(
       table, "checkpoint", kTraining, [](auto& line) -> auto& { return line.config.checkpoint; });

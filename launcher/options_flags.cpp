@@ -22,6 +22,19 @@ Condition with_hash() {
           [](const CommandLine& line) { return line.action == CheckpointAction::hash; }};
 }
 
+constexpr const char* kShellWords = "words as a shell splits them, every quote closed";
+bool is_shell_words(const std::string& text) { return shell_words(text).has_value(); }
+
+Condition in_sweep(const std::vector<SweepAction>& actions, const std::string& text) {
+  return {"", text, [actions](const CommandLine& line) {
+            return std::find(actions.begin(), actions.end(), line.sweep_action) != actions.end();
+          }};
+}
+
+Condition of_all_tasks() {
+  return {"task", "no --task", [](const CommandLine& line) { return !line.flags.task; }};
+}
+
 Condition without_ranks() {
   return {"ranks", "no --ranks", [](const CommandLine& line) { return !line.launch.ranks; }};
 }
@@ -198,11 +211,17 @@ void add_sweep_flags(std::vector<Option>& table) {
   sweep.add("output", &Flags::output,
             {.help = "folder of the tasks' folders", .placeholder = "DIR", .absent = "runs/<name of GRID>"});
   sweep.add("at-once", &Flags::at_once,
-            {.help = "tasks that run at a time", .bounds = from_to(1, 10000), .unit = "tasks"});
+            {.help = "tasks that run at a time",
+             .bounds = from_to(1, 10000),
+             .unit = "tasks",
+             .when = {in_sweep({SweepAction::run, SweepAction::submit}, "`sweep run` or `sweep submit`"),
+                      of_all_tasks()}});
   sweep.add("task", &Flags::task,
-            {.help = "run, folder: only this one; its exit status is that of `vitrail launch`",
+            {.help = "only this one; its exit status is that of `vitrail launch`",
              .bounds = from_to(0, 99999),
-             .absent = "all of them"});
+             .absent = "all of them",
+             .when = {in_sweep({SweepAction::run, SweepAction::folder}, "`sweep run` or `sweep folder`")}});
+  const Condition shows = in_sweep({SweepAction::run, SweepAction::status}, "`sweep run` or `sweep status`");
   sweep.choice(
       "metric", &Flags::metric,
       {{SweepMetric::automatic, "auto"},
@@ -210,14 +229,27 @@ void add_sweep_flags(std::vector<Option>& table) {
        {SweepMetric::eval_loss, "eval_loss"},
        {SweepMetric::top1, "top1"},
        {SweepMetric::top5, "top5"}},
-      {.help = "what the table is sorted by, best first; auto: top1, or loss where nothing is evaluated"});
+      {.help = "what the table is sorted by, best first; auto: top1, or loss where nothing is evaluated",
+       .when = {shows, of_all_tasks()}});
   sweep.add("quota-gib", &Flags::quota_gib,
             {.help = "what the checkpoints of all tasks may take",
              .bounds = above(0),
              .unit = "GiB",
-             .absent = "what is free in the file system"});
+             .absent = "what is free in the file system",
+             .when = {in_sweep({SweepAction::plan, SweepAction::run, SweepAction::submit},
+                               "`sweep plan`, `sweep run` or `sweep submit`"),
+                      of_all_tasks()}});
+  sweep.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
+               {.help = "a text to read, or one JSON document",
+                .placeholder = "FORM",
+                .when = {in_sweep({SweepAction::plan, SweepAction::run, SweepAction::status},
+                                  "`sweep plan`, `sweep run` or `sweep status`"),
+                         of_all_tasks()}});
   sweep.add("sbatch-args", &Flags::sbatch_args,
-            {.help = "submit: more arguments for sbatch, as a shell would split them", .absent = "none"});
+            {.help = "more arguments for sbatch",
+             .absent = "none",
+             .when = {in_sweep({SweepAction::submit}, "`sweep submit`")}},
+            {kShellWords, is_shell_words});
 }
 
 void add_launch_flags(std::vector<Option>& table) {
@@ -276,7 +308,7 @@ void add_flags(std::vector<Option>& table) {
 
   const Section listing(table, "",
                         {Command::info, Command::preview, Command::eval, Command::predict, Command::models,
-                         Command::checkpoint, Command::bench, Command::sweep},
+                         Command::checkpoint, Command::bench},
                         reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});
@@ -292,7 +324,7 @@ void add_launch_settings(std::vector<Option>& table) {
                 {{Via::automatic, "auto"}, {Via::srun, "srun"}, {Via::mpirun, "mpirun"}},
                 {.help = "who starts the ranks; auto: srun inside a Slurm job, else mpirun"});
   launch.add("srun_args", &LaunchConfig::srun_args,
-             {.help = "more arguments for srun, as a shell would split them", .when = {with_srun()}});
+             {.help = "more arguments for srun", .when = {with_srun()}}, {kShellWords, is_shell_words});
 }
 
 std::vector<Option> make_options() {

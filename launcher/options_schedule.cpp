@@ -55,7 +55,7 @@ void add_learning_rate(const S& schedule) {
                   {.help = "the learning rate over the run, as in timm"});
   schedule.add("warmup", &ScheduleConfig::warmup,
                {.help = "linear rise from warmup_lr to the peak, during which the decay has begun already"},
-               {"in epochs or steps", counts_images});
+               {"a length in epochs or steps: 5ep, 1000st", counts_images});
   schedule.add("warmup_lr", &ScheduleConfig::warmup_lr,
                {.help = "learning rate of the first step", .bounds = at_least(0), .when = {with_warmup()}});
   schedule.add("warmup_prefix", &ScheduleConfig::warmup_prefix,
@@ -68,7 +68,7 @@ void add_learning_rate(const S& schedule) {
   schedule.add("decay_every", &ScheduleConfig::decay_every,
                {.help = "time after which the rate is multiplied by decay_rate, again and again",
                 .when = {with_step()}},
-               {"in epochs or steps, above 0", is_period});
+               {"a length above 0 in epochs or steps: 5ep, 1000st", is_period});
   schedule.add("decay_rate", &ScheduleConfig::decay_rate,
                {.help = "factor of the rate every decay_every", .bounds = above(0), .when = {with_step()}});
 }

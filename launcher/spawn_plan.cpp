@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <boost/program_options/parsers.hpp>
+#include "launcher/option_value.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -37,8 +37,8 @@ SpawnPlan by_srun(const CommandLine& line, const SlurmJob& job, std::int64_t ran
                 fmt::format("--ntasks={}", ranks)};
   // srun forgets what sbatch was told about processors per task.
   if (job.cpus_per_task) plan.words.push_back(fmt::format("--cpus-per-task={}", *job.cpus_per_task));
-  for (const std::string& word : boost::program_options::split_unix(line.launch.srun_args))
-    plan.words.push_back(word);
+  const auto more = shell_words(line.launch.srun_args).value_or(std::vector<std::string>{});
+  plan.words.insert(plan.words.end(), more.begin(), more.end());
   plan.summary = fmt::format("{} rank{} by srun on {} node{}", ranks, ranks == 1 ? "" : "s", nodes,
                              nodes == 1 ? "" : "s");
   return plan;

@@ -1,9 +1,9 @@
 #include <deque>
 
-#include <boost/program_options/parsers.hpp>
 #include <nlohmann/json.hpp>
 
 #include "launcher/child_process.hpp"
+#include "launcher/option_value.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/sweep_results.hpp"
 #include "launcher/sweep_space.hpp"
@@ -42,11 +42,14 @@ ExitCode show_results(const CommandLine& line, const Sweep& sweep) {
   return ExitCode::done;
 }
 
+// And refuses what `sweep run` would refuse.
 ExitCode show_plan(const CommandLine& line, const Sweep& sweep) {
+  for (const SweepRun& run : sweep.runs) check_unchanged(run);
   const SweepSpace space = space_of(sweep, results_of(sweep), line.flags.quota_gib);
   if (line.flags.format == OutputFormat::text) {
     for (const SweepRun& run : sweep.runs) fmt::print("{:>5}  {}\n", run.number, run.folder.string());
     fmt::print("{} tasks; {}\n", sweep.runs.size(), describe(space));
+    check_space(sweep, space);
     return ExitCode::done;
   }
   Json tasks = Json::array();
@@ -54,6 +57,7 @@ ExitCode show_plan(const CommandLine& line, const Sweep& sweep) {
   fmt::print(
       "{}\n",
       Json({{"tasks", tasks}, {"checkpoint_bytes", space.needed}, {"free_bytes", space.available}}).dump());
+  check_space(sweep, space);
   return ExitCode::done;
 }
 
@@ -78,7 +82,11 @@ ExitCode run_one(const CommandLine& line, const Sweep& sweep) {
     return ExitCode::done;
   }
   say(fmt::format("task {}: {}", run.number, run.folder.string()));
-  return static_cast<ExitCode>(run_child(program_words(run), say).status);
+  make_directories(run.folder);
+  keep_status(run, 0);
+  const int status = run_child(program_words(run), say).status;
+  if (status != 0 && status != static_cast<int>(ExitCode::saved)) keep_status(run, status);
+  return static_cast<ExitCode>(status);
 }
 
 // Refuses what cannot end well before the first task begins.
@@ -106,8 +114,9 @@ ExitCode run_all(const CommandLine& line, const Sweep& sweep) {
     queue.pop_front();
     started.push_back(run.number);
     make_directories(run.folder);
+    keep_status(run, 0);
     say(fmt::format("task {} begins: {}", run.number, run.folder.string()));
-    return ChildJob{program_words(run), run.folder / "launch.txt"};
+    return ChildJob{program_words(run), run.launch_output()};
   };
   const auto ended = [&](std::size_t job, int status) {
     const SweepRun& run = sweep.runs[started[job]];
@@ -118,7 +127,8 @@ ExitCode run_all(const CommandLine& line, const Sweep& sweep) {
       queue.push_back(run.number);
     } else {
       say(fmt::format("task {} ended with status {}: see {}", run.number, status,
-                      (run.folder / "launch.txt").string()));
+                      run.launch_output().string()));
+      keep_status(run, status);
       if (failure == 0) failure = status;
     }
   };
@@ -145,8 +155,8 @@ ExitCode submit(const CommandLine& line, const Sweep& sweep) {
   std::vector<std::string> words = {"sbatch",
                                     fmt::format("--array={}%{}", array_ranges(tasks), line.flags.at_once),
                                     fmt::format("--job-name={}", sweep.name)};
-  for (const std::string& word : boost::program_options::split_unix(line.flags.sbatch_args))
-    words.push_back(word);
+  const auto more = shell_words(line.flags.sbatch_args).value_or(std::vector<std::string>{});
+  words.insert(words.end(), more.begin(), more.end());
   words.insert(words.end(), {kScript, grid.string(), "--output", sweep.folder.string()});
   words.insert(words.end(), line.launch_arguments.begin(), line.launch_arguments.end());
   return static_cast<ExitCode>(run_child(words, say).status);

@@ -90,6 +90,10 @@ std::string checked_value(const Axis& axis, const std::string& value, const std:
   if (axis.key == "run.dir" || axis.key == "run.name")
     throw wrong(axis.place,
                 fmt::format("{}: every task has a folder of its own, named by its settings", axis.key));
+  if (axis.key.starts_with("launch."))
+    throw wrong(axis.place,
+                fmt::format("{}: how ranks are started changes no result; give --{} beside the file",
+                            axis.key, axis.key));
   CommandLine line;
   if (!option->set(line, value))
     throw wrong(axis.place, fmt::format("{} = {}: expected {}", axis.key, value, option->expected()));

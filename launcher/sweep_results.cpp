@@ -40,17 +40,15 @@ void read_metrics(const std::string& text, TaskResult& result) {
     if (last.size() > kSmoothed) last.pop_front();
   }
   double sum = 0;
-  std::size_t losses = 0;
   for (const std::string_view line : last) {
     const auto step = nlohmann::json::parse(line);
     result.step = step.at("step");
     result.epoch = step.at("epoch");
-    if (const auto loss = number_in(step, "loss")) {
-      sum += *loss;
-      ++losses;
-    }
+    const auto loss = number_in(step, "loss");
+    result.diverged = result.diverged || !loss;
+    sum += loss.value_or(0);
   }
-  if (losses > 0) result.loss = sum / static_cast<double>(losses);
+  if (!last.empty() && !result.diverged) result.loss = sum / static_cast<double>(last.size());
   if (evaluation.empty()) return;
   const auto line = nlohmann::json::parse(evaluation).at("eval");
   result.eval_loss = number_in(line, "loss");
@@ -66,7 +64,9 @@ bool is_finished(const trainer::Config& config, const trainer::TrainState& saved
   return last && (config.data.val.empty() || saved.evaluated_step == saved.step);
 }
 
+// What an evaluation found before a run diverged says nothing of how it ended.
 std::optional<double> value_of(const TaskResult& result, SweepMetric metric) {
+  if (result.diverged) return std::nullopt;
   switch (metric) {
     case SweepMetric::top1:
       return result.top1;
@@ -89,7 +89,40 @@ SweepMetric chosen(SweepMetric metric, const std::vector<TaskResult>& results) {
 }
 
 std::string name_of(TaskState state) {
-  return state == TaskState::waiting ? "waiting" : state == TaskState::begun ? "begun" : "finished";
+  switch (state) {
+    case TaskState::waiting:
+      return "waiting";
+    case TaskState::begun:
+      return "begun";
+    case TaskState::finished:
+      return "finished";
+    case TaskState::failed:
+      break;
+  }
+  return "failed";
+}
+
+std::filesystem::path status_file(const SweepRun& run) { return run.folder / "exit_status"; }
+
+// A task that is finished has not failed, whatever went wrong before.
+void read_failure(const SweepRun& run, TaskResult& result) {
+  if (result.state == TaskState::finished || !std::filesystem::exists(status_file(run))) return;
+  std::istringstream(read_text(status_file(run))) >> result.status;
+  result.state = TaskState::failed;
+  for (const auto& log : {run.launch_output(), trainer::RunDirectory{run.folder}.log()}) {
+    if (result.log.empty() && std::filesystem::exists(log)) result.log = log;
+  }
+}
+
+// Of what has failed, under the table.
+std::string failures_text(const std::vector<TaskResult>& results) {
+  std::string text;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].state != TaskState::failed) continue;
+    const std::string log = results[i].log.empty() ? "its job's log" : results[i].log.string();
+    text += fmt::format("task {} failed with status {}: see {}\n", i, results[i].status, log);
+  }
+  return text;
 }
 
 std::string progress_of(const SweepRun& run, const TaskResult& result) {
@@ -129,18 +162,29 @@ Json to_json(const SweepRun& run) {
 TaskResult read_result(const SweepRun& run) {
   TaskResult result;
   const trainer::RunDirectory directory{run.folder};
-  if (!std::filesystem::exists(directory.metrics())) return result;
-  try {
-    read_metrics(read_text(directory.metrics()), result);
-  } catch (const nlohmann::json::exception& e) {
-    throw Error(ExitCode::bad_data, fmt::format("{}: {}", directory.metrics().string(), e.what()));
+  if (std::filesystem::exists(directory.metrics())) {
+    try {
+      read_metrics(read_text(directory.metrics()), result);
+    } catch (const nlohmann::json::exception& e) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: {}", directory.metrics().string(), e.what()));
+    }
+    if (result.step > 0) result.state = TaskState::begun;
+    const auto checkpoints = trainer::list_checkpoints(directory.checkpoints());
+    const bool finished =
+        !checkpoints.empty() &&
+        is_finished(run.config, trainer::read_checkpoint_manifest(checkpoints.front()).state, result);
+    if (finished) result.state = TaskState::finished;
   }
-  if (result.step > 0) result.state = TaskState::begun;
-  const auto checkpoints = trainer::list_checkpoints(directory.checkpoints());
-  if (checkpoints.empty()) return result;
-  const auto saved = trainer::read_checkpoint_manifest(checkpoints.front()).state;
-  if (is_finished(run.config, saved, result)) result.state = TaskState::finished;
+  read_failure(run, result);
   return result;
+}
+
+void keep_status(const SweepRun& run, int status) {
+  if (status != 0) {
+    write_text_atomically(status_file(run), fmt::format("{}\n", status));
+  } else if (std::filesystem::exists(status_file(run))) {
+    std::filesystem::remove(status_file(run));
+  }
 }
 
 std::vector<std::size_t> ranking(const std::vector<TaskResult>& results, SweepMetric asked) {
@@ -167,11 +211,12 @@ std::string results_text(const Sweep& sweep, const std::vector<TaskResult>& resu
     std::vector<std::string> row = {fmt::to_string(run.number)};
     for (const auto& [key, value] : run.task.settings) row.push_back(value);
     row.insert(row.end(),
-               {name_of(result.state), progress_of(run, result), short_form(result.loss, 4),
-                short_form(result.eval_loss, 4), short_form(result.top1, 2), short_form(result.top5, 2)});
+               {name_of(result.state), progress_of(run, result),
+                result.diverged ? "diverged" : short_form(result.loss, 4), short_form(result.eval_loss, 4),
+                short_form(result.top1, 2), short_form(result.top5, 2)});
     rows.push_back(std::move(row));
   }
-  return aligned(rows);
+  return aligned(rows) + failures_text(results);
 }
 
 std::string results_json(const Sweep& sweep, const std::vector<TaskResult>& results, SweepMetric metric) {
@@ -184,9 +229,12 @@ std::string results_json(const Sweep& sweep, const std::vector<TaskResult>& resu
                      {"step", result.step},
                      {"epoch", result.epoch},
                      {"loss", or_null(result.loss)},
+                     {"diverged", result.diverged},
                      {"eval_loss", or_null(result.eval_loss)},
                      {"top1", or_null(result.top1)},
-                     {"top5", or_null(result.top5)}}));
+                     {"top5", or_null(result.top5)},
+                     {"status", result.state == TaskState::failed ? Json(result.status) : Json()},
+                     {"log", result.log.empty() ? Json() : Json(result.log.string())}}));
     json.push_back(std::move(row));
   }
   return json.dump() + "\n";

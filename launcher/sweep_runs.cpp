@@ -1,9 +1,11 @@
 #include "launcher/sweep_runs.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
 #include "launcher/options.hpp"
+#include "launcher/options_text.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_manifest.hpp"
@@ -55,6 +57,16 @@ CommandLine parse_task(const SweepTask& task, const std::vector<std::string>& wo
   return parsed;
 }
 
+// The grid would win without a word.
+void check_given_once(const CommandLine& line, const std::string& grid, const std::vector<std::string>& keys,
+                      const std::vector<Option>& options) {
+  for (const Setting& flag : split_flags(line.launch_arguments, options).flags) {
+    if (std::ranges::find(keys, flag.key) != keys.end())
+      throw Error(ExitCode::usage,
+                  fmt::format("command line: --{}: {} varies this; leave one out", flag.key, grid));
+  }
+}
+
 }  // namespace
 
 Sweep read_sweep(const CommandLine& line) {
@@ -65,7 +77,9 @@ Sweep read_sweep(const CommandLine& line) {
   sweep.name = path.stem().string();
   sweep.text = read_text(path);
   sweep.folder = line.flags.output.empty() ? fs::path("runs") / sweep.name : fs::path(line.flags.output);
-  SweepPlan plan = plan_sweep(path.string(), sweep.text, make_options());
+  const std::vector<Option> options = make_options();
+  SweepPlan plan = plan_sweep(path.string(), sweep.text, options);
+  check_given_once(line, path.string(), plan.keys, options);
   sweep.keys = std::move(plan.keys);
   for (SweepTask& task : plan.tasks) {
     SweepRun run;

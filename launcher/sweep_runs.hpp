@@ -19,6 +19,8 @@ struct SweepRun {
   std::vector<std::string> words;  // what follows the program's name
   trainer::Config config;
   SettingsMap settings;
+
+  std::filesystem::path launch_output() const { return folder / "launch.txt"; }  // of `sweep run`
 };
 
 struct Sweep {

@@ -59,6 +59,30 @@ ExitCode list(const std::string& path, bool json) {
   return ExitCode::done;
 }
 
+// Of one path a bare hash, or an object; of several a line or an element for each.
+ExitCode hash(const std::vector<std::string>& paths, trainer::StatePart part, bool json) {
+  Json rows = Json::array();
+  for (const std::string& path : paths) {
+    const std::string hash = state_hash(open_verified(path), part);
+    rows.push_back({{"path", path}, {"hash", hash}});
+    if (!json) fmt::print("{}{}\n", hash, paths.size() > 1 ? "  " + path : "");
+  }
+  if (json) fmt::print("{}\n", paths.size() > 1 ? rows.dump() : Json({{"hash", rows[0]["hash"]}}).dump());
+  return ExitCode::done;
+}
+
+ExitCode verify(const std::vector<std::string>& paths, bool json) {
+  Json rows = Json::array();
+  for (const std::string& path : paths) {
+    const auto checkpoint = open_verified(path);
+    rows.push_back(row_of(checkpoint.folder()));
+    fmt::print(stderr, "{}: good: step {}, {} files\n", checkpoint.folder().string(),
+               checkpoint.manifest().state.step, checkpoint.manifest().files.size());
+  }
+  if (json) fmt::print("{}\n", (paths.size() > 1 ? rows : rows[0]).dump());
+  return ExitCode::done;
+}
+
 ExitCode compare(const std::string& a, const std::string& b, bool json) {
   Json rows = Json::object();
   bool same = true;
@@ -153,19 +177,10 @@ ExitCode run_checkpoint(const CommandLine& line) {
       return list(line.paths.front(), json);
     case CheckpointAction::compare:
       return compare(line.paths[0], line.paths[1], json);
-    case CheckpointAction::hash: {
-      const std::string hash = state_hash(open_verified(line.paths.front()), line.flags.part);
-      fmt::print("{}\n", json ? Json({{"hash", hash}}).dump() : hash);
-      return ExitCode::done;
-    }
-    case CheckpointAction::verify: {
-      const auto checkpoint = open_verified(line.paths.front());
-      const auto& manifest = checkpoint.manifest();
-      if (json) fmt::print("{}\n", row_of(checkpoint.folder()).dump());
-      fmt::print(stderr, "{}: good: step {}, {} files\n", checkpoint.folder().string(), manifest.state.step,
-                 manifest.files.size());
-      return ExitCode::done;
-    }
+    case CheckpointAction::hash:
+      return hash(line.paths, line.flags.part, json);
+    case CheckpointAction::verify:
+      return verify(line.paths, json);
   }
   return ExitCode::done;
 }

@@ -34,8 +34,7 @@ struct World::Mpi {
   sharding::CallLog calls{communicator};
 };
 
-World::World(const Environment& environment, const sharding::ShardingConfig& config)
-    : environment_(environment) {
+World::World(const Environment& environment, const sharding::ShardingConfig& config) {
   const sharding::CommunicatorKind kind = config.communicator;
   const bool alone = environment.launcher == Launcher::none;
   if (kind == sharding::CommunicatorKind::mpi && alone) {
@@ -49,8 +48,10 @@ World::World(const Environment& environment, const sharding::ShardingConfig& con
   }
   if (alone || kind == sharding::CommunicatorKind::local) {
     local_ = std::make_unique<sharding::LocalCommunicator>();
+    hosts_ = {environment.host};
   } else {
     mpi_ = std::make_unique<Mpi>(std::chrono::seconds(config.timeout.count));
+    hosts_ = sharding::gather_text(mpi_->communicator, environment.host);
   }
 }
 
@@ -87,8 +88,8 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
     settlement = {own->code, {{0, *own}}, {}};
   }
   if (!settlement.failures.empty()) {
-    const std::string report = failure_report(what, settlement, communicator().size(), environment_.host,
-                                              last_words ? last_words() : "");
+    const std::string report =
+        failure_report(what, settlement, hosts_, communicator().rank(), last_words ? last_words() : "");
     std::fputs(report.c_str(), stderr);
   }
   if (!mpi_) return settlement.code;

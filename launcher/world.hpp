@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "launcher/environment.hpp"
 #include "sharding/communicator.hpp"
@@ -30,8 +31,8 @@ class World {
 
  private:
   struct Mpi;
-  const Environment& environment_;
-  std::unique_ptr<Mpi> mpi_;  // null in a world of one
+  std::vector<std::string> hosts_;  // of every rank
+  std::unique_ptr<Mpi> mpi_;        // null in a world of one
   std::unique_ptr<sharding::Communicator> local_;
 };
 

@@ -19,7 +19,8 @@
 vitrail=${VITRAIL:-build/release/vitrail}
 config=${VITRAIL_CONFIG:-configs/vit_h_21k.cfg}
 run_dir=${VITRAIL_RUN_DIR:-runs/vit_h_21k}
+stage_dir=${VITRAIL_STAGE-/tmp}  # on each node's own disk, for the program and its libraries; empty: not copied
 # module load openmpi hdf5 boost
 
 source slurm/requeue.sh
-run_and_requeue "$run_dir" "$vitrail" launch -n "$SLURM_NTASKS" --config "$config" --run.dir "$run_dir" "$@"
+run_and_requeue "$run_dir" staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --config "$config" --run.dir "$run_dir" "$@"

@@ -79,8 +79,8 @@ File begin_file(const std::filesystem::path& path, std::uint64_t bytes) {
     throw Error(
         ExitCode::bad_data,
         fmt::format("{}: {} bytes, but the checkpoint recorded {}", path.string(), before.size(), bytes),
-        "it was shortened or removed: restore it, or go on in another run.name with checkpoint.resume set "
-        "to the checkpoint");
+        "it was shortened or removed: restore it, or go on in another run.name or run.dir with "
+        "checkpoint.resume set to the checkpoint");
   }
   write_text_atomically(path, before.substr(0, bytes));
   return {path, File::Mode::append};

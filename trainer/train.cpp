@@ -6,6 +6,7 @@
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint_folder.hpp"
+#include "trainer/compute_device.hpp"
 #include "trainer/rehearsal.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_agreement.hpp"

@@ -86,15 +86,6 @@ void check_model(const models::ModelConfig& model) {
       model.name);
 }
 
-void check_sharding(const Config& config) {
-  if (config.sharding.stage == 3) {
-    throw refuse(
-        "sharding.stage = 3: weights sharded between their uses do not exist here yet; set 2 (one lane a "
-        "rank), "
-        "1 or 0");
-  }
-}
-
 void check_trace(const Config& config) {
   if (config.run.steps == 0 || config.log.trace_step <= config.run.steps) return;
   throw refuse("log.trace_step = {} with run.steps = {}: the run ends before that step; set an earlier one",
@@ -117,7 +108,6 @@ void validate(const Config& config) {
   check_mixing(config);
   check_loss(config.loss);
   check_model(config.model);
-  check_sharding(config);
   check_average(config);
   check_trace(config);
 }

@@ -38,7 +38,10 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
                            : open_class_archives(kind, path, options);
     }
   }
-  throw Error(ExitCode::usage, fmt::format("source {}: not one that can be packed", options.source),
+  const bool is_missing = colon == std::string::npos && !std::filesystem::exists(options.source);
+  throw Error(ExitCode::usage,
+              fmt::format("--source {}: not one that can be packed{}", options.source,
+                          is_missing ? ", and there is no such file or folder" : ""),
               "sources are imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, "
               "folder:DIR (a folder per class) and idx:IMAGES,LABELS");
 }

@@ -27,6 +27,19 @@ class SettingsTest(faults.FaultTest):
         if pathlib.Path("/dev/nvidia0").exists():
             self.skip("run.device = cuda where there is none: this machine has a GPU")
         self.check_refused(REFUSED, "run.device = cuda, but LibTorch finds no GPU", changes={"run.device": "cuda"}, ranks=2)
+        self.assertFalse(self.run_folder().exists())
+
+    def test_paths_that_are_missing_are_named_by_their_key(self):
+        self.check_refused(faults.IO, "data.classes: ", "/nowhere.txt", changes={"data.classes": "/nowhere.txt"})
+        for words, key in (
+            (["preview", "--data", "/nowhere", "--output", "x.png"], "--data /nowhere: "),
+            (["preview", "--data", "folder:/nowhere", "--output", "x.png"], "--data folder:/nowhere: "),
+            (["pack", "--source", "/nowhere", "--output", self.folder / "x"], "--source /nowhere: "),
+        ):
+            with self.subTest(words=words):
+                job = self.start(*words)
+                job.process.wait()
+                self.assertRegex(self.check_report(job.text("err"), key), "no such|No such")
 
     def test_nccl_without_gpu(self):
         changes = {"run.device": "cpu", "sharding.communicator": "nccl"}

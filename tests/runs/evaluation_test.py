@@ -70,7 +70,7 @@ class EvaluationTest(harness.RunTest):
 
     def test_any_batch_size(self):
         for batch in (1, 7, 250):
-            for ranks in (None, 3):
+            for ranks in (None, 3) if harness.LONG or batch == 7 else (None,):
                 with self.subTest(batch=batch, ranks=ranks):
                     words = ("--checkpoint", self.checkpoint, "--evaluate.batch_size", batch)
                     found = self.evaluate(self.data, *words, ranks=ranks)
@@ -83,7 +83,7 @@ class EvaluationTest(harness.RunTest):
 
     def test_whole_test_set(self):
         data = self.make_pack("all", 10000)
-        results = [self.evaluate(data, "--checkpoint", self.checkpoint, ranks=ranks) for ranks in WORLDS]
+        results = [self.evaluate(data, "--checkpoint", self.checkpoint, ranks=ranks) for ranks in (WORLDS if harness.LONG else (1, 3))]
         print(f"10000 images: {results[0]}")
         self.assertEqual(results[0]["images"], 10000)
         self.assertNotEqual(results[0]["loss"], self.expected["loss"])
@@ -115,7 +115,7 @@ class EvaluationTest(harness.RunTest):
         labels = harness.test_images(IMAGES)[1][8:]
         ranking = sorted(range(10), key=lambda c: -bias[c])
         total = math.log(sum(map(math.exp, bias)))
-        for ranks in (None, *WORLDS):
+        for ranks in (None, *(WORLDS if harness.LONG else (3,))):
             with self.subTest(ranks=ranks):
                 found = self.evaluate(self.data, "--model.weights", known, *self.model_flags(), ranks=ranks)
                 self.assertEqual(found["images"], IMAGES)

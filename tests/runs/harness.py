@@ -21,6 +21,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures"
+# ci/long.sh: every combination; else those that show something that no other one shows.
+LONG = bool(os.environ.get("VITRAIL_LONG"))
 PATIENCE_S = 300  # for one command; a hang must end before ctest's own timeout, and say where
 POLL_S = 0.001
 SAFETENSORS_CODES = {"F32": "f", "F64": "d", "I64": "q", "U8": "B"}
@@ -223,10 +225,19 @@ class RunTest(unittest.TestCase):
         return f"idx:{paths[0]},{paths[1]}"
 
     def launch(self, run, ranks, settings, expect=0):
-        """Trains to the end; (stdout, stderr)."""
-        return self.vitrail("launch", "-n", ranks, *flags(settings | {"run.dir": run}), expect=expect)
+        """Trains to the end, with ranks None without a launcher; (stdout, stderr)."""
+        command = ["train"] if ranks is None else ["launch", "-n", ranks]
+        return self.vitrail(*command, *flags(settings | {"run.dir": run}), expect=expect)
+
+    def hashes_of(self, *runs, part="all"):
+        """By one process for all of them: loading LibTorch takes most of its time."""
+        text = self.vitrail("checkpoint", "hash", *(run / "checkpoints/latest" for run in runs), "--part", part)[0]
+        self.assertRegex(text, f"^([0-9a-f]{{32}}\\b.*\n){{{len(runs)}}}$")
+        return [line.split()[0] for line in text.splitlines()]
 
     def hash_of(self, run, part="all"):
-        text = self.vitrail("checkpoint", "hash", run / "checkpoints" / "latest", "--part", part)[0].strip()
-        self.assertRegex(text, "^[0-9a-f]{32}$")
-        return text
+        return self.hashes_of(run, part=part)[0]
+
+    def check_same_state(self, run, other):
+        mine, theirs = self.hashes_of(run, other)
+        self.assertEqual(mine, theirs)

@@ -28,7 +28,7 @@ class OrderTest(harness.RunTest):
 
     def test_ranks_kill_and_staging_change_nothing(self):
         alone = self.folder / "alone"
-        self.launch(alone, 1, self.settings())
+        self.launch(alone, None, self.settings())
         steps = harness.read_metrics(alone)[0]
         self.assertEqual(len(steps), 40)
 
@@ -43,17 +43,17 @@ class OrderTest(harness.RunTest):
         self.assertIn("resumed from", text)
         self.assertEqual(list((self.folder / "stage").iterdir()), [])
 
-        self.assertEqual(self.hash_of(staged), self.hash_of(alone))
+        self.check_same_state(staged, alone)
         orders = [[line["order_hash"] for line in harness.read_metrics(run)[0]] for run in (alone, staged)]
         self.assertEqual(*orders)
 
     def test_another_list_is_another_run(self):
         run = self.folder / "lists"
-        self.launch(run, 1, self.settings() | {"run.steps": 5})
+        self.launch(run, None, self.settings() | {"run.steps": 5})
         other = self.folder / "other.txt"
         other.write_text("1\n3\n7\n9\n0\n4\n")
         changes = {"data.classes": other, "run.steps": 6}
-        text = self.launch(run, 1, self.settings() | changes, expect=78)[1]
+        text = self.launch(run, None, self.settings() | changes, expect=78)[1]
         self.assertIn("data.train was another data set", text)
 
 

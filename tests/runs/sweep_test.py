@@ -8,7 +8,7 @@ import unittest
 
 import harness
 
-STEPS = 120
+STEPS = 60
 BASE = harness.TINY_RUN | {"run.steps": STEPS, "checkpoint.every": "10st"}
 GRID = """
 [grid]
@@ -45,9 +45,10 @@ class SweepTest(harness.RunTest):
     def expect_undisturbed(self, folder):
         rows, shown = self.rows(folder)
         self.assertEqual(shown, self.rows(self.undisturbed)[1])
-        for row in rows:
-            run = folder / row["name"]
-            self.assertEqual(self.hash_of(run), self.hash_of(self.undisturbed / row["name"]))
+        runs, undisturbed = ([place / row["name"] for row in rows] for place in (folder, self.undisturbed))
+        hashes = self.hashes_of(*runs, *undisturbed)
+        self.assertEqual(hashes[: len(runs)], hashes[len(runs) :])
+        for run in runs:
             steps = [line["step"] for line in harness.read_metrics(run)[0]]
             self.assertEqual(steps, list(range(1, STEPS + 1)))
 
@@ -122,8 +123,13 @@ class SweepTest(harness.RunTest):
         words = ["sweep", "run", grid, "--output", folder, *self.words, "-n", "1"]
         out, err = self.vitrail(*words, expect=78)
         self.assertIn("task 0 ended with status 78: see", err)
+        log = folder / "classes-5_steps-2" / "launch.txt"
+        self.assertTrue(out.endswith(f"task 0 failed with status 78: see {log}\n"), out)
+        status = json.loads(self.vitrail("sweep", "status", *words[2:], "--format", "json")[0])
+        self.assertEqual([(row["state"], row["status"], row["log"]) for row in status],
+                         [("finished", None, None), ("failed", 78, str(log))])
         self.assertIn("task 1 is finished", err)
-        self.assertIn("has 10 classes, model.classes is 5", (folder / "classes-5_steps-2" / "launch.txt").read_text())
+        self.assertIn("has 10 classes, model.classes is 5", log.read_text())
 
     def test_space(self):
         plan = json.loads(self.vitrail(*self.of(self.folder / "none", "plan"), "--format", "json")[0])
@@ -132,8 +138,9 @@ class SweepTest(harness.RunTest):
         actual = sum(path.stat().st_size for path in (run / "checkpoints" / "latest").iterdir())
         promised = plan["checkpoint_bytes"] / (TASKS * 3)  # keep_last = 2, and the one being written
         self.assertTrue(promised <= actual <= promised + 100_000, (promised, actual))
-        err = self.vitrail(*self.of(self.folder / "none", "run"), "--quota-gib", "0.001", expect=78)[1]
-        self.assertIn("checkpoints of the tasks to run:", err)
+        for action in ("run", "plan"):
+            err = self.vitrail(*self.of(self.folder / "none", action), "--quota-gib", "0.001", expect=78)[1]
+            self.assertIn("checkpoints of the tasks to run:", err)
         self.assertFalse((self.folder / "none").exists())
 
     def test_other_settings_are_refused(self):

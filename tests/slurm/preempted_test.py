@@ -4,6 +4,8 @@ statuses lead to.
 By hand, as root: python3 tests/slurm/preempted_test.py
 """
 
+import contextlib
+import pathlib
 import re
 
 import cluster
@@ -30,6 +32,10 @@ SMALL = {
 STATUSES = """#!/bin/bash
 if [[ ${SLURM_ARRAY_TASK_ID:-} == 0 ]]; then exec sleep 5; fi
 statuses=($STATUSES)
+# Blames n0 as a watchdog does, then as the comparison of weights does.
+blames=("  ranks 1, 2 did not answer on n0, to be ended by the launcher (n1 reports)"
+  "  rank 0: step 3 (epoch 0): ranks differ: the weights (hash) is 0a1b on rank 1 (n0), 2c3d on 3 others")
+if [[ ${BLAME:-} ]]; then echo "${blames[${SLURM_RESTART_COUNT:-0}]:-}" >&2; fi
 exit "${statuses[${SLURM_RESTART_COUNT:-0}]}"
 """
 
@@ -37,9 +43,21 @@ exit "${statuses[${SLURM_RESTART_COUNT:-0}]}"
 class PreemptedTest(cluster.ClusterTest):
     def submit(self, name, *sbatch_words, words=(), **environment):
         """Submits the script to train into the folder `name`; (job id, the file that it writes to)."""
-        environment["VITRAIL_RUN_DIR"] = self.folder / name
+        environment = {"VITRAIL_RUN_DIR": self.folder / name, "VITRAIL_STAGE": ""} | environment
         place = ["--gpus-per-node=1", "--ntasks-per-node=1", *sbatch_words]
         return self.submit_script("slurm/vit_h_21k.sh", name, *place, words=words, **environment)
+
+    def check_staged(self, place):
+        """Both ranks run from their node's own disk, with the libraries that are not the system's."""
+        maps = []
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "cmdline").read_bytes().split(b"\0")[:2] == [f"{place}/vitrail".encode(), b"train"]:
+                    maps.append((process / "maps").read_text())
+        self.assertEqual(len(maps), 2)
+        for text in maps:
+            self.assertIn(f"{place}/lib/libtorch_cpu.so", text)
+            self.assertEqual(re.findall(rf" (/(?!usr/|lib|{place[1:]}/)\S+\.so\S*)", text), [])
 
     def test_preempted(self):
         pack = self.make_pack("data", 1024)
@@ -47,10 +65,11 @@ class PreemptedTest(cluster.ClusterTest):
         config = ROOT / "configs" / "vit_h_21k.cfg"
         words = harness.flags(SMALL | {"data.train": pack})
         self.vitrail("train", "--config", config, *words, "--run.dir", undisturbed)
-        job, log = self.submit("run", "--nodes=2", words=words, VITRAIL=self.program)
+        job, log = self.submit("run", "--nodes=2", words=words, VITRAIL=self.program, VITRAIL_STAGE="/dev/shm")
         run = self.folder / "run"
         metrics = run / "metrics.jsonl"
         self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, "third step", log)
+        self.check_staged(f"/dev/shm/vitrail-{job}")
         slurm("srun", "--partition=hi", "--exclusive", "--nodes=2", "sleep", 1)
         ended = self.end_of(job, log)
         text = log.read_text()
@@ -64,7 +83,7 @@ class PreemptedTest(cluster.ClusterTest):
         self.assertEqual([line["step"] for line in steps], list(range(1, STEPS + 1)))
         losses = [line["loss"] for line in harness.read_metrics(undisturbed)[0]]
         self.assertEqual([line["loss"] for line in steps], losses)
-        self.assertEqual(self.hash_of(run), self.hash_of(undisturbed))
+        self.check_same_state(run, undisturbed)
         print(f"preempted after step {stopped}: {self.hash_of(run)}, as undisturbed")
 
     def test_exit_statuses(self):
@@ -77,6 +96,7 @@ class PreemptedTest(cluster.ClusterTest):
             "options": ("78", "FAILED", 0),
             "recovers": ("1 137 0", "COMPLETED", 2),
             "gives up": ("1 74 86 0", "FAILED", 2),
+            "blamed": ("86 1 0", "COMPLETED", 2),
         }
         program = self.folder / "statuses"
         program.write_text(STATUSES)
@@ -85,12 +105,18 @@ class PreemptedTest(cluster.ClusterTest):
         for name, (statuses, *_) in (cases | {"array": ("85 0",)}).items():
             (self.folder / name).mkdir()
             array = ["--array=0-1"] if name == "array" else []
-            jobs[name] = self.submit(name, "--nodes=1", *array, VITRAIL=program, STATUSES=statuses)
+            blame = {"BLAME": "yes"} if name == "blamed" else {}
+            jobs[name] = self.submit(name, "--nodes=1", "--gpus-per-node=0", *array, VITRAIL=program, STATUSES=statuses, **blame)
         for name, (_, *expected) in cases.items():
             with self.subTest(name=name):
                 job, log = jobs[name]
                 self.assertEqual(list(self.end_of(job, log)), expected, log.read_text())
         self.assertIn("failed attempt 3 of 3 since checkpoint none", jobs["gives up"][1].read_text())
+        text = jobs["blamed"][1].read_text()
+        self.assertIn("blamed twice, so without: n0", text)
+        self.assertIn("attempt 2: on n1: ", text)
+        self.assertEqual((self.folder / "blamed" / "suspect_nodes").read_text(), "n0\nn0\n")
+        self.assertNotIn("blamed twice", jobs["recovers"][1].read_text())
         # The last task of an array has the array's own id, by which all tasks would be requeued.
         job, log = jobs["array"]
         self.assertEqual(self.end_of(f"{job}_1", log), ("COMPLETED", 1))
@@ -104,7 +130,7 @@ class PreemptedTest(cluster.ClusterTest):
         tasks, log = self.folder / "tasks", self.folder / "sweep-%a.log"
         place = [*PLACE, "--gpus-per-node=1", "--parsable", "--ntasks-per-node=1", f"--output={log}"]
         array = slurm(self.program, "sweep", "submit", grid, "--output", tasks, "--at-once", 2, *words,
-                      "--sbatch-args", " ".join(place), VITRAIL=self.program)
+                      "--sbatch-args", " ".join(place), VITRAIL=self.program, VITRAIL_STAGE="")
         grid.write_text("[grid]\noptimizer.lr = 1\n")  # the array has a copy
         first, log = tasks / "lr-0.003", self.folder / "sweep-0.log"
         metrics = first / "metrics.jsonl"
@@ -119,7 +145,7 @@ class PreemptedTest(cluster.ClusterTest):
         self.assertEqual(out.count("finished"), 3, out)
         undisturbed = self.folder / "undisturbed-task"
         self.vitrail("train", *words, "--run.dir", undisturbed, "--optimizer.lr", "3e-3")
-        self.assertEqual(self.hash_of(first), self.hash_of(undisturbed))
+        self.check_same_state(first, undisturbed)
         print(out)
 
 

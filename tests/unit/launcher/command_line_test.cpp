@@ -195,12 +195,12 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
       {{"--schedule.name", "poly"},
        "2 command line: --schedule.name poly: expected cosine, linear, step or constant"},
       {{"--schedule.warmup", "5"},
-       "2 command line: --schedule.warmup 5: expected a length of training: 5ep, 1000st, 30s, 10min or 2h, "
-       "in epochs or steps"},
+       "2 command line: --schedule.warmup 5: expected a length in epochs or steps: 5ep, 1000st"},
       {{"--schedule.warmup", "5min"},
-       "2 command line: --schedule.warmup 5min: expected a length of training: 5ep, 1000st, 30s, 10min or "
-       "2h, "
-       "in epochs or steps"},
+       "2 command line: --schedule.warmup 5min: expected a length in epochs or steps: 5ep, 1000st"},
+      {{"--sharding.timeout", "5st"},
+       "2 command line: --sharding.timeout 5st: expected a time: 30s, 10min, 2h; 0s: no limit"},
+      {{"--sharding.stage", "3"}, "2 command line: --sharding.stage 3: expected a whole number, 0 to 2"},
       {{"--data.train", "a#b"},
        "2 command line: --data.train a#b: expected UTF-8 text without '#', line breaks or blanks at its "
        "ends"},
@@ -251,6 +251,12 @@ TEST(CommandLineErrors, OfCommands) {
             "2 command line: checkpoint compare: expected two paths, got 1");
   EXPECT_EQ(refusal({"checkpoint", "list", "x", "y"}),
             "2 command line: checkpoint list: expected one path, got 2");
+  EXPECT_EQ(parse_command_line({"checkpoint", "hash", "x", "y", "z"}).paths.size(), 3U);
+}
+
+TEST(CommandLineErrors, TwoThingsToPrint) {
+  EXPECT_EQ(refusal(minimal_training() + std::vector<std::string>{"--print-config", "--print-schedule"}),
+            "2 command line: --print-schedule and --print-config: each does nothing else; leave one out");
 }
 
 TEST(CommandLineErrors, OfFilesNameTheLine) {

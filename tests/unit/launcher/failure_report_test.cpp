@@ -8,12 +8,14 @@ namespace {
 using sharding::Failure;
 using sharding::Settlement;
 
+std::vector<std::string> node17(std::size_t ranks) { return std::vector<std::string>(ranks, "node17"); }
+
 TEST(FailureReport, AWorldOfOne) {
   const Settlement settlement{
       ExitCode::io,
       {{0, Failure{ExitCode::io, "saving after step 20: cannot write: a: No space", "free some"}}},
       {}};
-  EXPECT_EQ(failure_report("training", settlement, 1, "node17", "last checkpoint: step-00000010"),
+  EXPECT_EQ(failure_report("training", settlement, node17(1), 0, "last checkpoint: step-00000010"),
             "vitrail: training stopped: saving after step 20: cannot write: a: No space\n"
             "  hint: free some\n"
             "last checkpoint: step-00000010\n"
@@ -25,7 +27,7 @@ TEST(FailureReport, OneRankOfMany) {
       ExitCode::bad_data,
       {{3, Failure{ExitCode::bad_data, "step 8 (epoch 0): shard a: record 7: bad CRC", ""}}},
       {}};
-  EXPECT_EQ(failure_report("training", settlement, 8, "node17", ""),
+  EXPECT_EQ(failure_report("training", settlement, node17(8), 0, ""),
             "vitrail: training stopped: 1 of 8 ranks failed\n"
             "  rank 3: step 8 (epoch 0): shard a: record 7: bad CRC\n"
             "exit status 65 (bad data)\n");
@@ -34,7 +36,7 @@ TEST(FailureReport, OneRankOfMany) {
 TEST(FailureReport, RanksWithTheSameWordsShareALineAndHintsAreSaidOnce) {
   const Failure full{ExitCode::io, "no space", "free some"}, torn{ExitCode::bad_data, "bad CRC", "free some"};
   const Settlement settlement{ExitCode::io, {{0, full}, {1, torn}, {2, full}, {3, full}}, {}};
-  EXPECT_EQ(failure_report("packing", settlement, 5, "node17", ""),
+  EXPECT_EQ(failure_report("packing", settlement, node17(5), 0, ""),
             "vitrail: packing stopped: 4 of 5 ranks failed\n"
             "  ranks 0, 2, 3: no space\n"
             "  rank 1: bad CRC\n"
@@ -47,7 +49,7 @@ TEST(FailureReport, AllRanksAndTheirHints) {
       ExitCode::refused,
       {{0, Failure{ExitCode::refused, "no", "b"}}, {1, Failure{ExitCode::refused, "no", "a"}}},
       {}};
-  EXPECT_EQ(failure_report("evaluation", settlement, 2, "node17", ""),
+  EXPECT_EQ(failure_report("evaluation", settlement, node17(2), 0, ""),
             "vitrail: evaluation stopped: 2 of 2 ranks failed\n"
             "  all ranks: no\n"
             "  hint: a\n"
@@ -58,13 +60,14 @@ TEST(FailureReport, AllRanksAndTheirHints) {
 TEST(FailureReport, RanksThatDoNotAnswerAreNamedAndLastCallsShown) {
   const Settlement settlement{
       ExitCode::crash, {{1, Failure{ExitCode::crash, "out of memory", "", "#1 a\n#2 b"}}}, {2, 3}};
-  EXPECT_EQ(failure_report("training", settlement, 4, "node17", "no checkpoint was written yet"),
+  EXPECT_EQ(failure_report("training", settlement, {"node17", "node17", "node18", "node18"}, 0,
+                           "no checkpoint was written yet"),
             "vitrail: training stopped: 1 of 4 ranks failed\n"
             "  rank 1: out of memory\n"
             "    last calls of rank 1:\n"
             "      #1 a\n"
             "      #2 b\n"
-            "  ranks 2, 3 did not answer, to be ended by the launcher (node17 reports)\n"
+            "  ranks 2, 3 did not answer on node18, to be ended by the launcher (node17 reports)\n"
             "no checkpoint was written yet\n"
             "exit status 1 (crash)\n");
 }

@@ -168,6 +168,12 @@ TEST(SweepPlanErrors, NameTheLineTheKeyAndTheCause) {
   }
 }
 
+TEST(SweepPlanErrors, HowRanksAreStartedDoesNotVary) {
+  EXPECT_EQ(
+      refusal_of("[grid]\nlaunch.via = srun, mpirun\n"),
+      "g.ini:2: launch.via: how ranks are started changes no result; give --launch.via beside the file");
+}
+
 TEST(SweepPlan, RangesOfAnArray) {
   EXPECT_EQ(array_ranges({}), "");
   EXPECT_EQ(array_ranges({4}), "4");

@@ -99,6 +99,53 @@ TEST_F(SweepResultsTest, BestFirstAndTheUnknownLast) {
   EXPECT_THAT(ranking(results, SweepMetric::loss), testing::ElementsAre(2, 1, 0, 3));
 }
 
+TEST_F(SweepResultsTest, AFailedTaskIsNamedWithItsStatusAndLog) {
+  const Sweep s = sweep();
+  fs::create_directories(of_task(1));
+  keep_status(s.runs[1], 78);
+  EXPECT_EQ(read_result(s.runs[1]).state, TaskState::failed) << "before its first step";
+  EXPECT_TRUE(read_result(s.runs[1]).log.empty());
+  write(of_task(1) / "log.txt", "");
+  EXPECT_EQ(read_result(s.runs[1]).log, of_task(1) / "log.txt");
+  write(of_task(1) / "launch.txt", "");
+  const std::vector<TaskResult> results = {read_result(s.runs[0]), read_result(s.runs[1]), {}};
+  EXPECT_EQ(results[1].log, of_task(1) / "launch.txt");
+  EXPECT_THAT(results_text(s, results, SweepMetric::loss),
+              testing::EndsWith("task 1 failed with status 78: see " + results[1].log.string() + "\n"));
+  const auto json = nlohmann::json::parse(results_json(s, results, SweepMetric::loss));
+  EXPECT_EQ(json[1]["state"], "failed");
+  EXPECT_EQ(json[1]["status"], 78);
+  EXPECT_EQ(json[1]["log"], results[1].log.string());
+  EXPECT_TRUE(json[0]["status"].is_null());
+  keep_status(s.runs[1], 0);
+  EXPECT_EQ(read_result(s.runs[1]).state, TaskState::waiting) << "it begins again";
+}
+
+TEST_F(SweepResultsTest, ADivergedTaskHasNoLossAndComesLast) {
+  write(of_task(0) / "metrics.jsonl",
+        step_line(1, 0.5) + evaluation_line(1, 99) + "{\"step\":2,\"epoch\":0.2,\"loss\":\"nan\"}\n");
+  write(of_task(1) / "metrics.jsonl", step_line(1, 2) + evaluation_line(1, 10));
+  const Sweep s = sweep();
+  const std::vector<TaskResult> results = {read_result(s.runs[0]), read_result(s.runs[1]), {}};
+  EXPECT_TRUE(results[0].diverged);
+  EXPECT_FALSE(results[0].loss.has_value());
+  for (const SweepMetric metric : {SweepMetric::loss, SweepMetric::top1, SweepMetric::eval_loss})
+    EXPECT_EQ(ranking(results, metric).front(), 1U);
+  EXPECT_THAT(results_text(s, results, SweepMetric::loss), testing::HasSubstr("  diverged  "));
+  EXPECT_EQ(nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[1]["diverged"], true);
+}
+
+TEST_F(SweepResultsTest, AFlagThatTheGridVariesIsRefused) {
+  try {
+    sweep({"--optimizer.lr", "0.5"});
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::usage);
+    EXPECT_THAT(e.what(),
+                testing::MatchesRegex("command line: --optimizer.lr: .*lr.ini varies this; leave one out"));
+  }
+}
+
 TEST_F(SweepResultsTest, TextAndJsonSayTheSame) {
   const Sweep s = sweep();
   std::vector<TaskResult> results(3);
