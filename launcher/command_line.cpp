@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <map>
 
+#include "launcher/config_file.hpp"
 #include "launcher/help.hpp"
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
 #include "models/catalogue.hpp"
-#include "trainer/base/atomic_file.hpp"
 #include "trainer/base/nearest.hpp"
 #include "trainer/validate.hpp"
 
@@ -62,16 +62,11 @@ class Settings {
       throw usage("command line: --config {}: there is no such file", path);
     if (std::filesystem::is_directory(path, unreadable))
       throw usage("command line: --config {}: it is a folder", path);
-    std::map<std::string, std::string> places;
-    for (const Setting& setting : split_file(path, read_text(path))) {
+    for (const Setting& setting : read_config_file(path)) {
       const Option* option = find_option(options_, setting.key, line_.command);
       if (option == nullptr) throw unknown(setting, options_, line_.command);
       if (!option->is_setting())
         throw usage("{}: {}: a flag of the command line, no setting", setting.place, setting.key);
-      const auto [earlier, first] = places.emplace(setting.key, setting.place);
-      if (!first)
-        throw usage("{}: {}: set twice in this file, first at {}", setting.place, setting.key,
-                    earlier->second);
       apply(setting, *option);
     }
   }

@@ -200,6 +200,14 @@ void add_evaluation_settings(std::vector<Option>& table) {
                   {.help = "the weights themselves, or their average (ema.decay)",
                    .when = {with_validation()},
                    .commands = kAsking});
+  evaluate.add(
+      "real_labels", &EvaluationConfig::real_labels,
+      {.help = "ImageNet's reassessed labels: top-1 and top-5 where any of an image's labels is right",
+       .placeholder = "real.json",
+       .absent = "none",
+       .commands = {Command::eval}});
+  evaluate.add("per_class", &EvaluationConfig::per_class,
+               {.help = "images, top-1 and top-5 of each class as well", .commands = {Command::eval}});
 }
 
 }  // namespace
@@ -274,8 +282,8 @@ void add_model_settings(std::vector<Option>& table) {
             {"none, attention, block or every:K",
              [](const std::string& text) { return read_activation_checkpointing(text).has_value(); }});
   model.add("weights", &ModelConfig::weights,
-            {.help = "safetensors file under timm's tensor names to start from",
-             .placeholder = "FILE",
+            {.help = "weights to start from: a safetensors file under timm's tensor names, or a checkpoint",
+             .placeholder = "FILE|DIR",
              .absent = "random, by run.seed",
              .commands = kWeighted});
   model.choice("position_resize", &ModelConfig::position_resize,
@@ -287,13 +295,6 @@ void add_model_settings(std::vector<Option>& table) {
 }
 
 void add_update_settings(std::vector<Option>& table) {
-  const Section loss(
-      table, "loss", kTraining, [](auto& line) -> auto& { return line.config.loss; });
-  loss.choice("name", &LossConfig::name, {{LossName::ce, "ce"}, {LossName::bce, "bce"}},
-              {.help = "cross-entropy, or binary cross-entropy for each class"});
-  loss.add("smoothing", &LossConfig::smoothing,
-           {.help = "share of the target spread over all classes; 0 with bce", .bounds = from_below(0, 1)});
-
   add_optimizer_settings(table);
 
   const Section ema(

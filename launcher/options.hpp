@@ -20,6 +20,7 @@ void add_launch_settings(std::vector<Option>& table);
 void add_run_settings(std::vector<Option>& table);
 void add_data_settings(std::vector<Option>& table);
 void add_model_settings(std::vector<Option>& table);
+void add_learning_settings(std::vector<Option>& table);
 void add_update_settings(std::vector<Option>& table);
 void add_schedule_settings(std::vector<Option>& table);
 void add_upkeep_settings(std::vector<Option>& table);

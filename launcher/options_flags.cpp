@@ -334,6 +334,7 @@ std::vector<Option> make_options() {
   add_run_settings(table);
   add_data_settings(table);
   add_model_settings(table);
+  add_learning_settings(table);
   add_update_settings(table);
   add_schedule_settings(table);
   add_upkeep_settings(table);

@@ -3,12 +3,12 @@
 #include <filesystem>
 #include <thread>
 
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "datasets/dataset.hpp"
 #include "datasets/loader/sampler.hpp"
 #include "launcher/child_process.hpp"
+#include "launcher/evaluation_listing.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/schedule_listing.hpp"
 #include "launcher/spawn_plan.hpp"
@@ -100,12 +100,9 @@ ExitCode run_eval(const CommandLine& line, const Environment& environment) {
                                                   });
     if (!is_root) return ExitCode::done;
     if (line.flags.format == OutputFormat::json) {
-      const nlohmann::ordered_json json = {
-          {"images", result.images}, {"top1", result.top1}, {"top5", result.top5}, {"loss", result.loss}};
-      fmt::print("{}\n", json.dump());
+      fmt::print("{}\n", evaluation_json(result));
     } else {
-      fmt::print("{} images: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}\n", result.images, result.top1,
-                 result.top5, result.loss);
+      fmt::print("{}", evaluation_text(result));
     }
     return ExitCode::done;
   });

@@ -7,6 +7,7 @@
 #include "sharding/gather_text.hpp"
 #include "sharding/memory_plan.hpp"
 #include "sharding/weight_average.hpp"
+#include "trainer/distillation.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/param_groups.hpp"
@@ -82,14 +83,21 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
       schedule(config, total_steps, steps_per_epoch),
       model(models::make_model(config.model)),
+      teacher(make_teacher(config, device)),
       plan(plan_for(*model, config)),
       gradients(plan, gradient_settings(config, communicator, device), communicator, where.memory()),
       masters(plan, gradients.held(), gradients.type(), where.memory(),
               sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
-      optimizer(config.optimizer, parameter_rules(model->parameters(), config.optimizer), communicator),
+      optimizer(config.optimizer,
+                parameter_rules(model->parameters(), config.optimizer, config.finetune.train_only),
+                communicator),
       gather(plan, gradients.held(), communicator, where.memory()),
-      parameters(plan, model->parameters(), compute_type(config.precision.compute), device) {
+      parameters(plan, model->parameters(), compute_type(config.precision.compute), device),
+      frozen(model->parameters(), trained_parameters(model->parameters(), config.finetune.train_only),
+             where.memory()) {
   at::set_num_threads(static_cast<int>(config.run.threads));
+  const auto trained = trained_parameters(model->parameters(), config.finetune.train_only);
+  for (std::size_t p = 0; p < trained.size(); ++p) parameters.tensors()[p].set_requires_grad(trained[p]);
   model->bind(parameters.tensors());
   hooks_.reset(new Hooks{{parameters.tensors(), gradients}});
 }
@@ -129,8 +137,8 @@ datasets::DamageLedger Assembly::share_damage() {
 }
 
 StepContext Assembly::context() {
-  return {config,    schedule,  *model, *loader_, communicator,
-          gradients, optimizer, gather, masters,  parameters};
+  return {config,    schedule, *model,  *loader_,   communicator, gradients,
+          optimizer, gather,   masters, parameters, frozen,       teacher.get()};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
@@ -143,6 +151,9 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
 }
 
 void Assembly::say_what_it_is(Log& log) const {
+  if (teacher) {
+    for (const std::string& words : teacher->words()) log.line(words);
+  }
   const std::int64_t elements = plan.parameter_elements();
   const std::int64_t per_rank = (config.run.lanes + communicator.size() - 1) / communicator.size();
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",

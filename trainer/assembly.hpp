@@ -40,12 +40,14 @@ class Assembly {
   std::int64_t total_steps;
   Schedule schedule;
   std::unique_ptr<models::Model> model;
+  std::unique_ptr<const Teacher> teacher;  // null without distillation
   sharding::BucketPlan plan;
   sharding::GradientReducer gradients;
   sharding::LaneState masters;
   sharding::ShardedOptimizer optimizer;
   sharding::ParameterGather gather;
   ParameterStore parameters;
+  ZeroGradients frozen;
 
  private:
   struct Hooks;

@@ -19,6 +19,8 @@ enum class ScheduleName { cosine, linear, step, constant };
 enum class EpochStepping { off, timm, deit };
 enum class LrScaling { off, linear, sqrt };
 enum class LossName { ce, bce };
+enum class DistillationType { none, hard, soft };
+enum class WeightsUsed { raw, ema };
 
 struct RunConfig {
   std::string name = "default";
@@ -36,6 +38,21 @@ struct RunConfig {
 struct LossConfig {
   LossName name = LossName::ce;
   double smoothing = 0.0;
+};
+
+// What a run that begins with somebody's weights (model.weights) makes of them.
+struct FinetuneConfig {
+  WeightsUsed weights = WeightsUsed::raw;  // of a checkpoint
+  std::string train_only;                  // patterns of parameter names; empty: all are trained
+};
+
+struct DistillationConfig {
+  DistillationType type = DistillationType::none;
+  std::string teacher_model;                       // empty: the checkpoint's own
+  std::string teacher_weights;                     // safetensors file or checkpoint
+  std::optional<std::int64_t> teacher_image_size;  // absent: model.image_size
+  double alpha = 0.5;                              // share of the teacher in the loss
+  double tau = 1.0;                                // soft: temperature
 };
 
 struct ScheduleConfig {
@@ -64,14 +81,14 @@ struct CheckpointConfig {
   std::string resume = "auto";  // auto, never, or a checkpoint folder
 };
 
-enum class WeightsUsed { raw, ema };
-
 struct EvaluationConfig {
   Duration every{1, Duration::Unit::epochs};
   double crop_ratio = 1.0;
   bool flip = false;              // logits averaged over an image and its mirror
   std::int64_t batch_size = 256;  // images of one lane in one forward pass
   WeightsUsed weights = WeightsUsed::raw;
+  std::string real_labels;  // file of several labels an image; empty: none
+  bool per_class = false;   // accuracy of each class as well
 };
 
 struct LogConfig {
@@ -84,7 +101,9 @@ struct Config {
   datasets::DataConfig data;
   datasets::AugmentConfig augment;
   models::ModelConfig model;
+  FinetuneConfig finetune;
   LossConfig loss;
+  DistillationConfig distillation;
   sharding::OptimizerConfig optimizer;
   sharding::EmaConfig ema;
   ScheduleConfig schedule;

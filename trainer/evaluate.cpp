@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <span>
 
 #include <torch/torch.h>
 
@@ -15,50 +17,95 @@
 namespace vitrail::trainer {
 namespace {
 
-// Sums of one lane; doubles hold the counts exactly.
-struct LaneCounts {
-  double images = 0, top1 = 0, top5 = 0, loss = 0;
-};
-constexpr std::size_t kColumns = 4;
-
-// NaN ranks before every number and is no hit: a broken network must not look like a perfect one.
-void count(const double* logits, std::int64_t classes, std::int64_t label, LaneCounts& counts) {
-  const double own = logits[label];
-  std::int64_t before = 0;  // classes that rank before the label's
-  double largest = logits[0];
-  for (std::int64_t k = 0; k < classes; ++k) {
-    const bool after = logits[k] < own || (logits[k] == own && k > label);
-    before += k == label || after ? 0 : 1;
-    largest = std::max(largest, logits[k]);
+// What ranks add up: counts, which doubles hold exactly, and each lane's sum of losses, which one rank fills.
+class Sums {
+ public:
+  explicit Sums(const EvaluationPlan& plan)
+      : lanes_(static_cast<std::size_t>(plan.lanes)), classes_(static_cast<std::size_t>(plan.classes)) {
+    values_.resize(1 + lanes_ + kColumns * (2 + classes_));
   }
-  double sum = 0;
-  for (std::int64_t k = 0; k < classes; ++k) sum += std::exp(logits[k] - largest);
-  counts.images += 1;
-  counts.top1 += before < 1 && !std::isnan(own) ? 1 : 0;
-  counts.top5 += before < 5 && !std::isnan(own) ? 1 : 0;
-  counts.loss += std::log(sum) + largest - own;
+
+  double& stop() { return values_[0]; }  // ranks that want to
+  double& loss(std::int64_t lane) { return values_[1 + static_cast<std::size_t>(lane)]; }
+  void count(std::int64_t rank) { add(0, rank); }
+  void count_real(std::int64_t rank) { add(1, rank); }
+  void count_class(std::int64_t label, std::int64_t rank) { add(2 + static_cast<std::size_t>(label), rank); }
+  std::vector<double>& values() { return values_; }
+
+  EvaluationMetrics metrics(bool with_real) {
+    const Accuracy all = accuracy(0);
+    double loss_sum = 0;
+    for (std::size_t lane = 0; lane < lanes_; ++lane) loss_sum += values_[1 + lane];
+    EvaluationMetrics m{all.images, all.top1, all.top5, loss_sum / static_cast<double>(all.images)};
+    if (with_real) m.real = accuracy(1);
+    for (std::size_t k = 0; k < classes_; ++k) m.by_class.push_back(accuracy(2 + k));
+    return m;
+  }
+
+ private:
+  static constexpr std::size_t kColumns = 3;  // images, top-1, top-5
+
+  double* row(std::size_t i) { return values_.data() + 1 + lanes_ + kColumns * i; }
+  void add(std::size_t i, std::int64_t rank) {
+    row(i)[0] += 1;
+    row(i)[1] += rank < 1 ? 1 : 0;
+    row(i)[2] += rank < 5 ? 1 : 0;
+  }
+  Accuracy accuracy(std::size_t i) {
+    const double* counts = row(i);
+    const double images = std::max(counts[0], 1.0);  // a class without images has no accuracy: 0
+    return {static_cast<std::int64_t>(counts[0]), 100 * counts[1] / images, 100 * counts[2] / images};
+  }
+
+  std::size_t lanes_, classes_;
+  std::vector<double> values_;
+};
+
+constexpr std::int64_t kNoHit = std::numeric_limits<std::int64_t>::max();
+
+// How many classes rank before `label`. NaN ranks before every number and is no hit: a broken network must
+// not look like a perfect one.
+std::int64_t rank_of(std::span<const double> logits, std::int64_t label) {
+  const double own = logits[static_cast<std::size_t>(label)];
+  if (std::isnan(own)) return kNoHit;
+  std::int64_t before = 0;
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(logits.size()); ++k) {
+    const double other = logits[static_cast<std::size_t>(k)];
+    const bool after = other < own || (other == own && k > label);
+    before += k == label || after ? 0 : 1;
+  }
+  return before;
 }
 
-void count_batch(const at::Tensor& logits, const datasets::EvaluationBatch& batch, LaneCounts& counts) {
+double cross_entropy(std::span<const double> logits, std::int64_t label) {
+  double largest = logits[0];
+  for (const double logit : logits) largest = std::max(largest, logit);
+  double sum = 0;
+  for (const double logit : logits) sum += std::exp(logit - largest);
+  return std::log(sum) + largest - logits[static_cast<std::size_t>(label)];
+}
+
+void count_batch(const at::Tensor& logits, const datasets::EvaluationBatch& batch, const EvaluationPlan& plan,
+                 Sums& sums) {
   const at::Tensor wide = logits.to(at::kCPU, at::kDouble).contiguous();
   const std::int64_t classes = wide.size(1);
-  for (std::int64_t i = 0; i < batch.images_count; ++i) {
-    const std::int64_t label = batch.labels[static_cast<std::size_t>(i)];
+  double loss = 0;
+  for (std::size_t i = 0; i < batch.labels.size(); ++i) {
+    const std::int64_t label = batch.labels[i];
     check_label(label, classes);
-    count(wide.const_data_ptr<double>() + i * classes, classes, label, counts);
+    const std::span row(wide.const_data_ptr<double>() + static_cast<std::int64_t>(i) * classes,
+                        static_cast<std::size_t>(classes));
+    const std::int64_t rank = rank_of(row, label);
+    sums.count(rank);
+    loss += cross_entropy(row, label);
+    if (plan.classes > 0) sums.count_class(label, rank);
+    if (!plan.real || plan.real->of(batch.indices[i]).empty()) continue;
+    std::int64_t best = kNoHit;
+    for (const std::int64_t other : plan.real->of(batch.indices[i]))
+      best = std::min(best, rank_of(row, other));
+    sums.count_real(best);
   }
-}
-
-EvaluationMetrics total(const std::vector<double>& lanes) {
-  LaneCounts all;
-  for (std::size_t at = 0; at + kColumns <= lanes.size(); at += kColumns) {
-    all.images += lanes[at];
-    all.top1 += lanes[at + 1];
-    all.top5 += lanes[at + 2];
-    all.loss += lanes[at + 3];
-  }
-  return {static_cast<std::int64_t>(all.images), 100 * all.top1 / all.images, 100 * all.top5 / all.images,
-          all.loss / all.images};
+  sums.loss(batch.lane) += loss;
 }
 
 }  // namespace
@@ -91,29 +138,21 @@ std::optional<EvaluationMetrics> evaluate(const models::Model& model,
   Progress progress(communicator.size() > 1 ? "evaluation on rank 0" : "evaluation", "images",
                     static_cast<std::uint64_t>(std::min(dataset->size(), per_lane * lanes.count())),
                     communicator.rank() == 0);
-  std::vector<double> sums(static_cast<std::size_t>(plan.lanes) * kColumns +
-                           1);  // the last: ranks that want to stop
+  Sums sums(plan);
   datasets::EvaluationBatch batch;
   while (loader.next(batch)) {
     const at::Tensor images =
         image_tensor(batch.images, batch.images_count, plan.transform.image_size, plan.type, plan.device);
-    LaneCounts counts;
-    count_batch(evaluation_logits(model, images, plan.flip), batch, counts);
-    double* lane = sums.data() + static_cast<std::size_t>(batch.lane) * kColumns;
-    lane[0] += counts.images;
-    lane[1] += counts.top1;
-    lane[2] += counts.top5;
-    lane[3] += counts.loss;
+    count_batch(evaluation_logits(model, images, plan.flip), batch, plan, sums);
     progress.add(static_cast<std::uint64_t>(batch.images_count));
     if (interrupted()) {
-      sums.back() = 1;
+      sums.stop() = 1;
       break;
     }
   }
-  communicator.all_reduce_sum(sums);
-  if (sums.back() > 0) return std::nullopt;
-  sums.pop_back();
-  return total(sums);
+  communicator.all_reduce_sum(sums.values());
+  if (sums.stop() > 0) return std::nullopt;
+  return sums.metrics(plan.real != nullptr);
 }
 
 }  // namespace vitrail::trainer

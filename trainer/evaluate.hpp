@@ -14,6 +14,7 @@
 #include "sharding/communicator.hpp"
 #include "trainer/config.hpp"
 #include "trainer/metrics.hpp"
+#include "trainer/real_labels.hpp"
 
 namespace vitrail::trainer {
 
@@ -25,6 +26,8 @@ struct EvaluationPlan {
   DataType type = DataType::f32;
   bool flip = false;  // see evaluation_logits
   c10::Device device = c10::kCPU;
+  std::shared_ptr<const RealLabels> real = nullptr;  // null: none
+  std::int64_t classes = 0;                          // of which accuracies are told one by one; 0: none
 };
 
 EvaluationPlan evaluation_plan(const Config& config, c10::Device device);

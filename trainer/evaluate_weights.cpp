@@ -12,8 +12,12 @@ EvaluationMetrics evaluate_weights(const Config& config, const std::string& chec
                                    const std::function<void(const std::string&)>& say) {
   const c10::Device device = choose_device(config.run.device, communicator);
   const auto model = load_model(config, checkpoint, device, say);
-  return *evaluate(*model, open_together(config.data, DataUse::evaluation, communicator),
-                   evaluation_plan(config, device), communicator, [] { return false; });
+  const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+  EvaluationPlan plan = evaluation_plan(config, device);
+  const std::string& real = config.evaluation.real_labels;
+  if (!real.empty()) plan.real = std::make_shared<RealLabels>(real, *dataset, config.model.classes);
+  if (config.evaluation.per_class) plan.classes = config.model.classes;
+  return *evaluate(*model, dataset, plan, communicator, [] { return false; });
 }
 
 }  // namespace vitrail::trainer

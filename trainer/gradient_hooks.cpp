@@ -40,6 +40,7 @@ struct GradientHooks::Accumulators {
 GradientHooks::GradientHooks(const std::vector<at::Tensor>& parameters, sharding::GradientReducer& reducer)
     : accumulators_(std::make_unique<Accumulators>()) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!parameters[i].requires_grad()) continue;  // finetune.train_only
     auto node = torch::autograd::impl::grad_accumulator(parameters[i]);
     node->add_post_hook(std::make_unique<HandOver>(parameters[i], i, reducer));
     accumulators_->nodes.push_back(std::move(node));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "trainer/base/atomic_file.hpp"
 
@@ -35,10 +36,17 @@ struct StepMetrics {
   double seconds = 0;             // of this step
 };
 
+struct Accuracy {
+  std::int64_t images = 0;
+  double top1 = 0, top5 = 0;  // percent
+};
+
 struct EvaluationMetrics {
   std::int64_t images = 0;
   double top1 = 0, top5 = 0;  // percent
   double loss = 0;
+  std::optional<Accuracy> real = {};    // where any of an image's labels is right; images that have some
+  std::vector<Accuracy> by_class = {};  // if asked for
 };
 
 std::string to_json_line(const StepMetrics& metrics);

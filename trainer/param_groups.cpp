@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "trainer/train_only.hpp"
+
 namespace vitrail::trainer {
 namespace {
 
@@ -56,12 +58,14 @@ bool is_decayed(const models::ParameterSpec& parameter) {
 }
 
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
-                                                     const sharding::OptimizerConfig& optimizer) {
+                                                     const sharding::OptimizerConfig& optimizer,
+                                                     const std::string& train_only) {
   const Depths depths = depths_of(parameters);
+  const std::vector<bool> trained = trained_parameters(parameters, train_only);
   std::vector<sharding::ParameterRule> rules;
-  for (const auto& parameter : parameters) {
-    const std::int64_t below_head = depths.blocks + 1 - layer_of(parameter.name, depths);
-    rules.push_back({is_decayed(parameter) ? optimizer.weight_decay : 0.0,
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    const std::int64_t below_head = depths.blocks + 1 - layer_of(parameters[p].name, depths);
+    rules.push_back({trained[p] && is_decayed(parameters[p]) ? optimizer.weight_decay : 0.0,
                      std::pow(optimizer.layer_decay, static_cast<double>(below_head))});
   }
   return rules;

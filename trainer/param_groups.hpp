@@ -2,6 +2,7 @@
 // Source: timm's rule (no decay for 1-D tensors, biases, position embeddings and tokens).
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "models/model.hpp"
@@ -15,9 +16,11 @@ bool is_decayed(const models::ParameterSpec& parameter);
 
 // Weight decay where is_decayed, else 0; learning rate times layer_decay for every layer between the
 // parameter's and the head: embedding 0, blocks from 1 on (class-attention blocks beside the last ones, the
-// final norm with the last), head. Source: timm's param_groups_layer_decay.
+// final norm with the last), head. Source: timm's param_groups_layer_decay. What is not trained
+// (train_only.hpp) has no decay.
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
-                                                     const sharding::OptimizerConfig& optimizer);
+                                                     const sharding::OptimizerConfig& optimizer,
+                                                     const std::string& train_only = "");
 
 // Where a forward pass first uses each parameter, as Pass::before_block counts: embedding 0, blocks from 1
 // on, class-attention blocks after them, final norm and heads last.

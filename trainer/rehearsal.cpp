@@ -4,8 +4,7 @@
 
 #include <torch/torch.h>
 
-#include "models/logits.hpp"
-#include "trainer/loss.hpp"
+#include "trainer/distillation.hpp"
 #include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
@@ -32,14 +31,12 @@ std::int64_t rehearse(Assembly& run) {
   batch.weights.assign(static_cast<std::size_t>(count), 1);
   try {
     batch.images = std::vector<float>(static_cast<std::size_t>(count * 3 * size * size));
-    const at::Tensor logits =
-        run.model
-            ->forward(image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device),
-                      pass)
-            .mean();
-    const at::Tensor targets = soft_targets(batch, logits, run.config.loss.smoothing);
+    const at::Tensor images =
+        image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device);
+    const models::Logits logits = run.model->forward(images, pass);
+    const at::Tensor loss = lane_loss(run.config, batch, logits, logits_of(run.teacher.get(), images));
     run.gradients.begin_rehearsal();
-    training_loss(run.config.loss, logits, targets).backward();
+    loss.backward();
   } catch (const std::bad_alloc&) {
     throw does_not_fit(count);
   } catch (const c10::OutOfMemoryError&) {  // of a GPU

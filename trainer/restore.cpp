@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 16> kIdentity = {"run.seed",
+constexpr std::array<std::string_view, 18> kIdentity = {"run.seed",
                                                         "run.lanes",
                                                         "data.global_batch_size",
                                                         "data.order",
@@ -26,6 +26,8 @@ constexpr std::array<std::string_view, 16> kIdentity = {"run.seed",
                                                         "augment.",
                                                         "model.",
                                                         "loss.",
+                                                        "finetune.",
+                                                        "distillation.",
                                                         "precision.",
                                                         "optimizer.name",
                                                         "schedule.drop_path_start",
@@ -40,8 +42,8 @@ constexpr std::array<std::string_view, 10> kSilent = {
 
 // Of no consequence for what comes next: weights are read once, at the beginning, and what backward computes
 // again has the same bits.
-constexpr std::array<std::string_view, 3> kNoIdentity = {"model.weights", "model.position_resize",
-                                                         "model.activation_checkpointing"};
+constexpr std::array<std::string_view, 4> kNoIdentity = {
+    "model.weights", "model.position_resize", "model.activation_checkpointing", "finetune.weights"};
 
 std::string value_of(const std::map<std::string, std::string>& settings, const std::string& key) {
   const auto found = settings.find(key);

@@ -5,11 +5,10 @@
 
 #include <torch/torch.h>
 
-#include "models/logits.hpp"
 #include "sharding/weight_average.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/loss.hpp"
+#include "trainer/distillation.hpp"
 #include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
@@ -81,12 +80,12 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
 
   const at::Tensor images = image_tensor(batch.images, batch.images_count, c.config.model.image_size,
                                          c.parameters.compute_type(), c.parameters.device());
-  const at::Tensor logits = c.model.forward(images, pass).mean();
-  const at::Tensor targets = soft_targets(batch, logits, c.config.loss.smoothing);
-  const at::Tensor loss = training_loss(c.config.loss, logits, targets);
+  const models::Logits logits = c.model.forward(images, pass);
+  const at::Tensor loss = lane_loss(c.config, batch, logits, logits_of(c.teacher, images));
 
   doing.emplace(c.trace, fmt::format("backward of lane {}", batch.lane));
   c.gradients.begin_lane(batch.lane);
+  c.frozen.add_to(c.gradients);
   (loss * loss_scale).backward();
   c.gradients.end_lane();
   return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low};

@@ -18,8 +18,11 @@
 #include "trainer/parameter_store.hpp"
 #include "trainer/schedule.hpp"
 #include "trainer/step_trace.hpp"
+#include "trainer/train_only.hpp"
 
 namespace vitrail::trainer {
+
+class Teacher;  // distillation.hpp
 
 // Everything a step works with; owned by the caller.
 struct StepContext {
@@ -33,7 +36,9 @@ struct StepContext {
   sharding::ParameterGather& gather;
   sharding::LaneState& masters;
   ParameterStore& parameters;
-  StepTrace* trace = nullptr;  // of this step, if it is the one to be shown
+  const ZeroGradients& frozen;
+  const Teacher* teacher = nullptr;  // null: none
+  StepTrace* trace = nullptr;        // of this step, if it is the one to be shown
 };
 
 // What this rank wants; the step tells it to all ranks and returns what any of them wanted.

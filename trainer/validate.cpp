@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <utility>
 
 #include "models/catalogue.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/nearest.hpp"
+#include "trainer/train_only.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -86,6 +89,24 @@ void check_model(const models::ModelConfig& model) {
       model.name);
 }
 
+// Whether a teacher's file is one is known when it is opened.
+void check_distillation(const DistillationConfig& distillation) {
+  if (distillation.type == DistillationType::none) return;
+  if (distillation.teacher_weights.empty()) {
+    throw refuse(
+        "distillation.type = {} without distillation.teacher_weights: a teacher that has learned nothing has "
+        "nothing to say; set distillation.teacher_weights, or distillation.type = none",
+        distillation.type == DistillationType::hard ? "hard" : "soft");
+  }
+  const std::string& name = distillation.teacher_model;
+  std::vector<std::string> known = models::known_models();
+  std::ranges::copy(models::model_aliases(), std::back_inserter(known));
+  if (name.empty() || std::ranges::find(known, name) != known.end()) return;
+  throw Error(ExitCode::usage,
+              fmt::format("distillation.teacher_model: no model is called \"{}\"; nearest: {}", name,
+                          nearest_name(name, known)));
+}
+
 void check_trace(const Config& config) {
   if (config.run.steps == 0 || config.log.trace_step <= config.run.steps) return;
   throw refuse("log.trace_step = {} with run.steps = {}: the run ends before that step; set an earlier one",
@@ -108,10 +129,20 @@ void validate(const Config& config) {
   check_mixing(config);
   check_loss(config.loss);
   check_model(config.model);
+  trained_parameters(models::parameters_of(config.model), config.finetune.train_only);
+  check_distillation(config.distillation);
   check_average(config);
   check_trace(config);
 }
 
-void validate_evaluation(const Config& config) { check_lanes(config.run); }
+void validate_evaluation(const Config& config) {
+  check_lanes(config.run);
+  if (config.evaluation.real_labels.empty() || config.data.classes.empty()) return;
+  throw refuse(
+      "evaluate.real_labels = {} with data.classes = {}: reassessed labels count all classes, in the order "
+      "of "
+      "the data set; leave one of them out",
+      config.evaluation.real_labels, config.data.classes);
+}
 
 }  // namespace vitrail::trainer

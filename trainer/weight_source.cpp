@@ -1,6 +1,7 @@
 #include "trainer/weight_source.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include <torch/torch.h>
@@ -15,6 +16,15 @@
 namespace vitrail::trainer {
 
 using models::Fit;
+
+namespace {
+
+Error average_of_file(const char* key) {
+  return {ExitCode::refused, fmt::format("{} = ema with model.weights: a file holds one set of weights", key),
+          fmt::format("leave {} out; export --ema writes a file of the average", key)};
+}
+
+}  // namespace
 
 class WeightSource::Stored {
  public:
@@ -47,7 +57,7 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
     if (which == WeightsUsed::ema && !checkpoint_.has(sharding::StateKind::ema)) {
       throw Error(ExitCode::refused,
                   fmt::format("{}: the run kept no average of its weights (ema.decay = 0)", name()),
-                  "set evaluate.weights = raw");
+                  "set evaluate.weights = raw, or finetune.weights where a run begins with them");
     }
     checkpoint_.verify();
     const auto& parameters = checkpoint_.manifest().parameters;
@@ -85,7 +95,10 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
       fit_(parameters.size(), Fit::fresh) {
   if (!checkpoint.empty()) {
     stored_ = std::make_unique<OfCheckpoint>(checkpoint, config.evaluation.weights);
+  } else if (std::filesystem::is_directory(config.model.weights)) {
+    stored_ = std::make_unique<OfCheckpoint>(config.model.weights, config.finetune.weights);
   } else if (!config.model.weights.empty()) {
+    if (config.finetune.weights == WeightsUsed::ema) throw average_of_file("finetune.weights");
     stored_ = std::make_unique<OfFile>(config.model.weights);
   }
   if (stored_) fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
@@ -128,7 +141,11 @@ void WeightSource::fill(sharding::LaneState& masters) const {
 std::vector<std::string> WeightSource::words() const {
   if (!stored_) return {};
   std::vector<std::string> lines = models::describe_fit(stored_->tensors(), parameters_, fit_);
-  lines.insert(lines.begin(), fmt::format("weights of {}: {} tensors", stored_->name(), parameters_.size()));
+  const auto of = [&](Fit fit) { return std::ranges::count(fit_, fit); };
+  lines.insert(
+      lines.begin(),
+      fmt::format("weights of {}: {} tensors, {} as they are, {} interpolated, {} begin anew",
+                  stored_->name(), parameters_.size(), of(Fit::as_stored), of(Fit::resized), of(Fit::fresh)));
   return lines;
 }
 
@@ -142,9 +159,7 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
                                           c10::Device device,
                                           const std::function<void(const std::string&)>& say) {
   if (checkpoint.empty() && config.evaluation.weights == WeightsUsed::ema) {
-    throw Error(ExitCode::refused,
-                "evaluate.weights = ema with model.weights: a file holds one set of weights",
-                "leave evaluate.weights out; export --ema writes a file of the average");
+    throw average_of_file("evaluate.weights");
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
   auto model = models::make_model(config.model);

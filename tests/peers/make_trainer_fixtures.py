@@ -4,6 +4,8 @@ schedule.safetensors   CASE [N]: the learning rates of timm's schedulers over a 
                        are in the metadata, as JSON under `cases`
 loss.safetensors       logits [B,K] and labels [B], fp64; for each case its weights [B] (target = weight * label +
                        (1 - weight) * label of the reversed batch), loss and gradient; smoothing in the metadata
+distillation.safetensors  logits of a student's class head and distillation head and of a teacher [B,K], labels [B], fp64; for
+                       each case its loss and the gradients of both heads; type, alpha and tau in the metadata
 layer_decay.json       for some models, cut in depth: name, dimensions and timm's factor of the learning rate at layer decay
                        0.75 of every parameter
 decay.json             for some models the parameters that timm's rule gives weight decay, and those it does not: name and
@@ -83,6 +85,15 @@ LOSSES = {  # name, weights, smoothing
 }
 
 
+DISTILLATIONS = {  # type, alpha, tau, whether the student has a head for it
+    "hard_token": ("hard", 0.5, 1.0, True),
+    "hard_head": ("hard", 0.5, 1.0, False),
+    "soft_token": ("soft", 0.1, 3.0, True),
+    "soft_head": ("soft", 0.7, 2.0, False),
+    "teacher_only": ("hard", 1.0, 1.0, True),
+}
+
+
 def save(name, tensors, metadata):
     path = FIXTURES / f"{name}.safetensors"
     save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, path, metadata=metadata)
@@ -134,6 +145,29 @@ def losses():
     save("loss", tensors, {"smoothing": json.dumps({name: s for name, (_, s) in LOSSES.items()})})
 
 
+def distillations():
+    """By PyTorch's functions, put together as DeiT does: the mean of its KL divergence is over images and classes."""
+    generator = torch.Generator().manual_seed(4)
+    heads = {name: 3 * torch.randn(BATCH, CLASSES, generator=generator, dtype=torch.float64) for name in ("classes", "token", "teacher")}
+    labels = torch.randint(CLASSES, (BATCH,), generator=generator)
+    tensors = {**heads, "labels": labels}
+    for name, (kind, alpha, tau, has_token) in DISTILLATIONS.items():
+        classes, token = (heads[head].clone().requires_grad_() for head in ("classes", "token"))
+        taught = token if has_token else classes
+        if kind == "hard":
+            of_teacher = F.cross_entropy(taught, heads["teacher"].argmax(1))
+        else:
+            ours, theirs = (F.log_softmax(logits / tau, 1) for logits in (taught, heads["teacher"]))
+            of_teacher = F.kl_div(ours, theirs, reduction="sum", log_target=True) * tau**2 / taught.numel()
+        loss = (1 - alpha) * LabelSmoothingCrossEntropy(0.1)(classes, labels) + alpha * of_teacher
+        loss.backward()
+        tensors |= {f"{name}.loss": loss.detach(), f"{name}.classes": classes.grad}
+        if has_token:
+            tensors[f"{name}.token"] = token.grad
+    cases = {name: {"type": k, "alpha": a, "tau": t, "token": h} for name, (k, a, t, h) in DISTILLATIONS.items()}
+    save("distillation", tensors, {"cases": json.dumps(cases)})
+
+
 def decay():
     found = {}
     for name in ("deit3_small_patch16_224", "deit_tiny_distilled_patch16_224", "vit_small_patch16_dinov3_qkvb"):
@@ -166,6 +200,7 @@ def main():
     tensors = {name: rates(settings) for name, settings in cases.items()}
     save("schedule", tensors, {"cases": json.dumps(cases)})
     losses()
+    distillations()
     decay()
     layer_decay()
 

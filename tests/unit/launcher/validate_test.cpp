@@ -30,6 +30,45 @@ TEST(Validate, ATeacherIsNotTrained) {
   EXPECT_EQ(text.substr(0, 28), "78 model.name = regnety_160:") << text;
 }
 
+TEST(Validate, ATeacherHasWeightsAndAKnownName) {
+  const auto taught = [](const std::string& weights, const std::string& model) {
+    return refusal([&](Config& c) {
+      c.distillation.type = DistillationType::soft;
+      c.distillation.teacher_model = model;
+      c.distillation.teacher_weights = weights;
+    });
+  };
+  EXPECT_EQ(taught("a.safetensors", "regnety_160"), "");
+  EXPECT_EQ(taught("runs/a", ""), "");
+  const std::string without = "78 distillation.type = soft without distillation.teacher_weights:";
+  EXPECT_EQ(taught("", "regnety_160").substr(0, without.size()), without);
+  EXPECT_EQ(taught("a", "regnety_16"),
+            "2 distillation.teacher_model: no model is called \"regnety_16\"; nearest: regnety_160");
+}
+
+TEST(Validate, PatternsOfTrainedParametersMatchSome) {
+  const auto only = [](const std::string& patterns) {
+    return refusal([&](Config& c) { c.finetune.train_only = patterns; });
+  };
+  EXPECT_EQ(only("head.*,*.attn.*,pos_embed"), "");
+  EXPECT_EQ(only("*"), "");
+  EXPECT_EQ(only("blocks.*7.mlp.fc1.weight"), "");
+  const std::string none = "78 finetune.train_only: no parameter of the model matches ";
+  for (const std::string word : {"head", "*.atn.*", "pos_embed*x"}) {
+    EXPECT_EQ(only("head.*," + word), none + "\"" + word + "\"");
+  }
+}
+
+TEST(Validate, ReassessedLabelsCountAllClasses) {
+  const auto text = refusal(
+      [](Config& c) {
+        c.evaluation.real_labels = "real.json";
+        c.data.classes = "few.txt";
+      },
+      validate_evaluation);
+  EXPECT_EQ(text.substr(0, 57), "78 evaluate.real_labels = real.json with data.classes = f") << text;
+}
+
 TEST(Validate, AcceptsAGoodConfiguration) {
   EXPECT_EQ(refusal([](Config&) {}), "");
   EXPECT_EQ(refusal([](Config& c) {

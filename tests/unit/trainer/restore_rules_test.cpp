@@ -9,13 +9,14 @@ namespace {
 TEST(RestoreRules, WhatIsPartOfARunsIdentity) {
   for (const char* key : {"run.seed", "run.lanes", "data.global_batch_size", "data.order",
                           "data.repeated_augmentation", "augment.mixup", "augment.crop", "model.name",
-                          "model.drop_path", "loss.smoothing", "precision.compute", "optimizer.name"}) {
+                          "model.drop_path", "loss.smoothing", "precision.compute", "optimizer.name",
+                          "finetune.train_only", "distillation.type", "distillation.teacher_weights"}) {
     EXPECT_TRUE(is_identity(key)) << key;
   }
-  for (const char* key :
-       {"run.name", "run.dir", "run.steps", "run.threads", "data.train", "data.workers", "model.weights",
-        "model.activation_checkpointing", "optimizer.lr", "optimizer.weight_decay", "schedule.warmup",
-        "checkpoint.every", "evaluate.every", "log.every", "launch.via", "sharding.bucket_mib"}) {
+  for (const char* key : {"run.name", "run.dir", "run.steps", "run.threads", "data.train", "data.workers",
+                          "model.weights", "finetune.weights", "model.activation_checkpointing",
+                          "optimizer.lr", "optimizer.weight_decay", "schedule.warmup", "checkpoint.every",
+                          "evaluate.every", "log.every", "launch.via", "sharding.bucket_mib"}) {
     EXPECT_FALSE(is_identity(key)) << key;
   }
 }

@@ -1,0 +1,151 @@
+"""Runs that begin with another run's weights, train a part of the network, or learn from a teacher; and what `eval` tells
+beside top-1: reassessed labels and single classes."""
+
+import json
+import math
+import unittest
+
+import harness
+
+IMAGES = 96
+LEARNS = {  # something in a second
+    "augment.crop": "none",
+    "augment.mixup": 0,
+    "augment.cutmix": 0,
+    "model.drop_path": 0,
+    "optimizer.name": "adamw",
+    "optimizer.lr": 0.01,
+}
+FEW = {"run.steps": 6, "checkpoint.every": "0st", "run.rehearsal": "false"}
+
+
+class FinetuneTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.pack = cls.make_pack("pack", IMAGES)
+        cls.base = cls.folder / "base"
+        cls.vitrail("launch", "-n", 2, *harness.flags(harness.TINY_RUN | FEW | {"run.steps": 30, "data.train": cls.pack, "run.dir": cls.base}))
+
+    def train(self, name, changes, ranks=1, expect=0):
+        run = self.folder / name
+        text = self.launch(run, ranks, harness.TINY_RUN | FEW | {"data.train": self.pack} | changes, expect=expect)[1]
+        return run, text
+
+    def export(self, run, *words):
+        path = self.folder / f"{run.name}{'-'.join(words)}.safetensors"
+        self.vitrail("export", "--checkpoint", run, "--output", path, *words)
+        return path
+
+    @staticmethod
+    def losses(run):
+        return [line["loss"] for line in harness.read_metrics(run)[0]]
+
+    def test_weights_of_a_checkpoint(self):
+        """A run's folder is as good as the file that export writes, raw and average."""
+        by = {}
+        for which, words in (("raw", []), ("ema", ["--ema"])):
+            file, _ = self.train(f"file-{which}", {"model.weights": self.export(self.base, *words)})
+            folder, text = self.train(f"folder-{which}", {"model.weights": self.base, "finetune.weights": which}, ranks=2)
+            self.assertEqual(self.losses(file), self.losses(folder))
+            self.assertEqual(self.hash_of(file), self.hash_of(folder))
+            self.assertRegex(text, rf"weights of {self.base}/checkpoints/step-00000030: (\d+) tensors, \1 as they are, 0 interpolated, 0 begin anew")
+            by[which] = self.losses(folder)
+        self.assertNotEqual(*by.values())
+        _, text = self.train("swapped", {"model.weights": self.base, "model.image_size": 56, "model.classes": 12})
+        self.assertRegex(text, r"tensors, \d+ as they are, 1 interpolated, 2 begin anew")
+        _, text = self.train("no", {"model.weights": self.export(self.base), "finetune.weights": "ema"}, expect=78)
+        self.assertIn("finetune.weights = ema with model.weights: a file holds one set of weights", text)
+
+    def test_a_part_is_trained(self):
+        before = harness.read_safetensors(self.export(self.base))[0]
+        for name, patterns in (("head", "head.*"), ("attention", "*.attn.*,head.*,pos_embed")):
+            runs = []
+            for ranks, stage in ((1, 1), (3, 1), (4, 2)):
+                changes = {"model.weights": self.base, "finetune.train_only": patterns, "optimizer.weight_decay": 0.1, "sharding.stage": stage}
+                runs.append(self.train(f"{name}-{ranks}", changes, ranks)[0])
+            self.assertEqual(len({self.hash_of(run) for run in runs}), 1)
+            after = harness.read_safetensors(self.export(runs[0]))[0]
+            for tensor, value in before.items():
+                trained = tensor.startswith("head.") or (name == "attention" and (".attn." in tensor or tensor == "pos_embed"))
+                self.assertEqual(after[tensor] == value, not trained, tensor)
+        # The squares of a part's gradient and of the rest's add up to the whole's.
+        rest = "cls_token,pos_embed,patch_embed.*,blocks.*,norm.*"
+        norms = []
+        for name, patterns in (("part", "head.*"), ("rest", rest), ("whole", "*")):
+            run, _ = self.train(f"norm-{name}", {"model.weights": self.base, "finetune.train_only": patterns, "run.steps": 1})
+            norms.append(float(harness.read_metrics(run)[0][0]["grad_norm"]))
+        self.assertAlmostEqual(math.hypot(*norms[:2]) / norms[2], 1, places=6)
+        self.assertGreater(min(norms[:2]) / norms[2], 0.01)
+        _, text = self.train("nothing", {"finetune.train_only": "haed.*"}, expect=78)
+        self.assertIn('no parameter of the model matches "haed.*"', text)
+
+    def test_a_student_that_is_its_teacher_has_nothing_to_learn(self):
+        """Teacher and student see the same mixed images; without drop-path they say the same."""
+        taught = {"distillation.type": "soft", "distillation.teacher_weights": self.base, "distillation.alpha": 1, "distillation.tau": 2}
+        same = taught | {"model.weights": self.base, "model.drop_path": 0, "run.steps": 2}
+        run, text = self.train("same", same)
+        self.assertIn(f"distillation (soft): vit_xxs4 with the weights of {self.base} looks on at 28 px", text)
+        first = harness.read_metrics(run)[0][0]
+        self.assertLess(abs(float(first["loss"])), 1e-9)
+        self.assertLess(float(first["grad_norm"]), 1e-4)
+        run, _ = self.train("dropped", same | {"model.drop_path": 0.3})
+        self.assertGreater(float(self.losses(run)[0]), 1e-8, "the teacher drops nothing, the student does")
+        run, _ = self.train("smaller", same | {"distillation.teacher_image_size": 14})
+        self.assertGreater(float(self.losses(run)[0]), 1e-8)
+
+    def test_students_learn(self):
+        for kind in ("hard", "soft"):
+            taught = {"distillation.type": kind, "distillation.teacher_weights": self.base, "distillation.alpha": 0.5, "run.steps": 60} | LEARNS
+            runs = [self.train(f"{kind}-{ranks}", taught | {"run.seed": 5}, ranks)[0] for ranks in (1, 2)]
+            self.assertEqual(self.hash_of(runs[0]), self.hash_of(runs[1]))
+            losses = [float(loss) for loss in self.losses(runs[0])]
+            self.assertLess(sum(losses[-5:]), 0.8 * sum(losses[:5]))
+        token = {"model.name": "deit_ti16_distilled", "model.patch": 7, "distillation.type": "hard", "distillation.teacher_weights": self.base}
+        runs = [self.train(f"token-{ranks}", token, ranks)[0] for ranks in (1, 2)]
+        self.assertEqual(self.hash_of(runs[0]), self.hash_of(runs[1]))
+        self.assertIn("head_dist.weight", harness.read_safetensors(self.export(runs[0]))[0])
+
+    def test_teachers_that_cannot_be_had(self):
+        file = self.export(self.base)
+        cases = (
+            ({"distillation.type": "hard"}, 78, "without distillation.teacher_weights"),
+            ({"distillation.alpha": 0.5}, 2, "distillation.alpha: nothing uses this"),
+            ({"distillation.type": "hard", "distillation.teacher_weights": file}, 78, "set distillation.teacher_model"),
+            ({"distillation.type": "hard", "distillation.teacher_weights": file, "distillation.teacher_model": "regnety_161"}, 2, "nearest: regnety_160"),
+            ({"distillation.type": "hard", "distillation.teacher_weights": file, "distillation.teacher_model": "regnety_160"}, 65, "not the weights of this model"),
+            ({"distillation.type": "hard", "distillation.teacher_weights": self.base, "distillation.teacher_model": "vit_s16"}, 78, "holds a vit_xxs4"),
+            ({"distillation.type": "hard", "distillation.teacher_weights": self.base, "model.classes": 12}, 78, "set model.classes to the number that the weights were trained for"),
+        )  # fmt: skip
+        for number, (changes, code, words) in enumerate(cases):
+            with self.subTest(words=words):
+                self.assertIn(words, self.train(f"bad-{number}", changes, expect=code)[1])
+
+    def test_reassessed_labels_and_single_classes(self):
+        words = ("--checkpoint", self.base, "--data", self.pack, "--format", "json")
+        plain = json.loads(self.vitrail("eval", *words)[0])
+        rows = {int(row["image"]): [guess["class"] for guess in row["top"]] for row in json.loads(self.vitrail("predict", *words, "--top", 10)[0])}
+        labels = harness.test_images(IMAGES)[1][8:]
+        # Any image of an even number has two right answers, every fifth none.
+        right = [[] if i % 5 == 0 else [labels[i], (labels[i] + 3) % 10] if i % 2 == 0 else [(labels[i] + 1) % 10] for i in range(IMAGES)]
+        asked = [i for i in range(IMAGES) if right[i]]
+        file = self.folder / "real.json"
+        file.write_text(json.dumps({f"{i:08}": answers for i, answers in enumerate(right)}))
+        for ranks in (None, 3):
+            report = json.loads(self.vitrail("eval", *words, "--evaluate.real_labels", file, "--evaluate.per_class", "true", ranks=ranks)[0])
+            self.assertEqual({key: report[key] for key in plain}, plain)
+            self.assertEqual(report["real"]["images"], len(asked))
+            for key, top in (("top1", 1), ("top5", 5)):
+                hits = sum(not set(right[i]).isdisjoint(rows[i][:top]) for i in asked)
+                self.assertAlmostEqual(report["real"][key], 100 * hits / len(asked))
+                for k, row in enumerate(report["classes"]):
+                    own = [i for i in range(IMAGES) if labels[i] == k]
+                    self.assertEqual((row["class"], row["images"]), (k, len(own)))
+                    self.assertAlmostEqual(row[key], 100 * sum(k in rows[i][:top] for i in own) / max(1, len(own)))
+        for content, words_of_error in (("{}", "no labels for"), ("{", "no JSON list"), (json.dumps({f"{i:08}": [10] for i in range(IMAGES)}), "the label 10, the model 10 classes")):
+            file.write_text(content)
+            self.assertIn(words_of_error, self.vitrail("eval", *words, "--evaluate.real_labels", file, expect=65)[1])
+
+
+if __name__ == "__main__":
+    unittest.main()
