@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The checks that do not fit into ci/test.sh: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
-# each fuzzer for a while, runs at every number of ranks.
+# each fuzzer for a while, runs at every number of ranks, nodes that fail.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source ci/stages.sh
 
@@ -35,10 +35,19 @@ runs() {
   VITRAIL_LONG=1 ctest --test-dir build/dev --output-on-failure --no-tests=error -R '^runs_(ranks|evaluation)$'
 }
 
+# Minutes of waiting for Slurm to notice that a node is gone.
+cluster() {
+  local status=0
+  build dev build/dev
+  VITRAIL=build/dev/vitrail python3 -B -u tests/slurm/nodes_test.py -v || status=$?
+  ((status == 0 || status == 77))  # 77: not tested here, and why was said
+}
+
 stage install ci/install.sh
 stage lint --needs install ci/lint.sh --all
 stage asan --needs install asan
 stage tsan --needs install tsan
 stage fuzz --needs install fuzz
 stage runs --needs install runs
+stage cluster --needs install cluster
 finish

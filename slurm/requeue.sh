@@ -55,8 +55,13 @@ suspects() {
     "$1" | tr -d ' ' | tr ',' '\n'
 }
 
-# Counts failed attempts since the newest checkpoint. A killed or preempted attempt never comes here.
+# In any other state Slurm is ending the job already: it requeues by itself after preemption and when a node failed, and a
+# cancelled job shall not come back.
+is_ours() { [[ $(squeue --noheader --job "$job" --format %T) == RUNNING ]]; }
+
+# Counts failed attempts since the newest checkpoint; what Slurm ended is none.
 may_try_again() {
+  is_ours || return 1
   local ledger=$1/failed_attempts newest failed=0 before=''
   newest=$(readlink "$1/checkpoints/latest" || echo none)
   if [[ -r $ledger ]]; then read -r before failed <"$ledger"; fi
@@ -69,9 +74,7 @@ may_try_again() {
 
 requeue() {  # RUN_FOLDER
   local bad
-  # In any other state Slurm is ending the job already: it requeues by itself after preemption, and a cancelled
-  # job shall not come back.
-  [[ $(squeue --noheader --job "$job" --format %T) == RUNNING ]] || return 0
+  is_ours || return 0
   say "back to the queue"
   trap '' TERM  # Slurm ends us now, and there may be something left to say
   scontrol requeue "$job" || return 0

@@ -28,7 +28,8 @@ class SweepTest(harness.RunTest):
         base = {key: value for key, value in BASE.items() if key not in ("optimizer.lr", "model.drop_path")}
         cls.grid = cls.folder / "rates.ini"
         cls.grid.write_text(GRID)
-        cls.words = harness.flags(base | {"data.train": cls.make_pack("data", 256)})
+        cls.settings = base | {"data.train": cls.make_pack("data", 256)}
+        cls.words = harness.flags(cls.settings)
         cls.undisturbed = cls.folder / "undisturbed"
         cls.table, err = cls.vitrail(*cls.of(cls.undisturbed, "run"), "--at-once", 2)
         assert "task 3 is finished, 0 to go" in err or "task 2 is finished, 0 to go" in err, err
@@ -120,7 +121,10 @@ class SweepTest(harness.RunTest):
         grid = self.folder / "classes.ini"
         grid.write_text("[grid]\nmodel.classes = 5, 10\nrun.steps = 2\n")
         folder = self.folder / "failures"
-        words = ["sweep", "run", grid, "--output", folder, *self.words, "-n", "1"]
+        fixed = {key: value for key, value in self.settings.items() if key not in ("model.classes", "run.steps")}
+        words = ["sweep", "run", grid, "--output", folder, *harness.flags(fixed), "-n", "1"]
+        self.assertIn(f"--run.steps: {grid} varies this",
+                      self.vitrail(*words, "--run.steps", 3, expect=2)[1])
         out, err = self.vitrail(*words, expect=78)
         self.assertIn("task 0 ended with status 78: see", err)
         log = folder / "classes-5_steps-2" / "launch.txt"

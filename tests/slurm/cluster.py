@@ -31,6 +31,11 @@ def slurm(*words, **environment):
 
 
 class ClusterTest(harness.RunTest):
+    def crash(self, node):
+        """n1 loses power."""
+        folder = pathlib.Path(os.environ["SLURM_CONF"]).parent.parent
+        subprocess.run([ONENODE, "crash", folder, node.removeprefix("n")], check=True)
+
     def submit_script(self, script, name, *sbatch_words, words=(), **environment):
         """(job id, the file that it writes to)."""
         log = self.folder / f"{name}.log"
@@ -50,12 +55,12 @@ class ClusterTest(harness.RunTest):
         return re.search(r"JobState=(\w+)", shown)[1], int(re.search(r"Restarts=(\d+)", shown)[1])
 
 
-def run_tests():
+def run_tests(nodes=2):
     """unittest.main() between the cluster's up and down."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="vitrail-slurm-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the cluster comes down
     try:
-        up = subprocess.run([ONENODE, "up", folder], check=False, capture_output=True, text=True)
+        up = subprocess.run([ONENODE, "up", folder, str(nodes)], check=False, capture_output=True, text=True)
         if up.returncode == SKIPPED:
             print(f"skipped: {up.stderr.strip()}")
             sys.exit(SKIPPED)

@@ -2,6 +2,7 @@
 # A private Slurm cluster of several simulated nodes on one Linux machine. Needs root.
 #
 #   onenode.sh up DIR [NODES [CPUS]]   2 nodes of 2 cores and one pretended GPU; partitions main, and hi that preempts it
+#   onenode.sh crash DIR NUMBER        that node loses power: its processes and its network are gone at once
 #   onenode.sh status DIR
 #   onenode.sh down DIR
 #
@@ -21,7 +22,7 @@ die() {
   exit 1
 }
 
-verb=${1:?up, status or down}
+verb=${1:?up, crash, status or down}
 mkdir -p "${2:?a folder}"
 dir=$(cd "$2" && pwd -P)
 nodes=${3:-2}
@@ -176,6 +177,7 @@ down() {
 
 case $verb in
   up) up ;;
+  crash) end "$dir/run/init.n${3:?a number}.pid" onenode- KILL ;;
   status)
     sinfo -N -l
     squeue

@@ -13,6 +13,7 @@ import harness
 from cluster import PLACE, ROOT, slurm
 
 STEPS = 20
+TASK_STEPS = 12  # of one rank, which takes twice as long for each
 
 # Large enough to be preempted on the way: a quarter of a second a step.
 SMALL = {
@@ -64,13 +65,14 @@ class PreemptedTest(cluster.ClusterTest):
         undisturbed = self.folder / "undisturbed"
         config = ROOT / "configs" / "vit_h_21k.cfg"
         words = harness.flags(SMALL | {"data.train": pack})
-        self.vitrail("train", "--config", config, *words, "--run.dir", undisturbed)
         job, log = self.submit("run", "--nodes=2", words=words, VITRAIL=self.program, VITRAIL_STAGE="/dev/shm")
         run = self.folder / "run"
         metrics = run / "metrics.jsonl"
         self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, "third step", log)
         self.check_staged(f"/dev/shm/vitrail-{job}")
         slurm("srun", "--partition=hi", "--exclusive", "--nodes=2", "sleep", 1)
+        # While the job waits.
+        self.vitrail("train", "--config", config, *words, "--run.dir", undisturbed)
         ended = self.end_of(job, log)
         text = log.read_text()
         self.assertEqual(ended, ("COMPLETED", 1), text)
@@ -125,26 +127,28 @@ class PreemptedTest(cluster.ClusterTest):
     def test_sweep(self):
         """An array of three tasks, two at a time; one is preempted, and it alone starts again."""
         grid = self.folder / "rates.ini"
-        grid.write_text("[grid]\noptimizer.lr = 3e-3, 1e-3, 3e-4\n")
-        words = harness.flags(SMALL | {"data.train": self.make_pack("sweep-data", 1024)})
+        text = f"[zip]\noptimizer.lr = 3e-3, 1e-3, 3e-4\nrun.steps = {TASK_STEPS}, 6, 6\n"
+        grid.write_text(text)
+        settings = SMALL | {"data.train": self.make_pack("sweep-data", 1024)}
+        words = harness.flags({key: value for key, value in settings.items() if key != "run.steps"})
         tasks, log = self.folder / "tasks", self.folder / "sweep-%a.log"
         place = [*PLACE, "--gpus-per-node=1", "--parsable", "--ntasks-per-node=1", f"--output={log}"]
         array = slurm(self.program, "sweep", "submit", grid, "--output", tasks, "--at-once", 2, *words,
                       "--sbatch-args", " ".join(place), VITRAIL=self.program, VITRAIL_STAGE="")
         grid.write_text("[grid]\noptimizer.lr = 1\n")  # the array has a copy
-        first, log = tasks / "lr-0.003", self.folder / "sweep-0.log"
+        first, log = tasks / f"lr-0.003_steps-{TASK_STEPS}", self.folder / "sweep-0.log"
         metrics = first / "metrics.jsonl"
         self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, "third step", log)
         node = slurm("squeue", "--noheader", "--job", f"{array}_0", "--format", "%N")
         slurm("srun", "--partition=hi", "--exclusive", f"--nodelist={node}", "sleep", 1)
+        undisturbed = self.folder / "undisturbed-task"  # while the task waits
+        self.vitrail("train", *words, "--run.steps", TASK_STEPS, "--run.dir", undisturbed, "--optimizer.lr", "3e-3")
         restarts = [self.end_of(f"{array}_{task}", self.folder / f"sweep-{task}.log") for task in range(3)]
         self.assertEqual(restarts, [("COMPLETED", 1), ("COMPLETED", 0), ("COMPLETED", 0)], log.read_text())
 
-        grid.write_text("[grid]\noptimizer.lr = 3e-3, 1e-3, 3e-4\n")
+        grid.write_text(text)
         out = self.vitrail("sweep", "status", grid, "--output", tasks, *words)[0]
         self.assertEqual(out.count("finished"), 3, out)
-        undisturbed = self.folder / "undisturbed-task"
-        self.vitrail("train", *words, "--run.dir", undisturbed, "--optimizer.lr", "3e-3")
         self.check_same_state(first, undisturbed)
         print(out)
 
