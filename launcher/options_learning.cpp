@@ -11,6 +11,11 @@ Condition with_weights() {
           [](const CommandLine& line) { return !line.config.model.weights.empty(); }};
 }
 
+Condition with_bce() {
+  return {"loss.name", "loss.name = bce",
+          [](const CommandLine& line) { return line.config.loss.name == LossName::bce; }};
+}
+
 Condition with_teacher() {
   return {"distillation.type", "distillation.type = hard or soft",
           [](const CommandLine& line) { return line.config.distillation.type != DistillationType::none; }};
@@ -75,7 +80,12 @@ void add_learning_settings(std::vector<Option>& table) {
   loss.choice("name", &LossConfig::name, {{LossName::ce, "ce"}, {LossName::bce, "bce"}},
               {.help = "cross-entropy, or binary cross-entropy for each class"});
   loss.add("smoothing", &LossConfig::smoothing,
-           {.help = "share of the target spread over all classes; 0 with bce", .bounds = from_below(0, 1)});
+           {.help = "share of the target spread over all classes", .bounds = from_below(0, 1)});
+  loss.add("threshold", &LossConfig::threshold,
+           {.help = "what a mixed and smoothed target has to exceed to count as 1 instead of 0: DeiT III 0, "
+                    "timm's published recipes 0.2",
+            .bounds = from_below(0, 1),
+            .when = {with_bce()}});
 
   add_distillation_settings(table);
 }

@@ -151,6 +151,8 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
 }
 
 void Assembly::say_what_it_is(Log& log) const {
+  if (!config.finetune.train_only.empty())
+    log.line(describe_trained(model->parameters(), config.finetune.train_only));
   if (teacher) {
     for (const std::string& words : teacher->words()) log.line(words);
   }

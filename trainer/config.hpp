@@ -38,6 +38,7 @@ struct RunConfig {
 struct LossConfig {
   LossName name = LossName::ce;
   double smoothing = 0.0;
+  double threshold = 0.0;  // bce: a target above it is 1, any other 0
 };
 
 // What a run that begins with somebody's weights (model.weights) makes of them.

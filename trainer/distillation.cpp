@@ -10,6 +10,8 @@
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_reader.hpp"
 #include "trainer/loss.hpp"
+#include "trainer/param_groups.hpp"
+#include "trainer/tensor_type.hpp"
 #include "trainer/weight_source.hpp"
 
 namespace vitrail::trainer {
@@ -71,15 +73,21 @@ Teacher::Teacher(const Config& config, c10::Device device)
   teacher.model = teachers_model(config, is_checkpoint);
   if (!is_checkpoint) teacher.model.weights = weights;
   teacher.evaluation.weights = WeightsUsed::raw;
-  const bool hard = config.distillation.type == DistillationType::hard;
-  words_.push_back(fmt::format("distillation ({}): {} with the weights of {} looks on at {} px",
-                               hard ? "hard" : "soft", teacher.model.name, weights, image_size_));
   try {
     model_ = load_model(teacher, is_checkpoint ? weights : "", device,
                         [&](const std::string& words) { words_.push_back(words); });
   } catch (const Error& e) {
     throw Error(e.code(), fmt::format("distillation.teacher_weights = {}: {}", weights, e.what()), e.hint());
   }
+  std::size_t bytes = 0;
+  for (const auto& spec : model_->parameters()) {
+    const DataType type = stored_type(spec, compute_type(config.precision.compute));
+    bytes += static_cast<std::size_t>(spec.elements()) * size_of(type);
+  }
+  const bool hard = config.distillation.type == DistillationType::hard;
+  words_.push_back(fmt::format("distillation ({}): {} with the weights of {} looks on at {} px, {:.1f} MiB",
+                               hard ? "hard" : "soft", teacher.model.name, weights, image_size_,
+                               static_cast<double>(bytes) / (1 << 20)));
 }
 
 at::Tensor Teacher::logits(const at::Tensor& images) const {

@@ -32,6 +32,12 @@ std::filesystem::path import_weights(const Config& config, const std::map<std::s
     throw Error(ExitCode::refused, fmt::format("{}: there is something already", folder.string()),
                 "give --output a new or an empty folder");
   }
+  if (std::filesystem::is_directory(config.model.weights)) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("model.weights = {}: a folder, and no safetensors file to import", config.model.weights),
+        "a checkpoint is taken as it is wherever weights are asked for");
+  }
   const auto parameters = models::parameters_of(config.model);
   const WeightSource source(config, "", parameters);
   source.refuse_fresh_head();

@@ -35,7 +35,7 @@ at::Tensor soft_targets(const datasets::LaneBatch& batch, const at::Tensor& logi
 
 at::Tensor training_loss(const LossConfig& config, const at::Tensor& logits, const at::Tensor& targets) {
   if (config.name == LossName::ce) return (-targets * at::log_softmax(logits, 1)).sum(1).mean();
-  return at::binary_cross_entropy_with_logits(logits, targets.gt(0).to(logits.scalar_type()));
+  return at::binary_cross_entropy_with_logits(logits, targets.gt(config.threshold).to(logits.scalar_type()));
 }
 
 }  // namespace vitrail::trainer

@@ -1,7 +1,7 @@
 // Training losses on soft targets: logits [B,K], labels of a lane batch -> scalar, mean over the batch.
 //   ce:  -sum_k t_k log softmax(z)_k        bce: mean over classes of -[t' log s(z) + (1 - t') log(1 - s(z))]
-// t mixes two one-hot labels smoothed as timm does (off = s / K, on = 1 - s + off); t' is 1 where t > 0 (DeiT
-// III). Throws: Error(bad_data) for a label that the model has no class for.
+// t mixes two one-hot labels smoothed as timm does (off = s / K, on = 1 - s + off); t' is 1 where t is above
+// loss.threshold (DeiT III: 0). Throws: Error(bad_data) for a label that the model has no class for.
 #pragma once
 
 #include <cstdint>

@@ -37,6 +37,21 @@ std::vector<bool> trained_parameters(const std::vector<models::ParameterSpec>& p
   return trained;
 }
 
+std::string describe_trained(const std::vector<models::ParameterSpec>& parameters,
+                             const std::string& patterns) {
+  const std::vector<bool> trained = trained_parameters(parameters, patterns);
+  std::int64_t tensors = 0, all = 0, elements = 0;
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    all += parameters[p].elements();
+    if (!trained[p]) continue;
+    ++tensors;
+    elements += parameters[p].elements();
+  }
+  return fmt::format("finetune.train_only = {}: {} of {} tensors are trained, {:.2f} of {:.2f} M elements",
+                     patterns, tensors, parameters.size(), static_cast<double>(elements) / 1e6,
+                     static_cast<double>(all) / 1e6);
+}
+
 ZeroGradients::ZeroGradients(const std::vector<models::ParameterSpec>& parameters,
                              const std::vector<bool>& trained, sharding::Device& device) {
   std::int64_t largest = 0;

@@ -16,6 +16,10 @@ namespace vitrail::trainer {
 std::vector<bool> trained_parameters(const std::vector<models::ParameterSpec>& parameters,
                                      const std::string& patterns);
 
+// A line for people: how many they are.
+std::string describe_trained(const std::vector<models::ParameterSpec>& parameters,
+                             const std::string& patterns);
+
 // Gives the reducer the gradient of every parameter that has none.
 class ZeroGradients {
  public:

@@ -71,13 +71,15 @@ void check_mixing(const Config& config) {
       multiples_around(batch, 2 * lanes));
 }
 
-// The targets of bce are 1 wherever the mixed target is above 0, which smoothing makes true of every class.
-void check_loss(const LossConfig& loss) {
-  if (loss.name != LossName::bce || loss.smoothing == 0.0) return;
+// Smoothing gives every class a share, and above the threshold all of them would be positive.
+void check_loss(const Config& config) {
+  const LossConfig& loss = config.loss;
+  const double share = loss.smoothing / static_cast<double>(config.model.classes);
+  if (loss.name != LossName::bce || share <= loss.threshold) return;
   throw refuse(
-      "loss.smoothing = {} with loss.name = bce: smoothing would make every class a positive one; set "
-      "loss.smoothing = 0, or loss.name = ce",
-      loss.smoothing);
+      "loss.smoothing = {} with loss.name = bce and loss.threshold = {}: smoothing would make every class a "
+      "positive one; set loss.smoothing = 0, a larger loss.threshold, or loss.name = ce",
+      loss.smoothing, loss.threshold);
 }
 
 // Batch norms' running statistics have no gradient, and nothing here keeps them up.
@@ -127,7 +129,7 @@ void validate(const Config& config) {
   check_batch(config);
   check_copies(config);
   check_mixing(config);
-  check_loss(config.loss);
+  check_loss(config);
   check_model(config.model);
   trained_parameters(models::parameters_of(config.model), config.finetune.train_only);
   check_distillation(config.distillation);

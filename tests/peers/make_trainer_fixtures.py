@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from timm.data.mixup import mixup_target
-from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
+from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from timm.optim import param_groups_layer_decay, param_groups_weight_decay
 from timm.scheduler import create_scheduler_v2
 
@@ -82,6 +82,7 @@ LOSSES = {  # name, weights, smoothing
     "ce_mixed_pairs": (PAIRS, 0.0),
     "bce_plain": (torch.ones(BATCH, dtype=torch.float64), 0.0),
     "bce_mixed_pairs": (PAIRS, 0.0),
+    "bce_mixed_threshold": (PAIRS, 0.1),
 }
 
 
@@ -129,6 +130,8 @@ def loss_of(name, logits, labels, weights, smoothing):
     targets = mixup_target(labels, CLASSES, weights.unsqueeze(1), smoothing)
     if name.startswith("ce"):
         return SoftTargetCrossEntropy()(logits, targets)
+    if name.endswith("threshold"):
+        return BinaryCrossEntropy(target_threshold=0.2)(logits, targets)
     return torch.nn.BCEWithLogitsLoss()(logits, targets.gt(0.0).type(targets.dtype))  # as in DeiT III's train_one_epoch
 
 

@@ -63,7 +63,9 @@ class FinetuneTest(harness.RunTest):
             runs = []
             for ranks, stage in ((1, 1), (3, 1), (4, 2)):
                 changes = {"model.weights": self.base, "finetune.train_only": patterns, "optimizer.weight_decay": 0.1, "sharding.stage": stage}
-                runs.append(self.train(f"{name}-{ranks}", changes, ranks)[0])
+                run, text = self.train(f"{name}-{ranks}", changes, ranks)
+                self.assertRegex(text, r"finetune.train_only = .*: \d+ of \d+ tensors are trained")
+                runs.append(run)
             self.assertEqual(len({self.hash_of(run) for run in runs}), 1)
             after = harness.read_safetensors(self.export(runs[0]))[0]
             for tensor, value in before.items():

@@ -128,13 +128,19 @@ TEST(Validate, MixingNeedsPairs) {
 }
 
 TEST(Validate, SmoothingWithBinaryCrossEntropy) {
-  EXPECT_EQ(
-      refusal([](Config& c) {
-        c.loss.name = LossName::bce;
-        c.loss.smoothing = 0.1;
-      }),
-      "78 loss.smoothing = 0.1 with loss.name = bce: smoothing would make every class a positive one; set "
-      "loss.smoothing = 0, or loss.name = ce");
+  EXPECT_EQ(refusal([](Config& c) {
+              c.loss.name = LossName::bce;
+              c.loss.smoothing = 0.1;
+            }),
+            "78 loss.smoothing = 0.1 with loss.name = bce and loss.threshold = 0: smoothing would make every "
+            "class a "
+            "positive one; set loss.smoothing = 0, a larger loss.threshold, or loss.name = ce");
+  EXPECT_EQ(refusal([](Config& c) { c.loss = {LossName::bce, 0.1, 0.2}; }), "");
+  EXPECT_NE(refusal([](Config& c) {
+              c.loss = {LossName::bce, 0.5, 0.2};
+              c.model.classes = 2;
+            }),
+            "");
   EXPECT_EQ(refusal([](Config& c) { c.loss.name = LossName::bce; }), "");
 }
 

@@ -32,13 +32,14 @@ datasets::LaneBatch batch_of(const std::vector<std::int64_t>& labels,
 }
 
 LossConfig config_of(const std::string& name, double smoothing) {
-  return {name.starts_with("bce") ? LossName::bce : LossName::ce, smoothing};
+  return {name.starts_with("bce") ? LossName::bce : LossName::ce, smoothing,
+          name.ends_with("threshold") ? 0.2 : 0.0};
 }
 
 TEST(Loss, ValuesAndGradientsAreTimmsAndPyTorchs) {
   const SafetensorsReader file(VITRAIL_FIXTURES "/trainer/loss.safetensors");
   const auto cases = nlohmann::json::parse(file.metadata().at("smoothing"));
-  EXPECT_EQ(cases.size(), 6U);
+  EXPECT_EQ(cases.size(), 7U);
   const std::vector<std::int64_t> labels = read_labels(file);
   const std::vector<std::int64_t> reversed(labels.rbegin(), labels.rend());
   for (const auto& [name, smoothing] : cases.items()) {
