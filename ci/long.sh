@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The checks that do not fit into ci/test.sh: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
-# each fuzzer for a while, runs at every number of ranks, nodes that fail.
+# each fuzzer for a while, runs at every number of ranks, nodes that fail, the bundle for GPU machines.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, bundle
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source ci/stages.sh
 
@@ -43,6 +43,19 @@ cluster() {
   ((status == 0 || status == 77))  # 77: not tested here, and why was said
 }
 
+# That everything of ci/gpu.sh starts where only PyTorch is; MPI is seen to work there.
+bundle() {
+  local folder
+  if ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
+    say "skipped: no nvcc on this machine"
+    return
+  fi
+  folder=$(mktemp -d)
+  ci/bundle.sh "$folder/bundle.tar.xz" && tar -C "$folder" -xJf "$folder/bundle.tar.xz" &&
+    PYTHONPATH=$torch_dir "$folder/vitrail-gpu/ci/gpu.sh" --dry-run || return
+  rm -rf "$folder"
+}
+
 stage install ci/install.sh
 stage lint --needs install ci/lint.sh --all
 stage asan --needs install asan
@@ -50,4 +63,5 @@ stage tsan --needs install tsan
 stage fuzz --needs install fuzz
 stage runs --needs install runs
 stage cluster --needs install cluster
+stage bundle --needs install bundle
 finish

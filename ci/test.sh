@@ -17,11 +17,12 @@ cuda() {
     say "skipped: no nvcc on this machine, so the GPU kernels were not compiled"
     return
   fi
-  configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target unit_models_cuda
+  local programs=(unit_models_cuda unit_sharding_cuda mpi_contract)
+  configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target "${programs[@]}"
   if [[ -e /dev/nvidia0 ]]; then
-    ctest --test-dir build/cuda -R '^unit_models_cuda$' --output-on-failure
+    ctest --test-dir build/cuda -R '^unit_.*_cuda$' --output-on-failure
   else
-    say "skipped: unit_models_cuda was compiled and linked, but there is no GPU to run it"
+    say "skipped: ${programs[*]} were compiled and linked, but there is no GPU to run them"
   fi
 }
 

@@ -18,7 +18,8 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Within the device's memory, or between it and the host's; from the host's only until this returns.
+  // Within the device's memory, or between it and the host's. Pinned memory must stay as it is until a mark
+  // has been waited for; other memory of the host is read before this returns.
   virtual void copy(const std::byte* from, std::size_t bytes, std::byte* to) = 0;
   // The sums of sum_kernels.hpp.
   virtual void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,

@@ -3,6 +3,7 @@
 // wait gets old values, who touches its memory dies.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -19,8 +20,12 @@ namespace vitrail::tests {
 class LazyDevice final : public sharding::Device {
  public:
   std::byte* allocate(std::size_t bytes, sharding::Memory memory) override {
-    if (memory == sharding::Memory::pinned) return host_.allocate(bytes, memory);
     const std::lock_guard lock(mutex_);
+    if (memory == sharding::Memory::pinned) {
+      std::byte* address = host_.allocate(bytes, memory);
+      pinned_[address] = bytes;
+      return address;
+    }
     auto* address = static_cast<std::byte*>(
         ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     regions_[address] = std::vector<std::byte>(bytes);
@@ -30,7 +35,10 @@ class LazyDevice final : public sharding::Device {
     const std::lock_guard lock(mutex_);
     compute_.run_until(compute_.given);
     exchange_.run_until(exchange_.given);
-    if (memory == sharding::Memory::pinned) return host_.release(bytes, memory);
+    if (memory == sharding::Memory::pinned) {
+      pinned_.erase(bytes);
+      return host_.release(bytes, memory);
+    }
     ::munmap(bytes, regions_[bytes].size());
     regions_.erase(bytes);
   }
@@ -53,7 +61,7 @@ class LazyDevice final : public sharding::Device {
       }
     }
     void copy(const std::byte* from, std::size_t bytes, std::byte* to) override {
-      if (device.holds(from)) {
+      if (device.reads_late(from)) {
         return give([=, this] { device.host().copy(device.real(from), bytes, device.real(to)); });
       }
       std::vector<std::byte> now(from, from + bytes);
@@ -98,9 +106,12 @@ class LazyDevice final : public sharding::Device {
     --next;
     return address < next->first + next->second.size() ? &*next : nullptr;
   }
-  bool holds(const std::byte* address) {
+  bool reads_late(const std::byte* address) {
     const std::lock_guard lock(mutex_);
-    return region_of(address) != nullptr;
+    const auto is_in = [&](const auto& memory) {
+      return address >= memory.first && address < memory.first + memory.second;
+    };
+    return region_of(address) != nullptr || std::ranges::any_of(pinned_, is_in);
   }
   // Where the value really lies. Only while work is done: `mutex_` is held.
   std::byte* real(const std::byte* address) {
@@ -112,6 +123,7 @@ class LazyDevice final : public sharding::Device {
   std::recursive_mutex mutex_;
   sharding::HostDevice host_;
   std::map<std::byte*, std::vector<std::byte>> regions_;
+  std::map<std::byte*, std::size_t> pinned_;
   LazyStream compute_{*this}, exchange_{*this};
 };
 
