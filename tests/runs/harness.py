@@ -25,6 +25,7 @@ FIXTURES = ROOT / "tests/fixtures"
 LONG = bool(os.environ.get("VITRAIL_LONG"))
 PATIENCE_S = 300  # for one command; a hang must end before ctest's own timeout, and say where
 POLL_S = 0.001
+SETTLE_S = 3  # a rank that was killed may still be going when its launcher has gone
 SAFETENSORS_CODES = {"F32": "f", "F64": "d", "I64": "q", "U8": "B"}
 
 # A ViT of 30,000 weights with everything that draws random numbers or couples ranks: drop-path, mixing, clipping.
@@ -163,7 +164,10 @@ class Job:
             raise AssertionError(f"no end within {PATIENCE_S} s: {self.report()}")
         if status != expect:
             raise AssertionError(f"exit status {status}, not {expect}: {self.report()}")
-        if left := self.members():
+        settled = time.monotonic() + SETTLE_S
+        while (left := self.members()) and time.monotonic() < settled:
+            time.sleep(POLL_S)
+        if left:
             raise AssertionError(f"processes {left} are left: {self.report()}")
         return self.text("out"), self.text("err")
 
