@@ -81,11 +81,12 @@ void add_learning_settings(std::vector<Option>& table) {
               {.help = "cross-entropy, or binary cross-entropy for each class"});
   loss.add("smoothing", &LossConfig::smoothing,
            {.help = "share of the target spread over all classes", .bounds = from_below(0, 1)});
-  loss.add("threshold", &LossConfig::threshold,
-           {.help = "what a mixed and smoothed target has to exceed to count as 1 instead of 0: DeiT III 0, "
-                    "timm's published recipes 0.2",
-            .bounds = from_below(0, 1),
-            .when = {with_bce()}});
+  loss.add(
+      "threshold", &LossConfig::threshold,
+      {.help = "what a mixed and smoothed target has to exceed to count as 1, not 0: DeiT III 0, commands "
+               "that follow ResNet strikes back 0.2",
+       .bounds = from_below(0, 1),
+       .when = {with_bce()}});
 
   add_distillation_settings(table);
 }
