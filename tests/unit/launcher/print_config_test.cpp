@@ -48,7 +48,7 @@ std::string random_text(Philox& random) {
                                       "bce",        "rrc",      "none",   "cpu",   "fp64",
                                       "sequential", "mpi",      "mpirun", "local", "fp32",
                                       "bicubic",    "raw",      "pixel",  "pair",  "rand-m9-mstd0.5-inc1",
-                                      "off"}[random.below(21)];
+                                      "off",        "fast"}[random.below(22)];
   }
 }
 
