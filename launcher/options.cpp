@@ -210,6 +210,47 @@ void add_evaluation_settings(std::vector<Option>& table) {
                {.help = "images, top-1 and top-5 of each class as well", .commands = {Command::eval}});
 }
 
+void add_sharding_settings(std::vector<Option>& table) {
+  const Section sharding(
+      table, "sharding", kTraining, [](auto& line) -> auto& { return line.config.sharding; });
+  sharding.choice(
+      "communicator", &ShardingConfig::communicator,
+      {{CommunicatorKind::automatic, "auto"},
+       {CommunicatorKind::mpi, "mpi"},
+       {CommunicatorKind::nccl, "nccl"},
+       {CommunicatorKind::local, "local"}},
+      {.help = "how ranks talk; auto: from GPU to GPU by nccl where each rank has one of its own; "
+               "local is a world of one"});
+  sharding.add("stage", &ShardingConfig::stage,
+               {.help = "what ranks share out: 0 nothing, 1 optimizer state, 2 gradients as well (one lane a "
+                        "rank); no result depends on it",
+                .bounds = from_to(0, 2)});
+  sharding.choice(
+      "reduction", &ShardingConfig::reduction,
+      {{Reduction::reproducible, "reproducible"}, {Reduction::fast, "fast"}},
+      {.help = "sums over ranks: the same bits on any number of ranks, or as the library adds them"});
+  sharding.choice("sum_type", &ShardingConfig::sum_type,
+                  {{SumType::fp32, "fp32"}, {SumType::compute, "compute"}},
+                  {.help = "type of matrices' gradients in sums over lanes and on the wire; compute: "
+                           "precision.compute, half the bytes",
+                   .when = {with_halves()}});
+  sharding.add("bucket_mib", &ShardingConfig::bucket_mib,
+               {.help = "gradients exchanged at once", .bounds = from_to(1, 4096), .unit = "MiB"});
+  sharding.add("overlap", &ShardingConfig::overlap,
+               {.help = "exchange while computing; no result depends on it"});
+  sharding.add(
+      "timeout", &ShardingConfig::timeout,
+      {.help = "longest wait for other ranks in one call; then the run ends (exit status 86), up to 8 s "
+               "later: so long do ranks wait for each other's reports",
+       .commands = kRunning},
+      {"a time: 30s, 10min, 2h; 0s: no limit",
+       [](const Duration& duration) { return duration.unit == Duration::Unit::seconds; }});
+  sharding.add("compare_every", &ShardingConfig::compare_every,
+               {.help = "time between comparisons of all ranks' weights, which find silent corruption; 0st: "
+                        "at the start only"},
+               {"a length in epochs or steps: 5ep, 1000st", counts_images});
+}
+
 }  // namespace
 
 void add_run_settings(std::vector<Option>& table) {
@@ -307,45 +348,7 @@ void add_update_settings(std::vector<Option>& table) {
 
 void add_upkeep_settings(std::vector<Option>& table) {
   add_precision_settings(table);
-
-  const Section sharding(
-      table, "sharding", kTraining, [](auto& line) -> auto& { return line.config.sharding; });
-  sharding.choice(
-      "communicator", &ShardingConfig::communicator,
-      {{CommunicatorKind::automatic, "auto"},
-       {CommunicatorKind::mpi, "mpi"},
-       {CommunicatorKind::nccl, "nccl"},
-       {CommunicatorKind::local, "local"}},
-      {.help = "how ranks talk; auto: from GPU to GPU by nccl where each rank has one of its own; "
-               "local is a world of one"});
-  sharding.add("stage", &ShardingConfig::stage,
-               {.help = "what ranks share out: 0 nothing, 1 optimizer state, 2 gradients as well (one lane a "
-                        "rank); no result depends on it",
-                .bounds = from_to(0, 2)});
-  sharding.choice(
-      "reduction", &ShardingConfig::reduction,
-      {{Reduction::reproducible, "reproducible"}, {Reduction::fast, "fast"}},
-      {.help = "sums over ranks: the same bits on any number of ranks, or as the library adds them"});
-  sharding.choice("sum_type", &ShardingConfig::sum_type,
-                  {{SumType::fp32, "fp32"}, {SumType::compute, "compute"}},
-                  {.help = "type of matrices' gradients in sums over lanes and on the wire; compute: "
-                           "precision.compute, half the bytes",
-                   .when = {with_halves()}});
-  sharding.add("bucket_mib", &ShardingConfig::bucket_mib,
-               {.help = "gradients exchanged at once", .bounds = from_to(1, 4096), .unit = "MiB"});
-  sharding.add("overlap", &ShardingConfig::overlap,
-               {.help = "exchange while computing; no result depends on it"});
-  sharding.add(
-      "timeout", &ShardingConfig::timeout,
-      {.help = "longest wait for other ranks in one call; then the run ends (exit status 86), up to 8 s "
-               "later: so long do ranks wait for each other's reports",
-       .commands = kRunning},
-      {"a time: 30s, 10min, 2h; 0s: no limit",
-       [](const Duration& duration) { return duration.unit == Duration::Unit::seconds; }});
-  sharding.add("compare_every", &ShardingConfig::compare_every,
-               {.help = "time between comparisons of all ranks' weights, which find silent corruption; 0st: "
-                        "at the start only"},
-               {"a length in epochs or steps: 5ep, 1000st", counts_images});
+  add_sharding_settings(table);
 
   const Section checkpoint(
       table, "checkpoint", kTraining, [](auto& line) -> auto& { return line.config.checkpoint; });

@@ -55,7 +55,7 @@ TEST(Validate, PatternsOfTrainedParametersMatchSome) {
   EXPECT_EQ(only("blocks.*7.mlp.fc1.weight"), "");
   const std::string none = "78 finetune.train_only: no parameter of the model matches ";
   for (const std::string word : {"head", "*.atn.*", "pos_embed*x"}) {
-    EXPECT_EQ(only("head.*," + word), none + "\"" + word + "\"");
+    EXPECT_EQ(only("head.*," + word), fmt::format("{}\"{}\"", none, word));
   }
 }
 
