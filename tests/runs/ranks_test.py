@@ -91,16 +91,17 @@ class RanksTest(harness.RunTest):
 
     def test_fast_sums(self):
         """Sums as the library adds ranks: the exact run's losses within a tolerance, its bits on one rank and on two."""
-        exact = self.outcome("fast-exact", None, run__steps=20)
-        for ranks in (1, 2, 4):
-            with self.subTest(ranks=ranks):
-                fast = self.outcome(f"fast-{ranks}", ranks, run__steps=20, sharding__reduction="fast", log__trace_step=2)
-                if ranks <= 2:  # one addition
-                    self.assertEqual(fast, exact)
-                for mine, theirs in zip(fast[1], exact[1]):
-                    self.assertAlmostEqual(float(mine["loss"]), float(theirs["loss"]), delta=1e-4)
-                trace = (self.folder / f"fast-{ranks}/trace-step-00000002.json").read_text()
-                self.assertEqual("reduce_scatter" in trace, ranks > 1)
+        exact = self.train("fast-exact", None, run__steps=20)
+        fast = {
+            ranks: self.train(f"fast-{ranks}", ranks, run__steps=20, sharding__reduction="fast", log__trace_step=2)
+            for ranks in (1, 2, 4)
+        }
+        self.check_equal(exact, fast[1], fast[2])
+        for mine, theirs in zip(self.computed(fast[4]), self.computed(exact)):
+            self.assertAlmostEqual(float(mine["loss"]), float(theirs["loss"]), delta=1e-4)
+        for ranks, run in fast.items():
+            trace = (run / "trace-step-00000002.json").read_text()
+            self.assertEqual("reduce_scatter" in trace, ranks > 1)
 
     def test_families(self):
         """Alone as it comes, and on three ranks with blocks that backward computes a second time."""
