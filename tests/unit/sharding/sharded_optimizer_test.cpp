@@ -194,30 +194,36 @@ TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
   }
 }
 
-TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
+void check_gather(Communicator& communicator, bool lazily) {
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
+  tests::Place place(communicator, lazily);
+  std::vector<Buffer> buckets;
+  std::vector<BucketData> whole;
+  const LaneRange own = lanes_of_rank(kLanes, communicator.size(), communicator.rank());
+  for (const Bucket& bucket : plan.buckets) {
+    std::vector<float> values(static_cast<std::size_t>(bucket.slice * kLanes));
+    for (std::int64_t i = own.begin * bucket.slice; i < own.end * bucket.slice; ++i) {
+      values[static_cast<std::size_t>(i)] = static_cast<float>(i + 1);
+    }
+    Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * kLanes, place.device());
+    place.put(std::as_bytes(std::span(values)).data(), values.size() * sizeof(float), buffer.data());
+    whole.push_back({buffer.data(), DataType::f32});
+  }
+  ParameterGather gather(plan, own, place.ranks(), place.device());
+  gather.start(whole);
+  gather.finish();
+  for (Buffer& buffer : buckets) {
+    std::vector<float> values(static_cast<std::size_t>(buffer.elements()));
+    place.get(buffer.data(), values.size() * sizeof(float), std::as_writable_bytes(std::span(values)).data());
+    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<float>(i + 1));
+  }
+}
+
+TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
   for (const int world : {1, 2, 3, 4}) {
-    tests::run_world(world, [&](Communicator& communicator) {
-      HostDevice host;
-      std::vector<Buffer> buckets;
-      std::vector<BucketData> whole;
-      const LaneRange own = lanes_of_rank(kLanes, world, communicator.rank());
-      for (const Bucket& bucket : plan.buckets) {
-        Buffer& buffer = buckets.emplace_back(DataType::f32, bucket.slice * kLanes, host);
-        for (std::int64_t i = own.begin * bucket.slice; i < own.end * bucket.slice; ++i) {
-          buffer.as<float>()[static_cast<std::size_t>(i)] = static_cast<float>(i + 1);
-        }
-      }
-      for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
-      ParameterGather gather(plan, own, communicator, host);
-      gather.start(whole);
-      gather.finish();
-      for (Buffer& buffer : buckets) {
-        for (std::int64_t i = 0; i < buffer.elements(); ++i) {
-          ASSERT_EQ(buffer.as<float>()[static_cast<std::size_t>(i)], static_cast<float>(i + 1));
-        }
-      }
-    });
+    for (const bool lazily : {false, true}) {
+      tests::run_world(world, [&](Communicator& communicator) { check_gather(communicator, lazily); });
+    }
   }
 }
 
