@@ -20,7 +20,7 @@ if [[ -d lib/openmpi ]]; then # a bundle
   export PMIX_MCA_mca_base_component_path=$PWD/lib/pmix
 fi
 python=${PYTHON:-python3}
-if torch=$("$python" -c 'import pathlib, torch; print(pathlib.Path(torch.__file__).parent)' 2>/dev/null); then
+if torch=$("$python" -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("torch").origin))' 2>/dev/null); then
   nvidia=$(compgen -G "$(dirname "$torch")/nvidia/*/lib" | paste -sd :)
   export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$torch/lib:$nvidia
 fi

@@ -1,8 +1,6 @@
 // Compiled once per instruction set (CMakeLists.txt); every one gives the same bits: the operations are those
 // of update_formulas.hpp, without contraction, and sums run in the order written there.
 #include <algorithm>
-#include <array>
-#include <type_traits>
 
 #include "sharding/update_formulas.hpp"
 #include "sharding/update_kernels_table.hpp"
@@ -30,10 +28,9 @@ void fetch_ahead(std::int64_t i, const Real*... values) {
   (__builtin_prefetch(reinterpret_cast<const char*>(values + i) + kAheadBytes), ...);
 }
 
-// `n` elements: a multiple of kWays.
-template <class Real>
-void add_squares(const Real* x, std::int64_t n, Partial& sums) {
-  for (std::int64_t k = 0; k < n; k += kWays) {
+template <std::int64_t kCount, class Real>
+void add_squares(const Real* x, Partial& sums) {
+  for (std::int64_t k = 0; k < kCount; k += kWays) {
     const auto values =
         __builtin_convertvector(*reinterpret_cast<const typename Eight<Real>::Values*>(x + k), Partial);
     sums += values * values;
@@ -44,36 +41,22 @@ double total(const Partial& p) {
   return formulas::total_of_ways(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
 }
 
-// The sums of squares of kSums arrays of n elements. `before(i, count)` is called for elements
-// [i, i + count) before they are read, with a count that is a constant.
-template <class Real, std::size_t kSums, class Before>
-std::array<double, kSums> sums_of_squares(std::int64_t n, const std::array<const Real*, kSums>& x,
-                                          const Before& before) {
-  std::array<double, kSums> sums{};
-  for (std::int64_t i = 0; i < n;) {
-    const std::int64_t end = std::min(i + formulas::kSumLength, n);
-    std::array<Partial, kSums> partial{};
-    const auto take = [&](auto count) __attribute__((always_inline)) {
-      for (; i + count <= end; i += count) {
-        before(i, count);
-        for (std::size_t s = 0; s < kSums; ++s) add_squares(x[s] + i, count, partial[s]);
-      }
-    };
-    take(std::integral_constant<std::int64_t, kLine<Real>>{});
-    if constexpr (kLine < Real >> kWays) take(std::integral_constant<std::int64_t, kWays>{});
-    std::array<double, kSums> rest{};
-    for (; i < end; ++i) {
-      before(i, std::integral_constant<std::int64_t, 1>{});
-      for (std::size_t s = 0; s < kSums; ++s) rest[s] += formulas::square(x[s][i]);
-    }
-    for (std::size_t s = 0; s < kSums; ++s) sums[s] += total(partial[s]) + rest[s];
-  }
-  return sums;
-}
-
 template <class Real>
 double sum_of_squares(const Real* x, std::int64_t n) {
-  return sums_of_squares<Real, 1>(n, {x}, [&](std::int64_t i, auto) { fetch_ahead(i, x); })[0];
+  double sum = 0;
+  for (std::int64_t i = 0; i < n;) {
+    const std::int64_t end = std::min(i + formulas::kSumLength, n);
+    Partial partial{};
+    for (; i + kLine<Real> <= end; i += kLine<Real>) {
+      fetch_ahead(i, x);
+      add_squares<kLine<Real>>(x + i, partial);
+    }
+    for (; i + kWays <= end; i += kWays) add_squares<kWays>(x + i, partial);
+    double rest = 0;
+    for (; i < end; ++i) rest += formulas::square(x[i]);
+    sum += total(partial) + rest;
+  }
+  return sum;
 }
 
 template <class Real>
@@ -112,14 +95,34 @@ template <class Real>
 Squares lamb_direction(const UpdateStep& step, std::int64_t n, Real* __restrict sum,
                        const Real* __restrict weight, Real* __restrict exp_avg, Real* __restrict exp_avg_sq) {
   const formulas::Scalars<Real> s(step);
-  const auto sums = sums_of_squares<Real, 2>(
-      n, {weight, sum}, [&](std::int64_t i, auto count) __attribute__((always_inline)) {
-        if (count == kLine<Real>) fetch_ahead(i, sum, weight, exp_avg, exp_avg_sq);
-        for (std::int64_t k = i; k < i + count; ++k) {
-          formulas::lamb_direction(s, sum[k], weight[k], exp_avg[k], exp_avg_sq[k]);
-        }
-      });
-  return {sums[0], sums[1]};
+  const auto direct = [&](std::int64_t i) __attribute__((always_inline)) {
+    formulas::lamb_direction(s, sum[i], weight[i], exp_avg[i], exp_avg_sq[i]);
+  };
+  Squares squares;
+  for (std::int64_t i = 0; i < n;) {
+    const std::int64_t end = std::min(i + formulas::kSumLength, n);
+    Partial weights{}, updates{};
+    for (; i + kLine<Real> <= end; i += kLine<Real>) {
+      fetch_ahead(i, sum, weight, exp_avg, exp_avg_sq);
+      for (std::int64_t k = 0; k < kLine<Real>; ++k) direct(i + k);
+      add_squares<kLine<Real>>(weight + i, weights);
+      add_squares<kLine<Real>>(sum + i, updates);
+    }
+    for (; i + kWays <= end; i += kWays) {
+      for (std::int64_t k = 0; k < kWays; ++k) direct(i + k);
+      add_squares<kWays>(weight + i, weights);
+      add_squares<kWays>(sum + i, updates);
+    }
+    Squares rest;
+    for (; i < end; ++i) {
+      direct(i);
+      rest.first += formulas::square(weight[i]);
+      rest.second += formulas::square(sum[i]);
+    }
+    squares.first += total(weights) + rest.first;
+    squares.second += total(updates) + rest.second;
+  }
+  return squares;
 }
 
 template <class Real>
