@@ -50,9 +50,10 @@ bundle() {
     say "skipped: no nvcc on this machine"
     return
   fi
+  ensure_peers && ensure_peers_cuda || return
   folder=$(mktemp -d)
   ci/bundle.sh "$folder/bundle.tar.xz" && tar -C "$folder" -xJf "$folder/bundle.tar.xz" &&
-    PYTHONPATH=$torch_dir "$folder/vitrail-gpu/ci/gpu.sh" --dry-run || return
+    PYTHON=$peers/bin/python with_torch "$folder/vitrail-gpu/ci/gpu.sh" --dry-run || return
   rm -rf "$folder"
 }
 
