@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 output=$(realpath -m "${1:?ci/bundle.sh wants the file to write}")
 readonly limit_bytes=60000000
 # Relative, so that they are found wherever the bundle is unpacked.
-nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || die "there is no nvcc on this machine"
+nvcc=$(find_nvcc) || die "there is no nvcc on this machine"
 configure cuda build/bundle -DCMAKE_CUDA_COMPILER="$nvcc" -DVITRAIL_FIXTURES=tests/fixtures
 programs=(vitrail unit_sharding unit_sharding_cuda unit_models_torch unit_models_cuda unit_trainer_torch mpi_contract bench_optimizers)
 cmake --build build/bundle --target "${programs[@]}"

@@ -19,6 +19,9 @@ die() {
   exit 1
 }
 
+# The CUDA compiler's path; fails where there is none.
+find_nvcc() { command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null; }
+
 # configure PRESET FOLDER [CMAKE ARGUMENTS...]: a build folder with our LibTorch; silent unless it fails.
 configure() {
   local preset=$1 folder=$2

@@ -46,7 +46,7 @@ cluster() {
 # That everything of ci/gpu.sh starts where only PyTorch is; MPI is seen to work there.
 bundle() {
   local folder
-  if ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
+  if ! find_nvcc >/dev/null; then
     say "skipped: no nvcc on this machine"
     return
   fi

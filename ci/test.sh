@@ -13,7 +13,7 @@ sanitizers() {
 
 # GPU code has to compile and link wherever there is a compiler for it; running it needs a GPU.
 cuda() {
-  if ! nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null); then
+  if ! nvcc=$(find_nvcc); then
     say "skipped: no nvcc on this machine, so the GPU kernels were not compiled"
     return
   fi
