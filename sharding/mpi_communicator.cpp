@@ -4,6 +4,8 @@
 #include <limits>
 #include <thread>
 
+#include "sharding/call_timeout.hpp"
+
 namespace vitrail::sharding {
 namespace {
 
@@ -46,11 +48,7 @@ void MpiCommunicator::complete(MpiRequest request, const char* call) {
     request.abandon();
     broken_ = true;
     if (peer) throw PeerFailure(*peer);
-    throw Error(
-        ExitCode::watchdog,
-        fmt::format("waited {} s in {} for ranks that did not come and reported nothing",
-                    std::chrono::duration_cast<std::chrono::seconds>(timeout_).count(), call),
-        "ranks that did not answer hang or are cut off; raise sharding.timeout if they were only slow");
+    throw nobody_came(std::chrono::duration_cast<std::chrono::seconds>(timeout_), call);
   }
   traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begin).count();
 }

@@ -1,6 +1,7 @@
 #include <chrono>
 #include <thread>
 
+#include "sharding/call_timeout.hpp"
 #include "sharding/cuda_handles.hpp"
 #include "sharding/gpu_device.hpp"
 #include "sharding/intercepted_communicator.hpp"
@@ -65,11 +66,7 @@ void NcclCommunicator::wait_until(const char* call, Clock::time_point begin,
     if (!peer && !late) continue;
     comm_.abandon();
     if (peer) throw PeerFailure(*peer);
-    throw Error(
-        ExitCode::watchdog,
-        fmt::format("waited {} s in {} (NCCL) for ranks that did not come and reported nothing",
-                    timeout_.count(), call),
-        "ranks that did not answer hang or are cut off; raise sharding.timeout if they were only slow");
+    throw nobody_came(timeout_, fmt::format("{} (NCCL)", call));
   }
 }
 
