@@ -14,6 +14,8 @@
 namespace vitrail::launcher {
 namespace {
 
+constexpr const char* kJobEnds = "VITRAIL_JOB_ENDS";  // seconds since 1970
+
 std::optional<std::int64_t> parse_count(const std::string& text) {
   std::int64_t value = 0;
   const char* end = text.data() + text.size();
@@ -114,7 +116,13 @@ Environment read_environment(const Lookup& lookup, const std::string& host) {
   } else if (lookup("SLURM_PROCID") && lookup("PMIX_RANK")) {
     read_slurm_step(lookup, environment);
   }
-  if (lookup("SLURM_JOB_ID")) environment.slurm = read_slurm_job(lookup);
+  if (lookup("SLURM_JOB_ID")) {
+    environment.slurm = read_slurm_job(lookup);
+    if (lookup(kJobEnds)) {
+      environment.job_ends =
+          std::chrono::system_clock::time_point(std::chrono::seconds(count_of(lookup, kJobEnds)));
+    }
+  }
   check_places(environment);
   return environment;
 }
@@ -127,6 +135,11 @@ Environment read_environment() {
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
   return read_environment(lookup, host.data());
+}
+
+void pass_on_job_end(std::chrono::system_clock::time_point end) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(end.time_since_epoch()).count();
+  ::setenv(kJobEnds, std::to_string(seconds).c_str(), 1);
 }
 
 void ask_for_same_sums() { ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0); }

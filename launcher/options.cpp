@@ -6,6 +6,7 @@
 
 #include "launcher/command_sets.hpp"
 #include "models/activation_checkpointing.hpp"
+#include "trainer/fault_plan.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -23,7 +24,8 @@ bool is_plain_name(const std::string& name) {
 bool is_power_of_two(const std::int64_t& value) {
   return std::has_single_bit(static_cast<std::uint64_t>(value));
 }
-bool is_given(const std::string& text) { return !text.empty(); }
+
+bool is_time(const Duration& duration) { return duration.unit == Duration::Unit::seconds; }
 
 Condition with_lamb() {
   return {"optimizer.name", "optimizer.name = lamb",
@@ -243,8 +245,7 @@ void add_sharding_settings(std::vector<Option>& table) {
       {.help = "longest wait for other ranks in one call; then the run ends (exit status 86), up to 8 s "
                "later: so long do ranks wait for each other's reports",
        .commands = kRunning},
-      {"a time: 30s, 10min, 2h; 0s: no limit",
-       [](const Duration& duration) { return duration.unit == Duration::Unit::seconds; }});
+      {"a time: 30s, 10min, 2h; 0s: no limit", is_time});
   sharding.add("compare_every", &ShardingConfig::compare_every,
                {.help = "time between comparisons of all ranks' weights, which find silent corruption; 0st: "
                         "at the start only"},
@@ -281,6 +282,16 @@ void add_run_settings(std::vector<Option>& table) {
            .commands = kAsking});
   run.add("rehearsal", &RunConfig::rehearsal,
           {.help = "compute the largest lane batch once before the first step, to see whether it fits"});
+  run.add("stop_before", &RunConfig::stop_before,
+          {.help = "save and stop that long before the Slurm job's time limit, and the time of a step and of "
+                   "two checkpoints earlier; 0s: pay no heed to it"},
+          {"a time: 30s, 10min, 2h", is_time});
+  run.add("fault", &RunConfig::fault,
+          {.help = "rehearse a failure of a rank in a phase of a step; tests/faults/README.md has the words",
+           .placeholder = "PHASE:RANK:STEP:KIND",
+           .absent = "none"},
+          {"as backward:1:12:kill",
+           [](const std::string& text) { return text.empty() || parse_fault(text).has_value(); }});
   run.add("peak_tflops", &RunConfig::peak_tflops,
           {.help = "peak of one rank's device, of which mfu is a share; 0: unknown, no mfu",
            .bounds = from_to(0, 1e6),
@@ -349,21 +360,7 @@ void add_update_settings(std::vector<Option>& table) {
 void add_upkeep_settings(std::vector<Option>& table) {
   add_precision_settings(table);
   add_sharding_settings(table);
-
-  const Section checkpoint(
-      table, "checkpoint", kTraining, [](auto& line) -> auto& { return line.config.checkpoint; });
-  checkpoint.add("every", &CheckpointConfig::every,
-                 {.help = "time between checkpoints; 0st: none on the way"});
-  checkpoint.add("keep_last", &CheckpointConfig::keep_last,
-                 {.help = "how many are kept; never fewer than two whole ones",
-                  .bounds = from_to(2, 1e6),
-                  .unit = "checkpoints"});
-  checkpoint.add(
-      "resume", &CheckpointConfig::resume,
-      {.help = "go on from the run's latest checkpoint if there is one, begin anew, or begin from that one",
-       .placeholder = "auto|never|DIR"},
-      {"auto, never or a checkpoint's folder", is_given});
-
+  add_recovery_settings(table);
   add_evaluation_settings(table);
 
   const Section log(

@@ -69,6 +69,11 @@ void add_learning_settings(std::vector<Option>& table) {
   finetune.choice("weights", &FinetuneConfig::weights, {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
                   {.help = "where model.weights is a checkpoint: the weights themselves, or their average",
                    .when = {with_weights()}});
+  finetune.choice("head", &FinetuneConfig::head,
+                  {{HeadStart::fresh, "fresh"}, {HeadStart::by_name, "by_name"}},
+                  {.help = "where model.weights has other classes: a new head, or the rows of its head whose "
+                           "classes the training data name, too",
+                   .when = {with_weights()}});
   finetune.add("train_only", &FinetuneConfig::train_only,
                {.help = "the parameters to train, others stay as they are: names with * for any letters, as "
                         "*.attn.*,head.*,pos_embed",

@@ -1,6 +1,8 @@
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include "datasets/loader/sampler.hpp"
 #include "launcher/child_process.hpp"
 #include "launcher/evaluation_listing.hpp"
+#include "launcher/job_time.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/schedule_listing.hpp"
 #include "launcher/spawn_plan.hpp"
@@ -28,6 +31,12 @@ trainer::Attempt attempt_of(const Environment& environment) {
     attempt.restart = environment.slurm->restart_count;
   }
   return attempt;
+}
+
+// The end of the job's time limit by a clock that nobody sets.
+std::optional<std::chrono::steady_clock::time_point> deadline_of(const Environment& environment) {
+  if (!environment.job_ends) return std::nullopt;
+  return std::chrono::steady_clock::now() + (*environment.job_ends - std::chrono::system_clock::now());
 }
 
 std::string last_checkpoint(const std::filesystem::path& checkpoints) {
@@ -55,6 +64,8 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
     std::fputs(fmt::format("vitrail launch: {}\n", text).c_str(), stderr);  // a full stderr stops nothing
   };
   say(plan.summary);
+  if (environment.slurm && line.config.run.stop_before.count > 0)
+    tell_ranks_when_job_ends(*environment.slurm);
   const ChildEnd end = run_child(plan.words, say);
   // A rank that has begun holds these signals back: it was asked before its first step.
   if (end.asked_to_stop && (end.status == 128 + SIGUSR1 || end.status == 128 + SIGTERM)) {
@@ -82,8 +93,13 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
   trainer::StopSignal stop;  // before any thread is started
   World world(environment, line.config.sharding);
   trainer::Log log(world.communicator().rank() == 0);
-  const trainer::TrainRequest request{line.config, resolved_settings(line), default_settings(Command::train),
-                                      print_config(line), attempt_of(environment)};
+  const trainer::TrainRequest request{line.config,
+                                      resolved_settings(line),
+                                      default_settings(Command::train),
+                                      print_config(line),
+                                      attempt_of(environment),
+                                      deadline_of(environment),
+                                      [&](const std::string& why) { world.give_up(why); }};
   const auto directory = trainer::run_directory(line.config.run);
   return world.run(
       "training", [&] { return trainer::train(request, world.communicator(), log, stop); },

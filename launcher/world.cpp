@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <new>
 #include <optional>
+#include <thread>
 
 #include "launcher/failure_report.hpp"
 #include "sharding/call_log.hpp"
@@ -95,6 +96,17 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
   if (!mpi_) return settlement.code;
   std::fflush(nullptr);
   std::_Exit(static_cast<int>(settlement.code));
+}
+
+void World::give_up(const std::string& why) {
+  // Open MPI ends all ranks once one is gone: rank 0 shall have reported by then.
+  constexpr std::chrono::seconds kForTheReport{3};
+  if (mpi_) {
+    mpi_->failures.announce({ExitCode::watchdog, why, "", mpi_->calls.describe_last(kCallsInReport)});
+    std::this_thread::sleep_for(kForTheReport);
+  }
+  std::fflush(nullptr);
+  std::_Exit(static_cast<int>(ExitCode::watchdog));
 }
 
 }  // namespace vitrail::launcher

@@ -29,6 +29,10 @@ class World {
   ExitCode run(const std::string& what, const std::function<ExitCode()>& work,
                const std::function<std::string()>& last_words = {});
 
+  // From any thread: tells the other ranks and ends this process with the watchdog's exit code. `why` was
+  // said by whoever calls this.
+  [[noreturn]] void give_up(const std::string& why);
+
  private:
   struct Mpi;
   std::vector<std::string> hosts_;  // of every rank

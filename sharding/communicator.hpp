@@ -5,6 +5,7 @@
 // Error(io) when the network refuses.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -77,6 +78,9 @@ class Communicator {
     return 0;
   }
   virtual void wait(Ticket) {}
+  // The longest wait in a call that begins from now on, where the communicator has a limit of its own: at
+  // most that. 0: its own.
+  virtual void limit_wait(std::chrono::milliseconds) {}
   // From any thread: what is being waited for, and all later calls, may end with PeerFailure.
   virtual void cancel() {}
   // For destructors of what posted calls work on: they end, here, before their memory goes. While an

@@ -18,6 +18,7 @@ class InterceptedCommunicator : public Communicator {
   int size() const override { return inner_.size(); }
   const Traffic& traffic() const override { return inner_.traffic(); }
   void cancel() override { inner_.cancel(); }
+  void limit_wait(std::chrono::milliseconds longest) override { inner_.limit_wait(longest); }
   std::optional<int> failed_peer() override { return inner_.failed_peer(); }
   void observe(const Call& call, const std::function<void()>& forward) override {
     around(call, [&] { inner_.observe(call, forward); });

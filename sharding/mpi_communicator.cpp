@@ -4,8 +4,6 @@
 #include <limits>
 #include <thread>
 
-#include "sharding/call_timeout.hpp"
-
 namespace vitrail::sharding {
 namespace {
 
@@ -43,12 +41,12 @@ void MpiCommunicator::complete(MpiRequest request, const char* call) {
     if (polls >= kSpins) std::this_thread::sleep_for(std::chrono::microseconds(polls < 2000 ? 20 : 200));
     if (polls % 16 != 15) continue;
     const auto peer = failed_peer();
-    const bool late = timeout_.count() > 0 && Clock::now() - begin > timeout_;
+    const bool late = timeout_.is_over(Clock::now() - begin);
     if (!peer && !late) continue;
     request.abandon();
     broken_ = true;
     if (peer) throw PeerFailure(*peer);
-    throw nobody_came(std::chrono::duration_cast<std::chrono::seconds>(timeout_), call);
+    throw timeout_.nobody_came(call);
   }
   traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begin).count();
 }

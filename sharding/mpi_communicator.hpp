@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 
+#include "sharding/call_timeout.hpp"
 #include "sharding/communicator.hpp"
 #include "sharding/failure_channel.hpp"
 #include "sharding/mpi_handles.hpp"
@@ -28,6 +29,7 @@ class MpiCommunicator final : public Communicator {
   void all_reduce_sum(std::span<double> values) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
+  void limit_wait(std::chrono::milliseconds longest) override { timeout_.limit(longest); }
   void cancel() override { cancelled_ = true; }
   std::optional<int> failed_peer() override { return cancelled_ ? rank_ : failures_.failed_peer(); }
 
@@ -35,7 +37,7 @@ class MpiCommunicator final : public Communicator {
   void complete(MpiRequest request, const char* call);
 
   FailureChannel& failures_;
-  std::chrono::milliseconds timeout_;
+  CallTimeout timeout_;
   MpiComm comm_;
   int rank_ = comm_.rank();
   int size_ = comm_.size();

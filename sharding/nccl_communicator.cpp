@@ -28,6 +28,10 @@ class NcclCommunicator final : public InterceptedCommunicator {
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
   void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count, DataType type) override;
   const Traffic& traffic() const override;
+  void limit_wait(std::chrono::milliseconds longest) override {
+    timeout_.limit(longest);
+    InterceptedCommunicator::limit_wait(longest);
+  }
 
  protected:
   void around(const Call&, const std::function<void()>& forward) override { forward(); }
@@ -41,7 +45,7 @@ class NcclCommunicator final : public InterceptedCommunicator {
                 std::span<const Segment> receive, DataType type);
 
   int gpu_;
-  std::chrono::seconds timeout_;
+  CallTimeout timeout_;
   CudaStream stream_{gpu_};
   CudaEvent done_{gpu_};
   NcclComm comm_;
@@ -62,11 +66,11 @@ void NcclCommunicator::wait_until(const char* call, Clock::time_point begin,
     if (polls >= kSpins) std::this_thread::sleep_for(std::chrono::microseconds(50));
     if (polls % 64 != 63) continue;
     const auto peer = inner().failed_peer();
-    const bool late = timeout_.count() > 0 && Clock::now() - begin > timeout_;
+    const bool late = timeout_.is_over(Clock::now() - begin);
     if (!peer && !late) continue;
     comm_.abandon();
     if (peer) throw PeerFailure(*peer);
-    throw nobody_came(timeout_, fmt::format("{} (NCCL)", call));
+    throw timeout_.nobody_came(fmt::format("{} (NCCL)", call));
   }
 }
 

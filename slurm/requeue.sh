@@ -49,10 +49,10 @@ run_and_requeue() {
   exit "$status"
 }
 
-# The nodes that a report blames: of ranks that did not answer, or whose weights are not the others'.
+# The nodes that a report blames: of ranks that did not answer, that the watchdog ended, or whose weights are not the others'.
 suspects() {
-  sed -nE 's/.* did not answer on (.+), to be ended by .*/\1/p; s/.*the weights \(hash\) is \w+ on rank [0-9]+ \(([^)]+)\).*/\1/p' \
-    "$1" | tr -d ' ' | tr ',' '\n'
+  sed -nE 's/.* did not answer on (.+), to be ended by .*/\1/p; s/^vitrail: rank [0-9]+ on (.+): watchdog: .*/\1/p; s/.*the weights \(hash\) is \w+ on rank [0-9]+ \(([^)]+)\).*/\1/p' \
+    "$1" | tr -d ' ' | tr ',' '\n' | sort -u
 }
 
 # In any other state Slurm is ending the job already: it requeues by itself after preemption and when a node failed, and a

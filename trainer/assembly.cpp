@@ -123,7 +123,7 @@ void Assembly::start_loader(const TrainState& state) {
   const datasets::LanePlan lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
                                  gradients.lanes().end};
   loader_.emplace(train_data, datasets::TrainPlan{lanes, config.data, config.augment, config.model.image_size,
-                                                  state.step, state.damaged, batch_memory(device)});
+                                                  state.next_batch(), state.damaged, batch_memory(device)});
 }
 
 datasets::DamageLedger Assembly::share_damage() {
@@ -136,9 +136,9 @@ datasets::DamageLedger Assembly::share_damage() {
   return all;
 }
 
-StepContext Assembly::context() {
-  return {config,    schedule, *model,  *loader_,   communicator, gradients,
-          optimizer, gather,   masters, parameters, frozen,       teacher.get()};
+StepContext Assembly::context(PhaseLog& phases) {
+  return {config, schedule, *model,     *loader_, communicator, gradients,    optimizer,
+          gather, masters,  parameters, frozen,   phases,       teacher.get()};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <string_view>
 
 #include <unistd.h>
@@ -14,17 +15,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kPrefix = "step-";
+
 bool is_checkpoint(const fs::path& path) {
   const std::string name = path.filename().string();
-  constexpr std::string_view kPrefix = "step-";
   return name.starts_with(kPrefix) &&
          name.find_first_not_of("0123456789", kPrefix.size()) == std::string::npos;
+}
+
+std::int64_t step_of(const fs::path& checkpoint) {
+  const std::string name = checkpoint.filename().string();
+  std::int64_t step = 0;
+  std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), step);
+  return step;
 }
 
 // Only what we name so: the folder may be a user's.
 bool is_leftover(const fs::path& path) {
   const std::string name = path.filename().string();
-  return name == "latest.tmp" ||
+  return name == "latest.tmp" || name == "best.tmp" ||
          (name.find(".tmp-") != std::string::npos && is_checkpoint(name.substr(0, name.find(".tmp-"))));
 }
 
@@ -75,9 +84,9 @@ void set_aside(const fs::path& checkpoint) {
   rename_durably(checkpoint, aside);
 }
 
-void point_latest_to(const fs::path& checkpoint) {
-  const fs::path link = checkpoint.parent_path() / "latest";
-  const fs::path temporary = checkpoint.parent_path() / "latest.tmp";
+void point_to(const fs::path& checkpoint, const std::string& name) {
+  const fs::path link = checkpoint.parent_path() / name;
+  const fs::path temporary = checkpoint.parent_path() / (name + ".tmp");
   remove_tree(temporary);
   if (::symlink(checkpoint.filename().c_str(), temporary.c_str()) != 0) {
     throw io_error("cannot create", temporary, errno);
@@ -96,9 +105,12 @@ void remove_leftovers(const fs::path& folder) {
   }
 }
 
-void prune_checkpoints(const fs::path& folder, std::int64_t keep_last) {
+void prune_checkpoints(const fs::path& folder, KeepRule keep) {
   const auto found = list_checkpoints(folder);
-  for (std::size_t i = static_cast<std::size_t>(keep_last); i < found.size(); ++i) {
+  std::error_code none;
+  const fs::path best = fs::read_symlink(folder / "best", none);
+  for (std::size_t i = static_cast<std::size_t>(keep.last); i < found.size(); ++i) {
+    if (found[i].filename() == best || (keep.every > 0 && step_of(found[i]) % keep.every == 0)) continue;
     // Renamed first: a folder that is half deleted must not look like a checkpoint.
     fs::path doomed = found[i];
     doomed += ".tmp-delete";

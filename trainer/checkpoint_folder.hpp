@@ -20,10 +20,17 @@ std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path&
 std::filesystem::path find_checkpoint(const std::filesystem::path& path);
 
 void set_aside(const std::filesystem::path& checkpoint);  // a damaged one: renamed to step-00012345.damaged
-void point_latest_to(const std::filesystem::path& checkpoint);  // symbolic link `latest`, replaced by rename
+// Symbolic link beside it, `latest` or `best`, replaced by rename.
+void point_to(const std::filesystem::path& checkpoint, const std::string& link);
 // Removes temporary folders of attempts that died; a checkpoint that was being replaced just then is put
 // back.
 void remove_leftovers(const std::filesystem::path& folder);
-void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep_last);
+
+// Which checkpoints stay, beside the one that `best` points to.
+struct KeepRule {
+  std::int64_t last = 2;
+  std::int64_t every = 0;  // steps: its multiples; 0: none
+};
+void prune_checkpoints(const std::filesystem::path& folder, KeepRule keep);
 
 }  // namespace vitrail::trainer

@@ -106,6 +106,13 @@ CheckpointManifest from_json(const Json& json) {
   for (const Json& sample : json.value("damaged", Json::array())) {
     m.state.damaged.emplace(sample.at("sample").get<std::uint64_t>(), sample.at("why").get<std::string>());
   }
+  for (const Json& left : json.value("left_out", Json::array())) {
+    m.state.left_out.push_back({left.at("step").get<std::int64_t>(), left.at("batches").get<std::int64_t>()});
+  }
+  if (json.contains("best")) {
+    const Json& best = json.at("best");
+    m.state.best = {best.at("value").get<double>(), best.at("step").get<std::int64_t>()};
+  }
   m.lanes = json.at("lanes").get<std::int64_t>();
   m.world = json.at("world").get<int>();
   const auto type = type_named(json.at("type").get<std::string>());
@@ -133,6 +140,12 @@ std::int64_t StoredParameter::elements() const {
   return n;
 }
 
+std::int64_t TrainState::next_batch() const {
+  std::int64_t batch = step;
+  for (const LeftOut& left : left_out) batch += left.batches;
+  return batch;
+}
+
 std::string to_json(const CheckpointManifest& m) {
   Json json = {{"format", "vitrail-checkpoint"},
                {"version", kCheckpointVersion},
@@ -152,6 +165,10 @@ std::string to_json(const CheckpointManifest& m) {
   json["damaged"] = Json::array();
   for (const auto& [sample, why] : m.state.damaged)
     json["damaged"].push_back({{"sample", sample}, {"why", why}});
+  json["left_out"] = Json::array();
+  for (const LeftOut& left : m.state.left_out)
+    json["left_out"].push_back({{"step", left.step}, {"batches", left.batches}});
+  if (m.state.best) json["best"] = {{"value", m.state.best->value}, {"step", m.state.best->step}};
   json["parameters"] = Json::array();
   for (const StoredParameter& p : m.parameters)
     json["parameters"].push_back({{"name", p.name}, {"shape", p.shape}});

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,22 @@
 
 namespace vitrail::trainer {
 
+// The evaluation that checkpoint.keep_best asks for: the best so far.
+struct BestEvaluation {
+  double value = 0;
+  std::int64_t step = 0;
+
+  bool operator==(const BestEvaluation&) const = default;
+};
+
+// Batches that the loss guard left out: those from the one that step `step` would have taken.
+struct LeftOut {
+  std::int64_t step = 0;
+  std::int64_t batches = 0;
+
+  bool operator==(const LeftOut&) const = default;
+};
+
 // Where a run stands; with the weights and moments, all of its state.
 struct TrainState {
   std::int64_t step = 0;             // finished steps
@@ -25,6 +42,10 @@ struct TrainState {
   std::uint64_t metrics_bytes = 0;   // length of metrics.jsonl
   sharding::LossScale loss_scale;
   datasets::DamageLedger damaged;  // training samples that were replaced, over all ranks
+  std::vector<LeftOut> left_out;   // increasing steps
+  std::optional<BestEvaluation> best;
+
+  std::int64_t next_batch() const;  // that the next step takes, counted over all epochs
 };
 
 struct StoredParameter {

@@ -16,8 +16,16 @@ std::uint64_t checkpoint_bytes(const Config& config) {
   return elements * kinds.size() * size_of(is_double ? DataType::f64 : DataType::f32);
 }
 
+std::int64_t most_checkpoints(const Config& config) {
+  const Duration& every = config.checkpoint.keep_every;
+  const std::int64_t length = every.unit == Duration::Unit::steps ? config.run.steps : config.run.epochs;
+  const std::int64_t for_good = every.count > 0 ? length / every.count : 0;
+  const std::int64_t best = config.checkpoint.keep_best != BestBy::none ? 1 : 0;
+  return config.checkpoint.keep_last + 1 + for_good + best;
+}
+
 std::uint64_t most_checkpoint_bytes(const Config& config) {
-  return checkpoint_bytes(config) * static_cast<std::uint64_t>(config.checkpoint.keep_last + 1);
+  return checkpoint_bytes(config) * static_cast<std::uint64_t>(most_checkpoints(config));
 }
 
 }  // namespace vitrail::trainer

@@ -1,9 +1,10 @@
 #include "trainer/checkpoint_writer.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 #include "datasets/pack/hdf5_handles.hpp"
-#include "sharding/gather_text.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/checkpoint_folder.hpp"
@@ -78,80 +79,181 @@ void fill_lane(std::span<std::byte> image, LaneState& state, const StoredLane& l
   }
 }
 
-// Writes this rank's file and says what is in it.
-StoredFile write_rank_file(const fs::path& folder, const CheckpointManifest& manifest, LaneState& state,
-                           int rank) {
-  StoredFile stored;
-  stored.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, manifest.world);
-  H5File file_in_memory = H5File::in_memory(stored.name);
-  add_names(file_in_memory, manifest.parameters);
-  // Every lane is in one file, also where all ranks hold all lanes.
-  const sharding::LaneRange lanes = sharding::lanes_of_rank(state.plan().lanes, manifest.world, rank);
-  for (std::int64_t lane = lanes.begin; lane < lanes.end; ++lane) {
-    stored.lanes.push_back(add_lane(file_in_memory, state, lane, pieces_of_lane(state.plan(), lane)));
-  }
-  const std::span<std::byte> image = file_in_memory.image();
-  for (const StoredLane& lane : stored.lanes) {
-    fill_lane(image, state, lane, pieces_of_lane(state.plan(), lane.lane));
-  }
-  stored.bytes = image.size();
-  stored.hash = hash_bytes(image).hex();
-  File file(folder / stored.name, File::Mode::create);
-  file.write(image);
-  file.sync();
-  file.close();
-  return stored;
-}
-
 // Makes the temporary folder the checkpoint. A folder of that step may be there already: saved before the
 // evaluation of that step was done.
-void commit(const fs::path& temporary, const fs::path& checkpoint, const CheckpointManifest& manifest) {
-  write_text_atomically(temporary / "manifest.json", to_json(manifest));
-  sync_directory(temporary);
+void put_in_place(const fs::path& temporary, const fs::path& checkpoint) {
   if (fs::exists(checkpoint)) {
     fs::path replaced = checkpoint;
     replaced += ".tmp-replaced";
     rename_durably(checkpoint, replaced);
   }
   rename_durably(temporary, checkpoint);
-  point_latest_to(checkpoint);
+}
+
+// Of a rank that has nothing to do.
+std::future<std::string> ended() {
+  std::promise<std::string> promise;
+  promise.set_value("");
+  return promise.get_future();
 }
 
 }  // namespace
 
-fs::path save_checkpoint(const fs::path& checkpoints, std::int64_t keep_last, CheckpointManifest manifest,
-                         LaneState& state, sharding::Communicator& communicator,
-                         const std::function<void()>& before_commit) {
-  const bool root = communicator.rank() == 0;
-  const fs::path checkpoint = checkpoints / checkpoint_name(manifest.state.step);
-  fs::path temporary = checkpoint;
-  temporary += fmt::format(".tmp-{}", manifest.writer);
-
-  try {
-    sharding::agree(communicator, [&] {
-      if (root) make_directories(temporary);
-    });
-    std::string written;
-    sharding::agree(communicator, [&] {
-      written = to_json(write_rank_file(temporary, manifest, state, communicator.rank()));
-    });
-    for (const std::string& file : sharding::gather_text(communicator, written)) {
-      manifest.files.push_back(stored_file_from_json(file));
+// The bytes of this rank's file: HDF5's structures around the arrays, laid out once; saving fills them.
+class CheckpointWriter::RankImage {
+ public:
+  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, int world, int rank)
+      : stored_{.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, world),
+                .bytes = 0,
+                .hash = {},
+                .lanes = {}},
+        file_(H5File::in_memory(stored_.name)) {
+    add_names(file_, parameters);
+    // Every lane is in one file, also where all ranks hold all lanes.
+    const sharding::LaneRange lanes = sharding::lanes_of_rank(state.plan().lanes, world, rank);
+    for (std::int64_t lane = lanes.begin; lane < lanes.end; ++lane) {
+      stored_.lanes.push_back(add_lane(file_, state, lane, pieces_of_lane(state.plan(), lane)));
     }
-    sharding::agree(communicator, [&] {
-      if (!root) return;
-      if (before_commit) before_commit();
-      commit(temporary, checkpoint, manifest);
-      remove_leftovers(checkpoints);
-      prune_checkpoints(checkpoints, keep_last);
-    });
-  } catch (const Error&) {
+    bytes_ = file_.image();
+    stored_.bytes = bytes_.size();
+  }
+
+  void fill(LaneState& state) {
+    for (const StoredLane& lane : stored_.lanes) {
+      fill_lane(bytes_, state, lane, pieces_of_lane(state.plan(), lane.lane));
+    }
+  }
+
+  // Hashed on the way to the disk.
+  StoredFile write(const fs::path& folder) {
+    constexpr std::size_t kChunk = std::size_t{8} << 20;
+    File file(folder / stored_.name, File::Mode::create);
+    Hasher hasher;
+    for (std::size_t begin = 0; begin < bytes_.size(); begin += kChunk) {
+      const auto chunk = bytes_.subspan(begin, std::min(kChunk, bytes_.size() - begin));
+      hasher.update(chunk);
+      file.write(chunk);
+    }
+    file.sync();
+    file.close();
+    stored_.hash = hasher.digest().hex();
+    return stored_;
+  }
+
+  std::uint64_t bytes() const { return bytes_.size(); }
+
+ private:
+  StoredFile stored_;
+  H5File file_;
+  std::span<std::byte> bytes_;
+};
+
+CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,
+                                   const std::vector<StoredParameter>& parameters, LaneState& state,
+                                   sharding::Communicator& communicator, BeforeCommit before_commit,
+                                   PhaseLog* phases)
+    : checkpoints_(checkpoints),
+      keep_(keep),
+      state_(state),
+      communicator_(communicator),
+      before_commit_(std::move(before_commit)),
+      phases_(phases),
+      image_(std::make_unique<RankImage>(parameters, state, communicator.size(), communicator.rank())) {
+  manifest_.parameters = parameters;
+}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (work_.valid()) work_.wait();
+}
+
+fs::path CheckpointWriter::checkpoint() const { return checkpoints_ / checkpoint_name(manifest_.state.step); }
+
+std::uint64_t CheckpointWriter::bytes() const { return image_->bytes(); }
+
+void CheckpointWriter::enter(Phase phase) {
+  if (phases_ != nullptr) phases_->enter(phase, manifest_.state.step, PhaseLog::Track::writing);
+}
+
+void CheckpointWriter::begin(CheckpointManifest manifest) {
+  manifest.parameters = std::move(manifest_.parameters);
+  manifest_ = std::move(manifest);
+  temporary_ = checkpoint();
+  temporary_ += fmt::format(".tmp-{}", manifest_.writer);
+  failure_.reset();
+  if (phases_ != nullptr) phases_->enter(Phase::copy, manifest_.state.step);
+  image_->fill(state_);
+  if (phases_ != nullptr) phases_->enter(Phase::none, manifest_.state.step);
+  stage_ = Stage::writing;
+  work_ = std::async(std::launch::async, [this] { return write_rank_file(); });
+}
+
+bool CheckpointWriter::part_ended() const {
+  return busy() && work_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+std::string CheckpointWriter::write_rank_file() {
+  enter(Phase::write);
+  make_directories(temporary_);
+  const std::string written = to_json(image_->write(temporary_));
+  enter(Phase::none);
+  return written;
+}
+
+std::string CheckpointWriter::commit() {
+  enter(Phase::manifest);
+  write_text_atomically(temporary_ / "manifest.json", to_json(manifest_));
+  sync_directory(temporary_);
+  enter(Phase::rename);
+  if (before_commit_) before_commit_(manifest_);
+  put_in_place(temporary_, checkpoint());
+  point_to(checkpoint(), "latest");
+  const auto& best = manifest_.state.best;
+  if (best && best->step == manifest_.state.step) point_to(checkpoint(), "best");
+  enter(Phase::prune);
+  remove_leftovers(checkpoints_);
+  prune_checkpoints(checkpoints_, keep_);
+  enter(Phase::none);
+  return "";
+}
+
+CheckpointWriter::Outcome CheckpointWriter::advance() {
+  const bool root = communicator_.rank() == 0;
+  try {
+    std::string written;
+    sharding::agree(communicator_, [&] { written = work_.get(); });
+    if (stage_ == Stage::committing) {
+      stage_ = Stage::idle;
+      return Outcome::committed;
+    }
+    for (const std::string& file : sharding::gather_text(communicator_, written)) {
+      manifest_.files.push_back(stored_file_from_json(file));
+    }
+    stage_ = Stage::committing;
+    work_ = root ? std::async(std::launch::async, [this] { return commit(); }) : ended();
+    return Outcome::under_way;
+  } catch (const sharding::AgreedError& e) {
+    failure_ = e;
+    stage_ = Stage::idle;
+    enter(Phase::none);
     // Half a checkpoint is of no use, and on a full disk it stands in the way of the next attempt.
     std::error_code none;
-    if (root) fs::remove_all(temporary, none);
-    throw;
+    if (root) fs::remove_all(temporary_, none);
+    return Outcome::failed;
   }
-  return checkpoint;
+}
+
+CheckpointWriter::Outcome CheckpointWriter::finish() {
+  Outcome outcome = Outcome::under_way;
+  while (outcome == Outcome::under_way) outcome = advance();
+  return outcome;
+}
+
+fs::path save_checkpoint(const fs::path& checkpoints, KeepRule keep, CheckpointManifest manifest,
+                         LaneState& state, sharding::Communicator& communicator) {
+  CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, communicator);
+  writer.begin(std::move(manifest));
+  if (writer.finish() == CheckpointWriter::Outcome::failed) throw sharding::AgreedError(writer.failure());
+  return writer.checkpoint();
 }
 
 }  // namespace vitrail::trainer

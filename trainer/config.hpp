@@ -21,6 +21,8 @@ enum class LrScaling { off, linear, sqrt };
 enum class LossName { ce, bce };
 enum class DistillationType { none, hard, soft };
 enum class WeightsUsed { raw, ema };
+enum class HeadStart { fresh, by_name };
+enum class BestBy { none, top1, loss };
 
 struct RunConfig {
   std::string name = "default";
@@ -31,8 +33,10 @@ struct RunConfig {
   std::int64_t steps = 0;
   std::int64_t threads = 1;  // compute threads per rank; part of a run's identity on a CPU
   Device device = Device::automatic;
-  bool rehearsal = true;   // the largest lane batch once before the first step
-  double peak_tflops = 0;  // of one rank's device, for mfu; 0: unknown
+  bool rehearsal = true;                              // the largest lane batch once before the first step
+  double peak_tflops = 0;                             // of one rank's device, for mfu; 0: unknown
+  Duration stop_before{60, Duration::Unit::seconds};  // the end of the job's time limit; 0: pay no heed
+  std::string fault;                                  // to rehearse a failure (fault_plan.hpp); empty: none
 };
 
 struct LossConfig {
@@ -44,6 +48,7 @@ struct LossConfig {
 // What a run that begins with somebody's weights (model.weights) makes of them.
 struct FinetuneConfig {
   WeightsUsed weights = WeightsUsed::raw;  // of a checkpoint
+  HeadStart head = HeadStart::fresh;       // by_name: rows of classes that both data sets have
   std::string train_only;                  // patterns of parameter names; empty: all are trained
 };
 
@@ -79,7 +84,24 @@ struct PrecisionConfig {
 struct CheckpointConfig {
   Duration every{10 * 60, Duration::Unit::seconds};
   std::int64_t keep_last = 2;
-  std::string resume = "auto";  // auto, never, or a checkpoint folder
+  Duration keep_every{0, Duration::Unit::steps};  // kept for good; 0: none
+  BestBy keep_best = BestBy::none;                // by evaluations
+  Duration retry{60, Duration::Unit::seconds};    // after one that could not be written
+  std::string resume = "auto";                    // auto, never, or a checkpoint folder
+};
+
+// Going back to a checkpoint where the loss ran away.
+struct GuardConfig {
+  double loss_factor = 0;     // times the median of the last steps; 0: off
+  std::int64_t patience = 3;  // bad steps one after another
+  std::int64_t skip = 0;      // batches left out beyond those since the checkpoint
+};
+
+// The longest that a rank may stay in one phase, and how much slower than others it may be.
+struct WatchdogConfig {
+  Duration step{50, Duration::Unit::seconds};        // or ten times the median step; 0: no limit
+  Duration other{30 * 60, Duration::Unit::seconds};  // start, load, save, evaluate; 0: no limit
+  double slow = 1.3;                                 // times the other ranks' median; 0: not looked at
 };
 
 struct EvaluationConfig {
@@ -111,6 +133,8 @@ struct Config {
   PrecisionConfig precision;
   sharding::ShardingConfig sharding;
   CheckpointConfig checkpoint;
+  GuardConfig guard;
+  WatchdogConfig watchdog;
   EvaluationConfig evaluation;
   LogConfig log;
 };

@@ -56,7 +56,7 @@ std::filesystem::path import_weights(const Config& config, const std::map<std::s
   make_directories(folder);
   sharding::LocalCommunicator alone;
   for (const std::string& words : source.words()) say(words);
-  return save_checkpoint(folder, 2, manifest, state, alone);
+  return save_checkpoint(folder, {}, manifest, state, alone);
 }
 
 }  // namespace vitrail::trainer

@@ -64,6 +64,16 @@ std::string to_json_line(const StepMetrics& m) {
          "\n";
 }
 
+std::string describe(const GoneBack& back) {
+  return fmt::format("the loss ran away: back from step {} to step {}, without the next {} batches",
+                     back.from, back.to, back.batches);
+}
+
+std::string to_json_line(const GoneBack& back) {
+  const std::string object = JsonLine().add("from", back.from).add("left_out_batches", back.batches).object();
+  return JsonLine().add("step", back.to).add_text("gone_back", object).object() + "\n";
+}
+
 std::string to_json_line(std::int64_t step, const EvaluationMetrics& m) {
   const std::string evaluation =
       JsonLine().add("images", m.images).add("top1", m.top1).add("top5", m.top5).add("loss", m.loss).object();
@@ -91,11 +101,26 @@ File begin_file(const std::filesystem::path& path, std::uint64_t bytes) {
 MetricsFile::MetricsFile(const std::filesystem::path& path, std::uint64_t bytes)
     : file_(begin_file(path, bytes)) {}
 
-void MetricsFile::append(const std::string& line) { file_.write(std::as_bytes(std::span(line))); }
+void MetricsFile::append(const std::string& line) {
+  pending_ += line;
+  retry();
+}
 
-std::uint64_t MetricsFile::sync() {
+void MetricsFile::retry() {
+  try {
+    while (!pending_.empty()) pending_.erase(0, file_.write_some(std::as_bytes(std::span(pending_))));
+  } catch (const Error&) {
+    return;  // a run is worth more
+  }
+}
+
+std::uint64_t MetricsFile::length() { return file_.size() + pending_.size(); }
+
+void MetricsFile::sync(std::uint64_t bytes) {
   file_.sync();
-  return file_.size();
+  if (file_.size() >= bytes) return;
+  throw Error(ExitCode::io,
+              fmt::format("{}: {} of {} bytes could be written", file_.path().string(), file_.size(), bytes));
 }
 
 std::int64_t resident_bytes() {

@@ -1,6 +1,7 @@
 // metrics.jsonl: one line a finished step, one line an evaluation; each step once, however often the run was
 // interrupted, because a restored run cuts the file back to the length that its checkpoint recorded.
-// Floats are printed in the shortest form that reads back to the same bits. Throws: Error(io).
+// Floats are printed in the shortest form that reads back to the same bits. Where the disk takes no more,
+// lines are kept in memory until it does. Throws: Error(io).
 #pragma once
 
 #include <cstdint>
@@ -49,6 +50,15 @@ struct EvaluationMetrics {
   std::vector<Accuracy> by_class = {};  // if asked for
 };
 
+// The loss ran away after step `from`: the run went back to step `to` and left batches out.
+struct GoneBack {
+  std::int64_t from = 0, to = 0;
+  std::int64_t batches = 0;
+};
+
+std::string describe(const GoneBack& back);
+
+std::string to_json_line(const GoneBack& back);
 std::string to_json_line(const StepMetrics& metrics);
 std::string to_json_line(std::int64_t step, const EvaluationMetrics& metrics);
 
@@ -58,10 +68,14 @@ class MetricsFile {
   MetricsFile(const std::filesystem::path& path, std::uint64_t bytes);
 
   void append(const std::string& line);
-  std::uint64_t sync();  // length so far, durable
+  void retry();            // writes what is in memory only, if it can
+  std::uint64_t length();  // of all lines, in bytes
+  // From any thread: the first `bytes` are on disk. Error(io) where they are not.
+  void sync(std::uint64_t bytes);
 
  private:
   File file_;
+  std::string pending_;
 };
 
 std::int64_t resident_bytes();  // of this process

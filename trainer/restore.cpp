@@ -36,9 +36,19 @@ constexpr std::array<std::string_view, 18> kIdentity = {"run.seed",
                                                         "ema."};
 
 // May change without a word: where things lie and how they are watched.
-constexpr std::array<std::string_view, 10> kSilent = {
-    "run.name",  "run.dir", "run.peak_tflops", "data.",     "checkpoint.",
-    "evaluate.", "log.",    "launch.",         "sharding.", "model.activation_checkpointing"};
+constexpr std::array<std::string_view, 13> kSilent = {"run.name",
+                                                      "run.dir",
+                                                      "run.peak_tflops",
+                                                      "run.stop_before",
+                                                      "run.fault",
+                                                      "watchdog.",
+                                                      "data.",
+                                                      "checkpoint.",
+                                                      "evaluate.",
+                                                      "log.",
+                                                      "launch.",
+                                                      "sharding.",
+                                                      "model.activation_checkpointing"};
 
 // Of no consequence for what comes next: weights are read once, at the beginning, and what backward computes
 // again has the same bits.
@@ -137,7 +147,7 @@ std::vector<fs::path> checkpoints_to_try(const std::string& resume, const RunDir
 // Neither counted among those to keep nor newer than what comes next.
 void set_aside_all(const std::vector<fs::path>& damaged, const fs::path& whole) {
   for (const fs::path& path : damaged) set_aside(path);
-  point_latest_to(whole);
+  point_to(whole, "latest");
 }
 
 // The checkpoints to try, newest first, as rank 0 sees them.

@@ -29,6 +29,11 @@ std::int64_t total_steps(const RunConfig& run, std::int64_t steps_per_epoch) {
   return run.steps > 0 ? run.steps : steps_of_epochs(run.epochs, steps_per_epoch, "run.epochs");
 }
 
+bool is_due(const Duration& every, std::int64_t step, std::int64_t steps_per_epoch, const char* key) {
+  if (every.count == 0 || every.unit == Duration::Unit::seconds || step == 0) return false;
+  return step % in_steps(every, steps_per_epoch, key) == 0;
+}
+
 std::int64_t in_steps(const Duration& duration, std::int64_t steps_per_epoch, const char* key) {
   switch (duration.unit) {
     case Duration::Unit::steps:

@@ -17,6 +17,9 @@ std::int64_t total_steps(const RunConfig& run, std::int64_t steps_per_epoch);
 // A duration of steps or epochs in steps; Error(refused) for a duration of time, naming `key`.
 std::int64_t in_steps(const Duration& duration, std::int64_t steps_per_epoch, const char* key);
 
+// Whether something that is to be done `every` so often is due after `step`; never by time or at step 0.
+bool is_due(const Duration& every, std::int64_t step, std::int64_t steps_per_epoch, const char* key);
+
 // optimizer.lr at the batch of this run, as schedule.scale_lr says.
 double peak_lr(const Config& config);
 

@@ -15,7 +15,54 @@
 
 namespace vitrail::trainer {
 
+namespace {
+
+constexpr int kMostTimesBack = 3;  // to one checkpoint
+
+TrainState restored_or_new(Assembly& run, const TrainRequest& request, const RunDirectory& directory,
+                           PhaseLog& phases, Log& log) {
+  phases.enter(Phase::load, 0);
+  TrainState state;
+  if (const auto restored = restore(run, directory, request.settings, request.defaults, log)) {
+    state = *restored;
+  } else {
+    run.initialise_weights(log);
+    state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
+  }
+  check_same_weights(run);
+  if (state.step > run.total_steps) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("the checkpoint is at step {}, the run ends at step {}", state.step, run.total_steps),
+        "raise run.steps or run.epochs");
+  }
+  // What this run saves from now on is its own.
+  if (run.config.checkpoint.resume == "never") run.config.checkpoint.resume = "auto";
+  phases.enter(Phase::start, 0);
+  return state;
+}
+
+// After going back from `before` to `state`: the batches in between are not taken again, nor are `more`.
+GoneBack leave_out(const TrainState& before, std::int64_t more, TrainState& state) {
+  const std::int64_t batches = before.next_batch() - state.next_batch() + more;
+  state.left_out.push_back({state.step, batches});
+  return {before.step, state.step, batches};
+}
+
+Error diverged_for_good(std::int64_t step) {
+  return {ExitCode::refused,
+          fmt::format("training diverged: the loss ran away after going back {} times to step {}",
+                      kMostTimesBack, step),
+          "lower optimizer.lr, lengthen schedule.warmup or set optimizer.clip_norm, and begin a new run"};
+}
+
+}  // namespace
+
 ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& log, StopSignal& stop) {
+  PhaseLog phases(ranks.rank(), parse_fault(request.config.run.fault));
+  phases.enter(Phase::start, 0);
+  Watchdog watchdog(phases, request.config.watchdog,
+                    fmt::format("rank {} on {}", ranks.rank(), request.attempt.host), request.hung);
   check_same_program(ranks, request.settings);
   ComputeDevice device(request.config, ranks);
   const auto over_device = device.communicator(request.config.sharding, ranks);
@@ -42,20 +89,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   Assembly run(request.config, communicator, device);
   check_same_plan(run, log);
   run.say_what_it_is(log);
-  TrainState state;
-  if (const auto restored = restore(run, directory, request.settings, request.defaults, log)) {
-    state = *restored;
-  } else {
-    run.initialise_weights(log);
-    state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
-  }
-  check_same_weights(run);
-  if (state.step > run.total_steps) {
-    throw Error(
-        ExitCode::refused,
-        fmt::format("the checkpoint is at step {}, the run ends at step {}", state.step, run.total_steps),
-        "raise run.steps or run.epochs");
-  }
+  TrainState state = restored_or_new(run, request, directory, phases, log);
   sharding::agree(communicator, [&] {
     if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
   });
@@ -63,9 +97,19 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     log.line(fmt::format("rehearsed the largest lane batch: {:.0f} MiB of memory at most so far",
                          static_cast<double>(rehearse(run)) / (1 << 20)));
   }
-  return TrainLoop(run, state, request, directory, owner ? &*owner : nullptr, trace ? &*trace : nullptr, log,
-                   stop)
-      .run();
+  const TrainLoop::Company company{
+      owner ? &*owner : nullptr, trace ? &*trace : nullptr, phases, watchdog, log, stop};
+  std::optional<GoneBack> gone_back;
+  for (int times = 0;; ++times) {
+    TrainLoop loop(run, state, gone_back, request, directory, company);
+    if (const auto end = loop.run()) return *end;
+    const TrainState before = loop.state();
+    state = restored_or_new(run, request, directory, phases, log);
+    const bool again = gone_back && gone_back->to == state.step;
+    if (!again) times = 0;
+    if (times == kMostTimesBack) throw diverged_for_good(state.step);
+    gone_back = leave_out(before, request.config.guard.skip, state);
+  }
 }
 
 }  // namespace vitrail::trainer

@@ -3,7 +3,10 @@
 // PeerFailure.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "sharding/communicator.hpp"
@@ -21,6 +24,9 @@ struct TrainRequest {
   std::map<std::string, std::string> defaults;  // what a key means that an older checkpoint does not know
   std::string config_text;                      // the same as a file that can be given back to --config
   Attempt attempt;
+  std::optional<std::chrono::steady_clock::time_point> job_ends;  // by its time limit; absent: unknown
+  // Called by the watchdog, from its thread, to end the process.
+  std::function<void(const std::string& why)> hung = {};
 };
 
 // done, or saved when a stop was asked for.

@@ -1,10 +1,14 @@
 #include "trainer/train_loop.hpp"
 
+#include <cmath>
+#include <utility>
+
 #include <c10/util/Exception.h>
 
 #include "sharding/gather_text.hpp"
 #include "trainer/base/progress.hpp"
-#include "trainer/checkpoint_writer.hpp"
+#include "trainer/checkpoint_size.hpp"
+#include "trainer/checkpoint_space.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_agreement.hpp"
@@ -26,26 +30,32 @@ datasets::LoaderStats since(datasets::LoaderStats now, const datasets::LoaderSta
 
 }  // namespace
 
-TrainLoop::TrainLoop(Assembly& run, TrainState state, const TrainRequest& request,
-                     const RunDirectory& directory, const RunOwner* owner, StepTrace* trace, Log& log,
-                     StopSignal& stop)
+TrainLoop::TrainLoop(Assembly& run, TrainState state, const std::optional<GoneBack>& gone_back,
+                     const TrainRequest& request, const RunDirectory& directory, const Company& company)
     : run_(run),
-      state_(state),
+      state_(std::move(state)),
       request_(request),
       directory_(directory),
-      owner_(owner),
-      trace_(trace),
-      log_(log),
-      stop_(stop),
-      writer_(sharding::gather_text(run.communicator, request.attempt.label()).front()),
-      saved_state_(state),
-      first_step_(state.step) {
+      owner_(company.owner),
+      trace_(company.trace),
+      phases_(company.phases),
+      watchdog_(company.watchdog),
+      log_(company.log),
+      stop_(company.stop),
+      guard_(request.config.guard),
+      slow_ranks_(request.config.watchdog.slow),
+      hosts_(sharding::gather_text(run.communicator, request.attempt.host)),
+      first_step_(state_.step) {
   sharding::agree(run.communicator, [&] {
-    if (run.communicator.rank() == 0) metrics_.emplace(directory.metrics(), state.metrics_bytes);
+    if (run.communicator.rank() == 0) metrics_.emplace(directory.metrics(), state_.metrics_bytes);
   });
+  if (gone_back && metrics_) metrics_->append(to_json_line(*gone_back));
+  if (gone_back) log_.line(describe(*gone_back));
+  saver_.emplace(run, run.masters, state_, request, directory, owner_, metrics_ ? &*metrics_ : nullptr,
+                 phases_, log_);
 }
 
-ExitCode TrainLoop::run() {
+std::optional<ExitCode> TrainLoop::run() {
   try {
     return run_to_the_end();
   } catch (const sharding::AgreedError& e) {
@@ -61,19 +71,31 @@ Error TrainLoop::named(const Error& error) const {
   return {error.code(), fmt::format("{}: {}", doing_, error.what()), error.hint()};
 }
 
-ExitCode TrainLoop::run_to_the_end() {
+std::optional<ExitCode> TrainLoop::run_to_the_end() {
   const bool finished_before = state_.step == run_.total_steps && !evaluation_due();
   if (finished_before) {
     log_.line(fmt::format("the run is finished: step {} of {}", state_.step, run_.total_steps));
     return ExitCode::done;
   }
+  check_checkpoint_space(directory_.checkpoints(),
+                         {saver_->bytes_of_rank(), most_checkpoints(request_.config)}, saver_->label(),
+                         run_.communicator, log_);
   run_.start_loader(state_);
   for (;;) {
     if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
     const bool finished = state_.step == run_.total_steps;
-    const bool save_due = agreed_.save || due(request_.config.checkpoint.every, "checkpoint.every");
-    if (finished || agreed_.stop) run_.gather.finish();
-    if (finished || agreed_.stop || save_due) save();
+    if (guard_.ran_away() && !agreed_.stop) {
+      saver_->wait();
+      return std::nullopt;
+    }
+    doing_ = fmt::format("saving after step {}", state_.step);
+    run_.communicator.limit_wait({});
+    if (finished || agreed_.stop) {
+      run_.gather.finish();
+      saver_->save_at_end(state_, finished && !agreed_.stop);
+    } else if ((agreed_.save || saver_->due(state_)) && !guard_.is_bad()) {
+      saver_->save(state_);
+    }
     if (finished && !agreed_.stop) return ExitCode::done;
     if (agreed_.stop) {
       log_.line(
@@ -85,8 +107,7 @@ ExitCode TrainLoop::run_to_the_end() {
 }
 
 bool TrainLoop::due(const Duration& every, const char* key) const {
-  if (every.count == 0 || every.unit == Duration::Unit::seconds || state_.step == 0) return false;
-  return state_.step % in_steps(every, run_.steps_per_epoch, key) == 0;
+  return is_due(every, state_.step, run_.steps_per_epoch, key);
 }
 
 bool TrainLoop::evaluation_due() const {
@@ -99,13 +120,20 @@ bool TrainLoop::evaluate_now() {
   const Config& config = request_.config;
   const auto begin = Clock::now();
   run_.gather.finish();
+  run_.communicator.limit_wait({});
+  phases_.enter(Phase::evaluate, state_.step);
   const bool average = config.evaluation.weights == WeightsUsed::ema;
   if (average) run_.publish_weights(WeightsUsed::ema);
   const auto result = evaluate(*run_.model, run_.validation_data, evaluation_plan(config, run_.device),
-                               run_.communicator, [&] { return stop_.received(); });
+                               run_.communicator, [&] {
+                                 phases_.enter(Phase::evaluate, state_.step);
+                                 return stop_.received() || time_is_up();
+                               });
   if (average) run_.publish_weights();
+  phases_.enter(Phase::none, state_.step);
   if (!result) return false;
   state_.evaluated_step = state_.step;
+  if (is_best(*result)) agreed_.save = true;
   if (metrics_) metrics_->append(to_json_line(state_.step, *result));
   log_.line(
       fmt::format("evaluation after step {}{}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {} images in {}",
@@ -114,29 +142,66 @@ bool TrainLoop::evaluate_now() {
   return true;
 }
 
-Wishes TrainLoop::own_wishes() {
-  const Duration& every = request_.config.checkpoint.every;
-  const bool by_clock = every.unit == Duration::Unit::seconds && every.count > 0;
-  const bool save =
-      by_clock && run_.communicator.rank() == 0 && seconds_since(saved_) >= static_cast<double>(every.count);
-  return {save, stop_.received()};
+bool TrainLoop::is_best(const EvaluationMetrics& result) {
+  const BestBy by = request_.config.checkpoint.keep_best;
+  if (by == BestBy::none) return false;
+  const double value = by == BestBy::top1 ? result.top1 : result.loss;
+  const bool better =
+      !state_.best || (by == BestBy::top1 ? value > state_.best->value : value < state_.best->value);
+  if (!better || !std::isfinite(value)) return false;
+  state_.best = {value, state_.step};
+  return true;
+}
+
+News TrainLoop::own_news() {
+  return {
+      .save = saver_->wished(), .stop = stop_.received() || time_is_up(), .part_ended = saver_->part_ended()};
+}
+
+bool TrainLoop::time_is_up() const {
+  if (!request_.job_ends || request_.config.run.stop_before.count == 0) return false;
+  const std::chrono::duration<double> needed(static_cast<double>(request_.config.run.stop_before.count) +
+                                             step_seconds_ + 2 * saver_->seconds_of_last());
+  return Clock::now() + needed >= *request_.job_ends;
 }
 
 void TrainLoop::step() {
   doing_ = fmt::format("step {} (epoch {})", state_.step + 1, state_.step / run_.steps_per_epoch);
+  run_.communicator.limit_wait(watchdog_.longest_wait());
   const bool traced = state_.step + 1 == request_.config.log.trace_step;
-  StepContext context = run_.context();
+  StepContext context = run_.context(phases_);
   if (traced) context.trace = trace_;
   const auto begin = Clock::now();
   const datasets::LoaderStats data_before = context.loader.stats();
   const double comm_before = run_.communicator.traffic().seconds_waited;
-  const StepResult result = train_step(context, state_, own_wishes());
+  const StepResult result = train_step(context, state_, own_news(), work_);
   agreed_ = result.agreed;
-  record(result, seconds_since(begin), since(context.loader.stats(), data_before),
-         run_.communicator.traffic().seconds_waited - comm_before);
+  const auto data = since(context.loader.stats(), data_before);
+  const double comm_wait = run_.communicator.traffic().seconds_waited - comm_before;
+  step_seconds_ = seconds_since(begin);
+  watchdog_.step_took(Clock::now() - begin);
+  const auto lanes = static_cast<double>(run_.gradients.lanes().count());
+  work_ = {data.seconds_waited / lanes, (step_seconds_ - data.seconds_waited - comm_wait) / lanes};
+  phases_.enter(Phase::record, state_.step);
+  guard_.look_at(result.loss, result.grad_norm);
+  record(result, step_seconds_, data, comm_wait);
+  name_slow_ranks(result.work);
   if (traced) write_trace(begin);
   if (agreed_.damage) settle_damage();
   compare_weights();
+  doing_ = fmt::format("saving while step {} was over", state_.step);
+  if (agreed_.part_ended) saver_->advance();
+  phases_.enter(Phase::none, state_.step);
+}
+
+void TrainLoop::name_slow_ranks(const std::vector<OwnWork>& work) {
+  for (const SlowRank& slow : slow_ranks_.add(work)) {
+    log_.line(
+        fmt::format("rank {} on {} is slow: {:.2f} times the other ranks' median over the last {} steps, "
+                    "in {}",
+                    slow.rank, hosts_.at(static_cast<std::size_t>(slow.rank)), slow.factor,
+                    2 * SlowRanks::kWindow, slow.by_data ? "waiting for data" : "computing"));
+  }
 }
 
 void TrainLoop::write_trace(Clock::time_point begin) {
@@ -213,34 +278,6 @@ void TrainLoop::say(const StepMetrics& m) {
                   m.mfu ? fmt::format("MFU {:.1f} %, ", 100 * *m.mfu) : "", 100 * m.data_wait / m.seconds,
                   100 * m.comm_exposed / m.seconds, static_cast<double>(m.memory_bytes) / (1 << 20),
                   format_duration(per_step * static_cast<double>(run_.total_steps - state_.step))));
-}
-
-void TrainLoop::save() {
-  if (saved_state_.step == state_.step && saved_state_.evaluated_step == state_.evaluated_step) return;
-  doing_ = fmt::format("saving after step {}", state_.step);
-  const auto begin = Clock::now();
-  CheckpointManifest manifest;
-  sharding::agree(run_.communicator, [&] {
-    if (metrics_) state_.metrics_bytes = metrics_->sync();
-  });
-  manifest.state = state_;
-  manifest.lanes = request_.config.run.lanes;
-  manifest.world = run_.communicator.size();
-  manifest.type = run_.masters.type();
-  manifest.data_fingerprint = run_.train_data->fingerprint();
-  for (std::int64_t c = 0; c < run_.train_data->classes(); ++c) {
-    manifest.classes.push_back(run_.train_data->class_name(c));
-  }
-  manifest.machine = machine_name(run_.device);
-  manifest.writer = writer_;
-  manifest.settings = request_.settings;
-  for (const auto& spec : run_.model->parameters()) manifest.parameters.push_back({spec.name, spec.shape});
-  const auto folder =
-      save_checkpoint(directory_.checkpoints(), request_.config.checkpoint.keep_last, manifest, run_.masters,
-                      run_.communicator, [&] { owner_->check(RunOwner::Look::now); });
-  saved_state_ = state_;
-  saved_ = Clock::now();
-  log_.line(fmt::format("saved {} in {}", folder.string(), format_duration(seconds_since(begin))));
 }
 
 }  // namespace vitrail::trainer

@@ -7,36 +7,53 @@
 
 #include "trainer/assembly.hpp"
 #include "trainer/log.hpp"
+#include "trainer/loss_guard.hpp"
 #include "trainer/metrics.hpp"
 #include "trainer/run_directory.hpp"
+#include "trainer/run_saver.hpp"
+#include "trainer/slow_ranks.hpp"
 #include "trainer/stop_signal.hpp"
 #include "trainer/train.hpp"
+#include "trainer/watchdog.hpp"
 
 namespace vitrail::trainer {
 
 class TrainLoop {
  public:
-  // `owner`: of rank 0, null on the others. `trace`: what the communicator adds to; null without a step to
-  // trace.
-  TrainLoop(Assembly& run, TrainState state, const TrainRequest& request, const RunDirectory& directory,
-            const RunOwner* owner, StepTrace* trace, Log& log, StopSignal& stop);
+  // Those who look on. `owner`: of rank 0, null on the others. `trace`: what the communicator adds to; null
+  // without a step to trace.
+  struct Company {
+    const RunOwner* owner;
+    StepTrace* trace;
+    PhaseLog& phases;
+    Watchdog& watchdog;
+    Log& log;
+    StopSignal& stop;
+  };
 
-  ExitCode run();
+  // `gone_back`: how the run came to `state`, if by that.
+  TrainLoop(Assembly& run, TrainState state, const std::optional<GoneBack>& gone_back,
+            const TrainRequest& request, const RunDirectory& directory, const Company& company);
+
+  std::optional<ExitCode> run();  // absent: the loss ran away
+  const TrainState& state() const { return state_; }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  ExitCode run_to_the_end();
+  std::optional<ExitCode> run_to_the_end();
   Error named(const Error& error) const;                   // with what we were doing
-  bool due(const Duration& every, const char* key) const;  // at the present step, by counting
+  bool due(const Duration& every, const char* key) const;  // after the present step, by counting
   bool evaluation_due() const;
-  bool evaluate_now();  // false: interrupted
+  bool evaluate_now();                            // false: interrupted
+  bool is_best(const EvaluationMetrics& result);  // so far; remembers it
   void step();
   void compare_weights();  // of all ranks, when it is time
   void write_trace(Clock::time_point begin);
   void settle_damage();  // after a step that replaced damaged samples
-  void save();
-  Wishes own_wishes();
+  News own_news();
+  bool time_is_up() const;  // of the job
+  void name_slow_ranks(const std::vector<OwnWork>& work);
   void record(const StepResult& result, double seconds, const datasets::LoaderStats& data, double comm_wait);
   void say(const StepMetrics& metrics);
 
@@ -46,16 +63,21 @@ class TrainLoop {
   const RunDirectory& directory_;
   const RunOwner* owner_;
   StepTrace* trace_;
+  PhaseLog& phases_;
+  Watchdog& watchdog_;
   Log& log_;
   StopSignal& stop_;
   std::optional<MetricsFile> metrics_;  // rank 0
-  std::string writer_;                  // rank 0's label: all ranks write into one folder
-  std::string doing_ = "starting";      // for error messages
-  Wishes agreed_;
-  TrainState saved_state_;
+  std::optional<RunSaver> saver_;
+  LossGuard guard_;
+  SlowRanks slow_ranks_;
+  std::vector<std::string> hosts_;  // by rank
+  std::string doing_ = "starting";  // for error messages
+  News agreed_;
+  OwnWork work_;             // in the last step
+  double step_seconds_ = 0;  // of the last step
   std::int64_t first_step_;
   Clock::time_point began_ = Clock::now();
-  Clock::time_point saved_ = began_;
   Clock::time_point said_ = began_;
 };
 

@@ -1,6 +1,7 @@
 #include "trainer/train_step.hpp"
 
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include <torch/torch.h>
@@ -17,25 +18,40 @@ namespace {
 using Span = StepTrace::Span;
 
 // What ranks tell each other once a step, as doubles in one all-reduce. Each entry is filled by one rank and
-// zero elsewhere (the wishes: added), so every rank reads what one rank alone would have written.
+// zero elsewhere (news: counted), so every rank reads what one rank alone would have written.
 class StepReport {
  public:
-  StepReport(std::int64_t lanes, sharding::PieceSums& squares)
-      : lanes_(static_cast<std::size_t>(lanes)), squares_(squares), values_(kWishes + 3 * lanes_) {}
+  StepReport(std::int64_t lanes, const sharding::Communicator& ranks, sharding::PieceSums& squares)
+      : lanes_(static_cast<std::size_t>(lanes)),
+        world_(static_cast<std::size_t>(ranks.size())),
+        squares_(squares),
+        values_(kNews + 3 * lanes_ + 2 * world_) {}
 
   double& save() { return values_[0]; }
   double& stop() { return values_[1]; }
   double& damage() { return values_[2]; }
-  double& loss(std::size_t lane) { return values_[kWishes + lane]; }
+  double& part_ended() { return values_[3]; }
+  double& loss(std::size_t lane) { return values_[kNews + lane]; }
 
   // A 64-bit hash as two doubles that hold 32 bits each.
   void set_order(std::size_t lane, std::uint64_t hash) {
-    values_[kWishes + lanes_ + 2 * lane] = static_cast<double>(hash >> 32);
-    values_[kWishes + lanes_ + 2 * lane + 1] = static_cast<double>(hash & 0xffffffffU);
+    values_[kNews + lanes_ + 2 * lane] = static_cast<double>(hash >> 32);
+    values_[kNews + lanes_ + 2 * lane + 1] = static_cast<double>(hash & 0xffffffffU);
   }
   std::string order_hash() const {
-    const auto orders = std::span(values_).subspan(kWishes + lanes_);
+    const auto orders = std::span(values_).subspan(kNews + lanes_, 2 * lanes_);
     return fmt::format("{:016x}", hash_bytes(std::as_bytes(orders)).low);
+  }
+  void set_work(int rank, const OwnWork& work) {
+    double* const entry = &values_[kNews + 3 * lanes_ + 2 * static_cast<std::size_t>(rank)];
+    entry[0] = work.data;
+    entry[1] = work.compute;
+  }
+  std::vector<OwnWork> work() const {
+    std::vector<OwnWork> by_rank;
+    for (std::size_t i = kNews + 3 * lanes_; i < values_.size(); i += 2)
+      by_rank.push_back({values_[i], values_[i + 1]});
+    return by_rank;
   }
   double mean_loss() {
     double sum = 0;
@@ -51,8 +67,8 @@ class StepReport {
   }
 
  private:
-  static constexpr std::size_t kWishes = 3;
-  std::size_t lanes_;
+  static constexpr std::size_t kNews = 4;
+  std::size_t lanes_, world_;
   sharding::PieceSums& squares_;
   std::vector<double> values_;
 };
@@ -64,8 +80,10 @@ struct LaneResult {
 
 // Forward and backward of one lane; its gradients go to the reducer as backward finishes them.
 LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
+  c.phases.enter(Phase::data, step + 1);
   std::optional<Span> doing(std::in_place, c.trace, "wait for data");
   datasets::LaneBatch batch = c.loader.next();
+  c.phases.enter(Phase::forward, step + 1);
   doing.emplace(c.trace, fmt::format("forward of lane {}", batch.lane));
   models::Pass pass;
   pass.training = true;
@@ -81,8 +99,11 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   const at::Tensor images = image_tensor(batch.images, batch.images_count, c.config.model.image_size,
                                          c.parameters.compute_type(), c.parameters.device());
   const models::Logits logits = c.model.forward(images, pass);
-  const at::Tensor loss = lane_loss(c.config, batch, logits, logits_of(c.teacher, images));
+  at::Tensor loss = lane_loss(c.config, batch, logits, logits_of(c.teacher, images));
+  if (c.phases.spoils(FaultKind::spike, step + 1)) loss = loss * 1000;
+  if (c.phases.spoils(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
 
+  c.phases.enter(Phase::backward, step + 1);
   doing.emplace(c.trace, fmt::format("backward of lane {}", batch.lane));
   c.gradients.begin_lane(batch.lane);
   c.frozen.add_to(c.gradients);
@@ -91,11 +112,20 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low};
 }
 
+// A failure that is rehearsed: memory that lost a bit.
+void flip_a_sign(StepContext& c) {
+  c.gather.finish();
+  const torch::NoGradGuard no_gradient;
+  c.parameters.tensors().front().view({-1}).slice(0, 0, 1).neg_();
+}
+
 // Half precision may overflow now and then: such a step is left out. Else, or without end, training has
 // diverged.
-void check_finite(const StepResult& result, Precision precision, const sharding::LossScale& after) {
+void check_finite(const StepResult& result, const Config& config, const sharding::LossScale& after) {
+  const Precision precision = config.precision.compute;
+  const bool guarded = config.guard.loss_factor > 0;  // which goes back to a checkpoint
   const bool half = precision == Precision::fp16 || precision == Precision::bf16;
-  if (half && !sharding::is_hopeless(after)) return;
+  if (half ? !sharding::is_hopeless(after) : guarded) return;
   if (!half && !result.skipped && std::isfinite(result.loss)) return;
   throw Error(ExitCode::refused,
               fmt::format("training diverged: loss {}, gradient norm {}{}", result.loss, result.grad_norm,
@@ -112,7 +142,7 @@ sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision) {
                                               : sharding::LossScaleConfig{.initial = 1, .window = 0};
 }
 
-StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
+StepResult train_step(StepContext& c, TrainState& state, const News& own, const OwnWork& work) {
   // 1. Every lane of this rank: batch -> logits -> loss -> gradients, added into the tree over lanes.
   std::vector<LaneResult> lanes;
   const sharding::LaneRange range = c.gradients.lanes();
@@ -121,6 +151,7 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   }
 
   // 2. The sum over all lanes; each rank keeps the slices of its own lanes.
+  c.phases.enter(Phase::reduce, state.step + 1);
   std::optional<Span> doing(std::in_place, c.trace, "wait for gradients");
   c.gradients.exchange();
 
@@ -129,16 +160,19 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   doing.emplace(c.trace, "norms and report");
   const double scale = 1.0 / (static_cast<double>(c.config.run.lanes) * state.loss_scale.scale);
   sharding::PieceSums squares = c.optimizer.clip_values(c.masters, c.gradients, scale);
-  StepReport report(c.config.run.lanes, squares);
+  StepReport report(c.config.run.lanes, c.communicator, squares);
   report.save() = own.save ? 1 : 0;
   report.stop() = own.stop ? 1 : 0;
   report.damage() = c.loader.has_damage_news() ? 1 : 0;
+  report.part_ended() = own.part_ended ? 1 : 0;
+  report.set_work(c.communicator.rank(), work);
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     report.loss(static_cast<std::size_t>(range.begin) + i) = lanes[i].loss;
     report.set_order(static_cast<std::size_t>(range.begin) + i, lanes[i].order);
   }
   report.exchange(c.communicator);
 
+  c.phases.enter(Phase::update, state.step + 1);
   doing.emplace(c.trace, "update");
 
   // 4. What all ranks now know alike.
@@ -148,11 +182,13 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   result.lr = c.schedule.lr(state.step);
   result.weight_decay = c.schedule.weight_decay(state.step);
   result.order_hash = report.order_hash();
-  result.agreed = {report.save() > 0, report.stop() > 0, report.damage() > 0};
+  result.agreed = {report.save() > 0, report.stop() > 0, report.damage() > 0,
+                   report.part_ended() == c.communicator.size()};
+  result.work = report.work();
   result.loss_scale = state.loss_scale.scale;
   result.skipped = !std::isfinite(result.grad_norm);
   state.loss_scale = after_step(state.loss_scale, loss_scale_rule(c.config.precision), !result.skipped);
-  check_finite(result, c.config.precision.compute, state.loss_scale);
+  check_finite(result, c.config, state.loss_scale);
 
   // 5. Clip and update the master weights of this rank's lanes, and their average.
   c.optimizer.scale_weight_decay(c.schedule.weight_decay_scale(state.step));
@@ -167,6 +203,7 @@ StepResult train_step(StepContext& c, TrainState& state, Wishes own) {
   c.gather.start(c.parameters.buckets());
 
   ++state.step;
+  if (c.phases.spoils(FaultKind::flip, state.step)) flip_a_sign(c);
   state.optimizer_steps = c.optimizer.steps();
   return result;
 }

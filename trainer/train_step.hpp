@@ -16,7 +16,9 @@
 #include "trainer/checkpoint_manifest.hpp"
 #include "trainer/config.hpp"
 #include "trainer/parameter_store.hpp"
+#include "trainer/phase.hpp"
 #include "trainer/schedule.hpp"
+#include "trainer/slow_ranks.hpp"
 #include "trainer/step_trace.hpp"
 #include "trainer/train_only.hpp"
 
@@ -37,15 +39,17 @@ struct StepContext {
   sharding::LaneState& masters;
   ParameterStore& parameters;
   const ZeroGradients& frozen;
+  PhaseLog& phases;
   const Teacher* teacher = nullptr;  // null: none
   StepTrace* trace = nullptr;        // of this step, if it is the one to be shown
 };
 
-// What this rank wants; the step tells it to all ranks and returns what any of them wanted.
-struct Wishes {
-  bool save = false;    // a checkpoint is due by this rank's clock
-  bool stop = false;    // this rank was asked to stop
-  bool damage = false;  // a damaged sample was replaced in this step (set by the step)
+// What this rank has to say; the step tells it to all ranks and returns what they know together.
+struct News {
+  bool save = false;        // a checkpoint is due by this rank's clock; by anyone's
+  bool stop = false;        // this rank was asked to stop; any was
+  bool damage = false;      // set by the step: a damaged sample was replaced in it
+  bool part_ended = false;  // of a checkpoint under way, this rank has done its part; all have
 };
 
 struct StepResult {
@@ -56,13 +60,15 @@ struct StepResult {
   double loss_scale = 1;   // in force during this step
   bool skipped = false;    // half precision: the gradient was not finite, and no weight changed
   std::string order_hash;  // of the sample ids, over all lanes
-  Wishes agreed;
+  News agreed;
+  std::vector<OwnWork> work;  // by rank, of the step before
 };
 
 // How the loss scale moves: fp16's as configured, the others stay at 1.
 sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision);
 
 // Takes step number `state.step` (0-based) and advances `state`.
-StepResult train_step(StepContext& c, TrainState& state, Wishes own);
+// `work`: this rank's in the step before.
+StepResult train_step(StepContext& c, TrainState& state, const News& own, const OwnWork& work);
 
 }  // namespace vitrail::trainer

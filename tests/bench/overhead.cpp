@@ -85,9 +85,10 @@ void compare(std::int64_t batch, std::int64_t threads, int rounds) {
   Bare bare(run);
   std::vector<double> steps, passes, updates, waits;
   for (int round = -2; round < rounds; ++round) {  // the first ones warm up
-    StepContext context = run.context();
+    PhaseLog phases(0, std::nullopt);
+    StepContext context = run.context(phases);
     const double waited = context.loader.stats().seconds_waited;
-    const double step = seconds_of([&] { train_step(context, state, {}); });
+    const double step = seconds_of([&] { train_step(context, state, {}, {}); });
     const double wait = context.loader.stats().seconds_waited - waited;
     const double pass = seconds_of([&] { bare.forward_and_backward(); });
     const double update = seconds_of([&] {

@@ -101,7 +101,7 @@ def read_metrics(run):
     """Lines of steps and lines of evaluations. Floats stay the text they are: equal text is equal bits."""
     text = (run / "metrics.jsonl").read_text()
     lines = [json.loads(line, parse_float=str) for line in text.splitlines()]
-    return [x for x in lines if "eval" not in x], [x for x in lines if "eval" in x]
+    return [x for x in lines if "loss" in x], [x for x in lines if "eval" in x]
 
 
 class Job:

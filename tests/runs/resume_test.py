@@ -2,13 +2,16 @@
 
 import json
 import os
+import pathlib
 import random
+import shutil
 import signal
 import time
 import unittest
 
 import harness
 
+FIXTURE = pathlib.Path(__file__).parent.parent / "fixtures" / "checkpoint_v1"
 STEPS = 40
 EVERY = 6  # steps between checkpoints: a kill loses up to five steps, which must come again with the same bits
 LAST_KILL = 26  # leaves the run some steps to be killed in, even when this process is slow to notice
@@ -149,6 +152,16 @@ class ResumeTest(harness.RunTest):
 
     def test_one_rank_terminated(self):
         self.check_graceful("term-to-a-rank", lambda job: os.kill(self.random.choice(job.ranks()), signal.SIGTERM))
+
+    def test_a_checkpoint_of_format_version_1(self):
+        """Of the first release: it goes on from there."""
+        run = self.folder / "version-1"
+        shutil.copytree(FIXTURE, run)
+        _, log = self.vitrail("train", "--config", run / "config.cfg", "--run.dir", run, "--run.steps", 8)
+        self.assertIn("(step 6, written by 2 ranks)", log)
+        self.assertEqual([line["step"] for line in harness.read_metrics(run)[0]], list(range(1, 9)))
+        self.assertEqual(self.vitrail("checkpoint", "hash", run / "checkpoints" / "step-00000006")[0].split()[0],
+                         (run / "state_hash").read_text().strip())
 
     def test_finished_run_is_left_alone(self):
         def contents():

@@ -88,6 +88,16 @@ class PreemptedTest(cluster.ClusterTest):
         self.check_same_state(run, undisturbed)
         print(f"preempted after step {stopped}: {self.hash_of(run)}, as undisturbed")
 
+    def test_time_limit_whose_signal_is_lost(self):
+        """The run has asked Slurm when its minute is over: it saves and stops by itself, and comes back."""
+        words = harness.flags(SMALL | {"data.train": "synthetic:1024,10,28", "run.steps": 100000, "run.stop_before": "50s"})
+        job, log = self.submit("limit", "--nodes=1", "--time=1", "--signal=B:USR2@1", words=words, VITRAIL=self.program)
+        self.wait_for(lambda: log.exists() and "back to the queue" in log.read_text(), "requeue", log)
+        slurm("scancel", job)
+        text = log.read_text()
+        self.assertRegex(text, r"stopped on request after step \d+")
+        self.assertNotIn("asking for a checkpoint", text)
+
     def test_exit_statuses(self):
         """All jobs at once: each waits some seconds for its next attempt."""
         cases = {

@@ -48,11 +48,15 @@ std::uint64_t File::size() const {
 }
 
 void File::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
+  while (!bytes.empty()) bytes = bytes.subspan(write_some(bytes));
+}
+
+std::size_t File::write_some(std::span<const std::byte> bytes) {
+  for (;;) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw io_error("cannot write", path_, errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    if (n > 0 || bytes.empty()) return static_cast<std::size_t>(n);
+    if (n < 0 && errno != EINTR) throw io_error("cannot write", path_, errno);
+    if (n == 0) throw io_error("cannot write", path_, ENOSPC);
   }
 }
 

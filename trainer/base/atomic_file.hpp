@@ -21,7 +21,8 @@ class File {
   File& operator=(File&&) = delete;
 
   std::uint64_t size() const;
-  void write(std::span<const std::byte> bytes);  // all of it, at the current position
+  void write(std::span<const std::byte> bytes);              // all of it, at the current position
+  std::size_t write_some(std::span<const std::byte> bytes);  // what could be written, 1 byte at least
   void read_at(std::uint64_t offset,
                std::span<std::byte> bytes) const;  // all of it; Error(io) if the file is shorter
   void truncate(std::uint64_t size);

@@ -44,11 +44,12 @@ std::string random_text(Philox& random) {
       return std::vector<std::string>{"", "tensor:a b.safetensors", "x=y [z]", "auto",
                                       "a,b;c"}[random.below(5)];
     default:
-      return std::vector<std::string>{"cosine",     "constant", "adamw",  "lamb",  "ce",
-                                      "bce",        "rrc",      "none",   "cpu",   "fp64",
-                                      "sequential", "mpi",      "mpirun", "local", "fp32",
-                                      "bicubic",    "raw",      "pixel",  "pair",  "rand-m9-mstd0.5-inc1",
-                                      "off",        "fast"}[random.below(22)];
+      return std::vector<std::string>{"cosine", "constant", "adamw",      "lamb",
+                                      "ce",     "bce",      "rrc",        "none",
+                                      "cpu",    "fp64",     "sequential", "mpi",
+                                      "mpirun", "local",    "fp32",       "bicubic",
+                                      "raw",    "pixel",    "pair",       "rand-m9-mstd0.5-inc1",
+                                      "off",    "fast",     "fresh",      "copy:0:1:hang"}[random.below(24)];
   }
 }
 

@@ -69,7 +69,9 @@ inline CheckpointManifest manifest_of(std::int64_t step, std::int64_t lanes, int
                     step / 2,
                     1234,
                     {.scale = 512, .good_steps = step, .skipped = 1},
-                    {{7, "shard 1: record 2"}, {11, "a \"key\""}}};
+                    {{7, "shard 1: record 2"}, {11, "a \"key\""}},
+                    {{2, 5}, {3, 1}},
+                    BestEvaluation{87.5, 2}};
   manifest.lanes = lanes;
   manifest.world = world;
   manifest.type = type;
@@ -107,7 +109,7 @@ class CheckpointTest : public testing::Test {
                                 host);
       fill<Real>(state);
       if (change) change(state);
-      save_checkpoint(checkpoints_, how.keep_last, manifest_of(how.step, how.lanes, world, type), state,
+      save_checkpoint(checkpoints_, {.last = how.keep_last}, manifest_of(how.step, how.lanes, world, type), state,
                       communicator);
     });
     return checkpoints_ / checkpoint_name(how.step);

@@ -26,14 +26,14 @@ TEST_F(CheckpointFolder, NewestFirstAlsoBeyondEightDigits) {
                  newest = make("step-100000000");
   make("step-00000003.tmp-job1-0");
   make("other");
-  point_latest_to(newest);
+  point_to(newest, "latest");
   EXPECT_EQ(list_checkpoints(checkpoints_), (std::vector{newest, middle, oldest}));
   EXPECT_TRUE(list_checkpoints(dir_ / "nowhere").empty());
 }
 
 TEST_F(CheckpointFolder, FoundFromTheRunItsFolderOrItself) {
   const fs::path older = make("step-00000002"), newest = make("step-00000010");
-  point_latest_to(newest);
+  point_to(newest, "latest");
   EXPECT_EQ(find_checkpoint(dir_), newest);
   EXPECT_EQ(find_checkpoint(checkpoints_), newest);
   EXPECT_EQ(find_checkpoint(older), older);
@@ -44,19 +44,29 @@ TEST_F(CheckpointFolder, FoundFromTheRunItsFolderOrItself) {
 
 TEST_F(CheckpointFolder, LatestMovesAndSurvivesMovingTheRun) {
   const fs::path first = make("step-00000001"), second = make("step-00000002");
-  point_latest_to(first);
-  point_latest_to(second);
+  point_to(first, "latest");
+  point_to(second, "latest");
   EXPECT_EQ(fs::read_symlink(checkpoints_ / "latest"), "step-00000002");
   EXPECT_FALSE(fs::exists(fs::symlink_status(checkpoints_ / "latest.tmp")));
 }
 
 TEST_F(CheckpointFolder, PruningKeepsTheNewest) {
   for (const char* name : {"step-00000001", "step-00000002", "step-00000003", "step-00000004"}) make(name);
-  prune_checkpoints(checkpoints_, 3);
+  prune_checkpoints(checkpoints_, {.last = 3});
   EXPECT_EQ(list_checkpoints(checkpoints_).size(), 3U);
   EXPECT_FALSE(fs::exists(checkpoints_ / "step-00000001"));
-  prune_checkpoints(checkpoints_, 3);
+  prune_checkpoints(checkpoints_, {.last = 3});
   EXPECT_EQ(list_checkpoints(checkpoints_).size(), 3U);
+}
+
+TEST_F(CheckpointFolder, PruningKeepsMultiplesForGoodAndTheBest) {
+  for (int step = 1; step <= 9; ++step) make(checkpoint_name(step));
+  point_to(checkpoints_ / "step-00000005", "best");
+  prune_checkpoints(checkpoints_, {.last = 2, .every = 3});
+  std::vector<std::string> names;
+  for (const fs::path& path : list_checkpoints(checkpoints_)) names.push_back(path.filename().string());
+  EXPECT_THAT(names, testing::ElementsAre("step-00000009", "step-00000008", "step-00000006", "step-00000005",
+                                          "step-00000003"));
 }
 
 TEST_F(CheckpointFolder, ADamagedOneIsSetAsideUnderANameThatIsNoCheckpoints) {

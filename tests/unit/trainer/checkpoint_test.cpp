@@ -1,10 +1,13 @@
 // Checkpoints of a known state: written from worlds of one size, read by worlds of another, and damaged.
+#include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <future>
 
 #include <gmock/gmock.h>
 
 #include "datasets/pack/hdf5_handles.hpp"
+#include "sharding/local_communicator.hpp"
 #include "sharding/sharded_optimizer.hpp"
 #include "tests/unit/trainer/checkpoint_fixture.hpp"
 #include "trainer/base/hash.hpp"
@@ -263,11 +266,98 @@ TEST_F(CheckpointTest, EveryRankHearsOfTheFailureOfOne) {
     sharding::HostDevice host;
     sharding::LaneState state(plan, sharding::lanes_of_rank(4, 3, communicator.rank()), DataType::f32, host);
     told[static_cast<std::size_t>(communicator.rank())] = refusal(
-        [&] { save_checkpoint(checkpoints_, 2, manifest_of(8, 4, 3, DataType::f32), state, communicator); });
+        [&] { save_checkpoint(checkpoints_, {}, manifest_of(8, 4, 3, DataType::f32), state, communicator); });
   });
   EXPECT_THAT(told[0], HasSubstr("rank-00002-of-00003.h5: Is a directory"));
   EXPECT_EQ(told[1], told[0]);
   EXPECT_EQ(told[2], told[0]);
+}
+
+// A world of one rank with the known state and a writer of its checkpoints.
+struct Writing {
+  Writing(const fs::path& checkpoints, CheckpointWriter::BeforeCommit before_commit = {}, KeepRule keep = {})
+      : writer(checkpoints, keep, stored_parameters(), state, alone, std::move(before_commit)) {
+    fill<float>(state);
+  }
+  void begin(std::int64_t step) { writer.begin(manifest_of(step, 4, 1, DataType::f32)); }
+
+  sharding::BucketPlan plan = plan_of(4);
+  sharding::HostDevice host;
+  sharding::LaneState state{plan, {0, 4}, DataType::f32, host};
+  sharding::LocalCommunicator alone;
+  CheckpointWriter writer;
+};
+
+using Outcome = CheckpointWriter::Outcome;
+
+TEST_F(CheckpointTest, HoldsTheStateOfItsStepHoweverTrainingGoesOn) {
+  Writing w(checkpoints_);
+  w.begin(4);
+  for_each_piece<float>(w.state, [](StateKind, const sharding::Piece& piece, float* values) {
+    std::fill_n(values, piece.elements, -1.0F);
+  });
+  EXPECT_EQ(w.writer.finish(), Outcome::committed);
+  expect_known_state<float>(checkpoints_ / "step-00000004", 4, 2);
+  EXPECT_EQ(fs::read_symlink(checkpoints_ / "latest"), "step-00000004");
+}
+
+TEST_F(CheckpointTest, IsThereOnlyOnceItIsCommitted) {
+  std::promise<void> may_commit;
+  auto allowed = may_commit.get_future().share();
+  Writing w(checkpoints_, [allowed](const CheckpointManifest&) { allowed.wait(); });
+  EXPECT_FALSE(w.writer.busy());
+  w.begin(4);
+  EXPECT_TRUE(w.writer.busy());
+  EXPECT_EQ(w.writer.advance(), Outcome::under_way);
+  EXPECT_FALSE(w.writer.part_ended());
+  EXPECT_TRUE(list_checkpoints(checkpoints_).empty());
+  may_commit.set_value();
+  EXPECT_EQ(w.writer.advance(), Outcome::committed);
+  EXPECT_FALSE(w.writer.busy());
+  EXPECT_EQ(list_checkpoints(checkpoints_).size(), 1U);
+}
+
+TEST_F(CheckpointTest, AfterAFailureTheNextOneIsWhole) {
+  bool refuse = true;
+  Writing w(checkpoints_, [&](const CheckpointManifest&) {
+    if (refuse) throw Error(ExitCode::io, "the disk is full");
+  });
+  w.begin(4);
+  EXPECT_EQ(w.writer.finish(), Outcome::failed);
+  EXPECT_THAT(w.writer.failure().what(), HasSubstr("the disk is full"));
+  EXPECT_TRUE(fs::is_empty(checkpoints_)) << "no trace";
+  refuse = false;
+  w.begin(5);
+  EXPECT_EQ(w.writer.finish(), Outcome::committed);
+  expect_known_state<float>(checkpoints_ / "step-00000005", 4, 1);
+}
+
+TEST_F(CheckpointTest, TheBestOneStays) {
+  Writing w(checkpoints_);
+  for (const std::int64_t step : {1, 2, 3, 4, 5}) {
+    CheckpointManifest manifest = manifest_of(step, 4, 1, DataType::f32);
+    manifest.state.best = {90.0, std::min<std::int64_t>(step, 2)};  // later ones were not better
+    w.writer.begin(manifest);
+    ASSERT_EQ(w.writer.finish(), Outcome::committed);
+  }
+  EXPECT_EQ(fs::read_symlink(checkpoints_ / "best"), "step-00000002");
+  EXPECT_EQ(list_checkpoints(checkpoints_),
+            (std::vector{checkpoints_ / "step-00000005", checkpoints_ / "step-00000004",
+                         checkpoints_ / "step-00000002"}));
+}
+
+// Written by the first release of the format: `vitrail launch -n 2` with the config.cfg that lies beside it.
+TEST(StoredCheckpoint, OfVersion1StaysReadable) {
+  const fs::path folder = fs::path(VITRAIL_FIXTURES) / "checkpoint_v1" / "checkpoints" / "step-00000006";
+  const CheckpointReader checkpoint(folder);
+  checkpoint.verify();
+  EXPECT_EQ(checkpoint.manifest().state.step, 6);
+  EXPECT_EQ(checkpoint.manifest().world, 2);
+  EXPECT_TRUE(checkpoint.manifest().state.left_out.empty());
+  EXPECT_FALSE(checkpoint.manifest().state.best.has_value());
+  std::string expected;
+  std::ifstream(folder.parent_path().parent_path() / "state_hash") >> expected;
+  EXPECT_EQ(state_hash(checkpoint, StatePart::all), expected);
 }
 
 TEST_F(CheckpointTest, AFolderThatCannotBeMade) {

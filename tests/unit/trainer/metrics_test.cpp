@@ -117,14 +117,16 @@ TEST_F(MetricsFileTest, GoesOnWhereTheCheckpointWasTaken) {
   {
     MetricsFile file(path_, 0);
     file.append("one\n");
-    saved = file.sync();
+    saved = file.length();
     EXPECT_EQ(saved, 4U);
+    file.sync(saved);
     file.append("two, never saved\n");
   }
   {
     MetricsFile file(path_, saved);
     file.append("two\n");
-    EXPECT_EQ(file.sync(), 8U);
+    EXPECT_EQ(file.length(), 8U);
+    EXPECT_THROW(file.sync(9), Error);
   }
   EXPECT_EQ(read_text(path_), "one\ntwo\n");
   { const MetricsFile file(path_, 0); }

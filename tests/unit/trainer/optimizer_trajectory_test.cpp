@@ -89,11 +89,12 @@ Outcome train(const Config& config, sharding::Communicator& communicator) {
   Log silent(false);
   assembly.initialise_weights(silent);
   assembly.start_loader({});
-  StepContext context = assembly.context();
+  PhaseLog phases(0, std::nullopt);
+  StepContext context = assembly.context(phases);
   TrainState state;
   state.loss_scale.scale = loss_scale_rule(config.precision).initial;
   Outcome outcome;
-  for (int i = 0; i < kSteps; ++i) outcome.steps.push_back(train_step(context, state, {}));
+  for (int i = 0; i < kSteps; ++i) outcome.steps.push_back(train_step(context, state, {}, {}));
   const auto& specs = assembly.model->parameters();
   for (std::size_t p = 0; p < specs.size(); ++p) {
     outcome.weights[specs[p].name] = assembly.parameters.tensors()[p].detach().clone();

@@ -94,10 +94,11 @@ TEST(Rehearsal, ChangesNothing) {
         EXPECT_GT(rehearse(assembly), 10 << 20);
       }
       assembly.start_loader({});
-      StepContext context = assembly.context();
+      PhaseLog phases(0, std::nullopt);
+      StepContext context = assembly.context(phases);
       TrainState state;
       StepResult result{};
-      for (int i = 0; i < 3; ++i) result = train_step(context, state, {});
+      for (int i = 0; i < 3; ++i) result = train_step(context, state, {}, {});
       if (ranks.rank() == 0) loss = fmt::format("{} {}", result.loss, result.grad_norm);
     });
     return loss;

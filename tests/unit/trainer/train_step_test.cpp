@@ -28,9 +28,10 @@ Training train(const Config& config, sharding::Communicator& communicator, int s
   Log silent(false);
   assembly.initialise_weights(silent);
   assembly.start_loader({});
-  StepContext context = assembly.context();
+  PhaseLog phases(0, std::nullopt);
+  StepContext context = assembly.context(phases);
   Training run;
-  for (int i = 0; i < steps; ++i) run.steps.push_back(train_step(context, run.state, {}));
+  for (int i = 0; i < steps; ++i) run.steps.push_back(train_step(context, run.state, {}, {}));
   return run;
 }
 
@@ -135,11 +136,12 @@ TEST(TrainStep, AnOverflowChangesNoWeightAndHalvesTheScale) {
   Log silent(false);
   assembly.initialise_weights(silent);
   assembly.start_loader({});
-  StepContext context = assembly.context();
+  PhaseLog phases(0, std::nullopt);
+  StepContext context = assembly.context(phases);
   TrainState state;
   state.loss_scale.scale = 4294967296.0;  // no fp16 gradient survives this
   const Weights before(assembly);
-  const StepResult first = train_step(context, state, {});
+  const StepResult first = train_step(context, state, {}, {});
   EXPECT_TRUE(first.skipped);
   EXPECT_EQ(first.loss_scale, 4294967296.0);
   EXPECT_TRUE(std::isfinite(first.loss));
@@ -148,7 +150,7 @@ TEST(TrainStep, AnOverflowChangesNoWeightAndHalvesTheScale) {
   EXPECT_EQ(state.optimizer_steps, 0) << "the bias corrections wait";
   EXPECT_EQ(state.loss_scale.scale, 2147483648.0);
   StepResult last = first;
-  for (int i = 0; i < 30 && last.skipped; ++i) last = train_step(context, state, {});
+  for (int i = 0; i < 30 && last.skipped; ++i) last = train_step(context, state, {}, {});
   EXPECT_FALSE(last.skipped);
   EXPECT_EQ(state.optimizer_steps, 1);
   EXPECT_EQ(state.loss_scale.skipped, state.step - 1);
@@ -170,10 +172,12 @@ TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
   }
   assembly.publish_weights();
   assembly.start_loader({});
-  StepContext context = assembly.context();
+  PhaseLog phases(0, std::nullopt);
+  StepContext context = assembly.context(phases);
   TrainState state;
-  for (int i = 1; i < sharding::kHopelessSkips; ++i) EXPECT_TRUE(train_step(context, state, {}).skipped) << i;
-  EXPECT_THAT([&] { train_step(context, state, {}); },
+  for (int i = 1; i < sharding::kHopelessSkips; ++i)
+    EXPECT_TRUE(train_step(context, state, {}, {}).skipped) << i;
+  EXPECT_THAT([&] { train_step(context, state, {}, {}); },
               testing::ThrowsMessage<Error>(testing::HasSubstr("after 20 skipped steps")));
 }
 
@@ -227,11 +231,12 @@ TEST(TrainStep, OneRanksWishIsEverybodys) {
     Log silent(false);
     assembly.initialise_weights(silent);
     assembly.start_loader({});
-    StepContext context = assembly.context();
+    PhaseLog phases(0, std::nullopt);
+    StepContext context = assembly.context(phases);
     TrainState state;
     const bool last = communicator.rank() == 2;
-    EXPECT_TRUE(train_step(context, state, {.save = last, .stop = false}).agreed.save);
-    const Wishes agreed = train_step(context, state, {.save = false, .stop = last}).agreed;
+    EXPECT_TRUE(train_step(context, state, {.save = last}, {}).agreed.save);
+    const News agreed = train_step(context, state, {.stop = last}, {}).agreed;
     EXPECT_TRUE(agreed.stop);
     EXPECT_FALSE(agreed.save);
   });

@@ -1,0 +1,60 @@
+#include "launcher/job_time.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace vitrail::launcher {
+namespace {
+
+std::optional<std::int64_t> number_in(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+// Empty where the command is not there or says nothing.
+std::string first_line_of(const std::string& command) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "re"), ::pclose);
+  std::array<char, 128> line{};
+  if (!pipe || std::fgets(line.data(), line.size(), pipe.get()) == nullptr) return "";
+  std::string text = line.data();
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text.substr(std::min(text.find_first_not_of(' '), text.size()));
+}
+
+}  // namespace
+
+std::optional<std::chrono::seconds> parse_time_left(const std::string& text) {
+  const std::size_t dash = text.find('-');
+  const auto days = dash == std::string::npos ? std::int64_t{0} : number_in(text.substr(0, dash));
+  std::string rest = dash == std::string::npos ? text : text.substr(dash + 1);
+  std::vector<std::int64_t> fields;
+  for (;;) {
+    const std::size_t colon = rest.find(':');
+    const auto field = number_in(rest.substr(0, colon));
+    if (!field) return std::nullopt;
+    fields.push_back(*field);
+    if (colon == std::string::npos) break;
+    rest = rest.substr(colon + 1);
+  }
+  if (!days || fields.size() < 2 || fields.size() > 3) return std::nullopt;
+  std::int64_t seconds = 0;
+  for (const std::int64_t field : fields) seconds = 60 * seconds + field;
+  return std::chrono::seconds(*days * 24 * 60 * 60 + seconds);
+}
+
+void tell_ranks_when_job_ends(const SlurmJob& job) {
+  if (!number_in(job.id)) return;
+  const auto left =
+      parse_time_left(first_line_of(fmt::format("squeue --noheader --job {} --format %L", job.id)));
+  if (left) pass_on_job_end(std::chrono::system_clock::now() + *left);
+}
+
+}  // namespace vitrail::launcher

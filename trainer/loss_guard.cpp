@@ -1,0 +1,29 @@
+#include "trainer/loss_guard.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace vitrail::trainer {
+
+double LossGuard::median() const {
+  if (good_.empty()) return 0;
+  std::vector<double> values(good_.begin(), good_.end());
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+void LossGuard::look_at(double loss, double grad_norm) {
+  if (config_.loss_factor == 0) return;
+  const bool finite = std::isfinite(loss) && std::isfinite(grad_norm);
+  if (finite && (good_.size() < kFewest || loss <= config_.loss_factor * median())) {
+    bad_ = 0;
+    good_.push_back(loss);
+    if (good_.size() > kWindow) good_.pop_front();
+  } else {
+    ++bad_;
+  }
+}
+
+}  // namespace vitrail::trainer
