@@ -127,7 +127,7 @@ def main():
     for path in paths:
         if path.suffix in TEXT and str(path) not in CHECKERS | {"LICENSE"}:
             problems += check_text(path, sources.read(path))
-        if path.suffix == ".cfg":
+        if path.suffix == ".cfg" and path.parts[0] == "configs":
             problems += check_config(path, sources.read(path))
         if path.suffix in MAX_LINES:
             problems += check_cpp(path, sources.read(path))

@@ -1,7 +1,7 @@
 // What a checkpoint costs: the state of ViT-B with AdamW (86.6 M parameters, 12 bytes each) on one rank.
 //   bench_checkpoints SCRATCH_FOLDER [ROUNDS]
 // Training waits for the copy alone. Writing is compared, in turns, with one plain write of the same bytes
-// and an fsync; verifying reads from the page cache.
+// to a new file and an fsync; both keep two and remove the one before. Verifying reads from the page cache.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -58,6 +58,8 @@ int run(const fs::path& scratch, int rounds) {
   const std::vector<std::byte> plain(writer.bytes(), std::byte{1});
   const double gigabytes = static_cast<double>(writer.bytes()) / 1e9;
 
+  const auto plain_file = [&](int round) { return scratch / fmt::format("plain-{}", round); };
+
   std::vector<double> copies, saves, writes, verifies;
   for (int round = 0; round < rounds; ++round) {
     trainer::CheckpointManifest manifest;
@@ -72,12 +74,15 @@ int run(const fs::path& scratch, int rounds) {
                     }) -
                     copy);
     copies.push_back(copy);
-    writes.push_back(seconds_of([&] { write_plainly(scratch / "plain", plain); }));
+    writes.push_back(seconds_of([&] {
+      write_plainly(plain_file(round), plain);
+      fs::remove(plain_file(round - 2));
+    }));
     const trainer::CheckpointReader reader(writer.checkpoint());
     verifies.push_back(seconds_of([&] { reader.verify(); }));
   }
   fs::remove_all(scratch / "checkpoints");
-  fs::remove(scratch / "plain");
+  for (int round = rounds - 2; round < rounds; ++round) fs::remove(plain_file(round));
   fmt::print("state of {:.2f} GB on one rank, medians of {} rounds\n", gigabytes, rounds);
   fmt::print("copy, which a step waits for  {:6.3f} s  {:5.2f} GB/s\n", median(copies),
              gigabytes / median(copies));
