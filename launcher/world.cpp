@@ -64,6 +64,8 @@ sharding::Communicator& World::communicator() {
 
 ExitCode World::run(const std::string& what, const std::function<ExitCode()>& work,
                     const std::function<std::string()>& last_words) {
+  what_ = what;
+  last_words_ = last_words;
   std::optional<sharding::Failure> own;
   try {
     return work();
@@ -88,21 +90,27 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
   } else {
     settlement = {own->code, {{0, *own}}, {}};
   }
-  if (!settlement.failures.empty()) {
-    const std::string report =
-        failure_report(what, settlement, hosts_, communicator().rank(), last_words ? last_words() : "");
-    std::fputs(report.c_str(), stderr);
-  }
+  if (!settlement.failures.empty()) report(settlement);
   if (!mpi_) return settlement.code;
   std::fflush(nullptr);
   std::_Exit(static_cast<int>(settlement.code));
 }
 
+void World::report(const sharding::Settlement& settlement) const {
+  const std::string last = last_words_ ? last_words_() : "";
+  const int rank = mpi_ ? mpi_->communicator.rank() : 0;
+  std::fputs(failure_report(what_, settlement, hosts_, rank, last).c_str(), stderr);
+}
+
 void World::give_up(const std::string& why) {
   // Open MPI ends all ranks once one is gone: rank 0 shall have reported by then.
   constexpr std::chrono::seconds kForTheReport{3};
+  const int rank = communicator().rank();
+  const sharding::Failure failure{ExitCode::watchdog, why, "",
+                                  mpi_ ? mpi_->calls.describe_last(kCallsInReport) : ""};
+  if (rank == 0) report({failure.code, {{rank, failure}}, {}});
   if (mpi_) {
-    mpi_->failures.announce({ExitCode::watchdog, why, "", mpi_->calls.describe_last(kCallsInReport)});
+    mpi_->failures.announce(failure);
     std::this_thread::sleep_for(kForTheReport);
   }
   std::fflush(nullptr);

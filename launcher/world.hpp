@@ -9,6 +9,7 @@
 
 #include "launcher/environment.hpp"
 #include "sharding/communicator.hpp"
+#include "sharding/failure_channel.hpp"
 #include "sharding/sharding_config.hpp"
 #include "trainer/base/error.hpp"
 
@@ -29,12 +30,16 @@ class World {
   ExitCode run(const std::string& what, const std::function<ExitCode()>& work,
                const std::function<std::string()>& last_words = {});
 
-  // From any thread: tells the other ranks and ends this process with the watchdog's exit code. `why` was
-  // said by whoever calls this.
+  // From any thread while run() is under way: ends this rank with the watchdog's exit code; the others end,
+  // too.
   [[noreturn]] void give_up(const std::string& why);
 
  private:
+  void report(const sharding::Settlement& settlement) const;
+
   struct Mpi;
+  std::string what_;
+  std::function<std::string()> last_words_;
   std::vector<std::string> hosts_;  // of every rank
   std::unique_ptr<Mpi> mpi_;        // null in a world of one
   std::unique_ptr<sharding::Communicator> local_;

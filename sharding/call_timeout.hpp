@@ -28,7 +28,7 @@ class CallTimeout {
     return {ExitCode::watchdog,
             fmt::format("waited {:.0f} s in {} for ranks that did not come and reported nothing",
                         std::chrono::duration<double>(now_.load()).count(), call),
-            "ranks that did not answer hang or are cut off; raise watchdog.step or sharding.timeout if they "
+            "ranks that did not answer hang or are cut off; raise sharding.timeout or watchdog.step if they "
             "were only slow"};
   }
 

@@ -28,6 +28,22 @@ class PhaseLog {
   // From now on. What is to be rehearsed here happens here.
   void enter(Phase phase, std::int64_t step, Track track = Track::training);
   Stay stay(Track track) const;
+  // While it lives, the training thread waits for other ranks. The phase then begins anew.
+  class Wait {
+   public:
+    explicit Wait(PhaseLog& log) : log_(log) { log_.waits_ = true; }
+    ~Wait() {
+      log_.places_[0].since = Clock::now();
+      log_.waits_ = false;
+    }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+   private:
+    PhaseLog& log_;
+  };
+  bool waits() const { return waits_; }
+
   // Asked by the code that has the values: whether it shall spoil them now. Once.
   bool spoils(FaultKind kind, std::int64_t step);
 
@@ -40,6 +56,7 @@ class PhaseLog {
   const int rank_;
   const std::optional<FaultPlan> fault_;
   std::atomic<bool> struck_ = false;
+  std::atomic<bool> waits_ = false;
   std::array<Place, 2> places_;
 };
 

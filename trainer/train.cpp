@@ -12,6 +12,7 @@
 #include "trainer/run_agreement.hpp"
 #include "trainer/run_directory.hpp"
 #include "trainer/train_loop.hpp"
+#include "trainer/watched_communicator.hpp"
 
 namespace vitrail::trainer {
 
@@ -73,7 +74,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   sharding::Communicator& calls = traced ? *traced : all;
   std::optional<sharding::CommunicationQueue> queue;
   if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(calls);
-  sharding::Communicator& communicator = queue ? *queue : calls;
+  WatchedCommunicator communicator(queue ? *queue : calls, phases);
   const RunDirectory directory = run_directory(request.config.run);
   std::optional<RunOwner> owner;  // rank 0
   sharding::agree(communicator, [&] {

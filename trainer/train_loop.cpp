@@ -59,6 +59,8 @@ std::optional<ExitCode> TrainLoop::run() {
   try {
     return run_to_the_end();
   } catch (const sharding::AgreedError& e) {
+    // All ranks are here, so the checkpoint under way is not lost.
+    if (saver_) saver_->wait();
     throw sharding::AgreedError(named(e), e.rank());
   } catch (const Error& e) {
     throw named(e);

@@ -80,6 +80,7 @@ Clock::duration Watchdog::limit_of(Phase phase) const {
 }
 
 std::string Watchdog::overdue(PhaseLog::Track track) const {
+  if (track == PhaseLog::Track::training && phases_.waits()) return "";
   const PhaseLog::Stay stay = phases_.stay(track);
   const auto limit = limit_of(stay.phase);
   const auto stayed = Clock::now() - stay.since;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -26,6 +27,12 @@ class RecoveryTest(faults.FaultTest):
         text = self.check_ends_by_watchdog("backward:1:8:stop", {"watchdog.step": "1s"})
         self.assertRegex(text, r"rank 0: .*waited \d+ s in \w+ for ranks that did not come")
         self.assertRegex(text, r"rank 1 did not answer on \S+")
+
+    def test_rank_0_that_hangs_reports_itself(self):
+        """And no rank that waits for it in the same phase does."""
+        text = self.check_ends_by_watchdog("update:0:8:hang", {"watchdog.step": "1s"})
+        self.assertEqual(set(re.findall(r"(rank \d) on \S+: watchdog", text)), {"rank 0"}, text)
+        self.check_report(text[text.rindex("vitrail: ") :], "training stopped", "last checkpoint: ", "exit status 86")
 
     def check_ends_by_watchdog(self, fault, changes):
         run = self.run_folder()

@@ -223,7 +223,7 @@ TEST(TrainStep, PixelsThatNoPatchTakesAreNamed) {
   EXPECT_THAT(said(4), testing::Not(testing::HasSubstr("whole patches")));
 }
 
-TEST(TrainStep, OneRanksWishIsEverybodys) {
+TEST(TrainStep, WhatARankSaysAllRanksKnow) {
   const Config config = tiny_run();
   tests::run_world(3, [&](sharding::Communicator& communicator) {
     tests::Assembled assembled(config, communicator);
@@ -239,6 +239,13 @@ TEST(TrainStep, OneRanksWishIsEverybodys) {
     const News agreed = train_step(context, state, {.stop = last}, {}).agreed;
     EXPECT_TRUE(agreed.stop);
     EXPECT_FALSE(agreed.save);
+    EXPECT_FALSE(train_step(context, state, {.part_ended = last}, {}).agreed.part_ended);
+    const OwnWork mine{1.0 * communicator.rank(), 0.5};
+    const StepResult all = train_step(context, state, {.part_ended = true}, mine);
+    EXPECT_TRUE(all.agreed.part_ended) << "of all ranks";
+    ASSERT_EQ(all.work.size(), 3U);
+    EXPECT_EQ(all.work[2].data, 2);
+    EXPECT_EQ(all.work[2].compute, 0.5);
   });
 }
 
