@@ -26,6 +26,10 @@ LONG = bool(os.environ.get("VITRAIL_LONG"))
 PATIENCE_S = 300  # for one command; a hang must end before ctest's own timeout, and say where
 POLL_S = 0.001
 SETTLE_S = 3  # a rank that was killed may still be going when its launcher has gone
+MEASURED = (  # in metrics.jsonl; all else is computed
+    "images_per_s", "data_wait", "read_mb_per_s", "decode_images_per_s", "queue_depth", "comm_exposed", "memory_bytes",
+    "seconds",
+)
 SAFETENSORS_CODES = {"F32": "f", "F64": "d", "I64": "q", "U8": "B"}
 
 # A ViT of 30,000 weights with everything that draws random numbers or couples ranks: drop-path, mixing, clipping.
@@ -102,6 +106,29 @@ def read_metrics(run):
     text = (run / "metrics.jsonl").read_text()
     lines = [json.loads(line, parse_float=str) for line in text.splitlines()]
     return [x for x in lines if "loss" in x], [x for x in lines if "eval" in x]
+
+
+def computed(line):
+    """What of a step's line does not depend on how fast it was."""
+    return {key: value for key, value in line.items() if key not in MEASURED}
+
+
+def step_of(run):
+    """The last whole line of metrics.jsonl, while it is being written."""
+    try:
+        lines = (run / "metrics.jsonl").read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return 0
+    return json.loads(lines[-1])["step"] if lines else 0
+
+
+def check_same_metrics(test, run, other):
+    """Each step once and in order, every value that is computed, and the evaluations."""
+    (steps, evaluations), (expected_steps, expected_evaluations) = read_metrics(run), read_metrics(other)
+    test.assertEqual([line["step"] for line in steps], list(range(1, len(expected_steps) + 1)))
+    for mine, theirs in zip(steps, expected_steps):
+        test.assertEqual(computed(mine), computed(theirs))
+    test.assertEqual(evaluations, expected_evaluations)
 
 
 class Job:

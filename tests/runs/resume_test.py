@@ -15,14 +15,6 @@ FIXTURE = pathlib.Path(__file__).parent.parent / "fixtures" / "checkpoint_v1"
 STEPS = 40
 EVERY = 6  # steps between checkpoints: a kill loses up to five steps, which must come again with the same bits
 LAST_KILL = 26  # leaves the run some steps to be killed in, even when this process is slow to notice
-MEASURED = (  # all else is computed
-    "images_per_s", "data_wait", "read_mb_per_s", "decode_images_per_s", "queue_depth", "comm_exposed", "memory_bytes",
-    "seconds",
-)
-
-
-def computed(line):
-    return {key: value for key, value in line.items() if key not in MEASURED}
 
 
 class ResumeTest(harness.RunTest):
@@ -52,16 +44,8 @@ class ResumeTest(harness.RunTest):
     def finish_run(self, run, ranks):
         return self.launch(run, ranks, self.settings)
 
-    def step_of(self, run):
-        """The last whole line of metrics.jsonl, while it is being written."""
-        try:
-            lines = (run / "metrics.jsonl").read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
-            return 0
-        return json.loads(lines[-1])["step"] if lines else 0
-
     def reach(self, job, run, step):
-        job.wait_for(lambda: self.step_of(run) >= step, f"step {step}")
+        job.wait_for(lambda: harness.step_of(run) >= step, f"step {step}")
         time.sleep(self.random.uniform(0, 0.02))  # somewhere inside a step
 
     def kill_in_step(self, run, ranks, step, settings=None):
@@ -69,7 +53,7 @@ class ResumeTest(harness.RunTest):
         job = self.start_run(run, ranks, settings)
         self.reach(job, run, step)
         self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
-        reached = self.step_of(run)
+        reached = harness.step_of(run)
         self.assertLess(reached, STEPS, "the kill came after the end")
         print(f"{run.name}: {ranks} ranks killed after step {reached}")
 
@@ -77,12 +61,7 @@ class ResumeTest(harness.RunTest):
         return json.loads(self.vitrail("checkpoint", "list", run, "--format", "json")[0])[-1]["step"]
 
     def check_as_undisturbed(self, run):
-        steps, evaluations = harness.read_metrics(run)
-        self.assertEqual([line["step"] for line in steps], list(range(1, STEPS + 1)))
-        expected_steps, expected_evaluations = harness.read_metrics(self.reference)
-        for mine, theirs in zip(steps, expected_steps):
-            self.assertEqual(computed(mine), computed(theirs))
-        self.assertEqual(evaluations, expected_evaluations)
+        harness.check_same_metrics(self, run, self.reference)
         self.check_same_state(run, self.reference)
 
     def test_killed_and_resumed_on_any_number_of_ranks(self):
@@ -118,7 +97,7 @@ class ResumeTest(harness.RunTest):
         self.reach(job, run, self.random.randint(1, LAST_KILL - EVERY))
         job.wait_for(lambda: any(".tmp" in name for name in os.listdir(checkpoints)), "a checkpoint being written")
         job.kill()
-        print(f"{run.name}: after step {self.step_of(run)}, left: {sorted(os.listdir(checkpoints))}")
+        print(f"{run.name}: after step {harness.step_of(run)}, left: {sorted(os.listdir(checkpoints))}")
         self.finish_run(run, 2)
         self.assertFalse([path for path in run.rglob("*") if ".tmp" in path.name], "left from the interrupted saving")
         self.check_as_undisturbed(run)
@@ -139,7 +118,7 @@ class ResumeTest(harness.RunTest):
         self.reach(job, run, self.random.randint(1, LAST_KILL))
         ask(job)
         job.finish(expect=85)
-        stopped = self.step_of(run)
+        stopped = harness.step_of(run)
         self.assertLess(stopped, STEPS)
         self.assertEqual(self.saved_step(run), stopped, "a finished step was not saved")
         print(f"{name}: stopped after step {stopped}")

@@ -1,0 +1,99 @@
+"""F2: USR1 and TERM to whom and whenever; F3: the same with too little time to save before kill -9."""
+
+import signal
+import time
+
+import harness
+from campaign import KILL, RunCampaign, send
+from faults import SAVED
+
+ASKING = (signal.SIGUSR1, signal.SIGTERM)
+WHOM = ("rank", "all", "launch", "launch and all")
+PATIENCE_S = 30  # from the signal to the end
+
+
+class Asked(RunCampaign):
+    """A run that is asked to stop several times, and goes on each time."""
+
+    SIGNALS = 5
+
+    def ask(self, job, whom, number, times=1):
+        for again in range(times):
+            if again:
+                time.sleep(self.random.uniform(0, 0.03))
+            ranks = job.ranks()
+            if whom == "rank" and ranks:
+                send(self.random.choice(ranks), number)
+            if whom in ("all", "launch and all"):
+                for rank in ranks:
+                    send(rank, number)
+            if "launch" in whom or not ranks:
+                send(job.process.pid, number)
+        return bool(ranks) and "launch" not in whom
+
+
+class Signals(Asked):
+    name, test, what = "signals", "F2", "USR1 or TERM, once or twice: exit 85, no step lost"
+    wanted = 200
+
+    def play(self):
+        run = self.round_folder / "run"
+        signals = 0
+        while signals < self.SIGNALS:
+            job = self.start(*self.command(run, self.random.randint(2, 4)))
+            when, whom, number = (self.random.choice(these) for these in (("start", "step", "step", "save", "evaluation"), WHOM, ASKING))
+            if not self.reach(job, run, when):
+                job.finish()
+                break
+            past_launch = self.ask(job, whom, number, times=self.random.choice((1, 1, 2)))
+            self.check_stopped(job, run, past_launch and when == "start", number)
+            signals += job.process.returncode != 0
+        self.finish_run(run)
+        return signals
+
+    def reach(self, job, run, when):
+        if when != "evaluation":
+            return super().reach(job, run, when)
+        every = 20
+        step = (harness.step_of(run) // every + 1) * every
+        there = self.wait_in(job, lambda: harness.step_of(run) >= step)
+        time.sleep(self.random.uniform(0, 0.1))
+        return there
+
+    def check_stopped(self, job, run, may_die_of_it, number):
+        """`may_die_of_it`: a rank that was only just starting. The job script tries that again."""
+        began = time.monotonic()
+        self.check_gone(job)
+        self.assertLess(time.monotonic() - began, PATIENCE_S)
+        self.check_no_damage(job)
+        status = job.process.returncode
+        if status == 0:  # it was asked in the last step
+            return
+        if may_die_of_it and status == 128 + number:
+            return
+        self.assertEqual(status, SAVED, job.report())
+        latest = run / "checkpoints" / "latest"
+        saved = int(latest.readlink().name.removeprefix("step-")) if latest.is_symlink() else 0
+        self.assertEqual(saved, harness.step_of(run), f"finished steps are not saved: {job.report()}")
+
+
+class Grace(Asked):
+    name, test, what = "grace", "F3", "TERM, and kill -9 before the save is through: nothing damaged"
+    wanted = 200
+
+    def play(self):
+        run = self.round_folder / "run"
+        kills = 0
+        while kills < self.SIGNALS:
+            job = self.start(*self.command(run, self.random.randint(2, 4)))
+            if not self.reach(job, run, self.random.choice(("step", "step", "save"))):
+                job.finish()
+                break
+            self.ask(job, self.random.choice(WHOM), signal.SIGTERM)
+            time.sleep(self.random.uniform(0, 0.06))
+            job.kill()
+            self.check_no_damage(job)
+            self.check_checkpoints(run)
+            kills += job.process.returncode == -KILL
+        self.finish_run(run)
+        return kills
