@@ -17,13 +17,15 @@ import time
 import traceback
 import unittest
 
+import clocks
 import kills
 import ledger
+import races
 import signals
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "faults"
-CAMPAIGNS = (kills.Kills, signals.Signals, signals.Grace)
+CAMPAIGNS = (kills.Kills, signals.Signals, signals.Grace, races.Races, clocks.Clocks)
 
 
 def keep_failure(campaign, seed, report):

@@ -3,9 +3,10 @@
 import signal
 import time
 
+import faults
 import harness
 from campaign import KILL, RunCampaign, send
-from faults import SAVED
+
 
 ASKING = (signal.SIGUSR1, signal.SIGTERM)
 WHOM = ("rank", "all", "launch", "launch and all")
@@ -71,7 +72,7 @@ class Signals(Asked):
             return
         if may_die_of_it and status == 128 + number:
             return
-        self.assertEqual(status, SAVED, job.report())
+        self.assertEqual(status, faults.SAVED, job.report())
         latest = run / "checkpoints" / "latest"
         saved = int(latest.readlink().name.removeprefix("step-")) if latest.is_symlink() else 0
         self.assertEqual(saved, harness.step_of(run), f"finished steps are not saved: {job.report()}")

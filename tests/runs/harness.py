@@ -25,6 +25,7 @@ FIXTURES = ROOT / "tests/fixtures"
 LONG = bool(os.environ.get("VITRAIL_LONG"))
 PATIENCE_S = 300  # for one command; a hang must end before ctest's own timeout, and say where
 POLL_S = 0.001
+METRICS_TAIL = 8192  # bytes; more than its last two lines
 SETTLE_S = 3  # a rank that was killed may still be going when its launcher has gone
 MEASURED = (  # in metrics.jsonl; all else is computed
     "images_per_s", "data_wait", "read_mb_per_s", "decode_images_per_s", "queue_depth", "comm_exposed", "memory_bytes",
@@ -116,7 +117,9 @@ def computed(line):
 def step_of(run):
     """The last whole line of metrics.jsonl, while it is being written."""
     try:
-        lines = (run / "metrics.jsonl").read_bytes().split(b"\n")[:-1]
+        with open(run / "metrics.jsonl", "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - METRICS_TAIL))
+            lines = file.read().split(b"\n")[:-1]
     except FileNotFoundError:
         return 0
     return json.loads(lines[-1])["step"] if lines else 0

@@ -14,8 +14,8 @@ namespace {
 
 int flags_of(File::Mode mode) {
   switch (mode) {
-    case File::Mode::read:
-      return O_RDONLY | O_CLOEXEC;
+    case File::Mode::read:  // a pipe under a file's name is opened as empty, instead of waited for
+      return O_RDONLY | O_CLOEXEC | O_NONBLOCK;
     case File::Mode::create:
       return O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC;
     case File::Mode::create_new:
