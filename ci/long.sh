@@ -21,7 +21,7 @@ tsan() {
 fuzz() {
   local target status=0
   configure fuzz build/fuzz && cmake --build build/fuzz || return
-  for target in archive image manifest matlab pack spool; do
+  for target in archive checkpoint config image manifest matlab pack spool; do
     mkdir -p "build/fuzz/corpus/$target" build/fuzz/found
     "build/fuzz/fuzz_$target" -max_total_time="${VITRAIL_FUZZ_SECONDS:-20}" -timeout=30 -rss_limit_mb=4096 -verbosity=0 \
       -artifact_prefix="build/fuzz/found/$target-" "build/fuzz/corpus/$target" "tests/fuzz/corpus/$target" || status=1

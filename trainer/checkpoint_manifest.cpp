@@ -185,10 +185,14 @@ StoredFile stored_file_from_json(const std::string& text) { return file_from_jso
 
 CheckpointManifest read_checkpoint_manifest(const std::filesystem::path& folder) {
   const auto path = folder / "manifest.json";
-  if (std::error_code error; !std::filesystem::exists(path, error) && !error) {
-    bad(fmt::format("{}: it is missing", path.string()));
+  std::error_code error;  // a link to itself has no status
+  const auto type = std::filesystem::status(path, error).type();
+  using Type = std::filesystem::file_type;
+  if (type == Type::not_found) bad(fmt::format("{}: it is missing", path.string()));
+  if (type == Type::directory) bad(fmt::format("{}: it is a folder", path.string()));
+  if (type != Type::regular) {
+    bad(fmt::format("{}: {}", path.string(), error ? error.message() : "it is no regular file"));
   }
-  if (std::filesystem::is_directory(path)) bad(fmt::format("{}: it is a folder", path.string()));
   Json json = Json::parse(read_text(path), nullptr, false);
   try {
     if (json.is_discarded()) bad("it is not JSON");

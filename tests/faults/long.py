@@ -17,15 +17,24 @@ import time
 import traceback
 import unittest
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / "tests" / folder) for folder in ("runs", "slurm")]
+import arrays
 import clocks
+import disks
 import kills
 import ledger
+import mutations
+import node_losses
 import races
 import signals
+import soak
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "faults"
-CAMPAIGNS = (kills.Kills, signals.Signals, signals.Grace, races.Races, clocks.Clocks)
+CAMPAIGNS = (
+    kills.Kills, signals.Signals, signals.Grace, node_losses.NodeLosses,
+    disks.Calls, disks.FullDisk, mutations.Mutations, mutations.Fuzzing, races.Races, arrays.Arrays, clocks.Clocks, soak.Soak,
+)
 
 
 def keep_failure(campaign, seed, report):

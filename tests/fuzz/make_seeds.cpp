@@ -11,6 +11,8 @@
 #include "tests/archives/images.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "trainer/base/atomic_file.hpp"
+#include "trainer/base/hash.hpp"
+#include "trainer/checkpoint_manifest.hpp"
 
 namespace vitrail::tests {
 namespace {
@@ -58,6 +60,33 @@ std::string spool_seed(const fs::path& folder) {
          text_of(folder / "heap-00000");
 }
 
+// A checkpoint of two parameters from two ranks in the form fuzz_checkpoint.cpp takes.
+std::string checkpoint_seed() {
+  trainer::CheckpointManifest m;
+  m.state = {4, 3, 2, 1234, {.scale = 512, .good_steps = 4, .skipped = 1}, {{7, "shard 1: record 2"}}};
+  m.lanes = 2;
+  m.world = 2;
+  m.data_fingerprint = hash_text("data").hex();
+  m.classes = {"tench"};
+  m.machine = "AVX2";
+  m.writer = "job7-0";
+  m.settings = {{"run.lanes", "2"}};
+  m.parameters = {{"head.weight", {2, 4}}, {"head.bias", {2}}};
+  const std::map<std::string, std::uint64_t> address = {{"weight", 0}, {"exp_avg", 20}, {"exp_avg_sq", 40}};
+  m.files = {{"rank-0.h5", 60, "", {{0, {{0, 0, 5}}, address}}},
+             {"rank-1.h5", 60, "", {{1, {{0, 5, 3}, {1, 0, 2}}, address}}}};
+  const std::string text = to_json(m);
+  std::string bytes;
+  for (char byte = 0; byte < 60; ++byte) bytes += byte;
+  return std::string{static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)} + text +
+         bytes;
+}
+
+constexpr const char* kConfig =
+    "# a run\n[run]\nname = a\nsteps = 20\nlanes = 4\n[data]\ntrain = synthetic:64,10,28\n"
+    "global_batch_size = 32\n[model]\nname = vit_xxs4\n[schedule]\nwarmup = 5ep\n[checkpoint]\nevery = "
+    "10min\n";
+
 void write_seeds(const fs::path& folder) {
   const auto tree = make_tree({.classes = 2, .each = 2, .width = 16, .height = 9, .awkward = false});
   const fs::path scratch = folder / "scratch";
@@ -81,6 +110,8 @@ void write_seeds(const fs::path& folder) {
   datasets::pack(options);
   put(folder / "pack/whole.bin", pack_seed(scratch / "pack"));
   put(folder / "manifest/whole.bin", text_of(scratch / "pack" / datasets::kManifestFile));
+  put(folder / "checkpoint/whole.bin", checkpoint_seed());
+  put(folder / "config/whole.bin", kConfig);
   put(folder / "spool/whole.bin", spool_seed(scratch / "spool"));
   fs::remove_all(scratch);
 }

@@ -1,5 +1,6 @@
 """What the tests of the job scripts share: a private cluster of two simulated nodes, and waiting for its jobs."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -31,10 +32,17 @@ def slurm(*words, **environment):
 
 
 class ClusterTest(harness.RunTest):
-    def crash(self, node):
-        """n1 loses power."""
+    @staticmethod
+    def node(verb, node):
+        """What onenode.sh does to a node: crash, boot, cut, join."""
         folder = pathlib.Path(os.environ["SLURM_CONF"]).parent.parent
-        subprocess.run([ONENODE, "crash", folder, node.removeprefix("n")], check=True)
+        subprocess.run([ONENODE, verb, folder, node.removeprefix("n")], check=True, stdout=subprocess.DEVNULL)
+
+    @staticmethod
+    def nodes_of(job):
+        """(the node of the job's script, all its nodes)."""
+        names = slurm("scontrol", "show", "hostnames", slurm("squeue", "--noheader", "--job", job, "--format", "%N"))
+        return slurm("squeue", "--noheader", "--job", job, "--format", "%B"), names.split()
 
     def submit_script(self, script, name, *sbatch_words, words=(), **environment):
         """(job id, the file that it writes to)."""
@@ -55,19 +63,29 @@ class ClusterTest(harness.RunTest):
         return re.search(r"JobState=(\w+)", shown)[1], int(re.search(r"Restarts=(\d+)", shown)[1])
 
 
-def run_tests(nodes=2):
-    """unittest.main() between the cluster's up and down."""
+@contextlib.contextmanager
+def running(nodes):
+    """A cluster, which SLURM_CONF names meanwhile. SkipTest with onenode.sh's reason where there can be none."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="vitrail-slurm-"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the cluster comes down
     try:
         up = subprocess.run([ONENODE, "up", folder, str(nodes)], check=False, capture_output=True, text=True)
         if up.returncode == SKIPPED:
-            print(f"skipped: {up.stderr.strip()}")
-            sys.exit(SKIPPED)
+            raise unittest.SkipTest(up.stderr.strip())
         if up.returncode != 0:
             sys.exit(f"no cluster: {up.stderr}")
         os.environ["SLURM_CONF"] = str(folder / "etc" / "slurm.conf")
-        unittest.main()
+        yield
     finally:
         subprocess.run([ONENODE, "down", folder], check=True)
         shutil.rmtree(folder)
+
+
+def run_tests(nodes=2):
+    """unittest.main() between the cluster's up and down."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the cluster comes down
+    try:
+        with running(nodes):
+            unittest.main()
+    except unittest.SkipTest as reason:
+        print(f"skipped: {reason}")
+        sys.exit(SKIPPED)

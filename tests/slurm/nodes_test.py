@@ -18,10 +18,9 @@ class NodesTest(cluster.ClusterTest):
         job, log = self.submit_script("slurm/vit_h_21k.sh", "run", *place, words=words, VITRAIL=self.program,
                                       VITRAIL_RUN_DIR=run, VITRAIL_STAGE="")
         self.wait_for(lambda: (run / "checkpoints" / "step-00000004").exists(), "checkpoint of step 4", log)
-        batch_node = slurm("squeue", "--noheader", "--job", job, "--format", "%B")
-        nodes = slurm("scontrol", "show", "hostnames", slurm("squeue", "--noheader", "--job", job, "--format", "%N")).split()
+        batch_node, nodes = self.nodes_of(job)
         lost = next(node for node in nodes if node != batch_node)
-        self.crash(lost)
+        self.node("crash", lost)
         undisturbed = self.folder / "undisturbed"
         self.vitrail("train", "--config", ROOT / "configs" / "vit_h_21k.cfg", *words, "--run.dir", undisturbed)
         self.assertEqual(self.end_of(job, log), ("COMPLETED", 1), log.read_text())

@@ -3,6 +3,9 @@
 #
 #   onenode.sh up DIR [NODES [CPUS]]   2 nodes of 2 cores and one pretended GPU; partitions main, and hi that preempts it
 #   onenode.sh crash DIR NUMBER        that node loses power: its processes and its network are gone at once
+#   onenode.sh boot DIR NUMBER         it comes back, with the spool that it had
+#   onenode.sh cut DIR NUMBER          its cable is pulled: its processes go on, and all files are still there
+#   onenode.sh join DIR NUMBER         the cable is plugged in again
 #   onenode.sh status DIR
 #   onenode.sh down DIR
 #
@@ -22,7 +25,7 @@ die() {
   exit 1
 }
 
-verb=${1:?up, crash, status or down}
+verb=${1:?up, crash, boot, cut, join, status or down}
 mkdir -p "${2:?a folder}"
 dir=$(cd "$2" && pwd -P)
 nodes=${3:-2}
@@ -178,6 +181,9 @@ down() {
 case $verb in
   up) up ;;
   crash) end "$dir/run/init.n${3:?a number}.pid" onenode- KILL ;;
+  boot) start_node "${3:?a number}" ;;
+  cut) ip link set "s${net}v${3:?a number}" down ;;
+  join) ip link set "s${net}v${3:?a number}" up ;;
   status)
     sinfo -N -l
     squeue

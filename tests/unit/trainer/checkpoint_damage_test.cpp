@@ -185,7 +185,7 @@ class CheckpointDamage : public CheckpointTest {
 
 TEST_F(CheckpointDamage, IsRefusedOrHarmless) {
   ASSERT_FALSE(is_refused("as it was written"));
-  const std::uint64_t wanted = number_in("VITRAIL_MUTATIONS", 400);
+  const std::uint64_t wanted = number_in("VITRAIL_MUTATIONS", 100);
   std::uint64_t tried = 0, refused = 0;
   while (tried < wanted) {
     const std::vector<std::string> changed = damage();
