@@ -14,7 +14,7 @@ run_packages=(
   dataset-fashion-mnist)
 test_packages=(
   libgtest-dev libgmock-dev hdf5-tools clang clang-format clang-tidy shellcheck
-  slurmctld slurmd slurm-client munge iproute2)
+  slurmctld slurmd slurm-client munge iproute2 faketime)
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
 missing_packages() {

@@ -3,8 +3,23 @@
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
 # each fuzzer for a while, runs at every number of ranks, nodes that fail, the bundle for GPU machines.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, bundle
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, faults, bundle
+#   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/long.py does, after its builds; the table
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Faults by the hundred. Counts add up in build/faults over several runs.
+faults() {
+  local programs=(checkpoint config archive image manifest matlab pack spool)
+  build dev build/dev
+  configure asan build/asan-plain -DVITRAIL_TORCH=OFF && cmake --build build/asan-plain --target unit_trainer
+  configure fuzz build/fuzz && cmake --build build/fuzz --target "${programs[@]/#/fuzz_}"
+  python3 -B -u tests/faults/long.py "$@"
+}
+if [[ ${1:-} == faults ]]; then
+  shift
+  faults "$@"
+  exit
+fi
 source ci/stages.sh
 
 asan() {
@@ -64,5 +79,6 @@ stage tsan --needs install tsan
 stage fuzz --needs install fuzz
 stage runs --needs install runs
 stage cluster --needs install cluster
+stage faults --needs install faults all
 stage bundle --needs install bundle
 finish

@@ -21,7 +21,7 @@ EVERY = 6  # steps between checkpoints
 class Campaign(faults.FaultTest):
     name = test = what = ""
     wanted = 0  # count of the long form
-    rounds = 1  # of the short form, which ctest runs; 0: another test says the same
+    short = None  # constants of the short form, which ctest runs; None: another test says the same
 
     @classmethod
     def play_round(cls, seed):

@@ -15,6 +15,7 @@ LIBRARY = "faketime/libfaketimeMT.so.1"
 class Clocks(RunCampaign):
     name, test, what = "clocks", "F15", "jumps of the clock by an hour: same bits, saved as often"
     wanted = 100
+    short = {"steps": 200}
     steps = 400
     changes = {"checkpoint.every": "1s", "evaluate.every": "0st"}
 
@@ -46,7 +47,7 @@ class Clocks(RunCampaign):
             self.jump(self.random.choice((-1, 0, 1)))
             job = self.start(*self.command(run, self.random.randint(2, 3)))
             for _ in range(2):
-                step = harness.step_of(run) + self.random.randint(20, 80)
+                step = harness.step_of(run) + self.random.randint(10, 40)
                 job.wait_for(lambda: harness.step_of(run) >= step, f"step {step}")
                 self.jump(self.random.choice((-2, -1, 0, 1, 2)))
                 jumps += 1

@@ -20,6 +20,7 @@ class Calls(RunCampaign):
     wanted = 250  # about as many as two ranks make in such a run
     steps = 24
     STRIDE = 10  # so many rounds with seeds one after another take every call
+    short = {"STRIDE": 60, "steps": 12}
 
     @classmethod
     def setUpClass(cls):
@@ -72,6 +73,7 @@ class FullDisk(RunCampaign):
     name, test, what = "full", "F7", "checkpoints on a disk full or read-only for a while: training goes on and saves again"
     wanted = 40
     steps = 600
+    short = {"steps": 300}
 
     @classmethod
     def setUpClass(cls):

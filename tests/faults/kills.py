@@ -9,7 +9,6 @@ WHOM = ("rank", "rank", "rank", "all", "launch")
 class Kills(RunCampaign):
     name, test, what = "kills", "F1", "kill -9 of a rank, of all or of the launcher: no bit lost"
     wanted = 1000
-    rounds = 0  # runs_resume, faults_ranks
     KILLS = 10  # in one run
 
     def play(self):

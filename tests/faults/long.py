@@ -37,9 +37,9 @@ CAMPAIGNS = (
 )
 
 
-def keep_failure(campaign, seed, report):
+def keep_failure(campaign, seed, report, folder):
     """Where the folder of that round and its report are now."""
-    place = FOLDER / "failed" / f"{campaign.name}-{seed}"
+    place = folder / "failed" / f"{campaign.name}-{seed}"
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(campaign.round_folder, place)
@@ -47,7 +47,7 @@ def keep_failure(campaign, seed, report):
     return place
 
 
-def play(campaign, seed):
+def play(campaign, seed, folder):
     """One round, noted; whether it went well."""
     began = time.monotonic()
     count = failures = 0
@@ -56,24 +56,24 @@ def play(campaign, seed):
     except AssertionError:
         failures = 1
         report = traceback.format_exc()
-        print(f"{campaign.name}: FAILED at --seed {seed}\n{report}\nkept: {keep_failure(campaign, seed, report)}")
+        print(f"{campaign.name}: FAILED at --seed {seed}\n{report}\nkept: {keep_failure(campaign, seed, report, folder)}")
     seconds = round(time.monotonic() - began, 1)
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M")
-    ledger.Round(campaign.name, seed, count, failures, seconds, date, ledger.machine()).append_to(FOLDER / "ledger.jsonl")
+    ledger.Round(campaign.name, seed, count, failures, seconds, date, ledger.machine()).append_to(folder / "ledger.jsonl")
     if not failures:
         print(f"{campaign.name}: seed {seed}: {count} in {seconds} s", flush=True)
     return not failures
 
 
-def run(campaign, rounds, seed):
-    """All rounds; why it was skipped, or how many failed."""
+def run(campaign, rounds, seed, folder):
+    """All rounds; why it was skipped, or how many failed. Ledger and failures: below the folder."""
     try:
         campaign.setUpClass()
     except unittest.SkipTest as reason:
         campaign.doClassCleanups()
         return f"skipped: {campaign.name} ({campaign.test}): {reason}"
     try:
-        failed = sum(not play(campaign, seed + number) for number in range(rounds))
+        failed = sum(not play(campaign, seed + number, folder) for number in range(rounds))
     finally:
         campaign.doClassCleanups()
     return f"FAILED: {campaign.name} ({campaign.test}): {failed} of {rounds} rounds" if failed else ""
@@ -90,7 +90,7 @@ def main():
     if unknown := set(wanted) - set(names):
         parser.error(f"no campaign {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     seed = words.seed if words.seed is not None else int.from_bytes(os.urandom(3), "little")
-    said = [run(names[name], words.rounds, seed) for name in wanted]
+    said = [run(names[name], words.rounds, seed, FOLDER) for name in wanted]
     print("\n" + ledger.table(ledger.read_rounds(FOLDER / "ledger.jsonl"), CAMPAIGNS))
     for line in filter(None, said):
         print(line)

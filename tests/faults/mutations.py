@@ -15,7 +15,6 @@ MEMORY = pathlib.Path("/dev/shm")
 class Mutations(Campaign):
     name, test, what = "mutations", "F8", "damaged checkpoints under ASan: refused by name, or read as they were written"
     wanted = 10000
-    rounds = 0  # unit_trainer
     PROGRAM = BUILD / "asan-plain" / "unit_trainer"
     EACH = 1000
 

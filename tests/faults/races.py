@@ -16,7 +16,6 @@ LONG = {"run.steps": 100000, "checkpoint.every": "20st", "log.every": "1000st"}
 class Races(Campaign):
     name, test, what = "races", "F12", "one of several jobs gets the folder, the others are refused by its name"
     wanted = 100
-    rounds = 0  # faults_folders, unit_trainer
     RACES = 2  # one for an empty folder, one for what the winner leaves
 
     def play(self):

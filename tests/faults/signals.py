@@ -36,6 +36,7 @@ class Asked(RunCampaign):
 class Signals(Asked):
     name, test, what = "signals", "F2", "USR1 or TERM, once or twice: exit 85, no step lost"
     wanted = 200
+    short = {"SIGNALS": 2}
 
     def play(self):
         run = self.round_folder / "run"
@@ -81,6 +82,7 @@ class Signals(Asked):
 class Grace(Asked):
     name, test, what = "grace", "F3", "TERM, and kill -9 before the save is through: nothing damaged"
     wanted = 200
+    short = {"SIGNALS": 2}
 
     def play(self):
         run = self.round_folder / "run"

@@ -28,7 +28,6 @@ ENDLESS = harness.TINY_RUN | {
 
 class JobCampaign(Campaign, cluster.ClusterTest):
     nodes = 3
-    rounds = 0  # minutes each: ci/long.sh
 
     @classmethod
     def setUpClass(cls):
