@@ -31,6 +31,7 @@ class Campaign(faults.FaultTest):
         cls.round_folder = cls.folder / f"{cls.name}-{seed}"
         cls.round_folder.mkdir()
         try:
+            case.setUp()
             count = case.play()
         finally:
             case.doCleanups()

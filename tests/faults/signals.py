@@ -30,7 +30,6 @@ class Asked(RunCampaign):
                     send(rank, number)
             if "launch" in whom or not ranks:
                 send(job.process.pid, number)
-        return bool(ranks) and "launch" not in whom
 
 
 class Signals(Asked):
@@ -47,8 +46,8 @@ class Signals(Asked):
             if not self.reach(job, run, when):
                 job.finish()
                 break
-            past_launch = self.ask(job, whom, number, times=self.random.choice((1, 1, 2)))
-            self.check_stopped(job, run, past_launch and when == "start", number)
+            self.ask(job, whom, number, times=self.random.choice((1, 1, 2)))
+            self.check_stopped(job, run, when == "start", number)
             signals += job.process.returncode != 0
         self.finish_run(run)
         return signals
@@ -63,7 +62,7 @@ class Signals(Asked):
         return there
 
     def check_stopped(self, job, run, may_die_of_it, number):
-        """`may_die_of_it`: a rank that was only just starting. The job script tries that again."""
+        """`may_die_of_it`: the program was only just starting. The job script tries that again."""
         began = time.monotonic()
         self.check_gone(job)
         self.assertLess(time.monotonic() - began, PATIENCE_S)
@@ -71,7 +70,7 @@ class Signals(Asked):
         status = job.process.returncode
         if status == 0:  # it was asked in the last step
             return
-        if may_die_of_it and status == 128 + number:
+        if may_die_of_it and status in (-number, 128 + number):
             return
         self.assertEqual(status, faults.SAVED, job.report())
         latest = run / "checkpoints" / "latest"

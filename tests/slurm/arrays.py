@@ -8,7 +8,7 @@ from cluster import PLACE, slurm
 from job_campaign import JobCampaign
 
 TASKS = 20
-STEPS = 400
+STEPS = 150
 AT_ONCE = 6
 
 
@@ -38,7 +38,7 @@ class Arrays(JobCampaign):
                     del moments[task]
             self.assertLess(time.monotonic(), deadline, f"tasks {sorted(moments)} did not start")
             time.sleep(0.02)
-        self.vitrail("sweep", "run", grid, "--output", undisturbed, *words)
+        self.vitrail("sweep", "run", grid, "--output", undisturbed, "--at-once", 2, *words)
         for task in range(TASKS):
             where = self.round_folder / f"task-{task}.log"
             self.assertEqual(self.end_of(f"{array}_{task}", where), ("COMPLETED", 1), where.read_text())

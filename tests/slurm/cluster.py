@@ -53,7 +53,8 @@ class ClusterTest(harness.RunTest):
     def wait_for(self, condition, what, log):
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
-            self.assertLess(time.monotonic(), deadline, f"no {what}:\n{log.read_text() if log.exists() else ''}")
+            if time.monotonic() > deadline:
+                self.fail(f"no {what}:\n{log.read_text() if log.exists() else ''}\n{slurm('squeue')}\n{slurm('sinfo', '-N', '-l')}")
             time.sleep(0.1)
 
     def end_of(self, job, log):

@@ -2,10 +2,10 @@
 as many steps ends with."""
 
 import contextlib
+import os
 import pathlib
-import signal
+import shutil
 import sys
-import time
 
 import cluster
 from cluster import ROOT, slurm
@@ -38,6 +38,10 @@ class JobCampaign(Campaign, cluster.ClusterTest):
         cls.settings = ENDLESS | {"data.train": cls.make_pack("data", 1003)}
         cls.config = cls.folder / "empty.cfg"  # every setting is given as a word
         cls.config.write_text("")
+
+    def setUp(self):
+        log = pathlib.Path(os.environ["SLURM_CONF"]).parent.parent / "log" / "slurmctld.log"
+        self.addCleanup(lambda: shutil.copy(log, self.round_folder))
 
     def submit(self, run, *place):
         """An endless job of that folder: (id, log)."""
