@@ -22,6 +22,7 @@ sys.path += [str(ROOT / "tests" / folder) for folder in ("runs", "slurm")]
 import arrays
 import clocks
 import disks
+import hangs
 import kills
 import ledger
 import mutations
@@ -32,7 +33,7 @@ import soak
 
 FOLDER = ROOT / "build" / "faults"
 CAMPAIGNS = (
-    kills.Kills, signals.Signals, signals.Grace, node_losses.NodeLosses,
+    kills.Kills, signals.Signals, signals.Grace, node_losses.NodeLosses, hangs.Hangs,
     disks.Calls, disks.FullDisk, mutations.Mutations, mutations.Fuzzing, races.Races, arrays.Arrays, clocks.Clocks, soak.Soak,
 )
 
