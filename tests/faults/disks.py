@@ -73,6 +73,7 @@ class FullDisk(RunCampaign):
     name, test, what = "full", "F7", "checkpoints on a disk full or read-only for a while: training goes on and saves again"
     wanted = 40
     steps = 600
+    changes = {"checkpoint.retry": "1s"}
     short = {"steps": 300}
 
     @classmethod

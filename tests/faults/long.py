@@ -12,6 +12,7 @@ import datetime
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -27,14 +28,17 @@ import kills
 import ledger
 import mutations
 import node_losses
+import points
 import races
 import signals
 import soak
+import values
 
 FOLDER = ROOT / "build" / "faults"
 CAMPAIGNS = (
-    kills.Kills, signals.Signals, signals.Grace, node_losses.NodeLosses, hangs.Hangs,
-    disks.Calls, disks.FullDisk, mutations.Mutations, mutations.Fuzzing, races.Races, arrays.Arrays, clocks.Clocks, soak.Soak,
+    kills.Kills, points.KillPoints, signals.Signals, signals.Grace, node_losses.NodeLosses, hangs.Hangs, points.HangPoints,
+    points.Slowness, disks.Calls, disks.FullDisk, mutations.Mutations, mutations.Fuzzing, values.NotNumbers, values.FlippedBits,
+    races.Races, arrays.Arrays, clocks.Clocks, soak.Soak,
 )
 
 
@@ -90,6 +94,7 @@ def main():
     wanted = list(names) if words.campaigns == ["all"] else words.campaigns
     if unknown := set(wanted) - set(names):
         parser.error(f"no campaign {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that clusters come down
     seed = words.seed if words.seed is not None else int.from_bytes(os.urandom(3), "little")
     said = [run(names[name], words.rounds, seed, FOLDER) for name in wanted]
     print("\n" + ledger.table(ledger.read_rounds(FOLDER / "ledger.jsonl"), CAMPAIGNS))
