@@ -63,7 +63,11 @@ std::string spool_seed(const fs::path& folder) {
 // A checkpoint of two parameters from two ranks in the form fuzz_checkpoint.cpp takes.
 std::string checkpoint_seed() {
   trainer::CheckpointManifest m;
-  m.state = {4, 3, 2, 1234, {.scale = 512, .good_steps = 4, .skipped = 1}, {{7, "shard 1: record 2"}}};
+  m.state.step = 4;
+  m.state.metrics_bytes = 1234;
+  m.state.loss_scale = {.scale = 512, .good_steps = 4, .skipped = 1};
+  m.state.damaged = {{7, "shard 1: record 2"}};
+  m.state.left_out = {{2, 5}};
   m.lanes = 2;
   m.world = 2;
   m.data_fingerprint = hash_text("data").hex();
