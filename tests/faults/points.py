@@ -75,9 +75,13 @@ class HangPoints(FaultPoints):
             self.assertEqual(job.process.returncode, WATCHDOG, f"{fault}: {job.report()}")
             text, rank = f"{fault}\n{job.text('err')}", fault.split(":")[1]
             # Who waits in `reduce` waits for others, as a rule: they say who did not come.
-            by_others = rf"rank {rank} did not answer"
-            self.assertRegex(text, by_others if phase == "reduce" else rf"rank {rank} on \S+: watchdog: \d+ s in phase `{phase}`")
-            self.assertIn("last calls of rank", text)
+            if phase == "reduce":
+                self.assertRegex(text, rf"rank {rank} did not answer")
+            else:
+                self.assertRegex(text, rf"rank {rank} on \S+: watchdog: \d+ s in phase `{phase}`")
+                self.assertIn("PhaseLog", text, "the stack that hangs")
+            blamed = re.findall(r"rank (\d+) on \S+: watchdog: ", text)
+            self.assertLessEqual(set(blamed), {rank}, text)
             hangs += 1
         self.finish_run(run)
         return hangs

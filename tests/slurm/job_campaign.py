@@ -45,7 +45,8 @@ class JobCampaign(Campaign, cluster.ClusterTest):
 
     def submit(self, run, *place):
         """An endless job of that folder: (id, log)."""
-        return self.submit_script("slurm/vit_h_21k.sh", run.name, *place, words=harness.flags(self.settings),
+        settings = self.settings | {"run.fault": "forward:0:1:slow"}  # few steps, which the undisturbed run soon has made
+        return self.submit_script("slurm/vit_h_21k.sh", run.name, *place, words=harness.flags(settings),
                                   VITRAIL=self.program, VITRAIL_CONFIG=self.config, VITRAIL_RUN_DIR=run, VITRAIL_STAGE="")
 
     def wait_for_first_save(self, run, log):
