@@ -15,7 +15,7 @@ class NodeLosses(JobCampaign):
     def crash_one(self):
         """One of two nodes, that of the script or the other."""
         run = self.round_folder / "crashed"
-        job, log = self.submit(run, "--nodes=2", "--gpus-per-node=1", "--ntasks-per-node=1")
+        job, log = self.submit(run, "--nodes=2", "--ntasks-per-node=1")
         self.wait_for_first_save(run, log)
         lost = self.random.choice(self.nodes_of(job)[1])
         self.node("crash", lost)
@@ -29,7 +29,7 @@ class NodeLosses(JobCampaign):
     def cut_one(self):
         """The only node of the job: its two ranks need no network to go on, and see the same files."""
         run = self.round_folder / "cut"
-        job, log = self.submit(run, "--nodes=1", "--gpus-per-node=1", "--ntasks-per-node=2")
+        job, log = self.submit(run, "--nodes=1", "--ntasks-per-node=2")
         self.wait_for_first_save(run, log)
         lost = self.nodes_of(job)[0]
         old = self.ranks_of(run)

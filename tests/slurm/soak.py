@@ -19,7 +19,7 @@ class Soak(JobCampaign):
 
     def play(self):
         run = self.round_folder / "run"
-        job, log = self.submit(run, "--nodes=3", "--gpus-per-node=1", "--ntasks-per-node=1")
+        job, log = self.submit(run, "--nodes=3", "--ntasks-per-node=1")
         self.wait_for_first_save(run, log)
         began, faults = time.monotonic(), []
         while time.monotonic() - began < 60 * MINUTES:
