@@ -17,10 +17,10 @@ ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 class Calls(RunCampaign):
     name, test, what = "calls", "F7", "one open, write, fsync, rename, ... fails: nothing lost; while saving, training goes on"
-    wanted = 250  # about as many as two ranks make in such a run
-    steps = 24
+    wanted = 100  # about as many as two ranks make in such a run
+    steps = 12
     STRIDE = 10  # so many rounds with seeds one after another take every call
-    short = {"STRIDE": 60, "steps": 12}
+    short = {"STRIDE": 60}
 
     @classmethod
     def setUpClass(cls):
@@ -37,12 +37,12 @@ class Calls(RunCampaign):
         calls = 0
         for rank in (0, 1):
             number = self.first
-            while self.fail(rank, number):
+            while self.try_call(rank, number):
                 number += self.STRIDE
                 calls += 1
         return calls
 
-    def fail(self, rank, number):
+    def try_call(self, rank, number):
         """A run in which the call of that number fails; whether there was one."""
         run, report = self.round_folder / f"run-{rank}-{number}", self.round_folder / f"failed-{rank}-{number}"
         error = self.random.choice(ERRORS)
@@ -53,7 +53,7 @@ class Calls(RunCampaign):
         }
         job = harness.Job([self.program, *self.command(run, 2)], environment, self.scratch)
         self.addCleanup(job.kill)
-        self.check_gone(job)
+        self.check_gone(job, harness.PATIENCE_S)
         failed = report.read_text() if report.exists() else ""
         told = f"{failed.strip()}: {os.strerror(error)}: {job.report()}"
         status = job.process.returncode
