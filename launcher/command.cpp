@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kManyPaths = 10'000;  // and the action before them
 
-constexpr std::array<CommandInfo, 14> kCommands = {{
+constexpr std::array<CommandInfo, 15> kCommands = {{
     {Command::pack, "pack", "--source SPEC --output DIR [options]",
      "turn archives, folders or IDX files of images into a pack: HDF5 shards for training",
      "vitrail pack --source folder:photos --output packs/photos"},
@@ -48,6 +48,9 @@ constexpr std::array<CommandInfo, 14> kCommands = {{
     {Command::checkpoint, "checkpoint", "list|verify|hash|compare PATH [PATH ...] [options]",
      "list the checkpoints of a run; verify, hash or compare them",
      "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights", 2, kManyPaths},
+    {Command::plan, "plan", "[--gpu NAME] [-n RANKS] [--config FILE ...] [--section.key VALUE ...]",
+     "estimates for a cluster: memory, time, communication, checkpoints, and where the limit is",
+     "vitrail plan --config configs/vit_h_21k.cfg --gpu h100 -n 32 --images 14197122"},
     {Command::bench, "bench", "data --data SOURCE [--config FILE ...] [--section.key VALUE ...]",
      "how fast this machine makes batches, and how many cores a device would need",
      "vitrail bench data --data packs/photos --model.name vit_b16 --images-per-s 1200", 1, 1},

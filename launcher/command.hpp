@@ -21,6 +21,7 @@ enum class Command {
   export_weights,
   import_weights,
   checkpoint,
+  plan,
   bench,
   sweep
 };

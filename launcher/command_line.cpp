@@ -224,7 +224,8 @@ void take_arguments(CommandLine& line, std::vector<std::string> arguments) {
 
 void refuse_conflicts(const CommandLine& line) {
   const trainer::Config& config = line.config;
-  if (line.command == Command::train || line.command == Command::launch) trainer::validate(config);
+  if (line.command == Command::train || line.command == Command::launch || line.command == Command::plan)
+    trainer::validate(config);
   if (line.command == Command::eval) trainer::validate_evaluation(config);
   if ((line.command == Command::eval || line.command == Command::predict) && line.flags.checkpoint.empty() &&
       config.model.weights.empty()) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "launcher/command.hpp"
+#include "launcher/plan_hardware.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint_reader.hpp"
 #include "trainer/config.hpp"
@@ -37,7 +38,7 @@ struct Flags {
   bool help = false;
   bool print_config = false;
   bool print_schedule = false;         // launch, train
-  std::optional<std::int64_t> images;  // beside print_schedule
+  std::optional<std::int64_t> images;  // beside print_schedule; plan
   std::vector<std::string> config_files;
   OutputFormat format = OutputFormat::text;
   std::string source;                   // pack
@@ -67,6 +68,22 @@ struct Flags {
   trainer::StatePart part = trainer::StatePart::all;  // checkpoint hash
 };
 
+// Flags of `plan`: the cluster, and what is assumed of it. Absent numbers are those of the named GPU.
+struct PlanFlags {
+  GpuKind gpu = GpuKind::by_hand;
+  std::optional<double> memory_gb, memory_gb_per_s;
+  std::optional<double> node_gb_per_s, network_gb_per_s;  // one direction
+  std::optional<double> mfu;                              // absent: by the model's family
+  std::optional<double> core_images_per_s;                // absent: by the augmentation
+  double record_kb = 110;
+  double write_gb_per_s = 2;
+  double failure_gpu_hours = 8100;  // the A100s of Meta's research cluster, arXiv 2410.21680
+  double message_us = 5;
+  double reserve_gb = 3;
+  std::optional<std::int64_t> up_to;
+  std::string measured;
+};
+
 // Printed instead of running the command.
 struct Answer {
   std::string text;
@@ -78,6 +95,7 @@ struct CommandLine {
   trainer::Config config;
   LaunchConfig launch;
   Flags flags;
+  PlanFlags plan;
   CheckpointAction action = CheckpointAction::list;
   SweepAction sweep_action = SweepAction::plan;
   std::vector<std::string> paths;             // PACK, GRID, or the paths of `checkpoint`

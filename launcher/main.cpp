@@ -62,6 +62,8 @@ ExitCode run(const CommandLine& line, const Environment& environment) {
       return run_import(line);
     case Command::checkpoint:
       return run_checkpoint(line);
+    case Command::plan:
+      return run_plan(line);
     case Command::bench:
       return run_bench(line);
     case Command::sweep:

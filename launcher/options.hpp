@@ -16,6 +16,7 @@ const Option* find_option(const std::vector<Option>& options, const std::string&
 
 // The table's parts.
 void add_flags(std::vector<Option>& table);  // of single commands
+void add_plan_flags(std::vector<Option>& table);
 void add_launch_settings(std::vector<Option>& table);
 void add_run_settings(std::vector<Option>& table);
 void add_data_settings(std::vector<Option>& table);

@@ -282,6 +282,7 @@ void add_flags(std::vector<Option>& table) {
   add_preview_flags(table);
   add_weights_flags(table);
   add_bench_flags(table);
+  add_plan_flags(table);
   add_sweep_flags(table);
   add_launch_flags(table);
 
@@ -292,7 +293,7 @@ void add_flags(std::vector<Option>& table) {
   configured.add("print-config", &Flags::print_config,
                  {.help = "print the settings in use as such a file, and do nothing else"});
 
-  const Section trained(table, "", kTraining, reach);
+  const Section trained(table, "", kStarting, reach);
   trained.add("print-schedule", &Flags::print_schedule,
               {.help = "print learning rate and weight decay over the run, and do nothing else"});
   trained.add("images", &Flags::images,
@@ -308,7 +309,7 @@ void add_flags(std::vector<Option>& table) {
 
   const Section listing(table, "",
                         {Command::info, Command::preview, Command::eval, Command::predict, Command::models,
-                         Command::checkpoint, Command::bench},
+                         Command::checkpoint, Command::plan, Command::bench},
                         reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});

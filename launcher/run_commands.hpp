@@ -31,6 +31,9 @@ ExitCode run_checkpoint(const CommandLine& line);
 // sweep_command.cpp
 ExitCode run_sweep(const CommandLine& line);
 
+// plan_command.cpp
+ExitCode run_plan(const CommandLine& line);
+
 // bench_command.cpp
 ExitCode run_bench(const CommandLine& line);
 

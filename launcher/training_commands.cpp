@@ -7,7 +7,6 @@
 
 #include <unistd.h>
 
-#include "datasets/dataset.hpp"
 #include "datasets/loader/sampler.hpp"
 #include "launcher/child_process.hpp"
 #include "launcher/evaluation_listing.hpp"
@@ -15,6 +14,7 @@
 #include "launcher/run_commands.hpp"
 #include "launcher/schedule_listing.hpp"
 #include "launcher/spawn_plan.hpp"
+#include "launcher/training_images.hpp"
 #include "launcher/world.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/evaluate_weights.hpp"
@@ -45,15 +45,6 @@ std::string last_checkpoint(const std::filesystem::path& checkpoints) {
                        : fmt::format("last checkpoint: {}", found.front().string());
 }
 
-std::int64_t images_of(const datasets::DataConfig& data) {
-  try {
-    return datasets::open_dataset(data.train, {.classes = data.classes})->size();
-  } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("data.train: {}", e.what()),
-                "--images N tells the size of a training set that is not at hand");
-  }
-}
-
 }  // namespace
 
 ExitCode run_launch(const CommandLine& line, const Environment& environment) {
@@ -79,9 +70,8 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
 }
 
 ExitCode run_print_schedule(const CommandLine& line) {
-  const datasets::DataConfig& data = line.config.data;
-  const std::int64_t images = line.flags.images ? *line.flags.images : images_of(data);
-  const std::int64_t steps_per_epoch = datasets::steps_per_epoch(images, data.global_batch_size);
+  const std::int64_t steps_per_epoch =
+      datasets::steps_per_epoch(training_images(line), line.config.data.global_batch_size);
   const trainer::Schedule schedule(line.config, trainer::total_steps(line.config.run, steps_per_epoch),
                                    steps_per_epoch);
   const bool json = line.flags.format == OutputFormat::json;

@@ -1,0 +1,70 @@
+#include "models/training_cost.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "models/catalogue.hpp"
+#include "models/drop_path_mask.hpp"
+#include "models/transformer_config.hpp"
+
+namespace vitrail::models {
+namespace {
+
+ModelConfig model(const std::string& name, double drop_path, std::int64_t depth) {
+  ModelConfig config;
+  config.name = name;
+  config.drop_path = drop_path;
+  config.depth = depth;
+  return config;
+}
+
+// The very draws that training makes, each kept row at the price of its branch.
+TEST(TrainingCosts, VaryAsTheDrawsOfStochasticDepth) {
+  constexpr std::int64_t kImages = 16, kDepth = 6, kTokens = 197, kWidth = 384;
+  constexpr int kDraws = 4000;
+  double sum = 0, squares = 0;
+  for (int step = 0; step < kDraws; ++step) {
+    double cost = 0;
+    for (int layer = 0; layer < kDepth; ++layer) {
+      for (int branch = 0; branch < 2; ++branch) {
+        const DropPathKey key{
+            .seed = 1, .step = static_cast<std::uint64_t>(step), .layer = layer, .branch = branch};
+        const auto rows = static_cast<double>(draw_kept_images(key, 0.3, kImages).size());
+        cost += rows * static_cast<double>(branch == 0 ? attention_macs(kTokens, kWidth)
+                                                       : mlp_macs(kTokens, kWidth));
+      }
+    }
+    sum += cost;
+    squares += cost * cost;
+  }
+  const double mean = sum / kDraws, deviation = std::sqrt(squares / kDraws - mean * mean);
+  const double planned = training_cost(model("vit_s16", 0.3, kDepth)).deviation * std::sqrt(kImages);
+  EXPECT_NEAR(planned, deviation, 0.05 * deviation);
+  EXPECT_EQ(training_cost(model("vit_s16", 0, kDepth)).deviation, 0);
+}
+
+// What a block costs is what one more of them adds to a model.
+TEST(TrainingCosts, CheckpointedBlocksAreComputedAgain) {
+  for (const std::string name : {"vit_s16", "vit_s16_18x2", "cait_xxs24"}) {
+    ModelConfig config = model(name, 0, 12);
+    const std::int64_t macs = describe_model(config).macs;
+    const auto block = static_cast<double>(macs - describe_model(model(name, 0, 11)).macs);
+    EXPECT_EQ(training_cost(config).again, 0) << name;
+    for (const std::string how : {"block", "every:4"}) {
+      config.activation_checkpointing = how;
+      EXPECT_DOUBLE_EQ(training_cost(config).again, 12 * block) << name;
+    }
+    config.drop_path = 0.5;
+    EXPECT_DOUBLE_EQ(training_cost(config).again, 12 * block / 2) << name;
+  }
+  ModelConfig attention = model("vit_s16", 0, 12);
+  attention.activation_checkpointing = "attention";
+  EXPECT_EQ(training_cost(attention).again, static_cast<double>(12 * attention_macs(197, 384)));
+  ModelConfig teacher;
+  teacher.name = "regnety_160";
+  EXPECT_EQ(training_cost(teacher).again, 0);
+}
+
+}  // namespace
+}  // namespace vitrail::models
