@@ -260,8 +260,8 @@ void plan_exchanges(const PlanInput& in, const Layout& layout, const Links& link
   const bool overlap = in.config.sharding.overlap;
   plan.step.gradients = overlap ? exposed_after_backward(backward, gradients) : sum_of(gradients);
   plan.step.weights = overlap ? exposed_in_forward(forward, weights) : sum_of(weights);
-  plan.hidden_gradients = sum_of(gradients) - plan.step.gradients;
-  plan.hidden_weights = sum_of(weights) - plan.step.weights;
+  plan.hidden_gradients = std::max(0.0, sum_of(gradients) - plan.step.gradients);
+  plan.hidden_weights = std::max(0.0, sum_of(weights) - plan.step.weights);
 }
 
 // The report of each lane and the sums of squares of all pieces; LAMB sums those of weights and updates, too.

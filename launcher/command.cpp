@@ -49,7 +49,7 @@ constexpr std::array<CommandInfo, 15> kCommands = {{
      "list the checkpoints of a run; verify, hash or compare them",
      "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights", 2, kManyPaths},
     {Command::plan, "plan", "[--gpu NAME] [-n RANKS] [--config FILE ...] [--section.key VALUE ...]",
-     "estimates for a cluster: memory, time, communication, checkpoints, and where the limit is",
+     "estimates for a cluster: memory, time, communication, checkpoints and the limit",
      "vitrail plan --config configs/vit_h_21k.cfg --gpu h100 -n 32 --images 14197122"},
     {Command::bench, "bench", "data --data SOURCE [--config FILE ...] [--section.key VALUE ...]",
      "how fast this machine makes batches, and how many cores a device would need",

@@ -66,7 +66,7 @@ void add_assumptions(const Section<Reach>& plan) {
            {.help = "what a core decodes and augments; `vitrail bench data` measures it",
             .bounds = above(0),
             .unit = "images/s",
-            .absent = "552 with RandAugment, 814 with other colours, else 979"});
+            .absent = "979; 814 with colours, 552 with RandAugment"});
   plan.add("record-kb", &PlanFlags::record_kb,
            {.help = "size of an image on disk", .bounds = above(0), .unit = "kB"});
   plan.add("write-gb-per-s", &PlanFlags::write_gb_per_s,

@@ -80,10 +80,10 @@ Json json_of(const PlanInput& in) {
 
 std::string head_of(const PlanInput& in) {
   const trainer::Config& config = in.config;
-  return fmt::format("{}: {} at {} px, batch {}, {} lanes of {} images, {} ranks on {} node{} of {}\n",
+  return fmt::format("{}: {} at {} px, batch {}, {} lanes of {} images; {} rank{} on {} node{}, {}\n",
                      config.run.name, config.model.name, config.model.image_size,
                      config.data.global_batch_size, config.run.lanes, in.lane_images(), in.ranks,
-                     nodes_of(in), nodes_of(in) == 1 ? "" : "s", in.gpu.name);
+                     in.ranks == 1 ? "" : "s", nodes_of(in), nodes_of(in) == 1 ? "" : "s", in.gpu.name);
 }
 
 std::string line(const std::string& what, double value, const std::string& unit,
@@ -98,17 +98,17 @@ std::string line(const std::string& what, double value, const std::string& unit,
 
 std::string inputs_text(const PlanInput& in) {
   return fmt::format(
-      "estimates are made from: peak {} TFLOP/s, of which forward and backward reach {:.1f} %; memory {} GB "
-      "at {} "
-      "GB/s,\n  links {} GB/s in a node and {} GB/s out of it for each device and direction ({}), of all of "
-      "which "
-      "{:.0f} %\n  is reached; {} us for each message; {} images/s decoded by a core; {} kB an image; a "
-      "failure "
-      "every {}\n  device hours; copies of {} GB/s to a host, {} GB/s to the file system\n",
-      in.gpu.tflops, 100 * in.mfu, in.gpu.memory_gb, in.gpu.memory_gb_per_s, in.gpu.node_gb_per_s,
-      in.gpu.network_gb_per_s, in.gpu.source.empty() ? "given by hand" : in.gpu.source,
-      100 * in.bandwidth_share, in.message_s * 1e6, in.core_images_per_s, in.record_kb, in.failure_gpu_hours,
-      in.copy_gb_per_s, in.write_gb_per_s);
+      "made from\n"
+      "  {} ({}): {} TFLOP/s, {} GB at {} GB/s;\n"
+      "  links of a device, one direction: {} GB/s in a node, {} GB/s out of it; {:.0f} % of bandwidths, "
+      "{:.3g} % of\n"
+      "  the peak in forward and backward; {:.3g} us a message; {} images/s decoded by a core, {} kB an "
+      "image;\n"
+      "  {} GB/s to hosts, {} GB/s to the file system; {} device hours between failures\n",
+      in.gpu.name, in.gpu.source.empty() ? "numbers by hand" : in.gpu.source, in.gpu.tflops, in.gpu.memory_gb,
+      in.gpu.memory_gb_per_s, in.gpu.node_gb_per_s, in.gpu.network_gb_per_s, 100 * in.bandwidth_share,
+      100 * in.mfu, in.message_s * 1e6, in.core_images_per_s, in.record_kb, in.copy_gb_per_s,
+      in.write_gb_per_s, in.failure_gpu_hours);
 }
 
 std::string memory_text(const PlanInput& in, const PlannedMemory& m) {
@@ -117,7 +117,8 @@ std::string memory_text(const PlanInput& in, const PlannedMemory& m) {
   };
   return "memory of a rank\n" + gb("weights", m.weights) + gb("master weights and moments", m.state) +
          gb("gradients", m.gradients,
-            m.full_sums == 0 ? "buckets on their way" : fmt::format("{} full sums", m.full_sums)) +
+            m.full_sums == 0 ? "buckets on their way"
+                             : fmt::format("{} full sum{}", m.full_sums, m.full_sums == 1 ? "" : "s")) +
          gb("exchange", m.exchange) +
          gb("activations", m.activations,
             fmt::format("a lane's largest batch, checkpointing {}",

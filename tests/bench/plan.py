@@ -1,6 +1,6 @@
 """`vitrail plan` beside runs of 1 to 4 ranks on this machine: how far off are its step, its waiting and its memory?
 
-    python3 tests/bench/plan.py build/dev/vitrail [--steps 12] [--cores 2]
+    python3 tests/bench/plan.py build/dev/vitrail [--steps 8] [--cores 2]
 
 Two numbers that no data sheet has are taken from runs first, for each model: the share of the peak from a run of one rank,
 the link from one of two ranks without overlap. All else is planned. fp32, AdamW, one thread a rank; ranks beyond --cores
@@ -20,7 +20,7 @@ import tempfile
 PEAK_TFLOPS = 0.1  # of a core, roughly: mfu is measured against it
 LANES = 4
 MODELS = {
-    "computation": {"model.name": "deit_ti16", "model.image_size": 224, "data.global_batch_size": 32},
+    "computation": {"model.name": "deit_ti16", "model.image_size": 224, "data.global_batch_size": 16},
     "communication": {"model.name": "deit_b16", "model.depth": 3, "model.image_size": 64, "data.global_batch_size": 16},
     "rows that vary": {"model.name": "vit_ti16", "model.image_size": 160, "model.drop_path": 0.5,
                        "data.global_batch_size": 32},
@@ -83,7 +83,7 @@ class Machine:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     print("| bound by | ranks | overlap | figure | planned | measured | error % |\n|---|---|---|---|---|---|---|")

@@ -102,7 +102,6 @@ TEST(PlanListings, EveryRecipeHasFiniteFigures) {
     for (const char* some : {"images_per_s", "hours", "gpu_hours"})
       EXPECT_GT(plan.at(some), 0) << entry.path();
     EXPECT_TRUE(plan.at("memory_bytes").at("fits")) << entry.path();
-    EXPECT_THAT(plan_text(in, std::nullopt), ::testing::HasSubstr("estimate")) << entry.path();
     ++recipes;
   }
   EXPECT_GT(recipes, 60U);
