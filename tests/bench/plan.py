@@ -69,7 +69,7 @@ class Machine:
         return json.loads(self.call(
             "plan", "-n", ranks, *words, "--run.peak_tflops", peak, "--mfu", self.mfu, "--memory-gb", 8,
             "--memory-gb-per-s", 35 * min(1, self.cores / ranks), "--node-gb-per-s", self.link_gb_per_s,
-            "--message-us", 20, "--reserve-gb", 0.35, "--measured", run, "--format", "json"))  # fmt: skip
+            "--message-us", 20, "--reserve-gb", 0.2, "--measured", run, "--format", "json"))  # fmt: skip
 
     def calibrate(self, settings):
         self.mfu, self.link_gb_per_s = 1, 1

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "launcher/plan_input.hpp"
 #include "launcher/plan_listing.hpp"
 #include "tests/unit/launcher/parsing.hpp"
+#include "trainer/base/atomic_file.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -88,12 +90,20 @@ void for_each_number(const json& value, const std::string& name,
   }
 }
 
+const fs::path kConfigs = fs::path(VITRAIL_FIXTURES) / "../../configs";
+
+PlanInput recipe(const fs::path& file, const std::string& gpu) {
+  const CommandLine line = parse_command_line({"plan", "--config", file.string(), "--gpu", gpu});
+  const bool is_21k = line.config.data.train.find("21k") != std::string::npos;
+  const std::int64_t images = is_21k ? 14'197'122 : 1'281'167;
+  return plan_input(line, line.config.run.epochs * (images / line.config.data.global_batch_size));
+}
+
 TEST(PlanListings, EveryRecipeHasFiniteFigures) {
   std::size_t recipes = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(VITRAIL_FIXTURES) / "../../configs")) {
+  for (const auto& entry : fs::directory_iterator(kConfigs)) {
     if (entry.path().extension() != ".cfg") continue;
-    const CommandLine line = parse_command_line({"plan", "--config", entry.path().string(), "--gpu", "h100"});
-    const PlanInput in = plan_input(line, 1000);
+    const PlanInput in = recipe(entry.path(), "h100");
     const json plan = json::parse(plan_json(in, std::nullopt));
     for_each_number(plan, "", [&](const std::string& name, double value) {
       EXPECT_TRUE(std::isfinite(value) && value >= 0) << entry.path() << ": " << name << " = " << value;
@@ -105,6 +115,38 @@ TEST(PlanListings, EveryRecipeHasFiniteFigures) {
     ++recipes;
   }
   EXPECT_GT(recipes, 60U);
+}
+
+// "Estimated: 1,400 A100-hours", wherever its line ends.
+std::optional<double> estimate_in(const fs::path& file) {
+  const std::string text = std::regex_replace(read_text(file.string()), std::regex("\\n# *"), " ");
+  std::smatch found;
+  if (!std::regex_search(text, found, std::regex("Estimated: ([0-9,]+) A100-hours"))) return std::nullopt;
+  return std::stod(std::regex_replace(found[1].str(), std::regex(","), ""));
+}
+
+// Two digits are printed.
+TEST(PlanListings, HeadersOfRecipesSayWhatPlansSay) {
+  std::size_t estimates = 0;
+  for (const auto& entry : fs::directory_iterator(kConfigs)) {
+    if (entry.path().extension() != ".cfg" || entry.path().stem() == "quickstart") continue;
+    const auto estimate = estimate_in(entry.path());
+    ASSERT_TRUE(estimate) << entry.path();
+    const PlanInput in = recipe(entry.path(), "a100");
+    const double hours = plan_cluster(in).gpu_hours(in);
+    EXPECT_NEAR(*estimate, hours, std::max(0.5, 0.051 * hours)) << entry.path();
+    ++estimates;
+  }
+  EXPECT_GT(estimates, 80U);
+}
+
+// Where this fails after a wanted change: the commands above the tables print them anew.
+TEST(PlanListings, TablesOfTheRecipesAreTheCommands) {
+  const std::string page = read_text((kConfigs / "README.md").string());
+  for (const std::string name : {"vit_h_21k", "cait_m48_1k"}) {
+    const std::string text = plans_text(recipe(kConfigs / (name + ".cfg"), "h100"), 512);
+    EXPECT_NE(page.find(text.substr(text.find("\n\n"))), std::string::npos) << text;
+  }
 }
 
 TEST(PlanListings, ATableHasARowForEachPowerOfTwo) {
