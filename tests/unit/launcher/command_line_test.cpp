@@ -236,11 +236,12 @@ TEST(CommandLineErrors, OfCommands) {
   EXPECT_EQ(refusal({"train"}),
             "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder, "
             "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
-  EXPECT_EQ(refusal({"pack", "--run.lanes", "4"}),
-            "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, eval");
+  EXPECT_EQ(
+      refusal({"pack", "--run.lanes", "4"}),
+      "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, plan, eval");
   EXPECT_EQ(refusal({"pack", "--config", "missing.cfg"}),
             "2 command line: --config: `vitrail pack` does not use this; it is of launch, "
-            "train, eval, predict, models, bench, import, preview");
+            "train, plan, eval, predict, models, bench, import, preview");
   EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
   EXPECT_EQ(refusal({"eval", "--data", "x"}),
             "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "
