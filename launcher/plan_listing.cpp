@@ -156,7 +156,7 @@ std::string run_text(const PlanInput& in, const ClusterPlan& plan) {
          line("size", c.bytes / 1e9, "GB") + line("between failures", c.failure_s / 3600, "h") +
          line("stall, written beside the run", c.copy_s, "s") +
          line("  best interval", c.best_beside_s / 60, "min", "sqrt(2 C M), at least a write") +
-         line("stall, run waits for it", c.write_s, "s") +
+         line("stall, if the run waited for it", c.write_s, "s") +
          line("  best interval", c.best_waiting_s / 60, "min", "sqrt(2 C M)");
 }
 
