@@ -65,7 +65,7 @@ std::vector<Comparison> compare(const ClusterPlan& plan, const MeasuredRun& run)
 
 double fitting_mfu(const PlanInput& in, const ClusterPlan& plan, const MeasuredRun& run) {
   const double compute = plan.step.compute + plan.step.stragglers;  // both at the speed of mfu
-  const double left = run.step_s - (plan.step.total() - compute);
+  const double left = run.step_s - (plan.step.total() - plan.step.data - compute);
   return left <= 0 ? 0 : in.mfu * compute / left;
 }
 

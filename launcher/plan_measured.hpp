@@ -27,7 +27,7 @@ struct Comparison {
 };
 std::vector<Comparison> compare(const ClusterPlan& plan, const MeasuredRun& run);
 
-// The mfu with which the plan's step would be as long as the run's; 0: it cannot.
+// The mfu with which the plan's step would be as long as the run's, if it did not wait for data; 0: none.
 double fitting_mfu(const PlanInput& in, const ClusterPlan& plan, const MeasuredRun& run);
 
 }  // namespace vitrail::launcher
