@@ -4,7 +4,7 @@
 
 Published sizes and drop-path rates. Ours reads made-up pictures through its whole data path and computes the images that
 stochastic depth keeps; timm's side has one batch on the GPU and computes dropped branches, too. Medians of the last steps.
-Memory: what PyTorch's allocator reserved at most. Needs torch and, for the other side, timm.
+Memory: what PyTorch's allocator reserved at most. Beside both stands what `vitrail plan` says. Needs torch and, for the other side, timm.
 """
 
 import argparse
@@ -23,7 +23,15 @@ CASES = (  # model, pixels, classes, batch, drop-path, checkpointing
 STEPS, COUNTED = 30, 15
 
 
-def ours(program, name, pixels, classes, batch, drop_path, peak_tflops):
+def planned(program, gpu, run, words):
+    """What `vitrail plan` says of the run, and by how much it is off."""
+    plan = [program, "plan", "-n", "1", "--gpu", gpu, "--core-images-per-s", "1e6", "--measured", run, "--format", "json"]
+    result = subprocess.run([*plan, *words], stdout=subprocess.PIPE, text=True, check=True)
+    measured = json.loads(result.stdout)["measured"]
+    return {row["what"]: row for row in measured["figures"]} | {"fitting_mfu": measured["fitting_mfu"]}
+
+
+def ours(program, gpu, name, pixels, classes, batch, drop_path, peak_tflops):
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "run.dir": f"{folder}/run",
@@ -50,6 +58,7 @@ def ours(program, name, pixels, classes, batch, drop_path, peak_tflops):
             "images_per_s": statistics.median(float(line["images_per_s"]) for line in last),
             "mfu": statistics.median(float(line["mfu"]) for line in last),
             "memory_gb": max(float(line["memory_bytes"]) for line in last) / 1e9,
+            "plan": planned(program, gpu, f"{folder}/run", words),
         }
 
 
@@ -92,23 +101,25 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--only", help="this model")
     parser.add_argument("--peak-tflops", type=float, default=989, help="of the GPU in fp16, dense (an H100 or H200: 989)")
+    parser.add_argument("--gpu", default="h200", help="its name for vitrail plan")
     parser.add_argument("--json", type=pathlib.Path, help="a JSON object that gets the figures as `steps`")
     arguments = parser.parse_args()
-    print("| model | px | batch | drop-path | ours images/s | MFU | GB | timm images/s | GB | ours / timm |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| model | px | batch | drop-path | ours images/s | MFU | GB | planned images/s | GB | timm images/s | GB | ours / timm |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     figures = {}
     for case in CASES:
         name, pixels, _, batch, drop_path = case
         if arguments.only not in (None, name):
             continue
-        mine = ours(arguments.program, *case, arguments.peak_tflops)
+        mine = ours(arguments.program, arguments.gpu, *case, arguments.peak_tflops)
         other = subprocess.run([sys.executable, __file__, "--timm", *map(str, case)], stdout=subprocess.PIPE, text=True)
         theirs = json.loads(other.stdout.splitlines()[-1]) if other.returncode == 0 else None
         figures[name] = {"ours": mine, "timm": theirs}
         shown = (f"{theirs['images_per_s']:.0f} | {theirs['memory_gb']:.1f} | {mine['images_per_s'] / theirs['images_per_s']:.2f}"
                  if theirs else "failed | | ")
         print(f"| {name} | {pixels} | {batch} | {drop_path} | {mine['images_per_s']:.0f} | {100 * mine['mfu']:.1f} % "
-              f"| {mine['memory_gb']:.1f} | {shown} |", flush=True)
+              f"| {mine['memory_gb']:.1f} | {mine['plan']['images']['planned']:.0f} "
+              f"| {mine['plan']['memory']['planned']:.1f} | {shown} |", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(json.loads(arguments.json.read_text()) | {"steps": figures}, indent=2) + "\n")
 
