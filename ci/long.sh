@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The checks that do not fit into ci/test.sh: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
-# each fuzzer for a while, runs at every number of ranks, nodes that fail, the bundle for GPU machines.
+# each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the bundle for GPU machines.
 #
 #   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, faults, bundle
 #   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/long.py does, after its builds; the table
@@ -50,12 +50,16 @@ runs() {
   VITRAIL_LONG=1 ctest --test-dir build/dev --output-on-failure --no-tests=error -R '^runs_(ranks|evaluation)$'
 }
 
-# Minutes of waiting for Slurm to notice that a node is gone.
+# Minutes of waiting for Slurm to notice that a node is gone; the chain of recipes, long enough to learn.
 cluster() {
-  local status=0
+  local subject status worst=0
   build dev build/dev
-  VITRAIL=build/dev/vitrail python3 -B -u tests/slurm/nodes_test.py -v || status=$?
-  ((status == 0 || status == 77))  # 77: not tested here, and why was said
+  for subject in nodes recipes; do
+    status=0
+    VITRAIL_LONG=1 VITRAIL=build/dev/vitrail python3 -B -u "tests/slurm/${subject}_test.py" -v || status=$?
+    if ((status != 0 && status != 77)); then worst=$status; fi  # 77: not tested here, and why was said
+  done
+  return "$worst"
 }
 
 # That everything of ci/gpu.sh starts where only PyTorch is; MPI is seen to work there.

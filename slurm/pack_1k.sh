@@ -24,13 +24,10 @@
 #SBATCH --output=pack_1k-%j.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
-vitrail=${VITRAIL:-build/release/vitrail}
-archives=${ARCHIVES:?the folder of the archives}
-packs=${PACKS:-packs}
-# module load openmpi hdf5 boost
-
+source slurm/site.sh
 source slurm/requeue.sh
 source slurm/pack.sh
+archives=${ARCHIVES:?the folder of the archives}
 # shellcheck disable=SC2317  # called by run_and_requeue
 pack_both() {
   local devkit=$archives/ILSVRC2012_devkit_t12.tar.gz

@@ -32,13 +32,10 @@
 #SBATCH --output=pack_21k-%j.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
-vitrail=${VITRAIL:-build/release/vitrail}
-archive=${ARCHIVE:?fall11_whole.tar, winter21_whole.tar, a folder of tars, or winter21_whole.tar.gz}
-packs=${PACKS:-packs}
-# module load openmpi hdf5 boost
-
+source slurm/site.sh
 source slurm/requeue.sh
 source slurm/pack.sh
+archive=${ARCHIVE:?fall11_whole.tar, winter21_whole.tar, a folder of tars, or winter21_whole.tar.gz}
 # shellcheck disable=SC2317  # called by run_and_requeue
 pack_both() {
   pack imagenet-21k:"$archive" "$packs/imagenet_21k_train" --split train "$@" &&

@@ -14,10 +14,7 @@
 #SBATCH --output=sweep-%A_%a.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
-vitrail=${VITRAIL:-build/release/vitrail}
-stage_dir=${VITRAIL_STAGE-/tmp}  # on each node's own disk, for the program and its libraries; empty: not copied
-# module load openmpi hdf5 boost
-
+source slurm/site.sh
 source slurm/requeue.sh
 run_dir=$("$vitrail" sweep folder "$@" --task "$SLURM_ARRAY_TASK_ID") || exit
 run_and_requeue "$run_dir" staged "$stage_dir" "$vitrail" sweep run "$@" --task "$SLURM_ARRAY_TASK_ID" -n "$SLURM_NTASKS"

@@ -63,7 +63,8 @@ write_config() {
   printf '127.0.0.1 localhost\n10.77.%d.1 control\n' "$net" >"$dir/etc/hosts"
   echo 'Name=gpu File=/dev/null' >"$dir/etc/gres.conf"
   # cred_expire: so long does a requeued job wait before it starts again. TmpFS: the pmix plugin makes folders there
-  # that nodes must not share. No cgroups: works in containers. config_overrides: cores are what we say.
+  # that nodes must not share. No cgroups: works in containers. config_overrides: cores are what we say. MinJobAge: what
+  # became of a job is told for longer than a test takes.
   cat >"$SLURM_CONF" <<CONF
 ClusterName=one$net
 SlurmctldHost=control(10.77.$net.1)
@@ -99,6 +100,7 @@ SlurmdParameters=config_overrides
 JobRequeue=1
 KillWait=5
 ReturnToService=2
+MinJobAge=3600
 SlurmdTimeout=30
 GresTypes=gpu
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20

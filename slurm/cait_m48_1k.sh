@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Trains CaiT-M48 on ImageNet-1k (configs/cait_m48_1k.cfg). With VITRAIL_CONFIG=configs/cait_m48_1k_distill.cfg in the
+# environment: taught by RegNetY-16GF, for cait_m48_448_distill.sh. From the repository's root:
+#
+#   sbatch slurm/cait_m48_1k.sh [--section.key VALUE ...]
+#
+# Words after the script's name go to `vitrail launch` and win over the file. Adapt the lines below to your site, or
+# give sbatch's own options on its command line, where they win over these; paths are in slurm/site.sh.
+#SBATCH --job-name=cait_m48_1k
+#SBATCH --partition=gpu
+#SBATCH --account=my_project
+#SBATCH --nodes=4
+#SBATCH --ntasks-per-node=8
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=8
+#SBATCH --time=24:00:00
+#SBATCH --output=%x-%j.log
+#SBATCH --requeue --open-mode=append --signal=B:USR1@180
+
+source slurm/train.sh
+train cait_m48_1k "$@"

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Fine-tunes the distilled CaiT-M48 of cait_m48_1k.sh at 448 px (configs/cait_m48_448_distill.cfg). From the repository's root:
+#
+#   sbatch slurm/cait_m48_448_distill.sh [--section.key VALUE ...]
+#
+# Words after the script's name go to `vitrail launch` and win over the file. Adapt the lines below to your site, or
+# give sbatch's own options on its command line, where they win over these; paths are in slurm/site.sh.
+#SBATCH --job-name=cait_m48_448_distill
+#SBATCH --partition=gpu
+#SBATCH --account=my_project
+#SBATCH --nodes=4
+#SBATCH --ntasks-per-node=8
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=8
+#SBATCH --time=24:00:00
+#SBATCH --output=%x-%j.log
+#SBATCH --requeue --open-mode=append --signal=B:USR1@180
+
+source slurm/train.sh
+train cait_m48_448_distill "$@"

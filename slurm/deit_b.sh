@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Trains DeiT-B on ImageNet-1k (configs/deit_b.cfg); VITRAIL_CONFIG names another of its sizes. From the repository's root:
+#
+#   sbatch slurm/deit_b.sh [--section.key VALUE ...]
+#
+# Words after the script's name go to `vitrail launch` and win over the file. Adapt the lines below to your site, or
+# give sbatch's own options on its command line, where they win over these; paths are in slurm/site.sh.
+#SBATCH --job-name=deit_b
+#SBATCH --partition=gpu
+#SBATCH --account=my_project
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=8
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=8
+#SBATCH --time=24:00:00
+#SBATCH --output=%x-%j.log
+#SBATCH --requeue --open-mode=append --signal=B:USR1@180
+
+source slurm/train.sh
+train deit_b "$@"
