@@ -101,8 +101,10 @@ class ClassSubset final : public Dataset {
     for (const ListedClass& listed : read_list(file)) {
       const auto found = base_label.find(listed.id);
       if (found == base_label.end()) {
-        throw Error(ExitCode::refused, fmt::format("data.classes: {}:{}: {} has no class {}", file,
-                                                   listed.line, base_->describe(), listed.id));
+        throw Error(ExitCode::refused,
+                    fmt::format("data.classes: {}:{}: {} has no class {}", file, listed.line,
+                                base_->describe(), listed.id),
+                    "classes are called by wnid, or by name where they have none; take that line out");
       }
       label_of_[static_cast<std::size_t>(found->second)] = static_cast<std::int64_t>(listed_.size());
       listed_.push_back(found->second);

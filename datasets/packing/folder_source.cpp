@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/listed_source.hpp"
@@ -11,15 +14,35 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool is_class(const fs::directory_entry& entry) {
+  std::error_code ignored;  // what cannot be looked at is no folder
+  return !entry.path().filename().string().starts_with('.') && entry.is_directory(ignored);
+}
+
+// "2" is before "10" where all folders are called by number, as those of ImageNet-V2 by their class's: sorted
+// as text, nearly every image would get another class's label.
+std::vector<fs::directory_entry> in_class_order(std::vector<fs::directory_entry> entries) {
+  const auto name = [](const fs::directory_entry& entry) { return entry.path().filename().string(); };
+  const bool by_number = std::ranges::all_of(entries, [&](const fs::directory_entry& entry) {
+    return !is_class(entry) || name(entry).find_first_not_of("0123456789") == std::string::npos;
+  });
+  if (!by_number) return entries;
+  std::ranges::stable_sort(entries, {}, [&](const fs::directory_entry& entry) {
+    std::string number = name(entry);
+    number.erase(0, number.find_first_not_of('0'));
+    return std::pair(number.size(), number);
+  });
+  return entries;
+}
+
 class FolderSource final : public ListedSource {
  public:
   FolderSource(fs::path folder, const SourceOptions& options) : folder_(std::move(folder)) {
     kind_ = "folder";
     require_folder("--source " + options.source, folder_, "one with a folder for each class");
-    for (const auto& entry : sorted_entries(folder_)) {
+    for (const auto& entry : in_class_order(sorted_entries(folder_))) {
       const std::string name = utf8_name(entry);
-      std::error_code ignored;  // what cannot be looked at is no folder
-      if (name.starts_with('.') || !entry.is_directory(ignored)) {
+      if (!is_class(entry)) {
         listing_.add({name, 0, 0, 0, Flaw::outside_class});
         continue;
       }

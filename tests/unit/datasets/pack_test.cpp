@@ -47,6 +47,27 @@ TEST_F(Pack, HoldsEveryImageOnceWithItsLabelAndBytes) {
   EXPECT_EQ(keys.size(), 36U);
 }
 
+// As ImageNet-V2 comes: a folder's name is its class's number. Sorted as text, "10" would be class 2.
+TEST_F(Pack, FoldersCalledByNumberAreInTheirOrder) {
+  make_folder("images", 12, 1);
+  for (int label = 0; label < 12; ++label) {
+    fs::rename(dir_ / "images" / fmt::format("n{:08}", label), dir_ / "images" / fmt::to_string(label));
+  }
+  write_text_atomically(dir_ / "images" / "README", "a file beside them changes nothing");
+  const std::string source = "folder:" + (dir_ / "images").string();
+  pack(options(source, "pack"));
+  const auto dataset = open_dataset((dir_ / "pack").string());
+  ASSERT_EQ(dataset->size(), 12);
+  for (std::int64_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(dataset->class_id(i), fmt::to_string(i));
+    EXPECT_TRUE(dataset->name(i).starts_with(fmt::format("{}/", dataset->label(i)))) << dataset->name(i);
+  }
+  fs::create_directory(dir_ / "images" / "2b");
+  fs::copy(dir_ / "images" / "2", dir_ / "images" / "2b", fs::copy_options::recursive);
+  pack(options(source, "names"));
+  EXPECT_EQ(open_dataset((dir_ / "names").string())->class_id(2), "10") << "one name that is no number";
+}
+
 TEST_F(Pack, SameBytesForAnyThreadsAndRanksAndOnRepetition) {
   const std::string source = make_folder("images", 5, 8);
   pack(options(source, "one", 5000));
