@@ -26,8 +26,9 @@ void validate(const TransformerConfig& c) {
   require(c.width % c.heads == 0,
           fmt::format("model.heads = {} does not divide model.width = {}", c.heads, c.width));
   require(c.image_size >= c.patch,
-          fmt::format("model.image_size = {} is smaller than one patch (model.patch = {})", c.image_size,
-                      c.patch));
+          fmt::format("model.image_size = {0} is smaller than one patch: set model.image_size to {1} or more "
+                      "(model.patch = {1})",
+                      c.image_size, c.patch));
   require(c.drop_path >= 0 && c.drop_path < 1,
           fmt::format("model.drop_path = {}: must be at least 0 and below 1", c.drop_path));
   require(std::isfinite(c.layer_scale) && c.layer_scale >= 0,

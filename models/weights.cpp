@@ -55,7 +55,7 @@ std::vector<std::string> uneven_heads(const std::map<std::string, StoredTensor>&
   std::vector<std::string> heads;
   for (std::size_t p = 0; p < fits.size() && fits.size() == parameters.size(); ++p) {
     const std::string& name = parameters[p].name;
-    if (!name.starts_with("head") || stored.at(name).shape.empty()) continue;
+    if (!is_head(parameters[p]) || stored.at(name).shape.empty()) continue;
     classes.insert(stored.at(name).shape[0]);
     heads.push_back(fmt::format("{} is {}", name, format_shape(stored.at(name).shape)));
   }
@@ -67,11 +67,13 @@ std::optional<Fit> fit_of(const ParameterSpec& spec, const StoredTensor& stored)
   if (!is_floating(stored.type)) return std::nullopt;
   if (stored.shape == spec.shape) return Fit::as_stored;
   if (spec.name == "pos_embed" && is_other_grid(stored.shape, spec.shape)) return Fit::resized;
-  if (spec.name.starts_with("head") && is_other_head(stored.shape, spec.shape)) return Fit::fresh;
+  if (is_head(spec) && is_other_head(stored.shape, spec.shape)) return Fit::fresh;
   return std::nullopt;
 }
 
 }  // namespace
+
+bool is_head(const ParameterSpec& spec) { return spec.name.starts_with("head"); }
 
 std::map<std::string, StoredTensor> stored_tensors(const SafetensorsReader& file) {
   std::map<std::string, StoredTensor> stored;
@@ -112,23 +114,6 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
   list("of another shape or type", misfit);
   throw Error(ExitCode::bad_data, fmt::format("{}: not the weights of this model{}", where, differences),
               "compare model.name and the other keys of model with what the file was made for");
-}
-
-std::vector<std::string> describe_fit(const std::map<std::string, StoredTensor>& stored,
-                                      const std::vector<ParameterSpec>& parameters,
-                                      const std::vector<Fit>& fit) {
-  std::vector<std::string> lines;
-  for (std::size_t p = 0; p < parameters.size(); ++p) {
-    if (fit[p] == Fit::as_stored) continue;
-    const std::string was = format_shape(stored.at(parameters[p].name).shape);
-    const std::string is = format_shape(parameters[p].shape);
-    lines.push_back(
-        fit[p] == Fit::resized
-            ? fmt::format("{}: interpolated from {} to {}", parameters[p].name, was, is)
-            : fmt::format("{}: of another number of classes ({}, wanted {}): dropped, begins anew",
-                          parameters[p].name, was, is));
-  }
-  return lines;
 }
 
 void read_weights(const SafetensorsReader& file, const std::string& name, std::int64_t begin,

@@ -17,8 +17,9 @@ namespace vitrail::models {
 // Where a parameter's values come from.
 enum class Fit {
   as_stored,
-  resized,  // position embeddings of another grid: position_resize.hpp
-  fresh,    // a head of another number of classes: its initial values
+  resized,   // position embeddings of another grid: position_resize.hpp
+  fresh,     // a head of another number of classes: its initial values
+  selected,  // a head of other classes, of which whoever reads knows the rows
 };
 
 struct StoredTensor {
@@ -32,10 +33,7 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
                              const std::vector<ParameterSpec>& parameters, const std::string& where);
 std::map<std::string, StoredTensor> stored_tensors(const SafetensorsReader& file);
 
-// Lines for people: what of `stored` is not taken as it is.
-std::vector<std::string> describe_fit(const std::map<std::string, StoredTensor>& stored,
-                                      const std::vector<ParameterSpec>& parameters,
-                                      const std::vector<Fit>& fit);
+bool is_head(const ParameterSpec& spec);  // a row for each class
 
 // Elements [begin, begin + out.size()) of parameter `name`.
 void read_weights(const SafetensorsReader& file, const std::string& name, std::int64_t begin,

@@ -66,6 +66,17 @@ sharding::GradientSettings gradient_settings(const Config& config, const shardin
   return {sum_type(compute), narrow ? compute : sum_type(compute), config.sharding.stage, fast};
 }
 
+WeightSource weights_to_begin_with(const Config& config, const std::vector<models::ParameterSpec>& parameters,
+                                   const std::vector<std::string>& classes) {
+  try {
+    return {config, "", parameters, classes};
+  } catch (const Error& e) {
+    if (config.model.weights.empty()) throw;
+    throw Error(e.code(), fmt::format("model.weights = {}: {}", config.model.weights, e.what()),
+                e.hint().empty() ? "give a safetensors file or the folder of a run" : e.hint());
+  }
+}
+
 }  // namespace
 
 struct Assembly::Hooks {
@@ -104,12 +115,15 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
 
 Assembly::~Assembly() = default;
 
-void Assembly::initialise_weights(Log& log) {
-  const WeightSource source(config, "", model->parameters());
+std::string Assembly::initialise_weights(Log& log) {
+  std::vector<std::string> classes;
+  for (std::int64_t k = 0; k < train_data->classes(); ++k) classes.push_back(train_data->class_id(k));
+  const WeightSource source = weights_to_begin_with(config, model->parameters(), classes);
   for (const std::string& words : source.words()) log.line(words);
   source.fill(masters);
   if (config.ema.decay > 0) sharding::start_average(masters);
   publish_weights();
+  return source.record();
 }
 
 void Assembly::publish_weights(WeightsUsed which) {

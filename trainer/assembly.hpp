@@ -19,7 +19,8 @@ class Assembly {
   Assembly(const Assembly&) = delete;
   Assembly& operator=(const Assembly&) = delete;
 
-  void initialise_weights(Log& log);  // from the seed, or from model.weights; then publish_weights()
+  // From the seed, or from model.weights, of which a record is returned; then publish_weights().
+  std::string initialise_weights(Log& log);
   // Masters -> all ranks' parameters; or their average, until the next publish_weights() or step.
   void publish_weights(WeightsUsed which = WeightsUsed::raw);
   void start_loader(const TrainState& state);  // batches from there on

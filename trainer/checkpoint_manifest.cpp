@@ -120,6 +120,7 @@ CheckpointManifest from_json(const Json& json) {
   m.type = *type;
   m.data_fingerprint = json.at("data").get<std::string>();
   m.classes = json.value("classes", std::vector<std::string>());
+  m.class_ids = json.value("class_ids", m.classes);  // of earlier builds: names alone
   m.machine = json.at("machine").get<std::string>();
   m.writer = json.at("writer").get<std::string>();
   m.settings = json.at("settings").get<std::map<std::string, std::string>>();
@@ -159,6 +160,7 @@ std::string to_json(const CheckpointManifest& m) {
                {"type", name_of(m.type)},
                {"data", m.data_fingerprint},
                {"classes", m.classes},
+               {"class_ids", m.class_ids},
                {"machine", m.machine},
                {"writer", m.writer},
                {"settings", m.settings}};

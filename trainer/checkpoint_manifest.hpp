@@ -83,6 +83,7 @@ struct CheckpointManifest {
   DataType type = DataType::f32;                // of the state
   std::string data_fingerprint;                 // of the training set
   std::vector<std::string> classes;             // names of the training set's; none: numbers
+  std::vector<std::string> class_ids;           // their wnids, or names where they have none
   std::string machine;                          // instruction set: bits are promised within one
   std::string writer;                           // job and attempt
   std::map<std::string, std::string> settings;  // the resolved configuration

@@ -70,6 +70,7 @@ Teacher::Teacher(const Config& config, c10::Device device)
   const std::string& weights = config.distillation.teacher_weights;
   const bool is_checkpoint = std::filesystem::is_directory(weights);
   Config teacher = config;
+  teacher.finetune = {};  // says how the student begins
   teacher.model = teachers_model(config, is_checkpoint);
   if (!is_checkpoint) teacher.model.weights = weights;
   teacher.evaluation.weights = WeightsUsed::raw;

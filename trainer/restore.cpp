@@ -88,6 +88,18 @@ void check_same_run(const CheckpointManifest& stored, const Assembly& run,
               "set it back, or begin a new run with another run.name");
 }
 
+// A run that goes on does not look at model.weights: who names others wants to begin another.
+void check_same_beginning(const CheckpointManifest& stored, const std::string& weights,
+                          const RunDirectory& directory) {
+  const std::string was = value_of(stored.settings, "model.weights");
+  if (weights.empty() || weights == was) return;
+  throw Error(
+      ExitCode::refused,
+      fmt::format("model.weights = {}: {} holds a run that began with {} and is at step {}", weights,
+                  directory.root.string(), was.empty() ? "weights of its own" : was, stored.state.step),
+      "begin a new run with another run.name or run.dir, or set model.weights back and go on");
+}
+
 void say_changes(const CheckpointManifest& stored, const std::map<std::string, std::string>& settings,
                  const std::string& machine, Log& log) {
   for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
@@ -208,6 +220,8 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
     CheckpointManifest stored = checkpoint->manifest();
     stored.settings = merged_keys(stored.settings, defaults);
     check_same_run(stored, run, settings);
+    const bool is_own = path.parent_path() == directory.checkpoints();
+    if (is_own) check_same_beginning(stored, run.config.model.weights, directory);
     say_changes(stored, settings, machine_name(run.device), log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
@@ -215,7 +229,6 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && !damaged.empty()) set_aside_all(damaged, path);
     });
-    const bool is_own = path.parent_path() == directory.checkpoints();
     if (!is_own) state.metrics_bytes = 0;  // this run's metrics begin here
     log.line(fmt::format("resumed from {} (step {}, written by {} rank{})", path.string(), state.step,
                          checkpoint->manifest().world, checkpoint->manifest().world == 1 ? "" : "s"));

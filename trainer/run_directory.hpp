@@ -1,5 +1,5 @@
-// The folder of a run: config.cfg, metrics.jsonl, log.txt, checkpoints/, .owners/ (run_owner.hpp).
-// Throws: Error(io) where it cannot be made or written.
+// The folder of a run: config.cfg, weights.txt (where others' weights are taken), metrics.jsonl, log.txt,
+// checkpoints/, .owners/ (run_owner.hpp). Throws: Error(io) where it cannot be made or written.
 #pragma once
 
 #include <filesystem>
@@ -14,6 +14,7 @@ struct RunDirectory {
   std::filesystem::path root;
 
   std::filesystem::path config() const { return root / "config.cfg"; }
+  std::filesystem::path weights() const { return root / "weights.txt"; }
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
   std::filesystem::path log() const { return root / "log.txt"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }

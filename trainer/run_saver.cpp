@@ -71,6 +71,7 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   manifest.data_fingerprint = run_.train_data->fingerprint();
   for (std::int64_t c = 0; c < run_.train_data->classes(); ++c) {
     manifest.classes.push_back(run_.train_data->class_name(c));
+    manifest.class_ids.push_back(run_.train_data->class_id(c));
   }
   manifest.machine = machine_name(run_.device);
   manifest.writer = label_;

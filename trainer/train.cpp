@@ -27,7 +27,10 @@ TrainState restored_or_new(Assembly& run, const TrainRequest& request, const Run
   if (const auto restored = restore(run, directory, request.settings, request.defaults, log)) {
     state = *restored;
   } else {
-    run.initialise_weights(log);
+    const std::string taken = run.initialise_weights(log);
+    sharding::agree(run.communicator, [&] {
+      if (run.communicator.rank() == 0 && !taken.empty()) write_text_atomically(directory.weights(), taken);
+    });
     state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
   }
   check_same_weights(run);

@@ -10,8 +10,10 @@
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_reader.hpp"
+#include "trainer/head_rows.hpp"
 #include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
+#include "trainer/weight_table.hpp"
 
 namespace vitrail::trainer {
 
@@ -32,6 +34,7 @@ class WeightSource::Stored {
   virtual std::string name() const = 0;
   virtual std::map<std::string, models::StoredTensor> tensors() const = 0;
   virtual void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const = 0;
+  virtual std::vector<std::string> classes() const = 0;  // that the head was trained for; empty: unknown
 };
 
 class WeightSource::OfFile final : public WeightSource::Stored {
@@ -44,6 +47,7 @@ class WeightSource::OfFile final : public WeightSource::Stored {
   void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
     models::read_weights(file_, parameter, begin, out);
   }
+  std::vector<std::string> classes() const override { return {}; }
 
  private:
   SafetensorsReader file_;
@@ -80,6 +84,7 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
     checkpoint_.read(kind_, p, begin, std::as_writable_bytes(std::span(narrow)));
     std::ranges::copy(narrow, out.begin());
   }
+  std::vector<std::string> classes() const override { return checkpoint_.manifest().class_ids; }
 
  private:
   CheckpointReader checkpoint_;
@@ -88,11 +93,13 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
 };
 
 WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
-                           const std::vector<models::ParameterSpec>& parameters)
+                           const std::vector<models::ParameterSpec>& parameters,
+                           std::vector<std::string> classes)
     : parameters_(parameters),
       position_resize_(config.model.position_resize),
       seed_(config.run.seed),
-      fit_(parameters.size(), Fit::fresh) {
+      fit_(parameters.size(), Fit::fresh),
+      classes_(std::move(classes)) {
   if (!checkpoint.empty()) {
     stored_ = std::make_unique<OfCheckpoint>(checkpoint, config.evaluation.weights);
   } else if (std::filesystem::is_directory(config.model.weights)) {
@@ -102,6 +109,27 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
     stored_ = std::make_unique<OfFile>(config.model.weights);
   }
   if (stored_) fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
+  if (stored_ && !classes_.empty() && config.finetune.head == HeadStart::by_name) select_rows(config);
+}
+
+void WeightSource::select_rows(const Config& config) {
+  const auto refuse = [](const std::string& why, const std::string& way_out) {
+    return Error(ExitCode::refused, "finetune.head = by_name: " + why, way_out);
+  };
+  const std::vector<std::string> known = stored_->classes();
+  if (known.empty()) {
+    throw refuse(fmt::format("{} does not say which classes its head knows", stored_->name()),
+                 "set model.weights to the folder of the run that trained it, or finetune.head = fresh");
+  }
+  if (const auto count = static_cast<std::int64_t>(classes_.size()); count != config.model.classes) {
+    throw refuse(
+        fmt::format("the training set has {} classes, model.classes is {}", count, config.model.classes),
+        fmt::format("set model.classes = {}", count));
+  }
+  head_rows_ = head_rows(known, classes_, stored_->name());
+  for (std::size_t p = 0; p < parameters_.size(); ++p) {
+    if (models::is_head(parameters_[p])) fit_[p] = Fit::selected;
+  }
 }
 
 WeightSource::~WeightSource() = default;
@@ -122,6 +150,21 @@ void WeightSource::read(std::size_t parameter, std::int64_t begin, std::span<dou
       std::ranges::copy(std::span(whole).subspan(static_cast<std::size_t>(begin), out.size()), out.begin());
       return;
     }
+    case Fit::selected:
+      return read_rows(parameter, begin, out);
+  }
+}
+
+void WeightSource::read_rows(std::size_t parameter, std::int64_t begin, std::span<double> out) const {
+  const models::ParameterSpec& spec = parameters_[parameter];
+  const std::int64_t row_size = spec.elements() / spec.shape[0];
+  while (!out.empty()) {
+    const std::int64_t row = begin / row_size, column = begin % row_size;
+    const auto here = std::min(out.size(), static_cast<std::size_t>(row_size - column));
+    const std::int64_t stored_row = head_rows_[static_cast<std::size_t>(row)];
+    stored_->read(spec.name, stored_row * row_size + column, out.first(here));
+    out = out.subspan(here);
+    begin += static_cast<std::int64_t>(here);
   }
 }
 
@@ -138,20 +181,38 @@ void WeightSource::fill(sharding::LaneState& masters) const {
   }
 }
 
+std::string WeightSource::summary() const {
+  const auto of = [&](Fit fit) { return std::ranges::count(fit_, fit); };
+  return fmt::format("weights of {}: {} tensors, {} as they are, {} interpolated, {} by name, {} begin anew",
+                     stored_->name(), parameters_.size(), of(Fit::as_stored), of(Fit::resized),
+                     of(Fit::selected), of(Fit::fresh));
+}
+
 std::vector<std::string> WeightSource::words() const {
   if (!stored_) return {};
-  std::vector<std::string> lines = models::describe_fit(stored_->tensors(), parameters_, fit_);
-  const auto of = [&](Fit fit) { return std::ranges::count(fit_, fit); };
-  lines.insert(
-      lines.begin(),
-      fmt::format("weights of {}: {} tensors, {} as they are, {} interpolated, {} begin anew",
-                  stored_->name(), parameters_.size(), of(Fit::as_stored), of(Fit::resized), of(Fit::fresh)));
+  std::vector<std::string> lines = weight_table(stored_->tensors(), parameters_, fit_, TableRows::changed);
+  lines.insert(lines.begin(), summary());
   return lines;
 }
 
+std::string WeightSource::record() const {
+  if (!stored_) return {};
+  std::string text = summary() + "\n";
+  for (const auto& line : weight_table(stored_->tensors(), parameters_, fit_, TableRows::all))
+    text += line + "\n";
+  for (std::size_t k = 0; k < head_rows_.size(); ++k)
+    text += fmt::format("class {} ({}): row {}\n", k, classes_[k], head_rows_[k]);
+  return text;
+}
+
 void WeightSource::refuse_fresh_head() const {
-  if (std::ranges::find(fit_, Fit::fresh) == fit_.end()) return;
-  throw Error(ExitCode::refused, fmt::format("{}: an untrained head knows nothing", words().back()),
+  const auto fresh = std::ranges::find(fit_, Fit::fresh);
+  if (fresh == fit_.end()) return;
+  const models::ParameterSpec& spec = parameters_[static_cast<std::size_t>(fresh - fit_.begin())];
+  throw Error(ExitCode::refused,
+              fmt::format("{}: {} is {}, wanted {}: an untrained head knows nothing", stored_->name(),
+                          spec.name, models::format_shape(stored_->tensors().at(spec.name).shape),
+                          models::format_shape(spec.shape)),
               "set model.classes to the number that the weights were trained for");
 }
 

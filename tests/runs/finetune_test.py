@@ -3,6 +3,7 @@ beside top-1: reassessed labels and single classes."""
 
 import json
 import math
+import re
 import unittest
 
 import harness
@@ -49,13 +50,79 @@ class FinetuneTest(harness.RunTest):
             folder, text = self.train(f"folder-{which}", {"model.weights": self.base, "finetune.weights": which}, ranks=2)
             self.assertEqual(self.losses(file), self.losses(folder))
             self.assertEqual(self.hash_of(file), self.hash_of(folder))
-            self.assertRegex(text, rf"weights of {self.base}/checkpoints/step-00000030: (\d+) tensors, \1 as they are, 0 interpolated, 0 begin anew")
+            self.assertRegex(text, rf"weights of {self.base}/checkpoints/step-00000030: (\d+) tensors, \1 as they are, 0 interpolated, 0 by name, 0 begin anew")
             by[which] = self.losses(folder)
         self.assertNotEqual(*by.values())
-        _, text = self.train("swapped", {"model.weights": self.base, "model.image_size": 56, "model.classes": 12})
-        self.assertRegex(text, r"tensors, \d+ as they are, 1 interpolated, 2 begin anew")
+        run, text = self.train("swapped", {"model.weights": self.base, "model.image_size": 56, "model.classes": 12})
+        self.assertRegex(text, r"tensors, \d+ as they are, 1 interpolated, 0 by name, 2 begin anew")
+        kept = (run / "weights.txt").read_text()
+        self.assertRegex(kept, r"  pos_embed +\[1, 49, 32\] +\[1, 196, 32\] +interpolated\n")
+        self.assertRegex(kept, r"  head.weight +\[10, 32\] +\[12, 32\] +dropped: another number of classes, begins anew\n")
+        named = re.findall(r"^  (\S+) .*  as it is$", kept, re.M)
+        unchanged = set(harness.read_safetensors(self.export(self.base))[0]) - {"pos_embed", "head.weight", "head.bias"}
+        self.assertEqual(set(named), unchanged)
+        self.assertFalse((self.base / "weights.txt").exists(), "its weights are its own")
         _, text = self.train("no", {"model.weights": self.export(self.base), "finetune.weights": "ema"}, expect=78)
         self.assertIn("finetune.weights = ema with model.weights: a file holds one set of weights", text)
+
+    def classes(self, *names):
+        path = self.folder / f"classes-{'-'.join(names)}.txt"
+        path.write_text("".join(f"{name}\n" for name in names))
+        return path
+
+    def test_head_by_name(self):
+        """The rows of the classes that the new training set has, in its order; the same number of classes in another order,
+        too. The head is not trained, so that it can be told."""
+        by_name = {"model.weights": self.base, "finetune.head": "by_name", "finetune.train_only": "blocks.*", "run.steps": 1}
+        before = harness.read_safetensors(self.export(self.base))[0]
+        width = harness.TINY_MODEL["model.width"]
+        few = {"data.global_batch_size": 8, "augment.mixup": 0, "augment.cutmix": 0}
+        for names, changes in ((("7", "2", "5"), few), (tuple("9876543210"), {})):
+            chosen = changes | {"data.classes": self.classes(*names), "model.classes": len(names)}
+            runs = [self.train(f"rows-{len(names)}-{ranks}", by_name | chosen, ranks)[0] for ranks in (1, 3)]
+            self.assertEqual(self.hash_of(runs[0]), self.hash_of(runs[1]))
+            after = harness.read_safetensors(self.export(runs[0]))[0]
+            for row, name in enumerate(names):
+                old, new = (tensors["head.weight"][1][k * width : (k + 1) * width] for tensors, k in ((before, int(name)), (after, row)))
+                self.assertEqual(old, new)
+                self.assertEqual(before["head.bias"][1][int(name)], after["head.bias"][1][row])
+            self.assertEqual(after["head.weight"][0], [len(names), width])
+            kept = (runs[0] / "weights.txt").read_text()
+            self.assertRegex(kept, rf"  head.weight +\[10, 32\] +\[{len(names)}, 32\] +rows by name\n")
+            self.assertEqual(re.findall(r"^class (\d+) \((\d+)\): row (\d+)$", kept, re.M), [(str(k), n, n) for k, n in enumerate(names)])
+        # What the outputs of a head are is known from what it was trained on, not from its place.
+        back = by_name | few | {"data.classes": self.classes("2"), "model.classes": 1, "model.weights": self.folder / "rows-3-1"}
+        after = harness.read_safetensors(self.export(self.train("rows-back", back)[0]))[0]
+        self.assertEqual(after["head.weight"][1], before["head.weight"][1][2 * width : 3 * width])
+
+    def test_what_cannot_be_begun_with(self):
+        by_name = {"finetune.head": "by_name"}
+        few, _ = self.train("few", {"data.classes": self.classes("4", "5", "6"), "model.classes": 3, "data.global_batch_size": 8,
+                                    "augment.mixup": 0, "augment.cutmix": 0, "run.steps": 1})
+        file, missing = self.export(self.base), self.folder / "missing"
+        cases = (
+            ({"model.classes": 5}, 78, f"{self.pack} has 10 classes, model.classes is 5", "set model.classes = 10"),
+            ({"data.global_batch_size": 30}, 78, "data.global_batch_size = 30 with run.lanes = 4", "set data.global_batch_size = 28 or 32"),
+            ({"model.image_size": 8, "model.patch": 14}, 78, "model.image_size = 8 is smaller than one patch", "set model.image_size to 14"),
+            ({"model.weights": self.base, "model.depth": 3}, 65, f"model.weights = {self.base}: ", "missing: blocks.2.norm1.weight", "compare model.name"),
+            ({"model.weights": missing}, 74, f"model.weights = {missing}: ", "give a safetensors file or the folder of a run"),
+            ({"data.classes": self.classes("1", "n01440764")}, 78, "data.classes: ", ":2: ", "no class n01440764", "take that line out"),
+            ({"model.weights": few} | by_name, 78, "finetune.head = by_name: ", "3 classes without 0, 1, 2 and 4 more", "data.classes", "finetune.head = fresh"),
+            ({"model.weights": file} | by_name, 78, "finetune.head = by_name: ", "does not say which classes its head knows", "the folder of the run"),
+            ({"model.weights": self.base, "model.classes": 12} | by_name, 78, "finetune.head = by_name: ", "set model.classes = 10"),
+            (by_name, 2, "finetune.head: nothing uses this"),
+            ({"run.dir": self.base, "model.weights": self.base, "model.image_size": 56}, 78, "model.image_size was 28, is 56", "another run.name"),
+            ({"run.dir": self.base, "model.weights": few, "run.steps": 60}, 78, f"model.weights = {few}: {self.base} holds a run", "another run.name or run.dir"),
+        )  # fmt: skip
+        before = self.hash_of(self.base)
+        for number, (changes, code, *words) in enumerate(cases):
+            with self.subTest(words=words):
+                settings = harness.TINY_RUN | FEW | {"data.train": self.pack, "run.dir": self.folder / f"cannot-{number}"} | changes
+                text = self.vitrail("train", *harness.flags(settings), expect=code)[1]
+                for word in words:
+                    self.assertIn(word, text)
+                self.assertEqual(text.count("vitrail: "), 1, text)
+        self.assertEqual(self.hash_of(self.base), before)
 
     def test_a_part_is_trained(self):
         before = harness.read_safetensors(self.export(self.base))[0]
@@ -107,6 +174,13 @@ class FinetuneTest(harness.RunTest):
         runs = [self.train(f"token-{ranks}", token, ranks)[0] for ranks in (1, 2)]
         self.assertEqual(self.hash_of(runs[0]), self.hash_of(runs[1]))
         self.assertIn("head_dist.weight", harness.read_safetensors(self.export(runs[0]))[0])
+
+    def test_how_the_student_begins_is_no_matter_of_the_teachers(self):
+        named = {"model.width": 128, "model.depth": 6, "model.heads": 4}  # vit_xxs4's own: a file does not say
+        teacher = self.export(self.train("teacher", named | {"run.steps": 1})[0])
+        begun = {"model.weights": self.base, "finetune.weights": "ema", "finetune.head": "by_name", "run.steps": 1}
+        taught = {"distillation.type": "hard", "distillation.teacher_weights": teacher, "distillation.teacher_model": "vit_xxs4"}
+        self.assertIn("rows by name", self.train("begun", begun | taught)[1])
 
     def test_teachers_that_cannot_be_had(self):
         file = self.export(self.base)

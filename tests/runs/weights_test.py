@@ -166,15 +166,15 @@ class WeightsTest(harness.RunTest):
             larger = self.folder / f"larger-{ranks}"
             settings = harness.TINY_RUN | {"data.train": self.pack, "checkpoint.every": "0st"} | changes
             text = self.launch(larger, ranks, settings)[1]
-            self.assertIn("pos_embed: interpolated from [1, 49, 32] to [1, 196, 32]", text)
-            self.assertIn("head.weight: of another number of classes ([10, 32], wanted [12, 32]): dropped", text)
+            self.assertRegex(text, r"pos_embed +\[1, 49, 32\] +\[1, 196, 32\] +interpolated")
+            self.assertRegex(text, r"head.weight +\[10, 32\] +\[12, 32\] +dropped: another number of classes")
         self.check_same_state(self.folder / "larger-1", self.folder / "larger-2")
 
         # Asked as it is, at another resolution: no training needed.
         words = ("--checkpoint", run, "--data", self.pack, "--model.image_size", 56)
         for how in ("bicubic", "antialias"):
             out, text = self.vitrail("eval", *words, "--model.position_resize", how, "--format", "json")
-            self.assertIn("pos_embed: interpolated", text)
+            self.assertRegex(text, r"pos_embed .* interpolated")
             self.assertEqual(json.loads(out)["images"], 48)
         text = self.vitrail("eval", "--checkpoint", run, "--data", self.pack, "--model.classes", 12, expect=78)[1]
         self.assertIn("an untrained head knows nothing", text)

@@ -66,12 +66,7 @@ TEST_F(WeightsTest, AnotherGridIsResizedAndAnotherHeadBeginsAnew) {
   add<float>("head.bias", DataType::f32, {3}, std::vector<float>(3));
   add<float>("norm.bias", DataType::f32, {2}, {1, 2});
   add<std::int64_t>("norm.num_batches_tracked", DataType::i64, {}, {7});
-  const std::vector<Fit> fits = fit(specs);
-  EXPECT_EQ(fits, (std::vector{Fit::resized, Fit::fresh, Fit::fresh, Fit::as_stored}));
-  const auto words = describe_fit(stored_tensors(written()), specs, fits);
-  ASSERT_EQ(words.size(), 3U);
-  EXPECT_EQ(words[0], "pos_embed: interpolated from [1, 5, 2] to [1, 10, 2]");
-  EXPECT_THAT(words[1], AllOf(HasSubstr("head.weight"), HasSubstr("dropped")));
+  EXPECT_EQ(fit(specs), (std::vector{Fit::resized, Fit::fresh, Fit::fresh, Fit::as_stored}));
 }
 
 TEST_F(WeightsTest, HeadsOfOneFileHaveOneNumberOfClasses) {

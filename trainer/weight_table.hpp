@@ -1,0 +1,19 @@
+// What became of each tensor of a weights file or checkpoint, as lines of a table for people: loaded,
+// changed to fit, dropped, or left out. Shapes as they are stored and as the model has them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/weights.hpp"
+
+namespace vitrail::trainer {
+
+enum class TableRows { all, changed };  // changed: without what was taken as it is
+
+std::vector<std::string> weight_table(const std::map<std::string, models::StoredTensor>& stored,
+                                      const std::vector<models::ParameterSpec>& parameters,
+                                      const std::vector<models::Fit>& fit, TableRows rows);
+
+}  // namespace vitrail::trainer
