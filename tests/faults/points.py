@@ -43,7 +43,7 @@ class FaultPoints(RunCampaign):
 
 class KillPoints(FaultPoints):
     name, test, what = "points", "F1", "a rank kills itself with -9 in a named phase: no bit lost"
-    wanted = 500
+    wanted = 100
     short = {"phases": ("load", "copy", "rename"), "steps": 60}
     KILLS = 5
 
