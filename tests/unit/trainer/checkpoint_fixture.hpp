@@ -109,8 +109,8 @@ class CheckpointTest : public testing::Test {
                                 host);
       fill<Real>(state);
       if (change) change(state);
-      save_checkpoint(checkpoints_, {.last = how.keep_last}, manifest_of(how.step, how.lanes, world, type), state,
-                      communicator);
+      save_checkpoint(checkpoints_, {.last = how.keep_last}, manifest_of(how.step, how.lanes, world, type),
+                      state, communicator);
     });
     return checkpoints_ / checkpoint_name(how.step);
   }
