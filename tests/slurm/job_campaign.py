@@ -26,7 +26,6 @@ ENDLESS = harness.TINY_RUN | {
     "sharding.timeout": "20s",
 }
 
-
 UNDISTURBED_S = 1800  # thousands of steps by one rank
 
 
