@@ -81,13 +81,13 @@ void check_checkpoint_space(const fs::path& checkpoints, const CheckpointSpace& 
     });
   };
   hinted([&] { speed = probe(probe_path(checkpoints, label, rank), wanted.own_bytes); });
-  std::vector<double> both(2 * static_cast<std::size_t>(communicator.size()));
-  both[static_cast<std::size_t>(rank)] = static_cast<double>(wanted.own_bytes);
-  both[static_cast<std::size_t>(communicator.size() + rank)] = static_cast<double>(wanted.own_bytes) / speed;
-  communicator.all_reduce_sum(both);
-  const auto middle = both.begin() + communicator.size();
-  double whole = 0;
-  for (auto bytes = both.begin(); bytes != middle; ++bytes) whole += *bytes;
+  // Bytes of all files, and by rank the seconds that writing its own takes.
+  std::vector<double> sums(1 + static_cast<std::size_t>(communicator.size()));
+  sums.front() = static_cast<double>(wanted.own_bytes);
+  sums[1 + static_cast<std::size_t>(rank)] = static_cast<double>(wanted.own_bytes) / speed;
+  communicator.all_reduce_sum(sums);
+  const double whole = sums.front();
+  const double seconds = *std::max_element(sums.begin() + 1, sums.end());
   hinted([&] {
     if (rank != 0) return;
     std::error_code error;
@@ -99,11 +99,11 @@ void check_checkpoint_space(const fs::path& checkpoints, const CheckpointSpace& 
       throw Error(ExitCode::io, fmt::format("{}: {} are free, one checkpoint takes {}", checkpoints.string(),
                                             size_text(free), size_text(whole)));
     }
-    log.line(fmt::format(
-        "checkpoints of {} in {}, at most {} ({}), {} free; writing one takes about {:.1f} s, "
-        "its copy {} of each rank's memory",
-        size_text(whole), checkpoints.string(), wanted.checkpoints, size_text(most), size_text(free),
-        *std::max_element(middle, both.end()), size_text(static_cast<double>(wanted.own_bytes))));
+    log.line(
+        fmt::format("checkpoints of {} in {}, at most {} ({}), {} free; writing one takes about {:.1f} s, "
+                    "its copy {} of each rank's memory",
+                    size_text(whole), checkpoints.string(), wanted.checkpoints, size_text(most),
+                    size_text(free), seconds, size_text(static_cast<double>(wanted.own_bytes))));
     if (free + there < most)
       log.line("warning: that is not enough room for all of them: saving will fail later, training goes on");
   });

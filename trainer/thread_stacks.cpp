@@ -21,7 +21,7 @@ namespace {
 constexpr int kFrames = 64;
 
 // Shared with a signal handler, which can be given nothing.
-std::atomic<int> answers{0};
+std::atomic<int> answers{0};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
 int stack_signal() { return SIGRTMIN + 5; }
 

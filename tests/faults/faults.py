@@ -22,6 +22,7 @@ SETTINGS = harness.TINY_RUN | {
     "data.global_batch_size": 8,
     "checkpoint.every": "3st",
     "checkpoint.keep_last": 9,
+    "checkpoint.retry": "1s",
     "log.every": "1st",
 }
 

@@ -52,7 +52,7 @@ workers = 1
 [model]
 name = vit_xxs4
 patch = 7
-width = 64
+width = 128
 depth = {depth}
 image_size = {image_size}
 classes = {classes}

@@ -83,7 +83,7 @@ TEST(PlanCommandLineErrors, AreOneLineThatNamesTheFlag) {
 void for_each_number(const json& value, const std::string& name,
                      const std::function<void(std::string, double)>& visit) {
   for (const auto& [key, inner] : value.items()) {
-    const std::string path = name.empty() ? key : name + "." + key;
+    const std::string path = name.empty() ? key : fmt::format("{}.{}", name, key);
     if (inner.is_structured()) for_each_number(inner, path, visit);
     if (inner.is_null()) visit(path, std::nan(""));  // JSON's way to write what is no number
     if (inner.is_number()) visit(path, inner.get<double>());
