@@ -1,11 +1,14 @@
 // What a step costs beside forward, backward and update: steps of the real train_step in turns with forward
 // and backward of the same model as LibTorch alone does them, and with the update alone (norm, clip, AdamW).
 // ViT-Ti, one rank, one lane, no wire: bench_overhead [BATCH [THREADS [ROUNDS]]]. The loader's thread makes
-// its images on another core where there is one.
+// its images on another core where there is one. Then what watching costs: the watchdog's thread, the phases
+// that a step tells it, and the search for slow ranks among 512.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,6 +18,8 @@
 #include "models/logits.hpp"
 #include "sharding/local_communicator.hpp"
 #include "tests/support/assembled.hpp"
+#include "trainer/slow_ranks.hpp"
+#include "trainer/watchdog.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -25,10 +30,15 @@ double seconds_of(const std::function<void()>& f) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-  return values[values.size() / 2];
+// The value that `share` of the values lie below.
+double quantile(std::vector<double> values, double share) {
+  std::ranges::sort(values);
+  return values[static_cast<std::size_t>(share * static_cast<double>(values.size()))];
 }
+
+double median(const std::vector<double>& values) { return quantile(values, 0.5); }
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 Config config_of(std::int64_t batch, std::int64_t threads) {
   Config config;
@@ -71,6 +81,34 @@ class Bare {
   std::vector<at::Tensor> leaves_;
 };
 
+// Shares of a step of `step` seconds.
+void print_watching(double step) {
+  constexpr int kPhases = 7;  // of a step, each told once
+  constexpr int kTimes = 1'000'000, kSteps = 400, kRanks = 512;
+  PhaseLog phases(0, std::nullopt);
+  const double phase = seconds_of([&] {
+                         for (int i = 0; i < kTimes; ++i) phases.enter(Phase::forward, i);
+                       }) /
+                       kTimes;
+  SlowRanks slow_ranks(1.3);
+  const std::vector<OwnWork> work(kRanks, {.data = 0, .compute = step});
+  const double search = seconds_of([&] {
+                          for (int i = 0; i < kSteps; ++i) slow_ranks.add(work);
+                        }) /
+                        kSteps;
+  constexpr double kIdle = 10;
+  const Watchdog watchdog(phases, WatchdogConfig{}, "rank 0", [](const std::string&) {});
+  const double before = cpu_seconds();
+  std::this_thread::sleep_for(std::chrono::duration<double>(kIdle));
+  const double thread = (cpu_seconds() - before) / kIdle;
+  fmt::print(
+      "\n| watching | a step | share |\n|---|---|---|\n| the watchdog's thread | {:.1f} us | {:.4f} % |\n"
+      "| {} phases told | {:.2f} us | {:.6f} % |\n| slow ranks among {}, on rank 0 | {:.1f} us | {:.4f} % "
+      "|\n",
+      thread * step * 1e6, 100 * thread, kPhases, kPhases * phase * 1e6, 100 * kPhases * phase / step, kRanks,
+      search * 1e6, 100 * search / step);
+}
+
 void compare(std::int64_t batch, std::int64_t threads, int rounds) {
   sharding::LocalCommunicator alone;
   tests::Assembled assembled(config_of(batch, threads), alone);
@@ -101,13 +139,15 @@ void compare(std::int64_t batch, std::int64_t threads, int rounds) {
     updates.push_back(update);
     waits.push_back(wait);
   }
-  const double step = median(steps), pass = median(passes), update = median(updates);
+  std::vector<double> rests;
+  for (std::size_t i = 0; i < steps.size(); ++i) rests.push_back(steps[i] - passes[i] - updates[i]);
+  const double step = median(steps);
   fmt::print(
-      "| threads | step ms | forward and backward ms | update ms | of the rest, waiting for data ms | rest "
-      "|\n"
-      "|---|---|---|---|---|---|\n| {} | {:.1f} | {:.1f} | {:.2f} | {:.2f} | {:.2f} % |\n",
-      threads, step * 1e3, pass * 1e3, update * 1e3, median(waits) * 1e3,
-      100 * (step - pass - update) / step);
+      "| threads | step ms | forward and backward ms | update ms | waiting for data ms | rest, quartiles |\n"
+      "|---|---|---|---|---|---|\n| {} | {:.1f} | {:.1f} | {:.2f} | {:.2f} | {:.2f} % ({:.2f} to {:.2f}) |\n",
+      threads, step * 1e3, median(passes) * 1e3, median(updates) * 1e3, median(waits) * 1e3,
+      100 * median(rests) / step, 100 * quantile(rests, 0.25) / step, 100 * quantile(rests, 0.75) / step);
+  print_watching(step);
 }
 
 }  // namespace
