@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <sstream>
 
@@ -10,19 +9,12 @@
 #include <unistd.h>
 
 #include "trainer/base/error.hpp"
+#include "trainer/base/number.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
 constexpr const char* kJobEnds = "VITRAIL_JOB_ENDS";  // seconds since 1970
-
-std::optional<std::int64_t> parse_count(const std::string& text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || rest != end || value < 0) return std::nullopt;
-  return value;
-}
 
 std::string text_of(const Lookup& lookup, const std::string& name) {
   const std::optional<std::string> value = lookup(name);
@@ -35,7 +27,7 @@ std::string text_of(const Lookup& lookup, const std::string& name) {
 
 std::int64_t count_of(const Lookup& lookup, const std::string& name) {
   const std::string text = text_of(lookup, name);
-  const std::optional<std::int64_t> value = parse_count(text);
+  const std::optional<std::int64_t> value = whole_number<std::int64_t>(text);
   if (!value)
     throw Error(ExitCode::usage, fmt::format("environment: {} = {}: expected a whole number", name, text));
   return *value;
@@ -96,9 +88,9 @@ std::optional<std::int64_t> tasks_on_node(const std::string& tasks_per_node, std
     const std::size_t bracket = part.find("(x");
     if (bracket != std::string::npos) {
       if (part.back() != ')') return std::nullopt;
-      repeats = parse_count(part.substr(bracket + 2, part.size() - bracket - 3));
+      repeats = whole_number<std::int64_t>(part.substr(bracket + 2, part.size() - bracket - 3));
     }
-    const std::optional<std::int64_t> tasks = parse_count(part.substr(0, bracket));
+    const std::optional<std::int64_t> tasks = whole_number<std::int64_t>(part.substr(0, bracket));
     if (!tasks || !repeats) return std::nullopt;
     if (node < *repeats) return tasks;
     node -= *repeats;

@@ -2,22 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <memory>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "trainer/base/number.hpp"
+
 namespace vitrail::launcher {
 namespace {
-
-std::optional<std::int64_t> number_in(const std::string& text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
 
 // Empty where the command is not there or says nothing.
 std::string first_line_of(const std::string& command) {
@@ -33,12 +27,13 @@ std::string first_line_of(const std::string& command) {
 
 std::optional<std::chrono::seconds> parse_time_left(const std::string& text) {
   const std::size_t dash = text.find('-');
-  const auto days = dash == std::string::npos ? std::int64_t{0} : number_in(text.substr(0, dash));
+  const auto days =
+      dash == std::string::npos ? std::int64_t{0} : whole_number<std::int64_t>(text.substr(0, dash));
   std::string rest = dash == std::string::npos ? text : text.substr(dash + 1);
   std::vector<std::int64_t> fields;
   for (;;) {
     const std::size_t colon = rest.find(':');
-    const auto field = number_in(rest.substr(0, colon));
+    const auto field = whole_number<std::int64_t>(rest.substr(0, colon));
     if (!field) return std::nullopt;
     fields.push_back(*field);
     if (colon == std::string::npos) break;
@@ -51,7 +46,7 @@ std::optional<std::chrono::seconds> parse_time_left(const std::string& text) {
 }
 
 void tell_ranks_when_job_ends(const SlurmJob& job) {
-  if (!number_in(job.id)) return;
+  if (!whole_number<std::int64_t>(job.id)) return;
   const auto left =
       parse_time_left(first_line_of(fmt::format("squeue --noheader --job {} --format %L", job.id)));
   if (left) pass_on_job_end(std::chrono::system_clock::now() + *left);

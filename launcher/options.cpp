@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "launcher/command_sets.hpp"
+#include "launcher/option_checks.hpp"
 #include "models/activation_checkpointing.hpp"
 #include "trainer/fault_plan.hpp"
 
@@ -24,8 +25,6 @@ bool is_plain_name(const std::string& name) {
 bool is_power_of_two(const std::int64_t& value) {
   return std::has_single_bit(static_cast<std::uint64_t>(value));
 }
-
-bool is_time(const Duration& duration) { return duration.unit == Duration::Unit::seconds; }
 
 Condition with_lamb() {
   return {"optimizer.name", "optimizer.name = lamb",
@@ -63,10 +62,6 @@ Condition with_halves() {
 Condition with_average() {
   return {"ema.decay", "an ema.decay above 0",
           [](const CommandLine& line) { return line.config.ema.decay > 0; }};
-}
-
-Condition with_validation() {
-  return {"data.val", "data.val", [](const CommandLine& line) { return !line.config.data.val.empty(); }};
 }
 
 // Numbers of a named model that may be other ones.

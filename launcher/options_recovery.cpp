@@ -1,4 +1,5 @@
 #include "launcher/command_sets.hpp"
+#include "launcher/option_checks.hpp"
 #include "launcher/options.hpp"
 
 namespace vitrail::launcher {
@@ -7,13 +8,8 @@ namespace {
 using namespace trainer;
 
 bool is_given(const std::string& text) { return !text.empty(); }
-bool is_time(const Duration& duration) { return duration.unit == Duration::Unit::seconds; }
 bool is_positive_time(const Duration& duration) { return is_time(duration) && duration.count > 0; }
 bool is_by_counting(const Duration& duration) { return duration.count == 0 || !is_time(duration); }
-
-Condition with_evaluations() {
-  return {"data.val", "data.val", [](const CommandLine& line) { return !line.config.data.val.empty(); }};
-}
 
 Condition with_guard() {
   return {"guard.loss_factor", "a guard.loss_factor above 0",
@@ -41,7 +37,7 @@ void add_checkpoint_settings(std::vector<Option>& table) {
                     {{BestBy::none, "none"}, {BestBy::top1, "top1"}, {BestBy::loss, "loss"}},
                     {.help = "save after each evaluation that is the best so far, and keep that one: link "
                              "`best` beside `latest`",
-                     .when = {with_evaluations()}});
+                     .when = {with_validation()}});
   checkpoint.add("retry", &CheckpointConfig::retry,
                  {.help = "training goes on where a checkpoint cannot be written; the next try comes that "
                           "much later"},

@@ -8,15 +8,10 @@
 
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/median.hpp"
 
 namespace vitrail::launcher {
 namespace {
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 std::vector<nlohmann::json> steps_of(const std::string& file) {
   std::istringstream lines(read_text(file));
@@ -42,7 +37,7 @@ MeasuredRun read_measured(const std::string& path) {
   const auto medians = [&](const char* key) {
     std::vector<double> values;
     for (const nlohmann::json& step : steps) values.push_back(step.at(key).get<double>());
-    return median(values);
+    return upper_median(values);
   };
   try {
     run.step_s = medians("seconds");

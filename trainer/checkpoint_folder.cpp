@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <string_view>
 
 #include <unistd.h>
 
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/number.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -24,10 +24,7 @@ bool is_checkpoint(const fs::path& path) {
 }
 
 std::int64_t step_of(const fs::path& checkpoint) {
-  const std::string name = checkpoint.filename().string();
-  std::int64_t step = 0;
-  std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), step);
-  return step;
+  return whole_number<std::int64_t>(checkpoint.filename().string().substr(kPrefix.size())).value_or(0);
 }
 
 // Only what we name so: the folder may be a user's.

@@ -1,10 +1,11 @@
 #include "trainer/fault_plan.hpp"
 
 #include <array>
-#include <charconv>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "trainer/base/number.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -32,14 +33,6 @@ std::vector<std::string_view> fields_of(std::string_view text) {
   return fields;
 }
 
-template <class Number>
-std::optional<Number> number_in(std::string_view text) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
-
 }  // namespace
 
 const char* name_of(Phase phase) { return kPhases.at(static_cast<std::size_t>(phase)); }
@@ -48,8 +41,8 @@ std::optional<FaultPlan> parse_fault(const std::string& text) {
   const auto fields = fields_of(text);
   if (fields.size() != 4) return std::nullopt;
   const auto phase = index_of(kPhases, fields[0]);
-  const auto rank = number_in<int>(fields[1]);
-  const auto step = number_in<std::int64_t>(fields[2]);
+  const auto rank = whole_number<int>(fields[1]);
+  const auto step = whole_number<std::int64_t>(fields[2]);
   const auto kind = index_of(kKinds, fields[3]);
   if (!phase || *phase == 0 || !rank || !step || !kind) return std::nullopt;
   return FaultPlan{static_cast<Phase>(*phase), *rank, *step, static_cast<FaultKind>(*kind)};

@@ -1,17 +1,15 @@
 #include "trainer/loss_guard.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include "trainer/base/median.hpp"
 
 namespace vitrail::trainer {
 
 double LossGuard::median() const {
   if (good_.empty()) return 0;
-  std::vector<double> values(good_.begin(), good_.end());
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+  return upper_median(std::vector<double>(good_.begin(), good_.end()));
 }
 
 void LossGuard::look_at(double loss, double grad_norm) {

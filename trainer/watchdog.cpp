@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "trainer/base/median.hpp"
 #include "trainer/thread_stacks.hpp"
 
 namespace vitrail::trainer {
@@ -32,15 +33,6 @@ bool is_of_a_step(Phase phase) {
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
-// Zero: not known yet.
-Clock::duration median(const std::deque<Clock::duration>& steps) {
-  if (steps.size() < kFewest) return Clock::duration::zero();
-  std::vector<Clock::duration> values(steps.begin(), steps.end());
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 }  // namespace
 
 Watchdog::Watchdog(const PhaseLog& phases, const WatchdogConfig& config, std::string self, Bite bite)
@@ -50,33 +42,34 @@ Watchdog::Watchdog(const PhaseLog& phases, const WatchdogConfig& config, std::st
   thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
 
-Watchdog::~Watchdog() = default;
-
 void Watchdog::step_took(Clock::duration time) {
   const std::lock_guard lock(mutex_);
   steps_.push_back(time);
   if (steps_.size() > kRemembered) steps_.pop_front();
 }
 
-std::chrono::milliseconds Watchdog::longest_wait() const {
+Clock::duration Watchdog::typical_step() const {
   const std::lock_guard lock(mutex_);
-  const auto typical = median(steps_);
+  if (steps_.size() < kFewest) return Clock::duration::zero();
+  return upper_median(std::vector<Clock::duration>(steps_.begin(), steps_.end()));
+}
+
+Clock::duration Watchdog::step_limit(Clock::duration typical) const {
+  return std::max<Clock::duration>(std::chrono::seconds(config_.step.count), kTimesMedian * typical);
+}
+
+std::chrono::milliseconds Watchdog::longest_wait() const {
+  const auto typical = typical_step();
   if (config_.step.count == 0 || typical == Clock::duration::zero()) return {};
-  const Clock::duration own =
-      std::max<Clock::duration>(std::chrono::seconds(config_.step.count), kTimesMedian * typical);
   const Clock::duration more = std::max<Clock::duration>(std::chrono::seconds(5), 2 * typical);
-  return std::chrono::duration_cast<std::chrono::milliseconds>(own + more);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(step_limit(typical) + more);
 }
 
 Clock::duration Watchdog::limit_of(Phase phase) const {
-  const std::chrono::seconds step(config_.step.count), other(config_.other.count);
   if (phase == Phase::none || phase == Phase::reduce) return {};
-  if (!is_of_a_step(phase)) return other;
-  const std::lock_guard lock(mutex_);
-  const auto typical = median(steps_);
-  if (typical == Clock::duration::zero()) return other;
-  return step.count() == 0 ? Clock::duration::zero()
-                           : std::max<Clock::duration>(step, kTimesMedian * typical);
+  const auto typical = is_of_a_step(phase) ? typical_step() : Clock::duration::zero();
+  if (typical == Clock::duration::zero()) return std::chrono::seconds(config_.other.count);
+  return config_.step.count == 0 ? Clock::duration::zero() : step_limit(typical);
 }
 
 std::string Watchdog::overdue(PhaseLog::Track track) const {

@@ -25,7 +25,6 @@ class Watchdog {
 
   // `self`: how this rank is named in the report.
   Watchdog(const PhaseLog& phases, const WatchdogConfig& config, std::string self, Bite bite);
-  ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
@@ -38,6 +37,8 @@ class Watchdog {
   // Why it is time to bite; empty: all is well.
   std::string overdue(PhaseLog::Track track) const;
   Clock::duration limit_of(Phase phase) const;  // zero: none
+  Clock::duration typical_step() const;         // zero: not known yet
+  Clock::duration step_limit(Clock::duration typical) const;
 
   const PhaseLog& phases_;
   const WatchdogConfig config_;

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +28,19 @@ void expect_no_other_error(const Function& f) {
     fmt::print(stderr, "not bad_data: {}\n", e.what());
     std::abort();
   }
+}
+
+// An input as a text and what comes after it; two bytes before them are the text's length. Absent: too short.
+struct TextAndBytes {
+  std::string text, bytes;
+};
+inline std::optional<TextAndBytes> text_and_bytes(const std::uint8_t* data, std::size_t size) {
+  std::uint16_t length = 0;
+  if (size < sizeof length) return std::nullopt;
+  std::memcpy(&length, data, sizeof length);
+  const std::string rest(reinterpret_cast<const char*>(data) + sizeof length, size - sizeof length);
+  const std::string text = rest.substr(0, length);
+  return TextAndBytes{text, rest.substr(text.size())};
 }
 
 }  // namespace vitrail::tests

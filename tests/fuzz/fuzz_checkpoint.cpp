@@ -1,6 +1,5 @@
 // A checkpoint as a restore reads it. The input: the length of manifest.json's text, that text, the bytes of
 // every rank's file; sizes and hashes are made to fit, so that only the reader's own checks stand in the way.
-#include <cstring>
 
 #include <nlohmann/json.hpp>
 
@@ -49,11 +48,9 @@ void restore_everything(const std::filesystem::path& folder) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vitrail;
-  std::uint16_t length = 0;
-  if (size < sizeof length) return 0;
-  std::memcpy(&length, data, sizeof length);
-  const std::string rest(reinterpret_cast<const char*>(data) + sizeof length, size - sizeof length);
-  const std::string text = rest.substr(0, length), bytes = rest.substr(text.size());
+  const auto input = tests::text_and_bytes(data, size);
+  if (!input) return 0;
+  const auto& [text, bytes] = *input;
   const tests::FuzzFolder folder;
   const auto json = nlohmann::ordered_json::parse(text, nullptr, false);
   try {

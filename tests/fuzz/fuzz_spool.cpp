@@ -1,6 +1,5 @@
 // What a stream leaves sorted on disk. The input: the length of spool.json's text, that text, the bytes of
 // the first heap; the hash is made to fit, so that nothing but the reader's own checks stands in the way.
-#include <cstring>
 #include <filesystem>
 
 #include "datasets/packing/spool.hpp"
@@ -27,11 +26,9 @@ void read_first_heap(const std::filesystem::path& folder) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vitrail;
-  std::uint16_t length = 0;
-  if (size < sizeof length) return 0;
-  std::memcpy(&length, data, sizeof length);
-  const std::string rest(reinterpret_cast<const char*>(data) + sizeof length, size - sizeof length);
-  const std::string text = rest.substr(0, length), heap = rest.substr(text.size());
+  const auto input = tests::text_and_bytes(data, size);
+  if (!input) return 0;
+  const auto& [text, heap] = *input;
   const tests::FuzzFolder folder;
   folder.put("spool.json", hash_text(text).hex() + "\n" + text);
   folder.put("heap-00000", heap);
