@@ -59,7 +59,7 @@ std::string text_of(const std::string& file) {
   try {
     return read_text(file);
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("data.classes: {}", e.what()), e.hint());
+    throw e.in("data.classes");
   }
 }
 

@@ -14,7 +14,8 @@
 #include "sharding/sharded_optimizer.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint_size.hpp"
-#include "trainer/param_groups.hpp"
+#include "trainer/compute_type.hpp"
+#include "trainer/sharding_plan.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -33,12 +34,6 @@ double update_bytes(sharding::OptimizerName name) {
   return name == sharding::OptimizerName::adamw ? 28 : 20;
 }
 
-DataType computed_in(trainer::Precision precision) {
-  if (precision == trainer::Precision::fp16) return DataType::f16;
-  if (precision == trainer::Precision::bf16) return DataType::bf16;
-  return precision == trainer::Precision::fp32 ? DataType::f32 : DataType::f64;
-}
-
 double width_of(DataType type) { return static_cast<double>(size_of(type)); }
 
 // What the run's buckets are and who holds what of them, on one number of ranks.
@@ -53,18 +48,14 @@ struct Layout {
   double parts_gathered = 0;       // the same of weights
 
   explicit Layout(const PlanInput& in)
-      : compute(computed_in(in.config.precision.compute)),
-        plan(make_bucket_plan(
-            trainer::shapes_for_plan(models::parameters_of(in.config.model)), in.config.run.lanes,
-            (in.config.sharding.bucket_mib << 20) / static_cast<std::int64_t>(size_of(compute)))),
+      : compute(trainer::compute_type(in.config.precision.compute)),
+        plan(trainer::bucket_plan(in.config, models::parameters_of(in.config.model))),
+        settings(trainer::gradient_settings(in.config, static_cast<int>(in.ranks))),
         kinds(sharding::state_kinds(in.config.optimizer.name, in.config.ema.decay > 0).size()) {
-    const bool narrow = in.config.sharding.sum_type == sharding::SumType::compute;
-    const bool fast = in.config.sharding.reduction == sharding::Reduction::fast;
-    settings = {sum_type(compute), narrow ? compute : sum_type(compute), in.config.sharding.stage, fast};
     const int world = static_cast<int>(in.ranks);
     for (int rank = 0; rank < world; ++rank) {
       const sharding::LaneRange lanes = sharding::lanes_of_rank(plan.lanes, world, rank);
-      const auto blocks = static_cast<double>(fast ? 1 : sharding::aligned_blocks(lanes).size());
+      const auto blocks = static_cast<double>(settings.fast ? 1 : sharding::aligned_blocks(lanes).size());
       if (lanes.count() > most_lanes) fullest_ranks = 0;
       most_lanes = std::max(most_lanes, lanes.count());
       if (lanes.count() == most_lanes) ++fullest_ranks;
@@ -85,26 +76,12 @@ struct Layout {
 
 void refuse_impossible(const PlanInput& in) {
   const std::int64_t lanes = in.config.run.lanes, ranks = in.ranks;
-  const auto refuse = [](const std::string& what, const std::string& hint) {
-    throw Error(ExitCode::refused, what, hint);
-  };
   if (ranks > lanes) {
-    refuse(fmt::format("{} ranks with run.lanes = {}: a rank without a lane would have nothing to do", ranks,
-                       lanes),
-           fmt::format("plan for at most {} ranks, or set run.lanes = {} for a new run", lanes,
-                       std::bit_ceil(static_cast<std::uint64_t>(ranks))));
-  }
-  if (in.config.sharding.stage == 2 && ranks != lanes) {
-    refuse(fmt::format("sharding.stage = 2 wants one lane a rank, but run.lanes is {} and there are {} ranks",
-                       lanes, ranks),
-           fmt::format("plan for {} ranks, or set sharding.stage = 1", lanes));
-  }
-  if (in.config.sharding.reduction == sharding::Reduction::fast && lanes % ranks != 0) {
-    refuse(fmt::format(
-               "sharding.reduction = fast wants as many lanes on every rank, but there are {} lanes on {} "
-               "ranks",
-               lanes, ranks),
-           "plan for a number of ranks that divides run.lanes");
+    throw Error(ExitCode::refused,
+                fmt::format("{} ranks with run.lanes = {}: a rank without a lane would have nothing to do",
+                            ranks, lanes),
+                fmt::format("plan for at most {} ranks, or set run.lanes = {} for a new run", lanes,
+                            std::bit_ceil(static_cast<std::uint64_t>(ranks))));
   }
 }
 
@@ -264,10 +241,12 @@ void plan_exchanges(const PlanInput& in, const Layout& layout, const Links& link
   plan.hidden_weights = std::max(0.0, sum_of(weights) - plan.step.weights);
 }
 
-// The report of each lane and the sums of squares of all pieces; LAMB sums those of weights and updates, too.
+// What each lane and each rank report and the sums of squares of all pieces; LAMB sums those of weights and
+// updates, too.
 double norm_seconds(const PlanInput& in, const Layout& layout, const Links& links) {
   const auto pieces = static_cast<double>(layout.plan.pieces.size());
-  const double report = 3 + 3 * static_cast<double>(in.config.run.lanes) + pieces;
+  const double report =
+      4 + 3 * static_cast<double>(in.config.run.lanes) + 2 * static_cast<double>(in.ranks) + pieces;
   const double lamb =
       in.config.optimizer.name == sharding::OptimizerName::lamb ? links.sum(8 * 2 * pieces) : 0;
   return links.sum(8 * report) + lamb;

@@ -19,7 +19,7 @@ std::shared_ptr<const datasets::Dataset> images_to_look_at(const std::string& so
   try {
     return datasets::open_unlabelled(source);
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("--data {}: {}", source, e.what()), e.hint());
+    throw e.in("--data " + source);
   }
 }
 

@@ -49,7 +49,7 @@ CommandLine parse_task(const SweepTask& task, const std::vector<std::string>& wo
   try {
     parsed = parse_command_line(words);
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("task {}: {}", task.name, e.what()), e.hint());
+    throw e.in("task " + task.name);
   }
   if (parsed.answer || parsed.flags.print_schedule) {
     throw Error(ExitCode::usage, "command line: a sweep prints no settings; ask `vitrail launch` for them");

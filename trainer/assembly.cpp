@@ -7,10 +7,12 @@
 #include "sharding/gather_text.hpp"
 #include "sharding/memory_plan.hpp"
 #include "sharding/weight_average.hpp"
+#include "trainer/compute_type.hpp"
 #include "trainer/distillation.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/param_groups.hpp"
+#include "trainer/sharding_plan.hpp"
 #include "trainer/tensor_type.hpp"
 #include "trainer/weight_source.hpp"
 
@@ -30,40 +32,16 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
   return dataset;
 }
 
-sharding::BucketPlan plan_for(const models::Model& model, const Config& config) {
-  const std::int64_t bytes = config.sharding.bucket_mib << 20;
-  const auto width = static_cast<std::int64_t>(size_of(compute_type(config.precision.compute)));
-  return make_bucket_plan(shapes_for_plan(model.parameters()), config.run.lanes, bytes / width);
-}
-
-sharding::GradientSettings gradient_settings(const Config& config, const sharding::Communicator& ranks,
-                                             c10::Device device) {
-  const DataType compute = compute_type(config.precision.compute);
-  if (config.sharding.stage == 2 && ranks.size() != config.run.lanes) {
-    throw Error(
-        ExitCode::refused,
-        fmt::format("sharding.stage = 2 frees gradients bucket by bucket, which wants one lane a rank, "
-                    "but run.lanes is {} and there {} {}",
-                    config.run.lanes, ranks.size() == 1 ? "is" : "are",
-                    ranks.size() == 1 ? "1 rank" : fmt::format("{} ranks", ranks.size())),
-        fmt::format("start {} ranks, or set sharding.stage = 1", config.run.lanes));
-  }
-  const bool fast = config.sharding.reduction == sharding::Reduction::fast;
-  if (fast && config.run.lanes % ranks.size() != 0) {
-    throw Error(
-        ExitCode::refused,
-        fmt::format("sharding.reduction = fast wants as many lanes on every rank, but there are {} lanes "
-                    "on {} ranks",
-                    config.run.lanes, ranks.size()),
-        "start a number of ranks that divides run.lanes, or leave sharding.reduction out");
-  }
-  const bool narrow = config.sharding.sum_type == sharding::SumType::compute;
-  if (fast && narrow && device.is_cpu() && ranks.size() > 1) {
+// MPI's own sums know no half types.
+sharding::GradientSettings settings_on(c10::Device device, const Config& config, int ranks) {
+  const sharding::GradientSettings settings = gradient_settings(config, ranks);
+  if (settings.fast && device.is_cpu() && ranks > 1 && size_of(settings.matrix_type) == 2) {
     throw Error(ExitCode::refused,
-                fmt::format("MPI adds no {} values, as sharding.reduction = fast wants", name_of(compute)),
+                fmt::format("MPI adds no {} values, as sharding.reduction = fast wants",
+                            name_of(settings.matrix_type)),
                 "set sharding.sum_type = fp32, or leave sharding.reduction out");
   }
-  return {sum_type(compute), narrow ? compute : sum_type(compute), config.sharding.stage, fast};
+  return settings;
 }
 
 WeightSource weights_to_begin_with(const Config& config, const std::vector<models::ParameterSpec>& parameters,
@@ -72,8 +50,9 @@ WeightSource weights_to_begin_with(const Config& config, const std::vector<model
     return {config, "", parameters, classes};
   } catch (const Error& e) {
     if (config.model.weights.empty()) throw;
-    throw Error(e.code(), fmt::format("model.weights = {}: {}", config.model.weights, e.what()),
-                e.hint().empty() ? "give a safetensors file or the folder of a run" : e.hint());
+    const Error named = e.in("model.weights = " + config.model.weights);
+    if (!e.hint().empty()) throw named;
+    throw Error(e.code(), named.what(), "give a safetensors file or the folder of a run");
   }
 }
 
@@ -95,8 +74,8 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       schedule(config, total_steps, steps_per_epoch),
       model(models::make_model(config.model)),
       teacher(make_teacher(config, device)),
-      plan(plan_for(*model, config)),
-      gradients(plan, gradient_settings(config, communicator, device), communicator, where.memory()),
+      plan(bucket_plan(config, model->parameters())),
+      gradients(plan, settings_on(device, config, communicator.size()), communicator, where.memory()),
       masters(plan, gradients.held(), gradients.type(), where.memory(),
               sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
       optimizer(config.optimizer,

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "models/model.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
@@ -141,6 +142,12 @@ std::int64_t StoredParameter::elements() const {
   return n;
 }
 
+std::vector<StoredParameter> stored_parameters(const std::vector<models::ParameterSpec>& parameters) {
+  std::vector<StoredParameter> stored;
+  for (const models::ParameterSpec& spec : parameters) stored.push_back({spec.name, spec.shape});
+  return stored;
+}
+
 std::int64_t TrainState::next_batch() const {
   std::int64_t batch = step;
   for (const LeftOut& left : left_out) batch += left.batches;
@@ -205,7 +212,7 @@ CheckpointManifest read_checkpoint_manifest(const std::filesystem::path& folder)
   } catch (const nlohmann::json::exception& e) {
     throw Error(ExitCode::bad_data, fmt::format("{}: {}", path.string(), e.what()));
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("{}: {}", path.string(), e.what()), e.hint());
+    throw e.in(path.string());
   }
 }
 

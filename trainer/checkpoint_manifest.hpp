@@ -16,6 +16,10 @@
 #include "sharding/loss_scale.hpp"
 #include "trainer/base/data_type.hpp"
 
+namespace vitrail::models {
+struct ParameterSpec;
+}
+
 namespace vitrail::trainer {
 
 // The evaluation that checkpoint.keep_best asks for: the best so far.
@@ -55,6 +59,8 @@ struct StoredParameter {
   std::int64_t elements() const;
   bool operator==(const StoredParameter&) const = default;
 };
+
+std::vector<StoredParameter> stored_parameters(const std::vector<models::ParameterSpec>& parameters);
 
 // A run of elements of one parameter; a lane's data are its runs one after another, without padding.
 struct StoredRun {

@@ -9,6 +9,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_reader.hpp"
+#include "trainer/compute_type.hpp"
 #include "trainer/loss.hpp"
 #include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"
@@ -78,7 +79,7 @@ Teacher::Teacher(const Config& config, c10::Device device)
     model_ = load_model(teacher, is_checkpoint ? weights : "", device,
                         [&](const std::string& words) { words_.push_back(words); });
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("distillation.teacher_weights = {}: {}", weights, e.what()), e.hint());
+    throw e.in("distillation.teacher_weights = " + weights);
   }
   std::size_t bytes = 0;
   for (const auto& spec : model_->parameters()) {

@@ -11,6 +11,7 @@
 #include "sharding/lanes.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/compute_device.hpp"
+#include "trainer/compute_type.hpp"
 #include "trainer/loss.hpp"
 #include "trainer/tensor_type.hpp"
 

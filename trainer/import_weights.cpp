@@ -52,7 +52,7 @@ std::filesystem::path import_weights(const Config& config, const std::map<std::s
   manifest.machine = machine_name(c10::kCPU);
   manifest.writer = "import";
   manifest.settings = settings;
-  for (const auto& spec : parameters) manifest.parameters.push_back({spec.name, spec.shape});
+  manifest.parameters = stored_parameters(parameters);
   make_directories(folder);
   sharding::LocalCommunicator alone;
   for (const std::string& words : source.words()) say(words);

@@ -12,6 +12,7 @@
 #include "trainer/base/progress.hpp"
 #include "trainer/base/safetensors.hpp"
 #include "trainer/compute_device.hpp"
+#include "trainer/compute_type.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/tensor_type.hpp"
 #include "trainer/weight_source.hpp"

@@ -78,14 +78,13 @@ void check_same_run(const CheckpointManifest& stored, const Assembly& run,
     why = fmt::format("data.train was another data set (fingerprint {}), now it is {} ({})",
                       stored.data_fingerprint, run.train_data->describe(), run.train_data->fingerprint());
   }
-  std::vector<StoredParameter> parameters;
-  for (const auto& spec : run.model->parameters()) parameters.push_back({spec.name, spec.shape});
-  if (why.empty() && parameters != stored.parameters) why = "the model has other parameters";
+  if (why.empty() && stored_parameters(run.model->parameters()) != stored.parameters)
+    why = "the model has other parameters";
   if (why.empty() && stored.type != run.masters.type()) why = "precision.compute was another";
   if (why.empty()) return;
   throw Error(ExitCode::refused,
               fmt::format("the run's checkpoint of step {} is of another run: {}", stored.state.step, why),
-              "set it back, or begin a new run with another run.name");
+              "set it back, or begin a new run with another run.name or run.dir");
 }
 
 // A run that goes on does not look at model.weights: who names others wants to begin another.
@@ -151,7 +150,7 @@ std::vector<fs::path> checkpoints_to_try(const std::string& resume, const RunDir
     throw Error(ExitCode::refused,
                 fmt::format("checkpoint.resume = {}, but the run has a newer one, {}", resume,
                             own.front().filename().string()),
-                "branch off into another run.name, or move the newer ones away");
+                "branch off into another run.name or run.dir, or move the newer ones away");
   }
   return own;
 }
@@ -203,7 +202,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
   if (run.config.checkpoint.resume == "never") {
     throw Error(ExitCode::refused,
                 fmt::format("{} holds a run already and checkpoint.resume = never", directory.root.string()),
-                "choose another run.name, or remove that folder");
+                "choose another run.name or run.dir, or remove that folder");
   }
   std::vector<fs::path> damaged;
   for (const fs::path path : paths) {
@@ -237,7 +236,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
   throw Error(ExitCode::bad_data,
               fmt::format("none of the {} checkpoints of {} is whole", paths.size(),
                           damaged.front().parent_path().string()),
-              "restore one from a copy, or begin a new run with another run.name");
+              "restore one from a copy, or begin a new run with another run.name or run.dir");
 }
 
 }  // namespace vitrail::trainer

@@ -12,12 +12,6 @@ namespace {
 
 constexpr std::int64_t kLoudAfter = 3;  // failures in a row
 
-std::vector<StoredParameter> parameters_of(const models::Model& model) {
-  std::vector<StoredParameter> parameters;
-  for (const auto& spec : model.parameters()) parameters.push_back({spec.name, spec.shape});
-  return parameters;
-}
-
 KeepRule keep_rule(const CheckpointConfig& config, std::int64_t steps_per_epoch) {
   return {config.keep_last, in_steps(config.keep_every, steps_per_epoch, "checkpoint.keep_every")};
 }
@@ -34,7 +28,7 @@ RunSaver::RunSaver(const Assembly& run, sharding::LaneState& masters, const Trai
       label_(sharding::gather_text(run.communicator, request.attempt.label()).front()),
       writer_(
           directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
-          parameters_of(*run.model), masters, run.communicator,
+          stored_parameters(run.model->parameters()), masters, run.communicator,
           [owner, metrics](const CheckpointManifest& manifest) {
             metrics->sync(manifest.state.metrics_bytes);
             owner->check(RunOwner::Look::now);

@@ -5,23 +5,8 @@
 
 #include "datasets/pixel_buffer.hpp"
 #include "trainer/base/data_type.hpp"
-#include "trainer/config.hpp"
 
 namespace vitrail::trainer {
-
-inline DataType compute_type(Precision precision) {
-  switch (precision) {
-    case Precision::fp16:
-      return DataType::f16;
-    case Precision::bf16:
-      return DataType::bf16;
-    case Precision::fp32:
-      return DataType::f32;
-    case Precision::fp64:
-      return DataType::f64;
-  }
-  return DataType::f32;
-}
 
 inline at::ScalarType tensor_type(DataType type) {
   switch (type) {

@@ -61,16 +61,12 @@ std::optional<ExitCode> TrainLoop::run() {
   } catch (const sharding::AgreedError& e) {
     // All ranks are here, so the checkpoint under way is not lost.
     if (saver_) saver_->wait();
-    throw sharding::AgreedError(named(e), e.rank());
+    throw sharding::AgreedError(e.in(doing_), e.rank());
   } catch (const Error& e) {
-    throw named(e);
+    throw e.in(doing_);
   } catch (const c10::Error& e) {
-    throw named({ExitCode::crash, e.what_without_backtrace()});
+    throw Error(ExitCode::crash, e.what_without_backtrace()).in(doing_);
   }
-}
-
-Error TrainLoop::named(const Error& error) const {
-  return {error.code(), fmt::format("{}: {}", doing_, error.what()), error.hint()};
 }
 
 std::optional<ExitCode> TrainLoop::run_to_the_end() {

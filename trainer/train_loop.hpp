@@ -42,7 +42,6 @@ class TrainLoop {
   using Clock = std::chrono::steady_clock;
 
   std::optional<ExitCode> run_to_the_end();
-  Error named(const Error& error) const;                   // with what we were doing
   bool due(const Duration& every, const char* key) const;  // after the present step, by counting
   bool evaluation_due() const;
   bool evaluate_now();                            // false: interrupted

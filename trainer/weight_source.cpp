@@ -10,6 +10,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint_folder.hpp"
 #include "trainer/checkpoint_reader.hpp"
+#include "trainer/compute_type.hpp"
 #include "trainer/head_rows.hpp"
 #include "trainer/param_groups.hpp"
 #include "trainer/tensor_type.hpp"

@@ -254,7 +254,7 @@ MatlabStructs read_matlab_structs(Bytes file, const std::string& variable, const
   try {
     return find_structs(file, variable);
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("{}: {}", path, e.what()));
+    throw e.in(path);
   }
 }
 

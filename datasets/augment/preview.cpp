@@ -143,7 +143,7 @@ Preview make_preview(const Dataset& dataset, PreviewPlan plan) {
       const Box size = size_of(samples.back());
       preview.samples.push_back({dataset.name(i), size.width, size.height});
     } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: {}", dataset.place(i), error.what()), error.hint());
+      throw error.in(dataset.place(i));
     }
   }
   for (std::int64_t epoch = 0; epoch < plan.draws; ++epoch) {

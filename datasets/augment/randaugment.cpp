@@ -254,7 +254,7 @@ std::size_t draw_choice(const RandAugment& config, std::vector<double>& weights,
 RandAugment parse_randaugment(const std::string& text) try {
   return Parser(text).parse();
 } catch (const Error& error) {
-  throw Error(error.code(), fmt::format("augment.randaugment = {}: {}", text, error.what()));
+  throw error.in("augment.randaugment = " + text);
 }
 
 std::string complaint_about_randaugment(const std::string& text) try {

@@ -13,11 +13,9 @@ void write_once(const Dataset& dataset, std::int64_t index, const std::function<
   try {
     transform(sample);
   } catch (const Error& error) {
-    const std::string what = fmt::format("{}: {}", dataset.place(index), error.what());
-    if (error.code() != ExitCode::bad_data || sample.encoded.empty()) {
-      throw Error(error.code(), what, error.hint());
-    }
-    throw DamagedRecord(Error(error.code(), what, error.hint()));
+    const Error named = error.in(dataset.place(index));
+    if (error.code() != ExitCode::bad_data || sample.encoded.empty()) throw named;
+    throw DamagedRecord(named);
   }
 }
 

@@ -46,15 +46,14 @@ int run(const fs::path& scratch, int rounds) {
   models::ModelConfig model;
   model.name = "vit_b16";
   const auto specs = models::parameters_of(model);
-  std::vector<trainer::StoredParameter> parameters;
-  for (const auto& spec : specs) parameters.push_back({spec.name, spec.shape});
   const sharding::BucketPlan plan =
       make_bucket_plan(trainer::shapes_for_plan(specs), 8, std::int64_t{8} << 20);
   sharding::HostDevice host;
   sharding::LaneState state(plan, {0, 8}, DataType::f32, host,
                             sharding::state_kinds(sharding::OptimizerName::adamw, false));
   sharding::LocalCommunicator alone;
-  trainer::CheckpointWriter writer(scratch / "checkpoints", {}, parameters, state, alone);
+  trainer::CheckpointWriter writer(scratch / "checkpoints", {}, trainer::stored_parameters(specs), state,
+                                   alone);
   const std::vector<std::byte> plain(writer.bytes(), std::byte{1});
   const double gigabytes = static_cast<double>(writer.bytes()) / 1e9;
 

@@ -54,7 +54,7 @@ class AgreementTest(faults.FaultTest):
         self.vitrail("checkpoint", "verify", faults.checkpoints_of(run)[-1])
 
     def test_stage_2_wants_a_lane_a_rank(self):
-        self.check_fails(faults.REFUSED, "sharding.stage = 2", "start 4 ranks", changes={"sharding.stage": 2})
+        self.check_fails(faults.REFUSED, "sharding.stage = 2", "take 4 ranks", changes={"sharding.stage": 2})
         self.check_fails(faults.USAGE, "sharding.stage 3", "0 to 2", changes={"sharding.stage": 3}, ranks=1)
 
 

@@ -49,6 +49,9 @@ class RunCampaign(Campaign):
 
     steps = 120
     changes = {}
+    TIMES = 5  # disturbed in one run
+    FEWEST_RANKS = 2
+    MOMENTS = ("step", "step", "save")
 
     @classmethod
     def setUpClass(cls):
@@ -72,6 +75,24 @@ class RunCampaign(Campaign):
     def command(cls, run, ranks, changes=None):
         words = harness.flags(cls.settings | {"run.dir": run} | (changes or {}))
         return [*(["train"] if ranks == 1 else ["launch", "-n", ranks]), *words]
+
+    def play(self):
+        """The run is started again after each disturbance, on as many ranks as chance has it."""
+        run = self.round_folder / "run"
+        count = 0
+        while count < self.TIMES:
+            job = self.start(*self.command(run, self.random.randint(self.FEWEST_RANKS, 4)))
+            when = self.random.choice(self.MOMENTS)
+            if not self.reach(job, run, when):
+                job.finish()  # the run's end
+                break
+            count += self.disturb(job, run, when)
+        self.finish_run(run, self.random.randint(1, 4))
+        return count
+
+    def disturb(self, job, run, when):
+        """To the job's end. Whether it was disturbed, or had ended before."""
+        raise NotImplementedError
 
     def wait_in(self, job, moment):
         """Whether the moment came before the job's end."""

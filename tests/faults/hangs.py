@@ -16,30 +16,21 @@ class Hangs(RunCampaign):
     name, test, what = "hangs", "F5", "kill -STOP of a rank: named by the others, exit 86, no bit lost"
     wanted = 50
     changes = {"sharding.timeout": f"{TIMEOUT_S}s"}
-    HANGS = 3
+    TIMES = 3
 
-    def play(self):
-        run = self.round_folder / "run"
-        hangs = 0
-        while hangs < self.HANGS:
-            job = self.start(*self.command(run, self.random.randint(2, 4)))
-            if not self.reach(job, run, self.random.choice(("step", "step", "save"))):
-                job.finish()
-                break
-            hung = self.random.choice(job.ranks())
-            number = self.rank_of(hung)
-            send(hung, signal.SIGSTOP)
-            began = time.monotonic()
-            self.check_gone(job, TIMEOUT_S + 8 + faults.END_S)
-            if job.process.returncode == 0:  # it had nothing left to do
-                break
-            self.assertEqual(job.process.returncode, WATCHDOG, job.report())
-            self.assertGreater(time.monotonic() - began, TIMEOUT_S)
-            self.assertRegex(job.text("err"), rf"ranks? [\d, ]*\b{number}\b[\d, ]* did not answer")
-            self.check_no_damage(job)
-            hangs += 1
-        self.finish_run(run)
-        return hangs
+    def disturb(self, job, run, when):
+        hung = self.random.choice(job.ranks())
+        number = self.rank_of(hung)
+        send(hung, signal.SIGSTOP)
+        began = time.monotonic()
+        self.check_gone(job, TIMEOUT_S + 8 + faults.END_S)
+        if job.process.returncode == 0:  # it had nothing left to do
+            return False
+        self.assertEqual(job.process.returncode, WATCHDOG, job.report())
+        self.assertGreater(time.monotonic() - began, TIMEOUT_S)
+        self.assertRegex(job.text("err"), rf"ranks? [\d, ]*\b{number}\b[\d, ]* did not answer")
+        self.check_no_damage(job)
+        return True
 
     @staticmethod
     def rank_of(process):

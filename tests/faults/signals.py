@@ -16,8 +16,6 @@ PATIENCE_S = 30  # from the signal to the end
 class Asked(RunCampaign):
     """A run that is asked to stop several times, and goes on each time."""
 
-    SIGNALS = 5
-
     def ask(self, job, whom, number, times=1):
         for again in range(times):
             if again:
@@ -35,22 +33,14 @@ class Asked(RunCampaign):
 class Signals(Asked):
     name, test, what = "signals", "F2", "USR1 or TERM, once or twice: exit 85, no step lost"
     wanted = 200
-    short = {"SIGNALS": 2}
+    short = {"TIMES": 2}
+    MOMENTS = ("start", "step", "step", "save", "evaluation")
 
-    def play(self):
-        run = self.round_folder / "run"
-        signals = 0
-        while signals < self.SIGNALS:
-            job = self.start(*self.command(run, self.random.randint(2, 4)))
-            when, whom, number = (self.random.choice(these) for these in (("start", "step", "step", "save", "evaluation"), WHOM, ASKING))
-            if not self.reach(job, run, when):
-                job.finish()
-                break
-            self.ask(job, whom, number, times=self.random.choice((1, 1, 2)))
-            self.check_stopped(job, run, when == "start", number)
-            signals += job.process.returncode != 0
-        self.finish_run(run)
-        return signals
+    def disturb(self, job, run, when):
+        number = self.random.choice(ASKING)
+        self.ask(job, self.random.choice(WHOM), number, times=self.random.choice((1, 1, 2)))
+        self.check_stopped(job, run, when == "start", number)
+        return job.process.returncode != 0
 
     def reach(self, job, run, when):
         if when != "evaluation":
@@ -81,21 +71,12 @@ class Signals(Asked):
 class Grace(Asked):
     name, test, what = "grace", "F3", "TERM, and kill -9 before the save is through: nothing damaged"
     wanted = 200
-    short = {"SIGNALS": 2}
+    short = {"TIMES": 2}
 
-    def play(self):
-        run = self.round_folder / "run"
-        kills = 0
-        while kills < self.SIGNALS:
-            job = self.start(*self.command(run, self.random.randint(2, 4)))
-            if not self.reach(job, run, self.random.choice(("step", "step", "save"))):
-                job.finish()
-                break
-            self.ask(job, self.random.choice(WHOM), signal.SIGTERM)
-            time.sleep(self.random.uniform(0, 0.06))
-            job.kill()
-            self.check_no_damage(job)
-            self.check_checkpoints(run)
-            kills += job.process.returncode == -KILL
-        self.finish_run(run)
-        return kills
+    def disturb(self, job, run, when):
+        self.ask(job, self.random.choice(WHOM), signal.SIGTERM)
+        time.sleep(self.random.uniform(0, 0.06))
+        job.kill()
+        self.check_no_damage(job)
+        self.check_checkpoints(run)
+        return job.process.returncode == -KILL

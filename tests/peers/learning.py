@@ -13,6 +13,7 @@ import gzip
 import json
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -94,7 +95,8 @@ def make_model():
 
 def by_timm(train, test, seed):
     torch.manual_seed(seed)
-    np.random.seed(seed)  # Mixup draws from it
+    np.random.seed(seed)  # Mixup draws from it,
+    random.seed(seed)  # and crops from this one
     model = make_model()
     optimizer = torch.optim.AdamW(decay_groups(model, DECAY), lr=LR)
     steps = len(train[0]) // BATCH

@@ -57,9 +57,13 @@ class ClusterTest(harness.RunTest):
                 self.fail(f"no {what}:\n{log.read_text() if log.exists() else ''}\n{slurm('squeue')}\n{slurm('sinfo', '-N', '-l')}")
             time.sleep(0.1)
 
+    @staticmethod
+    def is_over(job):
+        return not slurm("squeue", "--noheader", "--jobs", job)
+
     def end_of(self, job, log):
         """Waits for the job's end; (state, restarts)."""
-        self.wait_for(lambda: not slurm("squeue", "--noheader", "--jobs", job), f"end of job {job}", log)
+        self.wait_for(lambda: self.is_over(job), f"end of job {job}", log)
         shown = slurm("scontrol", "show", "job", job)
         return re.search(r"JobState=(\w+)", shown)[1], int(re.search(r"Restarts=(\d+)", shown)[1])
 

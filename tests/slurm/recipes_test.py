@@ -1,8 +1,8 @@
 """The published recipes through the scripts of slurm/ on a cluster of two simulated nodes: each script trains with the
 settings of its config, of which only size, paths and length are others; and the chain from packs to an accuracy, on
-Fashion-MNIST, preempted once in each training, ends as an undisturbed one.
+Fashion-MNIST, preempted once in each training, ends as an undisturbed one: for ViT, CaiT and a distilled DeiT.
 
-By hand, as root: python3 tests/slurm/recipes_test.py; with VITRAIL_LONG=1 the chain learns something.
+By hand, as root: python3 tests/slurm/recipes_test.py; with VITRAIL_LONG=1 the chain of ViT learns something.
 """
 
 import configparser
@@ -36,7 +36,7 @@ SCRIPTS = {
 
 # The recipes' own parts; what is written here is size, and a warm-up that a run this short can have.
 CHAIN_CONFIG = """
-include = {parts}/{part}.ini
+{parts}
 
 [run]
 name = {name}
@@ -50,9 +50,9 @@ global_batch_size = 64
 workers = 1
 
 [model]
-name = vit_xxs4
+name = {model}
 patch = 7
-width = 128
+width = {width}
 depth = {depth}
 image_size = {image_size}
 classes = {classes}
@@ -67,8 +67,17 @@ warmup = 1ep
 [checkpoint]
 every = 0st
 
+[evaluate]
+every = 0st
+
 [log]
 every = 1st
+"""
+TEACHER = """
+[distillation]
+teacher_model = vit_h14
+teacher_weights = {teacher}
+teacher_image_size = 28
 """
 
 
@@ -86,6 +95,7 @@ class RecipesTest(cluster.ClusterTest):
         cls.fine = cls.pack_of("fine", 0, cls.images, range(10))
         cls.coarse = cls.pack_of("coarse", 0, cls.images, COARSE)
         cls.val = cls.pack_of("val", cls.images, cls.held_out, COARSE)
+        cls.fine_val = cls.pack_of("fine_val", cls.images, cls.held_out, range(10))
 
     @classmethod
     def pack_of(cls, name, begin, count, label_of):
@@ -128,47 +138,78 @@ class RecipesTest(cluster.ClusterTest):
                 written = settings_of(printed)
                 self.assertEqual({key for key in used | written if used.get(key) != written.get(key)} - OTHERS, set())
 
-    def write_configs(self):
-        """Of the chain's two trainings, as long as it takes to be preempted on the way."""
-        shared = {"parts": ROOT / "configs/parts", "depth": 2 if harness.LONG else 1}
-        fine = {"name": "first", "part": "deit3_21k", "train": self.fine, "val": "", "image_size": 28, "classes": 10,
-                "epochs": 8 if harness.LONG else 6, "lr": "1e-2"}  # fmt: skip
-        coarse = {"name": "then", "part": "deit3_21k_to_1k", "train": self.coarse, "val": self.val, "image_size": 56, "classes": 4,
-                  "epochs": 5 if harness.LONG else 4, "lr": "3e-3"}  # fmt: skip
-        paths = []
-        for values in (fine, coarse):
-            paths.append(self.folder / f"{values['name']}.cfg")
-            paths[-1].write_text(CHAIN_CONFIG.format(**shared, **values))
-        return paths
+    def write_config(self, name, parts, more="", **values):
+        path = self.folder / f"{name}.cfg"
+        included = "\n".join(f"include = {ROOT}/configs/parts/{part}.ini" for part in parts)
+        path.write_text(CHAIN_CONFIG.format(name=name, parts=included, **values) + more)
+        return path
 
     def preempt(self, job, run, log):
         metrics = run / "metrics.jsonl"
-        self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, f"third step of {run.name}", log)
+
+        def steps():
+            return metrics.read_text().count("\n") if metrics.exists() else 0
+
+        self.wait_for(lambda: steps() >= 3 or self.is_over(job), f"third step of {run.name}", log)
+        self.assertGreaterEqual(steps(), 3, log.read_text() if log.exists() else "")
         slurm("srun", "--partition=hi", "--exclusive", "--nodes=2", "sleep", 1)
 
-    def test_chain(self):
-        """One training after the other is preempted; while each waits, the same is trained without a disturbance."""
-        configs, runs, alone = self.write_configs(), self.folder / "runs", self.folder / "alone"
+    def check_chain(self, pretrain, finetune, val):
+        """One training after the other is preempted; while each waits, the same is trained without a disturbance. What
+        the evaluation found."""
+        first, then = trainings = pretrain.stem, finetune.stem
+        runs, alone = self.folder / "runs", self.folder / "alone"
         words = " ".join([*PLACE_OF_JOB, "--nodes=2", "--cpus-per-task=1", f"--output={self.folder}/%x.log"])
-        out = slurm(ROOT / "slurm/chain_21k_to_1k.sh", VITRAIL=self.program, VITRAIL_RUNS=runs, VITRAIL_STAGE="", PRETRAIN=configs[0],
-                    FINETUNE=configs[1], SBATCH_PARTITION="main", SBATCH_ACCOUNT="test", SBATCH_WORDS=words)
-        jobs = dict(zip(("check_packs", "first", "then", "evaluate"), re.findall(r"^(\d+) ", out, re.M)))
-        for config, name in zip(configs, ("first", "then")):
-            self.preempt(jobs[name], runs / name, self.folder / f"{name}.log")
-            begin = ["--model.weights", alone / "first"] if name == "then" else []
-            self.vitrail("train", "--config", config, "--run.dir", alone / name, *begin)
+        out = slurm(ROOT / "slurm/chain_21k_to_1k.sh", VITRAIL=self.program, VITRAIL_RUNS=runs, VITRAIL_STAGE="", PRETRAIN=pretrain,
+                    FINETUNE=finetune, SBATCH_PARTITION="main", SBATCH_ACCOUNT="test", SBATCH_WORDS=words)
+        jobs = dict(zip(("check_packs", *trainings, "evaluate"), re.findall(r"^(\d+) ", out, re.M)))
+        for config in (pretrain, finetune):
+            self.preempt(jobs[config.stem], runs / config.stem, self.folder / f"{config.stem}.log")
+            begin = ["--model.weights", alone / first] if config is finetune else []
+            self.vitrail("train", "--config", config, "--run.dir", alone / config.stem, *begin)
         for name, job in jobs.items():
             log = self.folder / f"{name}.log"
-            self.assertEqual(self.end_of(job, log), ("COMPLETED", int(name in ("first", "then"))), log.read_text())
-        self.assertIn("resumed from", (self.folder / "then.log").read_text())
-        for name in ("first", "then"):
+            self.assertEqual(self.end_of(job, log), ("COMPLETED", int(name in trainings)), log.read_text())
+        self.assertIn("resumed from", (self.folder / f"{then}.log").read_text())
+        for name in trainings:
             self.check_same_state(runs / name, alone / name)
-        found = json.loads((runs / "then" / "evaluation.json").read_text())
-        self.assertEqual(found, json.loads(self.vitrail("eval", "--checkpoint", alone / "then", "--data", self.val, "--format", "json")[0]))
+        found = json.loads((runs / then / "evaluation.json").read_text())
+        self.assertEqual(found, json.loads(self.vitrail("eval", "--checkpoint", alone / then, "--data", val, "--format", "json")[0]))
         self.assertEqual(found["images"], self.held_out)
-        self.assertGreater(found["top1"], LEARNED)
-        self.assertIn(self.hash_of(alone / "then", "weights"), (self.folder / "evaluate.log").read_text())
-        print(f"chain: {self.hash_of(runs / 'then')}, top-1 {found['top1']:.2f} % of {found['images']} images, as undisturbed")
+        self.assertIn(self.hash_of(alone / then, "weights"), (self.folder / "evaluate.log").read_text())
+        print(f"chain {first}, {then}: {self.hash_of(runs / then)}, top-1 {found['top1']:.2f} % of {found['images']} images, "
+              "as undisturbed")  # fmt: skip
+        return found
+
+    def test_chain_of_vit(self):
+        """With another class count, as from ImageNet-21k to 1k."""
+        size = {"model": "vit_xxs4", "width": 128, "depth": 2 if harness.LONG else 1}
+        pretrain = self.write_config("vit_first", ["deit3_21k"], **size, train=self.fine, val=self.fine_val, image_size=28, classes=10,
+                                     epochs=8 if harness.LONG else 6, lr="1e-2")  # fmt: skip
+        finetune = self.write_config("vit_then", ["deit3_21k_to_1k"], **size, train=self.coarse, val=self.val, image_size=56,
+                                     classes=4, epochs=5 if harness.LONG else 4, lr="3e-3")  # fmt: skip
+        self.assertGreater(self.check_chain(pretrain, finetune, self.val)["top1"], LEARNED)
+
+    def short_chain(self, name, model, width, first_parts, then_parts):
+        """To a larger picture of the same classes; its trainings have a teacher where their recipe has."""
+        shared = {"model": model, "width": width, "depth": 1, "train": self.fine, "val": self.fine_val, "classes": 10}
+        teacher = self.folder / f"{name}_teacher"
+        self.vitrail("train", "--run.dir", teacher, "--data.train", self.fine, "--data.global_batch_size", 64, "--run.lanes", 4,
+                     *harness.flags(SIZE | {"model.name": "vit_h14", "model.image_size": 28, "model.classes": 10, "run.steps": 10}))
+        taught = TEACHER.format(teacher=teacher)
+        configs = [
+            self.write_config(f"{name}_{stage}", parts, taught if "regnety_teacher" in parts else "", **shared, image_size=size,
+                              epochs=3, lr="1e-3")
+            for stage, parts, size in (("first", first_parts, 28), ("then", then_parts, 56))
+        ]  # fmt: skip
+        self.check_chain(*configs, self.fine_val)
+
+    def test_chain_of_cait(self):
+        """The larger picture with a teacher on its class head."""
+        self.short_chain("cait", "cait_xxs24", 48, ["cait_1k"], ["cait_up", "regnety_teacher"])
+
+    def test_chain_of_distilled_deit(self):
+        self.short_chain("deit", "deit_ti16_distilled", 48, ["deit_300", "regnety_teacher"], ["deit_384", "regnety_teacher"])
 
 
 if __name__ == "__main__":

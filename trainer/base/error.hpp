@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -28,6 +29,9 @@ class Error : public std::runtime_error {
 
   ExitCode code() const { return code_; }
   const std::string& hint() const { return hint_; }  // empty, or what to do next
+
+  // The same, said to be of `place`: a setting, a file.
+  Error in(std::string_view place) const { return {code_, fmt::format("{}: {}", place, what()), hint_}; }
 
  private:
   ExitCode code_;

@@ -194,7 +194,7 @@ TEST(ClusterPlans, WhatCannotBeIsRefused) {
   };
   EXPECT_THAT(told(vit_h(64), [](PlanInput&) {}), HasSubstr("set run.lanes = 64"));
   EXPECT_THAT(told(vit_h(8), [](PlanInput& in) { in.config.sharding.stage = 2; }),
-              HasSubstr("plan for 32 ranks"));
+              HasSubstr("take 32 ranks"));
   EXPECT_THAT(told(vit_h(3), [](PlanInput& in) { in.config.sharding.reduction = sharding::Reduction::fast; }),
               HasSubstr("divides run.lanes"));
   EXPECT_EQ(told(vit_h(3), [](PlanInput&) {}), "");

@@ -1,0 +1,39 @@
+#include "trainer/sharding_plan.hpp"
+
+#include <fmt/format.h>
+
+#include "trainer/base/error.hpp"
+#include "trainer/compute_type.hpp"
+#include "trainer/param_groups.hpp"
+
+namespace vitrail::trainer {
+
+sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters) {
+  const std::int64_t bytes = config.sharding.bucket_mib << 20;
+  const auto width = static_cast<std::int64_t>(size_of(compute_type(config.precision.compute)));
+  return make_bucket_plan(shapes_for_plan(parameters), config.run.lanes, bytes / width);
+}
+
+sharding::GradientSettings gradient_settings(const Config& config, int ranks) {
+  const DataType compute = compute_type(config.precision.compute);
+  if (config.sharding.stage == 2 && ranks != config.run.lanes) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("sharding.stage = 2 frees gradients bucket by bucket, which wants one lane a rank, "
+                    "but run.lanes is {} and there {}",
+                    config.run.lanes, ranks == 1 ? "is 1 rank" : fmt::format("are {} ranks", ranks)),
+        fmt::format("take {} ranks, or set sharding.stage = 1", config.run.lanes));
+  }
+  const bool fast = config.sharding.reduction == sharding::Reduction::fast;
+  if (fast && config.run.lanes % ranks != 0) {
+    throw Error(ExitCode::refused,
+                fmt::format("sharding.reduction = fast wants as many lanes on every rank, but there are {} "
+                            "lanes on {} ranks",
+                            config.run.lanes, ranks),
+                "take a number of ranks that divides run.lanes, or leave sharding.reduction out");
+  }
+  const bool narrow = config.sharding.sum_type == sharding::SumType::compute;
+  return {sum_type(compute), narrow ? compute : sum_type(compute), config.sharding.stage, fast};
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,20 @@
+// How a configuration shards a model: the buckets of its parameters, and the sums of gradients that a rank
+// holds. For a run, and for the plan of one.
+#pragma once
+
+#include <vector>
+
+#include "models/model.hpp"
+#include "sharding/bucket_plan.hpp"
+#include "sharding/gradient_reducer.hpp"
+#include "trainer/config.hpp"
+
+namespace vitrail::trainer {
+
+sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters);
+
+// Throws: Error(refused) where so many ranks cannot have the lanes as sharding.stage and sharding.reduction
+// want them.
+sharding::GradientSettings gradient_settings(const Config& config, int ranks);
+
+}  // namespace vitrail::trainer
