@@ -172,9 +172,9 @@ void Assembly::say_what_it_is(Log& log) const {
   log.line(fmt::format("data: {} ({} images), {} steps of {} images an epoch, {} steps in all",
                        train_data->describe(), train_data->size(), steps_per_epoch,
                        config.data.global_batch_size, total_steps));
-  log.line(fmt::format("{} rank{} x {} thread{}, {} lanes of {} images, at most {} a rank",
+  log.line(fmt::format("{} rank{} x {} thread{}, {} lane{} of {} images, at most {} a rank",
                        communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
-                       config.run.threads == 1 ? "" : "s", config.run.lanes,
+                       config.run.threads == 1 ? "" : "s", config.run.lanes, config.run.lanes == 1 ? "" : "s",
                        config.data.global_batch_size / config.run.lanes, per_rank));
   const sharding::MemoryPlan memory = memory_plan(plan, gradients.settings(), parameters.compute_type(),
                                                   masters.kinds().size(), communicator.size());
