@@ -235,11 +235,17 @@ void refuse_conflicts(const CommandLine& line) {
   }
   if (line.command == Command::import_weights && config.model.weights.empty())
     throw usage("command line: `vitrail import` needs --model.weights FILE: what to read");
-  if (line.command == Command::launch && line.launch.ranks.value_or(1) > config.run.lanes) {
+  if (line.command != Command::launch) return;
+  const std::int64_t ranks = line.launch.ranks.value_or(1);
+  if (ranks > 1 && config.sharding.communicator == sharding::CommunicatorKind::local) {
+    throw Error(ExitCode::refused, fmt::format("sharding.communicator = local cannot join {} ranks", ranks),
+                "leave sharding.communicator out");
+  }
+  if (ranks > config.run.lanes) {
     throw Error(ExitCode::refused,
                 fmt::format("--ranks {} with run.lanes = {}: a rank without a lane would have nothing to do; "
                             "start at most {} ranks, or choose more lanes for a new run",
-                            *line.launch.ranks, config.run.lanes, config.run.lanes));
+                            ranks, config.run.lanes, config.run.lanes));
   }
 }
 

@@ -221,7 +221,10 @@ void add_sharding_settings(std::vector<Option>& table) {
   sharding.add("stage", &ShardingConfig::stage,
                {.help = "what ranks share out: 0 nothing, 1 optimizer state, 2 gradients as well (one lane a "
                         "rank); no result depends on it",
-                .bounds = from_to(0, 2)});
+                .bounds = from_to(0, 2)},
+               {.words = "", .holds = {}, .complaint = [](std::int64_t stage) -> std::string {
+                  return stage == 3 ? "weights are not shared out yet" : "";
+                }});
   sharding.choice(
       "reduction", &ShardingConfig::reduction,
       {{Reduction::reproducible, "reproducible"}, {Reduction::fast, "fast"}},

@@ -129,8 +129,8 @@ void check_finite(const StepResult& result, const Config& config, const sharding
   if (!half && !result.skipped && std::isfinite(result.loss)) return;
   throw Error(ExitCode::refused,
               fmt::format("training diverged: loss {}, gradient norm {}{}", result.loss, result.grad_norm,
-                          half ? fmt::format(", after {} skipped steps at the lowest loss scale",
-                                             after.skipped_at_floor)
+                          half ? fmt::format(", after {} skipped steps{}", after.skipped_at_floor,
+                                             precision == Precision::fp16 ? " at the lowest loss scale" : "")
                                : ""),
               "lower optimizer.lr, lengthen schedule.warmup or set optimizer.clip_norm, and begin a new run");
 }

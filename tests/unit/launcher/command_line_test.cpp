@@ -200,7 +200,8 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
        "2 command line: --schedule.warmup 5min: expected a length in epochs or steps: 5ep, 1000st"},
       {{"--sharding.timeout", "5st"},
        "2 command line: --sharding.timeout 5st: expected a time: 30s, 10min, 2h; 0s: no limit"},
-      {{"--sharding.stage", "3"}, "2 command line: --sharding.stage 3: expected a whole number, 0 to 2"},
+      {{"--sharding.stage", "3"},
+       "2 command line: --sharding.stage 3: weights are not shared out yet: expected a whole number, 0 to 2"},
       {{"--data.train", "a#b"},
        "2 command line: --data.train a#b: expected UTF-8 text without '#', line breaks or blanks at its "
        "ends"},
@@ -380,6 +381,12 @@ TEST(CommandLineErrors, MoreRanksThanLanes) {
             "78 --ranks 3 with run.lanes = 2: a rank without a lane would have nothing to do; start at most "
             "2 ranks, or "
             "choose more lanes for a new run");
+}
+
+TEST(CommandLineErrors, SeveralRanksInAWorldOfOne) {
+  EXPECT_EQ(refusal({"launch", "-n", "2", "--data.train", "a", "--run.steps", "1", "--run.lanes", "2",
+                     "--sharding.communicator", "local"}),
+            "78 sharding.communicator = local cannot join 2 ranks");
 }
 
 }  // namespace
