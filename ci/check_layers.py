@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Who may include whom: launcher -> trainer -> {sharding, datasets, models}, everybody -> trainer/base.
+"""Who may include whom: launcher -> trainer -> {sharding, datasets, models}, everybody -> trainer/base; and inside of
+trainer: its own files -> weights -> checkpoint -> watch, device -> settings.
 
 Includes of our own files are written from the root ("datasets/loader/loader.hpp") and name a file that exists.
 """
@@ -9,20 +10,30 @@ from pathlib import Path
 
 import sources
 
+LIBRARIES = {"trainer/base", "datasets", "models", "sharding"}
+SETTINGS = LIBRARIES | {"trainer/settings"}
+CHECKPOINT = SETTINGS | {"trainer/watch", "trainer/device"}
+WEIGHTS = CHECKPOINT | {"trainer/checkpoint"}
+TRAINER = WEIGHTS | {"trainer/weights"}
 MAY_INCLUDE = {
     "trainer/base": set(),
     "datasets": {"trainer/base"},
     "models": {"trainer/base"},
     "sharding": {"trainer/base"},
-    "trainer": {"trainer/base", "datasets", "models", "sharding"},
-    "launcher": {"trainer/base", "datasets", "models", "sharding", "trainer"},
-    "tests": {"trainer/base", "datasets", "models", "sharding", "trainer", "launcher"},
+    "trainer/settings": LIBRARIES,
+    "trainer/watch": SETTINGS,
+    "trainer/device": SETTINGS,
+    "trainer/checkpoint": CHECKPOINT,
+    "trainer/weights": WEIGHTS,
+    "trainer": TRAINER,
+    "launcher": TRAINER | {"trainer"},
+    "tests": TRAINER | {"trainer", "launcher"},
 }
 
 
 def layer_of(path):
-    parts = Path(path).parts
-    return "trainer/base" if parts[:2] == ("trainer", "base") else parts[0]
+    folders = Path(path).parts[:-1]
+    return "/".join(folders[:2]) if folders[:1] == ("trainer",) else folders[0]
 
 
 def check_file(path, text, exists):
@@ -53,7 +64,7 @@ def self_test():
     assert broken("trainer/loop.cpp", '#include <vector>\n#include "datasets/loader/loader.hpp"\n') == 0
     assert broken("tests/unit/base/a_test.cpp", '#include "launcher/options.hpp"\n') == 0
     assert broken("datasets/loader.cpp", '#include "models/model.hpp"\n') == 1
-    assert broken("sharding/plan.hpp", '  # include "trainer/config.hpp"\n') == 1
+    assert broken("sharding/plan.hpp", '  # include "trainer/settings/config.hpp"\n') == 1
     assert broken("trainer/base/hash.hpp", '#include "datasets/pixels/image.hpp"\n') == 1
     assert broken("trainer/loop.cpp", '#include "launcher/options.hpp"\n') == 1
     assert broken("trainer/loop.cpp", '#include "tests/support.hpp"\n') == 1

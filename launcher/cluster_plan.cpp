@@ -13,8 +13,8 @@
 #include "sharding/memory_plan.hpp"
 #include "sharding/sharded_optimizer.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/checkpoint_size.hpp"
-#include "trainer/compute_type.hpp"
+#include "trainer/checkpoint/checkpoint_size.hpp"
+#include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
 
 namespace vitrail::launcher {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "launcher/plan_hardware.hpp"
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::launcher {
 

@@ -10,7 +10,7 @@
 #include "launcher/options_text.hpp"
 #include "models/catalogue.hpp"
 #include "trainer/base/nearest.hpp"
-#include "trainer/validate.hpp"
+#include "trainer/settings/validate.hpp"
 
 namespace vitrail::launcher {
 namespace {

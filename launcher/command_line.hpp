@@ -13,8 +13,8 @@
 #include "launcher/command.hpp"
 #include "launcher/plan_hardware.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/checkpoint_reader.hpp"
-#include "trainer/config.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::launcher {
 

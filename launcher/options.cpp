@@ -7,7 +7,7 @@
 #include "launcher/command_sets.hpp"
 #include "launcher/option_checks.hpp"
 #include "models/activation_checkpointing.hpp"
-#include "trainer/fault_plan.hpp"
+#include "trainer/watch/fault_plan.hpp"
 
 namespace vitrail::launcher {
 namespace {

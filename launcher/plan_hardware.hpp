@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::launcher {
 

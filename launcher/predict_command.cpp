@@ -5,8 +5,8 @@
 #include "datasets/dataset.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "launcher/run_commands.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_manifest.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/predict.hpp"
 
 namespace vitrail::launcher {

@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "trainer/config.hpp"
 #include "trainer/schedule.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::launcher {
 

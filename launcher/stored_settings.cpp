@@ -1,7 +1,7 @@
 #include "launcher/stored_settings.hpp"
 
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_manifest.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 namespace vitrail::launcher {
 

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "trainer/base/atomic_file.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_manifest.hpp"
-#include "trainer/run_directory.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
 
 namespace vitrail::launcher {
 namespace {

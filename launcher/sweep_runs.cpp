@@ -7,9 +7,9 @@
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
 #include "trainer/base/atomic_file.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_manifest.hpp"
-#include "trainer/setting_patterns.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
+#include "trainer/settings/setting_patterns.hpp"
 
 namespace vitrail::launcher {
 namespace {

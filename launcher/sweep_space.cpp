@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "trainer/checkpoint_size.hpp"
+#include "trainer/checkpoint/checkpoint_size.hpp"
 
 namespace vitrail::launcher {
 namespace {

@@ -16,9 +16,9 @@
 #include "launcher/spawn_plan.hpp"
 #include "launcher/training_images.hpp"
 #include "launcher/world.hpp"
-#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/evaluate_weights.hpp"
-#include "trainer/run_directory.hpp"
 #include "trainer/train.hpp"
 
 namespace vitrail::launcher {
@@ -82,7 +82,7 @@ ExitCode run_print_schedule(const CommandLine& line) {
 ExitCode run_train(const CommandLine& line, const Environment& environment) {
   trainer::StopSignal stop;  // before any thread is started
   World world(environment, line.config.sharding);
-  trainer::Log log(world.communicator().rank() == 0);
+  Log log(world.communicator().rank() == 0);
   const trainer::TrainRequest request{line.config,
                                       resolved_settings(line),
                                       default_settings(Command::train),

@@ -2,10 +2,10 @@
 
 #include "launcher/run_commands.hpp"
 #include "models/catalogue.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_reader.hpp"
-#include "trainer/export_weights.hpp"
-#include "trainer/import_weights.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/weights/export_weights.hpp"
+#include "trainer/weights/import_weights.hpp"
 
 namespace vitrail::launcher {
 namespace {

@@ -7,14 +7,14 @@
 #include "sharding/gather_text.hpp"
 #include "sharding/memory_plan.hpp"
 #include "sharding/weight_average.hpp"
-#include "trainer/compute_type.hpp"
+#include "trainer/device/tensor_type.hpp"
 #include "trainer/distillation.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
-#include "trainer/param_groups.hpp"
+#include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
-#include "trainer/tensor_type.hpp"
-#include "trainer/weight_source.hpp"
+#include "trainer/weights/param_groups.hpp"
+#include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -6,8 +6,8 @@
 #include <memory>
 #include <optional>
 
-#include "trainer/compute_device.hpp"
-#include "trainer/log.hpp"
+#include "trainer/base/log.hpp"
+#include "trainer/device/compute_device.hpp"
 #include "trainer/train_step.hpp"
 
 namespace vitrail::trainer {

@@ -7,13 +7,13 @@
 
 #include "models/precision.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_reader.hpp"
-#include "trainer/compute_type.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/device/tensor_type.hpp"
 #include "trainer/loss.hpp"
-#include "trainer/param_groups.hpp"
-#include "trainer/tensor_type.hpp"
-#include "trainer/weight_source.hpp"
+#include "trainer/settings/compute_type.hpp"
+#include "trainer/weights/param_groups.hpp"
+#include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -14,7 +14,7 @@
 #include "datasets/lane_batch.hpp"
 #include "models/logits.hpp"
 #include "models/model.hpp"
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

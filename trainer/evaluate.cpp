@@ -10,10 +10,10 @@
 #include "models/logits.hpp"
 #include "sharding/lanes.hpp"
 #include "trainer/base/progress.hpp"
-#include "trainer/compute_device.hpp"
-#include "trainer/compute_type.hpp"
+#include "trainer/device/compute_device.hpp"
+#include "trainer/device/tensor_type.hpp"
 #include "trainer/loss.hpp"
-#include "trainer/tensor_type.hpp"
+#include "trainer/settings/compute_type.hpp"
 
 namespace vitrail::trainer {
 namespace {

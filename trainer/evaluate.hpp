@@ -12,9 +12,9 @@
 #include "datasets/loader/loader.hpp"
 #include "models/model.hpp"
 #include "sharding/communicator.hpp"
-#include "trainer/config.hpp"
 #include "trainer/metrics.hpp"
 #include "trainer/real_labels.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

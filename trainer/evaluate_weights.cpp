@@ -1,10 +1,10 @@
 #include "trainer/evaluate_weights.hpp"
 
-#include "trainer/compute_device.hpp"
+#include "trainer/device/compute_device.hpp"
+#include "trainer/device/tensor_type.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/open_data.hpp"
-#include "trainer/tensor_type.hpp"
-#include "trainer/weight_source.hpp"
+#include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
 EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,

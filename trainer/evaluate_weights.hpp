@@ -6,8 +6,8 @@
 #include <string>
 
 #include "sharding/communicator.hpp"
-#include "trainer/config.hpp"
 #include "trainer/metrics.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

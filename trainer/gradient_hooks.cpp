@@ -4,7 +4,7 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
-#include "trainer/tensor_type.hpp"
+#include "trainer/device/tensor_type.hpp"
 
 namespace vitrail::trainer {
 namespace {

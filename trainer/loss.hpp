@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "datasets/lane_batch.hpp"
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace at {
 class Tensor;

@@ -8,7 +8,7 @@
 
 #include "datasets/dataset.hpp"
 #include "sharding/communicator.hpp"
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

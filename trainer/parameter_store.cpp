@@ -4,8 +4,8 @@
 
 #include <torch/torch.h>
 
-#include "trainer/param_groups.hpp"
-#include "trainer/tensor_type.hpp"
+#include "trainer/device/tensor_type.hpp"
+#include "trainer/weights/param_groups.hpp"
 
 namespace vitrail::trainer {
 

@@ -11,11 +11,11 @@
 #include "sharding/local_communicator.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/base/safetensors.hpp"
-#include "trainer/compute_device.hpp"
-#include "trainer/compute_type.hpp"
+#include "trainer/device/compute_device.hpp"
+#include "trainer/device/tensor_type.hpp"
 #include "trainer/evaluate.hpp"
-#include "trainer/tensor_type.hpp"
-#include "trainer/weight_source.hpp"
+#include "trainer/settings/compute_type.hpp"
+#include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

@@ -4,8 +4,8 @@
 
 #include <torch/torch.h>
 
+#include "trainer/device/tensor_type.hpp"
 #include "trainer/distillation.hpp"
-#include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
 

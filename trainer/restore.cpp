@@ -7,9 +7,9 @@
 #include <torch/torch.h>
 
 #include "sharding/gather_text.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_reader.hpp"
-#include "trainer/setting_patterns.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/settings/setting_patterns.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "trainer/assembly.hpp"
-#include "trainer/log.hpp"
-#include "trainer/run_directory.hpp"
+#include "trainer/base/log.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
 
 namespace vitrail::trainer {
 

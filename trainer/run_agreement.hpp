@@ -8,7 +8,7 @@
 #include <string>
 
 #include "trainer/assembly.hpp"
-#include "trainer/log.hpp"
+#include "trainer/base/log.hpp"
 
 namespace vitrail::trainer {
 

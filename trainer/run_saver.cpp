@@ -4,7 +4,7 @@
 
 #include "sharding/gather_text.hpp"
 #include "trainer/base/progress.hpp"
-#include "trainer/compute_device.hpp"
+#include "trainer/device/compute_device.hpp"
 #include "trainer/schedule.hpp"
 
 namespace vitrail::trainer {

@@ -9,10 +9,10 @@
 #include <string>
 
 #include "trainer/assembly.hpp"
-#include "trainer/checkpoint_writer.hpp"
-#include "trainer/log.hpp"
+#include "trainer/base/log.hpp"
+#include "trainer/checkpoint/checkpoint_writer.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/metrics.hpp"
-#include "trainer/run_directory.hpp"
 #include "trainer/train.hpp"
 
 namespace vitrail::trainer {

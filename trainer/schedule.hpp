@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "trainer/base/error.hpp"
-#include "trainer/compute_type.hpp"
-#include "trainer/param_groups.hpp"
+#include "trainer/settings/compute_type.hpp"
+#include "trainer/weights/param_groups.hpp"
 
 namespace vitrail::trainer {
 

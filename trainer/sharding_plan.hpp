@@ -7,7 +7,7 @@
 #include "models/model.hpp"
 #include "sharding/bucket_plan.hpp"
 #include "sharding/gradient_reducer.hpp"
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

@@ -5,14 +5,14 @@
 #include "sharding/communication_queue.hpp"
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/compute_device.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
+#include "trainer/device/compute_device.hpp"
 #include "trainer/rehearsal.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_agreement.hpp"
-#include "trainer/run_directory.hpp"
 #include "trainer/train_loop.hpp"
-#include "trainer/watched_communicator.hpp"
+#include "trainer/watch/watched_communicator.hpp"
 
 namespace vitrail::trainer {
 

@@ -11,9 +11,9 @@
 
 #include "sharding/communicator.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/config.hpp"
-#include "trainer/log.hpp"
-#include "trainer/run_owner.hpp"
+#include "trainer/base/log.hpp"
+#include "trainer/checkpoint/run_owner.hpp"
+#include "trainer/settings/config.hpp"
 #include "trainer/stop_signal.hpp"
 
 namespace vitrail::trainer {

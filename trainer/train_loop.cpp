@@ -7,8 +7,8 @@
 
 #include "sharding/gather_text.hpp"
 #include "trainer/base/progress.hpp"
-#include "trainer/checkpoint_size.hpp"
-#include "trainer/checkpoint_space.hpp"
+#include "trainer/checkpoint/checkpoint_size.hpp"
+#include "trainer/checkpoint/checkpoint_space.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_agreement.hpp"

@@ -6,15 +6,15 @@
 #include <optional>
 
 #include "trainer/assembly.hpp"
-#include "trainer/log.hpp"
-#include "trainer/loss_guard.hpp"
+#include "trainer/base/log.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/metrics.hpp"
-#include "trainer/run_directory.hpp"
 #include "trainer/run_saver.hpp"
-#include "trainer/slow_ranks.hpp"
 #include "trainer/stop_signal.hpp"
 #include "trainer/train.hpp"
-#include "trainer/watchdog.hpp"
+#include "trainer/watch/loss_guard.hpp"
+#include "trainer/watch/slow_ranks.hpp"
+#include "trainer/watch/watchdog.hpp"
 
 namespace vitrail::trainer {
 

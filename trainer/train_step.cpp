@@ -9,8 +9,8 @@
 #include "sharding/weight_average.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/device/tensor_type.hpp"
 #include "trainer/distillation.hpp"
-#include "trainer/tensor_type.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -13,14 +13,14 @@
 #include "sharding/lane_state.hpp"
 #include "sharding/parameter_gather.hpp"
 #include "sharding/sharded_optimizer.hpp"
-#include "trainer/checkpoint_manifest.hpp"
-#include "trainer/config.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/parameter_store.hpp"
-#include "trainer/phase.hpp"
 #include "trainer/schedule.hpp"
-#include "trainer/slow_ranks.hpp"
-#include "trainer/step_trace.hpp"
-#include "trainer/train_only.hpp"
+#include "trainer/settings/config.hpp"
+#include "trainer/settings/train_only.hpp"
+#include "trainer/watch/phase.hpp"
+#include "trainer/watch/slow_ranks.hpp"
+#include "trainer/watch/step_trace.hpp"
 
 namespace vitrail::trainer {
 

@@ -14,9 +14,9 @@
 #include "sharding/host_device.hpp"
 #include "sharding/local_communicator.hpp"
 #include "trainer/base/atomic_file.hpp"
-#include "trainer/checkpoint_reader.hpp"
-#include "trainer/checkpoint_writer.hpp"
-#include "trainer/param_groups.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/checkpoint/checkpoint_writer.hpp"
+#include "trainer/weights/param_groups.hpp"
 
 namespace vitrail::tests {
 namespace {

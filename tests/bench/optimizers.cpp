@@ -15,7 +15,7 @@
 #include "sharding/local_communicator.hpp"
 #include "sharding/sharded_optimizer.hpp"
 #include "trainer/base/philox.hpp"
-#include "trainer/param_groups.hpp"
+#include "trainer/weights/param_groups.hpp"
 
 int main(int argc, char** argv) {
   using namespace vitrail;

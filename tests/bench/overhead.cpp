@@ -18,8 +18,8 @@
 #include "models/logits.hpp"
 #include "sharding/local_communicator.hpp"
 #include "tests/support/assembled.hpp"
-#include "trainer/slow_ranks.hpp"
-#include "trainer/watchdog.hpp"
+#include "trainer/watch/slow_ranks.hpp"
+#include "trainer/watch/watchdog.hpp"
 
 namespace vitrail::trainer {
 namespace {

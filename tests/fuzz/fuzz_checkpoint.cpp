@@ -6,7 +6,7 @@
 #include "tests/fuzz/fuzz.hpp"
 #include "tests/fuzz/fuzz_folder.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/checkpoint_reader.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -12,7 +12,7 @@
 #include "tests/fuzz/fuzz.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/checkpoint_manifest.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 namespace vitrail::tests {
 namespace {

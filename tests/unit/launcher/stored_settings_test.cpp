@@ -7,7 +7,7 @@
 
 #include "tests/unit/launcher/parsing.hpp"
 #include "trainer/base/atomic_file.hpp"
-#include "trainer/checkpoint_manifest.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 namespace vitrail::launcher {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "launcher/sweep_space.hpp"
 #include "tests/unit/launcher/parsing.hpp"
-#include "trainer/checkpoint_manifest.hpp"
-#include "trainer/checkpoint_size.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
+#include "trainer/checkpoint/checkpoint_size.hpp"
 
 namespace vitrail::launcher {
 namespace {

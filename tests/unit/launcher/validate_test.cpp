@@ -1,4 +1,4 @@
-#include "trainer/validate.hpp"
+#include "trainer/settings/validate.hpp"
 
 #include <functional>
 

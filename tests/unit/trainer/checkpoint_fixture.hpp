@@ -12,9 +12,9 @@
 #include "sharding/host_device.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
-#include "trainer/checkpoint_folder.hpp"
-#include "trainer/checkpoint_reader.hpp"
-#include "trainer/checkpoint_writer.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/checkpoint/checkpoint_writer.hpp"
 
 namespace vitrail::trainer {
 

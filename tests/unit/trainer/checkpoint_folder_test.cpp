@@ -1,4 +1,4 @@
-#include "trainer/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
 
 #include <fstream>
 

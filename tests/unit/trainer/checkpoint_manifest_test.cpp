@@ -1,5 +1,5 @@
 // Manifests as written, as damaged by chance, and as forged: with wrong entries under a hash that fits.
-#include "trainer/checkpoint_manifest.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 #include <fstream>
 

@@ -1,4 +1,4 @@
-#include "trainer/checkpoint_space.hpp"
+#include "trainer/checkpoint/checkpoint_space.hpp"
 
 #include <csignal>
 

@@ -12,7 +12,7 @@
 #include "tests/unit/trainer/checkpoint_fixture.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/safetensors.hpp"
-#include "trainer/export_weights.hpp"
+#include "trainer/weights/export_weights.hpp"
 
 namespace vitrail::trainer {
 namespace {

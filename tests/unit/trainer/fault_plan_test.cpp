@@ -1,10 +1,10 @@
-#include "trainer/fault_plan.hpp"
+#include "trainer/watch/fault_plan.hpp"
 
 #include <csignal>
 
 #include <gtest/gtest.h>
 
-#include "trainer/phase.hpp"
+#include "trainer/watch/phase.hpp"
 
 namespace vitrail::trainer {
 namespace {

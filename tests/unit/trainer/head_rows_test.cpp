@@ -1,4 +1,4 @@
-#include "trainer/head_rows.hpp"
+#include "trainer/weights/head_rows.hpp"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "trainer/loss_guard.hpp"
+#include "trainer/watch/loss_guard.hpp"
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include "trainer/param_groups.hpp"
+#include "trainer/weights/param_groups.hpp"
 
 #include <fstream>
 

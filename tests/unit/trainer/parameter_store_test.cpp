@@ -7,7 +7,7 @@
 #include <torch/torch.h>
 
 #include "sharding/host_device.hpp"
-#include "trainer/param_groups.hpp"
+#include "trainer/weights/param_groups.hpp"
 
 namespace vitrail::trainer {
 namespace {

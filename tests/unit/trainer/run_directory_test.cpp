@@ -1,4 +1,4 @@
-#include "trainer/run_directory.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
 
 #include <fstream>
 

@@ -1,4 +1,4 @@
-#include "trainer/run_owner.hpp"
+#include "trainer/checkpoint/run_owner.hpp"
 
 #include <fstream>
 #include <optional>

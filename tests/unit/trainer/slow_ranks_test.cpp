@@ -1,4 +1,4 @@
-#include "trainer/slow_ranks.hpp"
+#include "trainer/watch/slow_ranks.hpp"
 
 #include <functional>
 

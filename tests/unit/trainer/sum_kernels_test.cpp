@@ -7,7 +7,7 @@
 
 #include <torch/torch.h>
 
-#include "trainer/tensor_type.hpp"
+#include "trainer/device/tensor_type.hpp"
 
 namespace vitrail::sharding {
 namespace {

@@ -1,7 +1,7 @@
 // A run of a tiny network on synthetic images, four lanes of four, for tests of whole steps.
 #pragma once
 
-#include "trainer/config.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

@@ -1,4 +1,4 @@
-#include "trainer/watchdog.hpp"
+#include "trainer/watch/watchdog.hpp"
 
 #include <future>
 

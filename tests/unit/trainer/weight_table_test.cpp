@@ -1,4 +1,4 @@
-#include "trainer/weight_table.hpp"
+#include "trainer/weights/weight_table.hpp"
 
 #include <gtest/gtest.h>
 

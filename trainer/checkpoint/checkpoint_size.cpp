@@ -1,0 +1,31 @@
+#include "trainer/checkpoint/checkpoint_size.hpp"
+
+#include "models/catalogue.hpp"
+#include "sharding/sharded_optimizer.hpp"
+#include "trainer/base/data_type.hpp"
+
+namespace vitrail::trainer {
+
+std::uint64_t checkpoint_bytes(const Config& config) {
+  std::uint64_t elements = 0;
+  for (const auto& parameter : models::parameters_of(config.model)) {
+    elements += static_cast<std::uint64_t>(parameter.elements());
+  }
+  const bool is_double = config.precision.compute == Precision::fp64;
+  const auto kinds = sharding::state_kinds(config.optimizer.name, config.ema.decay > 0);
+  return elements * kinds.size() * size_of(is_double ? DataType::f64 : DataType::f32);
+}
+
+std::int64_t most_checkpoints(const Config& config) {
+  const Duration& every = config.checkpoint.keep_every;
+  const std::int64_t length = every.unit == Duration::Unit::steps ? config.run.steps : config.run.epochs;
+  const std::int64_t for_good = every.count > 0 ? length / every.count : 0;
+  const std::int64_t best = config.checkpoint.keep_best != BestBy::none ? 1 : 0;
+  return config.checkpoint.keep_last + 1 + for_good + best;
+}
+
+std::uint64_t most_checkpoint_bytes(const Config& config) {
+  return checkpoint_bytes(config) * static_cast<std::uint64_t>(most_checkpoints(config));
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,114 @@
+#include "trainer/device/compute_device.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include <sys/resource.h>
+
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <torch/torch.h>
+
+#include "sharding/gpu_device.hpp"
+#include "sharding/host_device.hpp"
+#include "sharding/nodes.hpp"
+#include "sharding/staged_communicator.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+// Beside the workspace of cuBLAS that the launcher asks for.
+void ask_for_same_bits() {
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setBenchmarkCuDNN(false);
+  at::globalContext().setAllowTF32CuDNN(false);
+}
+
+// As the driver tells it: "NVIDIA H200".
+std::string gpu_model() {
+  std::error_code none;
+  for (const auto& gpu : std::filesystem::directory_iterator("/proc/driver/nvidia/gpus", none)) {
+    std::ifstream information(gpu.path() / "information");
+    for (std::string line; std::getline(information, line);) {
+      if (!line.starts_with("Model:")) continue;
+      const std::size_t begin = line.find_first_not_of(" \t", 6);
+      return begin == std::string::npos ? "GPU" : line.substr(begin);
+    }
+  }
+  return "GPU";
+}
+
+}  // namespace
+
+c10::Device choose_device(Device wanted, sharding::Communicator& communicator) {
+  const int rank_on_node = sharding::rank_on_node(communicator);
+  const auto gpus = wanted == Device::cpu ? 0 : static_cast<int>(torch::cuda::device_count());
+  if (gpus == 0) {
+    if (wanted != Device::cuda) return {c10::kCPU};
+    throw Error(ExitCode::refused,
+                fmt::format("run.device = cuda, but LibTorch finds no GPU on {}", sharding::host_name()),
+                "start it where there is one, with a build of the cuda preset; or set run.device = cpu");
+  }
+  ask_for_same_bits();
+  const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(rank_on_node % gpus));
+  c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(device);
+  return device;
+}
+
+ComputeDevice::ComputeDevice(const Config& config, sharding::Communicator& ranks)
+    : torch_(choose_device(config.run.device, ranks)) {
+  if (torch_.is_cpu()) {
+    memory_ = std::make_unique<sharding::HostDevice>(sharding::on_threads(config.run.threads));
+  } else {
+    memory_ = sharding::make_gpu_device(torch_.index());
+  }
+}
+
+std::unique_ptr<sharding::Communicator> ComputeDevice::communicator(const sharding::ShardingConfig& config,
+                                                                    sharding::Communicator& ranks) {
+  const bool wants_nccl = config.communicator == sharding::CommunicatorKind::nccl;
+  if (torch_.is_cpu()) {
+    if (!wants_nccl) return nullptr;
+    throw Error(ExitCode::refused, "sharding.communicator = nccl, but the model is computed on a CPU",
+                "set run.device = cuda, or leave sharding.communicator out");
+  }
+  if (ranks.size() == 1) return nullptr;
+  const bool second = sharding::rank_on_node(ranks) >= static_cast<int>(torch::cuda::device_count());
+  std::vector<double> sharing = {second ? 1.0 : 0.0};
+  ranks.all_reduce_sum(sharing);
+  const bool shared = sharing[0] > 0;
+  if (wants_nccl && shared) {
+    throw Error(ExitCode::refused,
+                "sharding.communicator = nccl, but there are more ranks than GPUs on a node",
+                "start a rank for each GPU, or leave sharding.communicator out");
+  }
+  if (shared || config.communicator == sharding::CommunicatorKind::mpi) {
+    return std::make_unique<sharding::StagedCommunicator>(ranks, *memory_);
+  }
+  return sharding::make_nccl_communicator(ranks, torch_.index(), std::chrono::seconds(config.timeout.count));
+}
+
+std::string machine_name(c10::Device device) {
+  return device.is_cpu() ? at::get_cpu_capability() : gpu_model();
+}
+
+datasets::PixelMemory batch_memory(c10::Device device) {
+  if (device.is_cpu()) return datasets::ordinary_memory;
+  return [](std::size_t floats) {
+    const at::Tensor pinned =
+        at::empty({static_cast<std::int64_t>(floats)}, at::TensorOptions(at::kFloat).pinned_memory(true));
+    return std::shared_ptr<float>(pinned.data_ptr<float>(), [pinned](float*) {});
+  };
+}
+
+std::int64_t peak_memory(c10::Device device) {
+  if (!device.is_cpu()) {
+    const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+    return stats.reserved_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  }
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) << 10;
+}
+
+}  // namespace vitrail::trainer

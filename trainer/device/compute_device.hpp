@@ -1,0 +1,48 @@
+// Where a rank's model is computed: a CPU, or the GPU of its number among the ranks of its node. Throws:
+// Error(refused) when run.device = cuda and there is none.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <c10/core/Device.h>
+
+#include "datasets/pixel_buffer.hpp"
+#include "sharding/communicator.hpp"
+#include "sharding/device.hpp"
+#include "trainer/settings/config.hpp"
+
+namespace vitrail::trainer {
+
+// Collective. Makes the GPU this thread's, with results that do not change from run to run.
+c10::Device choose_device(Device wanted, sharding::Communicator& communicator);
+
+// The same with what sharding needs there.
+class ComputeDevice {
+ public:
+  ComputeDevice(const Config& config, sharding::Communicator& ranks);
+
+  c10::Device torch() const { return torch_; }
+  sharding::Device& memory() { return *memory_; }
+  // `ranks` with what lies on GPUs carried by NCCL or, where ranks share one, through the host's memory; null
+  // where `ranks` serves as it is. Collective. Throws: Error(refused) for what sharding.communicator cannot
+  // do.
+  std::unique_ptr<sharding::Communicator> communicator(const sharding::ShardingConfig& config,
+                                                       sharding::Communicator& ranks);
+
+ private:
+  c10::Device torch_;
+  std::unique_ptr<sharding::Device> memory_;
+};
+
+// What the same bits depend on: the instruction set that LibTorch's kernels were chosen for, or the GPU
+// model.
+std::string machine_name(c10::Device device);
+
+// The largest part of its memory that was in use so far: of the process, or of the GPU by LibTorch. Bytes.
+std::int64_t peak_memory(c10::Device device);
+
+// Where batches for that device should lie: pinned for a GPU, which then copies them by itself.
+datasets::PixelMemory batch_memory(c10::Device device);
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,150 @@
+#include "trainer/settings/validate.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <iterator>
+#include <utility>
+
+#include "models/catalogue.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/nearest.hpp"
+#include "trainer/settings/train_only.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+template <class... Values>
+Error refuse(fmt::format_string<Values...> format, Values&&... values) {
+  return Error(ExitCode::refused, fmt::format(format, std::forward<Values>(values)...));
+}
+
+// "24 or 32": the multiples of `divisor` around `value`.
+std::string multiples_around(std::int64_t value, std::int64_t divisor) {
+  const std::int64_t below = value / divisor * divisor;
+  return below == 0 ? fmt::to_string(divisor) : fmt::format("{} or {}", below, below + divisor);
+}
+
+// Sums over lanes are balanced binary trees, so that any split over ranks adds in the same order.
+void check_lanes(const RunConfig& run) {
+  if (run.lanes >= 1 && std::has_single_bit(static_cast<std::uint64_t>(run.lanes))) return;
+  throw refuse(
+      "run.lanes = {}: lanes are a power of two; choose the most ranks the run will ever use, rounded up",
+      run.lanes);
+}
+
+void check_length(const RunConfig& run) {
+  if ((run.epochs > 0) != (run.steps > 0)) return;
+  throw refuse("run.epochs = {} with run.steps = {}: set exactly one of them, the length of the run",
+               run.epochs, run.steps);
+}
+
+void check_batch(const Config& config) {
+  const std::int64_t batch = config.data.global_batch_size, lanes = config.run.lanes;
+  if (batch >= 1 && batch % lanes == 0) return;
+  throw refuse(
+      "data.global_batch_size = {} with run.lanes = {}: every lane takes the same number of images; set "
+      "data.global_batch_size = {}",
+      batch, lanes, multiples_around(batch, lanes));
+}
+
+// Copies of one image in one lane batch would be mixed with each other.
+void check_copies(const Config& config) {
+  const std::int64_t copies = config.data.repeated_augmentation, lanes = config.run.lanes;
+  if (copies <= lanes) return;
+  throw refuse(
+      "data.repeated_augmentation = {} with run.lanes = {}: the copies of an image go to different lanes; "
+      "set "
+      "run.lanes = {}",
+      copies, lanes, std::bit_ceil(static_cast<std::uint64_t>(copies)));
+}
+
+// Mixing pairs image i of a lane with image b - 1 - i.
+void check_mixing(const Config& config) {
+  if (config.augment.mixup == 0.0 && config.augment.cutmix == 0.0) return;
+  const std::int64_t batch = config.data.global_batch_size, lanes = config.run.lanes;
+  if (batch / lanes % 2 == 0) return;
+  throw refuse(
+      "augment.mixup = {} and augment.cutmix = {} with data.global_batch_size = {} and run.lanes = {}: "
+      "mixing "
+      "pairs the images of a lane, and {} is odd; set data.global_batch_size = {}, or both alphas to 0",
+      config.augment.mixup, config.augment.cutmix, batch, lanes, batch / lanes,
+      multiples_around(batch, 2 * lanes));
+}
+
+// Smoothing gives every class a share, and above the threshold all of them would be positive.
+void check_loss(const Config& config) {
+  const LossConfig& loss = config.loss;
+  const double share = loss.smoothing / static_cast<double>(config.model.classes);
+  if (loss.name != LossName::bce || share <= loss.threshold) return;
+  throw refuse(
+      "loss.smoothing = {} with loss.name = bce and loss.threshold = {}: smoothing would make every class a "
+      "positive one; set loss.smoothing = 0, a larger loss.threshold, or loss.name = ce",
+      loss.smoothing, loss.threshold);
+}
+
+// Batch norms' running statistics have no gradient, and nothing here keeps them up.
+void check_model(const models::ModelConfig& model) {
+  const auto parameters = models::parameters_of(model);
+  if (std::ranges::none_of(parameters, &models::ParameterSpec::statistic)) return;
+  throw refuse(
+      "model.name = {}: it is here as a teacher and cannot be trained; set model.name to another model",
+      model.name);
+}
+
+// Whether a teacher's file is one is known when it is opened.
+void check_distillation(const DistillationConfig& distillation) {
+  if (distillation.type == DistillationType::none) return;
+  if (distillation.teacher_weights.empty()) {
+    throw refuse(
+        "distillation.type = {} without distillation.teacher_weights: a teacher that has learned nothing has "
+        "nothing to say; set distillation.teacher_weights, or distillation.type = none",
+        distillation.type == DistillationType::hard ? "hard" : "soft");
+  }
+  const std::string& name = distillation.teacher_model;
+  std::vector<std::string> known = models::known_models();
+  std::ranges::copy(models::model_aliases(), std::back_inserter(known));
+  if (name.empty() || std::ranges::find(known, name) != known.end()) return;
+  throw Error(ExitCode::usage,
+              fmt::format("distillation.teacher_model: no model is called \"{}\"; nearest: {}", name,
+                          nearest_name(name, known)));
+}
+
+void check_trace(const Config& config) {
+  if (config.run.steps == 0 || config.log.trace_step <= config.run.steps) return;
+  throw refuse("log.trace_step = {} with run.steps = {}: the run ends before that step; set an earlier one",
+               config.log.trace_step, config.run.steps);
+}
+
+void check_average(const Config& config) {
+  if (config.evaluation.weights == WeightsUsed::raw || config.ema.decay > 0) return;
+  throw refuse(
+      "evaluate.weights = ema with ema.decay = 0: the run keeps no average of its weights; set ema.decay");
+}
+
+}  // namespace
+
+void validate(const Config& config) {
+  check_lanes(config.run);
+  check_length(config.run);
+  check_batch(config);
+  check_copies(config);
+  check_mixing(config);
+  check_loss(config);
+  check_model(config.model);
+  trained_parameters(models::parameters_of(config.model), config.finetune.train_only);
+  check_distillation(config.distillation);
+  check_average(config);
+  check_trace(config);
+}
+
+void validate_evaluation(const Config& config) {
+  check_lanes(config.run);
+  if (config.evaluation.real_labels.empty() || config.data.classes.empty()) return;
+  throw refuse(
+      "evaluate.real_labels = {} with data.classes = {}: reassessed labels count all classes, in the order "
+      "of "
+      "the data set; leave one of them out",
+      config.evaluation.real_labels, config.data.classes);
+}
+
+}  // namespace vitrail::trainer

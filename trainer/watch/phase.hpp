@@ -1,0 +1,63 @@
+// What a rank is doing just now: told by the threads that do it, read by the watchdog; and the place where
+// failures are rehearsed.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "trainer/watch/fault_plan.hpp"
+
+namespace vitrail::trainer {
+
+class PhaseLog {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // The threads that have phases: the one that trains and the one that writes checkpoints.
+  enum class Track : std::uint8_t { training, writing };
+  struct Stay {
+    Phase phase = Phase::none;
+    std::int64_t step = 0;
+    Clock::time_point since;
+  };
+
+  PhaseLog(int rank, std::optional<FaultPlan> fault) : rank_(rank), fault_(fault) {}
+
+  // From now on. What is to be rehearsed here happens here.
+  void enter(Phase phase, std::int64_t step, Track track = Track::training);
+  Stay stay(Track track) const;
+  // While it lives, the training thread waits for other ranks. The phase then begins anew.
+  class Wait {
+   public:
+    explicit Wait(PhaseLog& log) : log_(log) { log_.waits_ = true; }
+    ~Wait() {
+      log_.places_[0].since = Clock::now();
+      log_.waits_ = false;
+    }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+   private:
+    PhaseLog& log_;
+  };
+  bool waits() const { return waits_; }
+
+  // Asked by the code that has the values: whether it shall spoil them now. Once.
+  bool spoils(FaultKind kind, std::int64_t step);
+
+ private:
+  struct Place {
+    std::atomic<Phase> phase = Phase::none;
+    std::atomic<std::int64_t> step = 0;
+    std::atomic<Clock::time_point> since = Clock::now();
+  };
+  const int rank_;
+  const std::optional<FaultPlan> fault_;
+  std::atomic<bool> struck_ = false;
+  std::atomic<bool> waits_ = false;
+  std::array<Place, 2> places_;
+};
+
+}  // namespace vitrail::trainer

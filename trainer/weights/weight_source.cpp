@@ -1,0 +1,246 @@
+#include "trainer/weights/weight_source.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include <torch/torch.h>
+
+#include "models/position_resize.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/device/tensor_type.hpp"
+#include "trainer/settings/compute_type.hpp"
+#include "trainer/weights/head_rows.hpp"
+#include "trainer/weights/param_groups.hpp"
+#include "trainer/weights/weight_table.hpp"
+
+namespace vitrail::trainer {
+
+using models::Fit;
+
+namespace {
+
+Error average_of_file(const char* key) {
+  return {ExitCode::refused, fmt::format("{} = ema with model.weights: a file holds one set of weights", key),
+          fmt::format("leave {} out; export --ema writes a file of the average", key)};
+}
+
+}  // namespace
+
+class WeightSource::Stored {
+ public:
+  virtual ~Stored() = default;
+  virtual std::string name() const = 0;
+  virtual std::map<std::string, models::StoredTensor> tensors() const = 0;
+  virtual void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const = 0;
+  virtual std::vector<std::string> classes() const = 0;  // that the head was trained for; empty: unknown
+};
+
+class WeightSource::OfFile final : public WeightSource::Stored {
+ public:
+  explicit OfFile(const std::string& path) : file_(path) {}
+  std::string name() const override { return file_.path().string(); }
+  std::map<std::string, models::StoredTensor> tensors() const override {
+    return models::stored_tensors(file_);
+  }
+  void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
+    models::read_weights(file_, parameter, begin, out);
+  }
+  std::vector<std::string> classes() const override { return {}; }
+
+ private:
+  SafetensorsReader file_;
+};
+
+class WeightSource::OfCheckpoint final : public WeightSource::Stored {
+ public:
+  OfCheckpoint(const std::string& path, WeightsUsed which)
+      : checkpoint_(find_checkpoint(path)),
+        kind_(which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight) {
+    if (which == WeightsUsed::ema && !checkpoint_.has(sharding::StateKind::ema)) {
+      throw Error(ExitCode::refused,
+                  fmt::format("{}: the run kept no average of its weights (ema.decay = 0)", name()),
+                  "set evaluate.weights = raw, or finetune.weights where a run begins with them");
+    }
+    checkpoint_.verify();
+    const auto& parameters = checkpoint_.manifest().parameters;
+    for (std::size_t p = 0; p < parameters.size(); ++p) index_[parameters[p].name] = p;
+  }
+  std::string name() const override { return checkpoint_.folder().string(); }
+  std::map<std::string, models::StoredTensor> tensors() const override {
+    std::map<std::string, models::StoredTensor> stored;
+    for (const auto& p : checkpoint_.manifest().parameters)
+      stored[p.name] = {checkpoint_.manifest().type, p.shape};
+    return stored;
+  }
+  void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
+    const std::size_t p = index_.at(parameter);
+    if (checkpoint_.manifest().type == DataType::f64) {
+      checkpoint_.read(kind_, p, begin, std::as_writable_bytes(out));
+      return;
+    }
+    std::vector<float> narrow(out.size());
+    checkpoint_.read(kind_, p, begin, std::as_writable_bytes(std::span(narrow)));
+    std::ranges::copy(narrow, out.begin());
+  }
+  std::vector<std::string> classes() const override { return checkpoint_.manifest().class_ids; }
+
+ private:
+  CheckpointReader checkpoint_;
+  sharding::StateKind kind_;
+  std::map<std::string, std::size_t> index_;
+};
+
+WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
+                           const std::vector<models::ParameterSpec>& parameters,
+                           std::vector<std::string> classes)
+    : parameters_(parameters),
+      position_resize_(config.model.position_resize),
+      seed_(config.run.seed),
+      fit_(parameters.size(), Fit::fresh),
+      classes_(std::move(classes)) {
+  if (!checkpoint.empty()) {
+    stored_ = std::make_unique<OfCheckpoint>(checkpoint, config.evaluation.weights);
+  } else if (std::filesystem::is_directory(config.model.weights)) {
+    stored_ = std::make_unique<OfCheckpoint>(config.model.weights, config.finetune.weights);
+  } else if (!config.model.weights.empty()) {
+    if (config.finetune.weights == WeightsUsed::ema) throw average_of_file("finetune.weights");
+    stored_ = std::make_unique<OfFile>(config.model.weights);
+  }
+  if (stored_) fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
+  if (stored_ && !classes_.empty() && config.finetune.head == HeadStart::by_name) select_rows(config);
+}
+
+void WeightSource::select_rows(const Config& config) {
+  const auto refuse = [](const std::string& why, const std::string& way_out) {
+    return Error(ExitCode::refused, "finetune.head = by_name: " + why, way_out);
+  };
+  const std::vector<std::string> known = stored_->classes();
+  if (known.empty()) {
+    throw refuse(fmt::format("{} does not say which classes its head knows", stored_->name()),
+                 "set model.weights to the folder of the run that trained it, or finetune.head = fresh");
+  }
+  if (const auto count = static_cast<std::int64_t>(classes_.size()); count != config.model.classes) {
+    throw refuse(
+        fmt::format("the training set has {} classes, model.classes is {}", count, config.model.classes),
+        fmt::format("set model.classes = {}", count));
+  }
+  head_rows_ = head_rows(known, classes_, stored_->name());
+  for (std::size_t p = 0; p < parameters_.size(); ++p) {
+    if (models::is_head(parameters_[p])) fit_[p] = Fit::selected;
+  }
+}
+
+WeightSource::~WeightSource() = default;
+
+void WeightSource::read(std::size_t parameter, std::int64_t begin, std::span<double> out) const {
+  const models::ParameterSpec& spec = parameters_[parameter];
+  switch (fit_[parameter]) {
+    case Fit::as_stored:
+      return stored_->read(spec.name, begin, out);
+    case Fit::fresh:
+      return models::fill_initial(spec.init, seed_, spec.name, begin, out);
+    case Fit::resized: {
+      const std::int64_t tokens = stored_->tensors().at(spec.name).shape[1];
+      const std::int64_t wanted = spec.shape[1], width = spec.shape[2];
+      std::vector<double> whole(static_cast<std::size_t>(tokens * width));
+      stored_->read(spec.name, 0, whole);
+      whole = models::resize_positions(whole, tokens, wanted, width, position_resize_);
+      std::ranges::copy(std::span(whole).subspan(static_cast<std::size_t>(begin), out.size()), out.begin());
+      return;
+    }
+    case Fit::selected:
+      return read_rows(parameter, begin, out);
+  }
+}
+
+void WeightSource::read_rows(std::size_t parameter, std::int64_t begin, std::span<double> out) const {
+  const models::ParameterSpec& spec = parameters_[parameter];
+  const std::int64_t row_size = spec.elements() / spec.shape[0];
+  while (!out.empty()) {
+    const std::int64_t row = begin / row_size, column = begin % row_size;
+    const auto here = std::min(out.size(), static_cast<std::size_t>(row_size - column));
+    const std::int64_t stored_row = head_rows_[static_cast<std::size_t>(row)];
+    stored_->read(spec.name, stored_row * row_size + column, out.first(here));
+    out = out.subspan(here);
+    begin += static_cast<std::int64_t>(here);
+  }
+}
+
+void WeightSource::fill(sharding::LaneState& masters) const {
+  std::vector<double> values;
+  for (const sharding::Piece& piece : masters.plan().pieces) {
+    if (!masters.owns(piece)) continue;
+    values.resize(static_cast<std::size_t>(piece.elements));
+    read(piece.parameter, piece.in_parameter, values);
+    sharding::with_real(masters.type(), [&](auto real) {
+      const std::vector<decltype(real)> rounded(values.begin(), values.end());
+      masters.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(rounded)).data());
+    });
+  }
+}
+
+std::string WeightSource::summary() const {
+  const auto of = [&](Fit fit) { return std::ranges::count(fit_, fit); };
+  return fmt::format("weights of {}: {} tensors, {} as they are, {} interpolated, {} by name, {} begin anew",
+                     stored_->name(), parameters_.size(), of(Fit::as_stored), of(Fit::resized),
+                     of(Fit::selected), of(Fit::fresh));
+}
+
+std::vector<std::string> WeightSource::words() const {
+  if (!stored_) return {};
+  std::vector<std::string> lines = weight_table(stored_->tensors(), parameters_, fit_, TableRows::changed);
+  lines.insert(lines.begin(), summary());
+  return lines;
+}
+
+std::string WeightSource::record() const {
+  if (!stored_) return {};
+  std::string text = summary() + "\n";
+  for (const auto& line : weight_table(stored_->tensors(), parameters_, fit_, TableRows::all))
+    text += line + "\n";
+  for (std::size_t k = 0; k < head_rows_.size(); ++k)
+    text += fmt::format("class {} ({}): row {}\n", k, classes_[k], head_rows_[k]);
+  return text;
+}
+
+void WeightSource::refuse_fresh_head() const {
+  const auto fresh = std::ranges::find(fit_, Fit::fresh);
+  if (fresh == fit_.end()) return;
+  const models::ParameterSpec& spec = parameters_[static_cast<std::size_t>(fresh - fit_.begin())];
+  throw Error(ExitCode::refused,
+              fmt::format("{}: {} is {}, wanted {}: an untrained head knows nothing", stored_->name(),
+                          spec.name, models::format_shape(stored_->tensors().at(spec.name).shape),
+                          models::format_shape(spec.shape)),
+              "set model.classes to the number that the weights were trained for");
+}
+
+std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
+                                          c10::Device device,
+                                          const std::function<void(const std::string&)>& say) {
+  if (checkpoint.empty() && config.evaluation.weights == WeightsUsed::ema) {
+    throw average_of_file("evaluate.weights");
+  }
+  at::set_num_threads(static_cast<int>(config.run.threads));
+  auto model = models::make_model(config.model);
+  const auto& specs = model->parameters();
+  const WeightSource source(config, checkpoint, specs);
+  const std::vector<std::string> words = source.words();
+  source.refuse_fresh_head();
+  for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
+  const DataType type = compute_type(config.precision.compute);
+  std::vector<at::Tensor> tensors;
+  for (std::size_t p = 0; p < specs.size(); ++p) {
+    std::vector<double> values(static_cast<std::size_t>(specs[p].elements()));
+    source.read(p, 0, values);
+    tensors.push_back(at::tensor(values, at::kDouble)
+                          .view(specs[p].shape)
+                          .to(device, tensor_type(stored_type(specs[p], type))));
+  }
+  model->bind(tensors);
+  return model;
+}
+
+}  // namespace vitrail::trainer
