@@ -38,7 +38,7 @@ run_and_requeue() {
   sleep 0.2  # for tee's last line
   blamed=$(suspects "$report")
   rm -f "$report"
-  if [[ $blamed ]]; then echo "$blamed" >>"$run_dir/suspect_nodes"; fi
+  if [[ $blamed ]]; then mkdir -p "$run_dir" && echo "$blamed" >>"$run_dir/suspect_nodes"; fi
   case $status in
     0) say "done" ;;
     2 | 65 | 78) say "exit status $status: not requeued, please see above" ;;
@@ -57,11 +57,22 @@ suspects() {
 
 # In any other state Slurm is ending the job already: it requeues by itself after preemption and when a node failed, and a
 # cancelled job shall not come back.
-is_ours() { [[ $(squeue --noheader --job "$job" --format %T) == RUNNING ]]; }
+is_ours() { [[ $(persist squeue --noheader --job "$job" --format %T) == RUNNING ]]; }
+
+# A controller that is just being restarted does not answer.
+persist() {  # COMMAND...
+  for _ in {1..24}; do
+    if "$@"; then return; fi
+    sleep 5
+  done
+  say "Slurm refused two minutes long: $*" >&2
+  return 1
+}
 
 # Counts failed attempts since the newest checkpoint; what Slurm ended is none.
 may_try_again() {
   is_ours || return 1
+  mkdir -p "$1"  # the command may have failed before it made the folder
   local ledger=$1/failed_attempts newest failed=0 before=''
   newest=$(readlink "$1/checkpoints/latest" || echo none)
   if [[ -r $ledger ]]; then read -r before failed <"$ledger"; fi
@@ -77,7 +88,7 @@ requeue() {  # RUN_FOLDER
   is_ours || return 0
   say "back to the queue"
   trap '' TERM  # Slurm ends us now, and there may be something left to say
-  scontrol requeue "$job" || return 0
+  persist scontrol requeue "$job" || return 0
   bad=$(sort "$1/suspect_nodes" 2>/dev/null | uniq --repeated | paste -sd ,)
   if [[ $bad ]]; then exclude "$bad"; fi
   exec sleep 300  # a script that ended first would count as a failed job
