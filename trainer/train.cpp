@@ -101,8 +101,9 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     log.line(fmt::format("rehearsed the largest lane batch: {:.0f} MiB of memory at most so far",
                          static_cast<double>(rehearse(run)) / (1 << 20)));
   }
+  LossGuard guard(request.config.guard);
   const TrainLoop::Company company{
-      owner ? &*owner : nullptr, trace ? &*trace : nullptr, phases, watchdog, log, stop};
+      owner ? &*owner : nullptr, trace ? &*trace : nullptr, phases, watchdog, log, stop, guard};
   std::optional<GoneBack> gone_back;
   for (int times = 0;; ++times) {
     TrainLoop loop(run, state, gone_back, request, directory, company);
@@ -112,6 +113,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     const bool again = gone_back && gone_back->to == state.step;
     if (!again) times = 0;
     if (times == kMostTimesBack) throw diverged_for_good(state.step);
+    guard.begin_again();
     gone_back = leave_out(before, request.config.guard.skip, state);
   }
 }

@@ -42,7 +42,7 @@ TrainLoop::TrainLoop(Assembly& run, TrainState state, const std::optional<GoneBa
       watchdog_(company.watchdog),
       log_(company.log),
       stop_(company.stop),
-      guard_(request.config.guard),
+      guard_(company.guard),
       slow_ranks_(request.config.watchdog.slow),
       hosts_(sharding::gather_text(run.communicator, request.attempt.host)),
       first_step_(state_.step) {
@@ -88,7 +88,11 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
     }
     doing_ = fmt::format("saving after step {}", state_.step);
     run_.communicator.limit_wait({});
-    if (finished || agreed_.stop) {
+    // Saved now, it would be what the run goes back to once the loss has run away.
+    const bool spoilt = agreed_.stop && !finished && guard_.is_bad();
+    if (spoilt) {
+      saver_->wait();
+    } else if (finished || agreed_.stop) {
       run_.gather.finish();
       saver_->save_at_end(state_, finished && !agreed_.stop);
     } else if ((agreed_.save || saver_->due(state_)) && !guard_.is_bad()) {
@@ -96,8 +100,9 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
     }
     if (finished && !agreed_.stop) return ExitCode::done;
     if (agreed_.stop) {
-      log_.line(
-          fmt::format("stopped on request after step {}; the same command goes on from there", state_.step));
+      log_.line(fmt::format(
+          "stopped on request after step {}; the same command goes on from {}", state_.step,
+          spoilt ? "the last checkpoint: the loss was bad, so this step was not saved" : "there"));
       return ExitCode::saved;
     }
     step();

@@ -29,6 +29,7 @@ class TrainLoop {
     Watchdog& watchdog;
     Log& log;
     StopSignal& stop;
+    LossGuard& guard;
   };
 
   // `gone_back`: how the run came to `state`, if by that.
@@ -68,7 +69,7 @@ class TrainLoop {
   StopSignal& stop_;
   std::optional<MetricsFile> metrics_;  // rank 0
   std::optional<RunSaver> saver_;
-  LossGuard guard_;
+  LossGuard& guard_;
   SlowRanks slow_ranks_;
   std::vector<std::string> hosts_;  // by rank
   std::string doing_ = "starting";  // for error messages

@@ -80,6 +80,28 @@ class RecoveryTest(faults.FaultTest):
         self.assertEqual(guarded[:12], plain[:12])
         self.assertEqual(guarded[12:], plain[14:20])
 
+    # Step 13 is the first with a rate that matters, and it is absurd: losses of thousands, then no numbers.
+    RUNAWAY = {"guard.loss_factor": 3, "checkpoint.every": "6st", "optimizer.name": "sgd", "optimizer.lr": 1e-12,
+               "optimizer.clip_norm": 0, "schedule.name": "step", "schedule.decay_every": "12st",
+               "schedule.decay_rate": 1e13, "schedule.warmup": "0st", "run.steps": 10000}
+
+    def test_loss_that_runs_away_again_and_again(self):
+        """Each time as soon as the first time, although few losses were seen since going back."""
+        run = self.run_folder()
+        text = self.vitrail(*self.words(run, 2, self.RUNAWAY | {"guard.patience": 2}), expect=faults.REFUSED)[1]
+        self.check_report(text, "training diverged: the loss ran away after going back 3 times to step 12")
+        self.assertEqual(len(re.findall("back from step 1[56] to step 12, ", text)), 3, text)
+
+    def test_stopped_while_the_loss_is_bad(self):
+        """What is saved then would be what the next attempt begins with."""
+        run = self.run_folder()
+        job = self.start(*self.words(run, 2, self.RUNAWAY | {"guard.patience": 1000000}))
+        job.wait_for(lambda: harness.step_of(run) >= 20, "step 20")
+        os.kill(job.process.pid, signal.SIGUSR1)
+        text = job.finish(expect=faults.SAVED)[1]
+        self.check_whole(run, [6, 12])
+        self.assertIn("goes on from the last checkpoint: the loss was bad", text)
+
     def run_longer(self):
         run = self.folder / "longer"
         self.train(run, {"run.steps": 20})
