@@ -199,6 +199,8 @@ CheckpointManifest read_checkpoint_manifest(const std::filesystem::path& folder)
   using Type = std::filesystem::file_type;
   if (type == Type::not_found) bad(fmt::format("{}: it is missing", path.string()));
   if (type == Type::directory) bad(fmt::format("{}: it is a folder", path.string()));
+  if (type == Type::none && error != std::errc::too_many_symbolic_link_levels)
+    throw io_error("cannot look at", path, error.value());  // says nothing about the file
   if (type != Type::regular) {
     bad(fmt::format("{}: {}", path.string(), error ? error.message() : "it is no regular file"));
   }

@@ -16,6 +16,8 @@ CheckpointReader::CheckpointReader(const std::filesystem::path& folder)
     try {
       files_.emplace_back(folder_ / file.name, File::Mode::read);
     } catch (const Error& e) {  // a missing file is damage to the checkpoint, not trouble with the disk
+      std::error_code error;
+      if (std::filesystem::is_regular_file(folder_ / file.name, error)) throw;
       throw Error(ExitCode::bad_data, e.what());
     }
   }

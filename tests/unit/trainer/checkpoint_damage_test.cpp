@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/unit/trainer/checkpoint_fixture.hpp"
@@ -198,6 +199,23 @@ TEST_F(CheckpointDamage, IsRefusedOrHarmless) {
   ASSERT_FALSE(is_refused("repaired"));
   EXPECT_GT(refused, wanted * 9 / 10);
   fmt::print("{} mutations, {} refused, the others harmless\n", tried, refused);
+}
+
+// Passed over, a whole checkpoint would be put aside and the steps since the one before it be lost.
+TEST_F(CheckpointTest, AFileThatCannotBeOpenedJustNowIsNotDamaged) {
+  const fs::path folder = save<float>(2, {.step = 8});
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit one_more = before;
+  {
+    const File next(folder / "manifest.json", File::Mode::read);
+    one_more.rlim_cur = static_cast<rlim_t>(next.descriptor()) + 1;
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &one_more), 0);
+  const std::string told = refusal([&] { const CheckpointReader checkpoint(folder); });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(told, testing::AllOf(testing::StartsWith("74 "),
+                                   testing::HasSubstr("rank-00001-of-00002.h5: Too many")));
 }
 
 }  // namespace

@@ -129,6 +129,12 @@ TEST_F(Manifest, ForgedStructuresDoNoHarm) {
   }
 }
 
+// Passed over as damaged, a whole checkpoint would be put aside.
+TEST_F(Manifest, WhatCannotBeLookedAtIsNotDamaged) {
+  const auto path = folder_ / std::string(5000, 'x');  // longer than the system takes
+  EXPECT_THAT(refusal([&] { read_checkpoint_manifest(path); }), testing::StartsWith("74 cannot look at"));
+}
+
 TEST_F(Manifest, OtherFormatsAndVersionsAreNamed) {
   Json json = Json::parse(text_);
   json["version"] = 2;
