@@ -1,6 +1,7 @@
 """A run's folder that cannot be written or is full: found before the first step, or at a save with nothing lost."""
 
 import os
+import shutil
 import signal
 import subprocess
 import unittest
@@ -103,6 +104,16 @@ class FoldersTest(faults.FaultTest):
         self.check_whole(run, [3, 6])
         self.train(run)
         self.check_whole(run, [3, 6, 9, 12])
+
+    def test_copied_with_its_links_followed(self):
+        """As scp does it. No checkpoint could be committed: found before the first step."""
+        run = self.run_folder()
+        shutil.copytree(self.undisturbed, run, symlinks=False)
+        changes = {"run.steps": faults.STEPS + 3}
+        text = self.check_fails(IO, f"{run}/checkpoints/latest: it is a folder", "remove that folder", run=run, changes=changes)
+        self.assertNotIn(f"step {faults.STEPS + 1}/", text)
+        shutil.rmtree(run / "checkpoints/latest")
+        self.train(run, changes)
 
     def test_two_runs_in_one_folder(self):
         """The second is refused by the owner's name, and the first does not notice."""

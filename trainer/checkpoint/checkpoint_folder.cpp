@@ -40,6 +40,14 @@ void remove_tree(const fs::path& path) {
   if (error) throw io_error("cannot remove", path, error.value());
 }
 
+// No link can take the place of a folder: every save would fail after its checkpoint was in place.
+void check_is_link(const fs::path& link) {
+  std::error_code error;
+  if (!fs::is_directory(fs::symlink_status(link, error))) return;
+  throw Error(ExitCode::io, fmt::format("{}: it is a folder, where a link belongs", link.string()),
+              "the run was copied with its links followed: remove that folder, what it holds is beside it");
+}
+
 std::vector<fs::path> entries(const fs::path& folder) {
   std::vector<fs::path> paths;
   std::error_code error;
@@ -84,6 +92,7 @@ void set_aside(const fs::path& checkpoint) {
 void point_to(const fs::path& checkpoint, const std::string& name) {
   const fs::path link = checkpoint.parent_path() / name;
   const fs::path temporary = checkpoint.parent_path() / (name + ".tmp");
+  check_is_link(link);
   remove_tree(temporary);
   if (::symlink(checkpoint.filename().c_str(), temporary.c_str()) != 0) {
     throw io_error("cannot create", temporary, errno);
@@ -92,6 +101,7 @@ void point_to(const fs::path& checkpoint, const std::string& name) {
 }
 
 void remove_leftovers(const fs::path& folder) {
+  for (const char* link : {"latest", "best"}) check_is_link(folder / link);
   for (const fs::path& path : entries(folder)) {
     if (path.extension() != ".tmp-replaced" || !is_leftover(path)) continue;
     const fs::path checkpoint = path.parent_path() / path.stem();

@@ -85,6 +85,8 @@ void put_in_place(const fs::path& temporary, const fs::path& checkpoint) {
   if (fs::exists(checkpoint)) {
     fs::path replaced = checkpoint;
     replaced += ".tmp-replaced";
+    std::error_code none;
+    fs::remove_all(replaced, none);  // of a commit that failed later than here
     rename_durably(checkpoint, replaced);
   }
   rename_durably(temporary, checkpoint);

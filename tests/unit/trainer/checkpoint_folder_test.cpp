@@ -31,6 +31,15 @@ TEST_F(CheckpointFolder, NewestFirstAlsoBeyondEightDigits) {
   EXPECT_TRUE(list_checkpoints(dir_ / "nowhere").empty());
 }
 
+// A commit that fails at the link says so each time, and what it had put in place stays.
+TEST_F(CheckpointFolder, WhereALinkBelongsAFolderIs) {
+  make("latest");
+  for (int tries = 0; tries < 3; ++tries) {
+    EXPECT_THAT(refusal([&] { save<float>(1, {.step = 4}); }), testing::HasSubstr("latest: it is a folder"));
+  }
+  CheckpointReader(checkpoints_ / checkpoint_name(4)).verify();
+}
+
 TEST_F(CheckpointFolder, FoundFromTheRunItsFolderOrItself) {
   const fs::path older = make("step-00000002"), newest = make("step-00000010");
   point_to(newest, "latest");
