@@ -8,8 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "trainer/base/atomic_file.hpp"
-#include "trainer/checkpoint/checkpoint_folder.hpp"
-#include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 
 namespace vitrail::launcher {
@@ -36,6 +34,7 @@ void read_metrics(const std::string& text, TaskResult& result) {
       evaluation = line;
       continue;
     }
+    if (line.find("\"gone_back\"") != std::string_view::npos) continue;
     last.push_back(line);
     if (last.size() > kSmoothed) last.pop_front();
   }
@@ -169,11 +168,8 @@ TaskResult read_result(const SweepRun& run) {
       throw Error(ExitCode::bad_data, fmt::format("{}: {}", directory.metrics().string(), e.what()));
     }
     if (result.step > 0) result.state = TaskState::begun;
-    const auto checkpoints = trainer::list_checkpoints(directory.checkpoints());
-    const bool finished =
-        !checkpoints.empty() &&
-        is_finished(run.config, trainer::read_checkpoint_manifest(checkpoints.front()).state, result);
-    if (finished) result.state = TaskState::finished;
+    const auto newest = newest_manifest(run);
+    if (newest && is_finished(run.config, newest->state, result)) result.state = TaskState::finished;
   }
   read_failure(run, result);
   return result;

@@ -1,5 +1,5 @@
 // How far the tasks of a sweep are, and what came out: read from the runs' folders, at any time. Nothing else
-// is kept of a sweep. Throws: Error(io); Error(bad_data) for a checkpoint's manifest that cannot be read.
+// is kept of a sweep. Throws: Error(io); Error(bad_data) for metrics that nobody wrote so.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,6 @@
 #include "launcher/options_text.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
-#include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/settings/setting_patterns.hpp"
 
 namespace vitrail::launcher {
@@ -95,11 +94,21 @@ Sweep read_sweep(const CommandLine& line) {
   return sweep;
 }
 
+std::optional<trainer::CheckpointManifest> newest_manifest(const SweepRun& run) {
+  for (const fs::path& checkpoint : trainer::list_checkpoints(run.folder / "checkpoints")) {
+    try {
+      return trainer::read_checkpoint_manifest(checkpoint);
+    } catch (const Error& e) {
+      if (e.code() != ExitCode::bad_data) throw;
+    }
+  }
+  return std::nullopt;
+}
+
 void check_unchanged(const SweepRun& run) {
-  const auto checkpoints = trainer::list_checkpoints(run.folder / "checkpoints");
-  if (checkpoints.empty()) return;
-  const SettingsMap stored = trainer::read_checkpoint_manifest(checkpoints.front()).settings;
-  for (const auto& [key, was] : stored) {
+  const auto newest = newest_manifest(run);
+  if (!newest) return;
+  for (const auto& [key, was] : newest->settings) {
     const auto is = run.settings.find(key);  // absent: of another version of the program
     if (is == run.settings.end() || is->second == was || trainer::matches_any(kNoResult, key)) continue;
     throw Error(

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "launcher/command_line.hpp"
 #include "launcher/sweep_plan.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 namespace vitrail::launcher {
 
@@ -32,6 +34,9 @@ struct Sweep {
 };
 
 Sweep read_sweep(const CommandLine& line);
+
+// Of the newest checkpoint whose manifest is not damaged: training passes over others, too.
+std::optional<trainer::CheckpointManifest> newest_manifest(const SweepRun& run);
 
 // Refuses a run that was begun with settings that lead elsewhere.
 void check_unchanged(const SweepRun& run);

@@ -88,6 +88,22 @@ TEST_F(SweepResultsTest, TheLossIsThatOfTheLastTwentySteps) {
   EXPECT_DOUBLE_EQ(*read_result(sweep().runs[0]).loss, 2);
 }
 
+TEST_F(SweepResultsTest, ALossThatRanAwayIsNoStep) {
+  const std::string back = "{\"step\":1,\"gone_back\":{\"from\":4,\"left_out_batches\":3}}\n";
+  write(of_task(0) / "metrics.jsonl", step_line(1, 4) + back + step_line(2, 2));
+  EXPECT_DOUBLE_EQ(*read_result(sweep().runs[0]).loss, 3);
+}
+
+// As training itself does.
+TEST_F(SweepResultsTest, ADamagedCheckpointIsPassedOver) {
+  write(of_task(0) / "metrics.jsonl", step_line(20, 1) + evaluation_line(20, 50));
+  save(0, 20, true);
+  write(of_task(0) / "checkpoints/step-00000030/manifest.json", "{}");
+  EXPECT_EQ(read_result(sweep().runs[0]).state, TaskState::finished);
+  EXPECT_THROW(check_unchanged(sweep({"--optimizer.weight_decay", "0.05"}).runs[0]), Error);
+  check_unchanged(sweep().runs[0]);
+}
+
 TEST_F(SweepResultsTest, BestFirstAndTheUnknownLast) {
   std::vector<TaskResult> results(4);
   results[1].top1 = 50;
