@@ -22,6 +22,8 @@ constexpr std::array<Suffix, 5> kSuffixes = {{{"ep", Duration::Unit::epochs, 1},
                                               {"min", Duration::Unit::seconds, 60},
                                               {"s", Duration::Unit::seconds, 1}}};
 
+constexpr std::int64_t kLongestTime = 1'000'000'000;  // seconds; clocks count nanoseconds in 63 bits
+
 }  // namespace
 
 std::optional<Duration> parse_duration(const std::string& text) {
@@ -32,7 +34,9 @@ std::optional<Duration> parse_duration(const std::string& text) {
   const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
   for (const Suffix& s : kSuffixes) {
     if (suffix != s.text) continue;
-    if (count > std::numeric_limits<std::int64_t>::max() / s.factor) return std::nullopt;
+    const bool is_time = s.unit == Duration::Unit::seconds;
+    if (count > (is_time ? kLongestTime : std::numeric_limits<std::int64_t>::max()) / s.factor)
+      return std::nullopt;
     return Duration{count * s.factor, s.unit};
   }
   return std::nullopt;

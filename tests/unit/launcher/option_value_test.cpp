@@ -30,7 +30,7 @@ TEST(OptionValue, TakesTheWholeTextOrNothing) {
   for (const char* text : {"", "inf", "nan", "1,5", "1e999", "0.1f"})
     EXPECT_FALSE(takes<double>(text)) << text;
   for (const char* text : {"", "1", "True", "on"}) EXPECT_FALSE(takes<bool>(text)) << text;
-  for (const char* text : {"", "5", "ep", "5 ep", "-5ep", "5epochs"})
+  for (const char* text : {"", "5", "ep", "5 ep", "-5ep", "5epochs", "9999999999s", "2562047788015215h"})
     EXPECT_FALSE(takes<Duration>(text)) << text;
   for (const char* text : {" a", "a\t", "a#b", "a\nb", "a\rb"})
     EXPECT_FALSE(takes<std::string>(text)) << text;
