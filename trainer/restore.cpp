@@ -145,8 +145,9 @@ std::vector<fs::path> checkpoints_to_try(const std::string& resume, const RunDir
   if (resume == "auto" || resume == "never") return own;
   const fs::path named = find_checkpoint(resume);
   if (own.empty()) return {named};
-  const bool is_own = fs::equivalent(named.parent_path(), directory.checkpoints());
-  if (is_own && named.filename() != own.front().filename()) {
+  const fs::path real = fs::canonical(named);  // `latest`, or a name without a folder
+  const bool is_own = fs::equivalent(real.parent_path(), directory.checkpoints());
+  if (is_own && real.filename() != own.front().filename()) {
     throw Error(ExitCode::refused,
                 fmt::format("checkpoint.resume = {}, but the run has a newer one, {}", resume,
                             own.front().filename().string()),

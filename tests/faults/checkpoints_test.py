@@ -202,6 +202,14 @@ class CheckpointsTest(faults.FaultTest):
         changes = {"checkpoint.resume": run / "checkpoints" / "step-00000003"}
         self.check_refused(REFUSED, run, "step-00000003", "step-00000009", "another run.name", changes=changes)
 
+    def test_the_newest_checkpoint_of_the_run_itself_by_its_link(self):
+        run = self.interrupted()
+        latest = run / "checkpoints" / "latest"
+        latest.unlink(missing_ok=True)
+        latest.symlink_to("step-00000009")
+        log = self.train(run, {"checkpoint.resume": latest}, ranks=1)
+        self.assertIn(f"resumed from {run}/checkpoints/step-00000009", log)
+
     def test_there_is_no_such_checkpoint(self):
         changes = {"checkpoint.resume": "/nowhere"}
         self.check_fails(faults.USAGE, "/nowhere: no checkpoint there", changes=changes, ranks=1)
