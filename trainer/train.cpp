@@ -28,6 +28,7 @@ TrainState restored_or_new(Assembly& run, const TrainRequest& request, const Run
     state = *restored;
   } else {
     const std::string taken = run.initialise_weights(log);
+    run.optimizer.set_steps(0);
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && !taken.empty()) write_text_atomically(directory.weights(), taken);
     });

@@ -80,6 +80,16 @@ class RecoveryTest(faults.FaultTest):
         self.assertEqual(guarded[:12], plain[:12])
         self.assertEqual(guarded[12:], plain[14:20])
 
+    def test_loss_that_runs_away_before_the_first_checkpoint(self):
+        """Back to the beginning, moments included: a gradient that is not a number leaves none."""
+        guard = {"guard.loss_factor": 3, "guard.patience": 1, "checkpoint.every": "0st", "run.steps": 18}
+        spoilt, clean = self.folder / "spoilt", self.folder / "clean"
+        text = self.train(spoilt, guard | {"run.fault": "forward:0:14:spike"})
+        self.assertIn("back from step 14 to step 0, without the next 14 batches", text)
+        self.train(clean, guard | {"run.fault": "forward:0:1:nan", "guard.skip": 13})
+        harness.check_same_metrics(self, spoilt, clean)
+        self.check_same_state(spoilt, clean)
+
     # Step 13 is the first with a rate that matters, and it is absurd: losses of thousands, then no numbers.
     RUNAWAY = {"guard.loss_factor": 3, "checkpoint.every": "6st", "optimizer.name": "sgd", "optimizer.lr": 1e-12,
                "optimizer.clip_norm": 0, "schedule.name": "step", "schedule.decay_every": "12st",

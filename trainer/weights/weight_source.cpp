@@ -174,6 +174,9 @@ void WeightSource::fill(sharding::LaneState& masters) const {
   for (const sharding::Piece& piece : masters.plan().pieces) {
     if (!masters.owns(piece)) continue;
     values.resize(static_cast<std::size_t>(piece.elements));
+    // A run may begin again, after a loss that ran away.
+    const std::vector<std::byte> zeros(values.size() * size_of(masters.type()));
+    for (const sharding::StateKind kind : masters.kinds()) masters.write(kind, piece, zeros.data());
     read(piece.parameter, piece.in_parameter, values);
     sharding::with_real(masters.type(), [&](auto real) {
       const std::vector<decltype(real)> rounded(values.begin(), values.end());
