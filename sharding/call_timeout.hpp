@@ -10,6 +10,22 @@
 
 namespace vitrail::sharding {
 
+// How long a call has waited, asked many times a second. What passes while nobody asks is not waiting: then
+// the whole process was suspended, as Slurm's gang scheduling does, and so were the others.
+class WaitedTime {
+ public:
+  std::chrono::steady_clock::duration so_far() {
+    const auto now = std::chrono::steady_clock::now();
+    waited_ += std::min<std::chrono::steady_clock::duration>(now - asked_, std::chrono::seconds(1));
+    asked_ = now;
+    return waited_;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::duration waited_{};
+};
+
 // Set by one thread, looked at by another.
 class CallTimeout {
  public:

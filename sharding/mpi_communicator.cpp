@@ -34,6 +34,7 @@ MpiCommunicator::~MpiCommunicator() {
 void MpiCommunicator::complete(MpiRequest request, const char* call) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
+  WaitedTime waited;
   // Spin for the short waits, then yield: ranks may be more than cores, and a sleeping rank costs nobody
   // anything.
   constexpr int kSpins = 200;
@@ -41,7 +42,7 @@ void MpiCommunicator::complete(MpiRequest request, const char* call) {
     if (polls >= kSpins) std::this_thread::sleep_for(std::chrono::microseconds(polls < 2000 ? 20 : 200));
     if (polls % 16 != 15) continue;
     const auto peer = failed_peer();
-    const bool late = timeout_.is_over(Clock::now() - begin);
+    const bool late = timeout_.is_over(waited.so_far());
     if (!peer && !late) continue;
     request.abandon();
     broken_ = true;

@@ -20,7 +20,7 @@ class NcclCommunicator final : public InterceptedCommunicator {
         gpu_(gpu),
         timeout_(timeout),
         comm_(common_id(ranks), ranks.size(), ranks.rank(), gpu) {
-    wait_until("NCCL's start", Clock::now(), [&] { return comm_.ready(); });
+    wait_until("NCCL's start", [&] { return comm_.ready(); });
   }
 
   void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
@@ -40,7 +40,7 @@ class NcclCommunicator final : public InterceptedCommunicator {
   static ncclUniqueId common_id(Communicator& ranks);
   // `issue` gives its calls to NCCL; this returns when the GPU has done them.
   void run(CallKind kind, std::int64_t elements_sent, DataType type, const std::function<void()>& issue);
-  void wait_until(const char* call, Clock::time_point begin, const std::function<bool()>& done);
+  void wait_until(const char* call, const std::function<bool()>& done);
   void exchange(const std::byte* source, std::span<const Segment> send, std::byte* target,
                 std::span<const Segment> receive, DataType type);
 
@@ -59,14 +59,14 @@ ncclUniqueId NcclCommunicator::common_id(Communicator& ranks) {
   return id;
 }
 
-void NcclCommunicator::wait_until(const char* call, Clock::time_point begin,
-                                  const std::function<bool()>& done) {
+void NcclCommunicator::wait_until(const char* call, const std::function<bool()>& done) {
+  WaitedTime waited;
   constexpr int kSpins = 2000;
   for (int polls = 0; !done(); ++polls) {
     if (polls >= kSpins) std::this_thread::sleep_for(std::chrono::microseconds(50));
     if (polls % 64 != 63) continue;
     const auto peer = inner().failed_peer();
-    const bool late = timeout_.is_over(Clock::now() - begin);
+    const bool late = timeout_.is_over(waited.so_far());
     if (!peer && !late) continue;
     comm_.abandon();
     if (peer) throw PeerFailure(*peer);
@@ -81,9 +81,9 @@ void NcclCommunicator::run(CallKind kind, std::int64_t elements_sent, DataType t
     const auto begin = Clock::now();
     use_gpu(gpu_);
     comm_.group(issue);
-    wait_until(name_of(kind), begin, [&] { return comm_.ready(); });
+    wait_until(name_of(kind), [&] { return comm_.ready(); });
     done_.record(stream_.get());
-    wait_until(name_of(kind), begin, [&] { return comm_.ready() && done_.reached(); });
+    wait_until(name_of(kind), [&] { return comm_.ready() && done_.reached(); });
     traffic_.elements_sent += elements_sent;
     traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begin).count();
   });

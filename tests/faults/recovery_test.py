@@ -34,6 +34,20 @@ class RecoveryTest(faults.FaultTest):
         self.assertEqual(set(re.findall(r"(rank \d) on \S+: watchdog", text)), {"rank 0"}, text)
         self.check_report(text[text.rindex("vitrail: ") :], "training stopped", "last checkpoint: ", "exit status 86")
 
+    def test_a_job_that_was_suspended_goes_on(self):
+        """Slurm's gang scheduling stops all of its processes and lets them go on much later: nobody hangs."""
+        run = self.run_folder()
+        job = self.start(*self.words(run, 2, {"run.steps": 100000, "watchdog.step": "2s"}))
+        job.wait_for(lambda: harness.step_of(run) >= 20, "step 20")
+        for sign in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in job.ranks():
+                os.kill(pid, sign)
+            time.sleep(8)
+        resumed = harness.step_of(run)
+        job.wait_for(lambda: harness.step_of(run) > resumed, "a step after it was resumed")
+        os.kill(job.process.pid, signal.SIGUSR1)
+        job.finish(expect=faults.SAVED)
+
     def check_ends_by_watchdog(self, fault, changes):
         run = self.run_folder()
         job = self.start(*self.words(run, 2, {"run.fault": fault, "run.steps": 100} | changes))

@@ -72,11 +72,11 @@ Clock::duration Watchdog::limit_of(Phase phase) const {
   return config_.step.count == 0 ? Clock::duration::zero() : step_limit(typical);
 }
 
-std::string Watchdog::overdue(PhaseLog::Track track) const {
+std::string Watchdog::overdue(PhaseLog::Track track, Clock::time_point resumed) const {
   if (track == PhaseLog::Track::training && phases_.waits()) return "";
   const PhaseLog::Stay stay = phases_.stay(track);
   const auto limit = limit_of(stay.phase);
-  const auto stayed = Clock::now() - stay.since;
+  const auto stayed = Clock::now() - std::max(stay.since, resumed);
   if (limit == Clock::duration::zero() || stayed <= limit) return "";
   // slurm/requeue.sh reads it.
   return fmt::format("{}: watchdog: {:.0f} s in phase `{}` of step {}, longer than the limit of {:.0f} s",
@@ -85,12 +85,17 @@ std::string Watchdog::overdue(PhaseLog::Track track) const {
 
 void Watchdog::watch(const std::stop_token& stop) {
   constexpr std::chrono::milliseconds kPoll{250};
+  constexpr std::chrono::seconds kPause{5};  // without a poll: the process was suspended, by Slurm or a user
   std::mutex mutex;
   std::condition_variable_any wake;
   std::unique_lock lock(mutex);
+  auto polled = Clock::now(), resumed = polled;
   while (!wake.wait_for(lock, stop, kPoll, [&] { return stop.stop_requested(); })) {
+    const auto now = Clock::now();
+    if (now - polled > kPause) resumed = now;
+    polled = now;
     for (const auto track : {PhaseLog::Track::training, PhaseLog::Track::writing}) {
-      const std::string why = overdue(track);
+      const std::string why = overdue(track, resumed);
       if (why.empty()) continue;
       show_thread_stacks(why);
       bite_(why);

@@ -34,8 +34,8 @@ class Watchdog {
 
  private:
   void watch(const std::stop_token& stop);
-  // Why it is time to bite; empty: all is well.
-  std::string overdue(PhaseLog::Track track) const;
+  // Why it is time to bite; empty: all is well. `resumed`: when this process last went on after a pause.
+  std::string overdue(PhaseLog::Track track, Clock::time_point resumed) const;
   Clock::duration limit_of(Phase phase) const;  // zero: none
   Clock::duration typical_step() const;         // zero: not known yet
   Clock::duration step_limit(Clock::duration typical) const;
