@@ -144,7 +144,8 @@ std::vector<fs::path> checkpoints_to_try(const std::string& resume, const RunDir
   const auto own = list_checkpoints(directory.checkpoints());
   if (resume == "auto" || resume == "never") return own;
   const fs::path named = find_checkpoint(resume);
-  if (own.empty()) return {named};
+  if (own.empty())
+    return named == fs::path(resume) ? std::vector{named} : list_checkpoints(named.parent_path());
   const fs::path real = fs::canonical(named);  // `latest`, or a name without a folder
   const bool is_own = fs::equivalent(real.parent_path(), directory.checkpoints());
   if (is_own && real.filename() != own.front().filename()) {
@@ -227,7 +228,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
     run.publish_weights();
     sharding::agree(run.communicator, [&] {
-      if (run.communicator.rank() == 0 && !damaged.empty()) set_aside_all(damaged, path);
+      if (run.communicator.rank() == 0 && is_own && !damaged.empty()) set_aside_all(damaged, path);
     });
     if (!is_own) state.metrics_bytes = 0;  // this run's metrics begin here
     log.line(fmt::format("resumed from {} (step {}, written by {} rank{})", path.string(), state.step,

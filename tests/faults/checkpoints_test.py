@@ -196,6 +196,15 @@ class CheckpointsTest(faults.FaultTest):
         self.assertEqual(faults.checkpoints_of(run), [])
         self.assertEqual(len(faults.checkpoints_of(other)), 3)
 
+    def test_the_run_to_begin_from_has_a_damaged_checkpoint(self):
+        """Its newest whole one is taken, and nothing in that run's folder is touched."""
+        other = self.interrupted("other")
+        damage_file(other / "checkpoints" / "step-00000009")
+        log = self.train(self.run_folder() / "branch", {"checkpoint.resume": other}, ranks=1)
+        self.assertIn(f"checkpoint passed over: {other}/checkpoints/step-00000009/rank-00001-of-00002.h5", log)
+        self.assertIn(f"resumed from {other}/checkpoints/step-00000006", log)
+        self.assertEqual(len(faults.checkpoints_of(other)), 3)
+
     def test_an_older_checkpoint_of_the_run_itself(self):
         """Would leave checkpoints of two pasts side by side."""
         run = self.interrupted()
