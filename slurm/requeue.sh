@@ -11,17 +11,21 @@
 
 say() { printf '%s job %s attempt %s: %s\n' "$(date '+%F %T')" "$job" "${SLURM_RESTART_COUNT:-0}" "$*"; }
 
+# A signal before there is a command to pass it on to.
+asked=''
+trap 'asked=USR1' USR1
+trap 'asked=TERM' TERM
+
 # Passes a signal on. bash runs traps only between commands, so the command is in the background and we wait for it.
 pass_on() {
   say "got $1: asking for a checkpoint"
-  asked=yes
+  asked=$1
   kill -"$1" "$command" 2>/dev/null || true
 }
 
 # run_and_requeue RUN_FOLDER COMMAND...: does not return.
 run_and_requeue() {
   local run_dir=$1 status=0 report blamed
-  asked=''
   shift
   # The id of an array names all of its tasks.
   job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}}
@@ -32,6 +36,7 @@ run_and_requeue() {
   command=$!
   trap 'pass_on USR1' USR1
   trap 'pass_on TERM' TERM
+  if [[ $asked ]]; then pass_on "$asked"; fi
   while kill -0 "$command" 2>/dev/null; do wait "$command" || true; done
   wait "$command" || status=$?
   unstage "${stage_dir:-}"
