@@ -11,6 +11,7 @@
 #include "trainer/distillation.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
+#include "trainer/same_classes.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
 #include "trainer/weights/param_groups.hpp"
@@ -85,6 +86,13 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       parameters(plan, model->parameters(), compute_type(config.precision.compute), device),
       frozen(model->parameters(), trained_parameters(model->parameters(), config.finetune.train_only),
              where.memory()) {
+  if (validation_data) {
+    check_same_classes(class_ids(*train_data), "data.train = " + config.data.train, *validation_data);
+  }
+  if (teacher) {
+    check_same_classes(teacher->classes(),
+                       "distillation.teacher_weights = " + config.distillation.teacher_weights, *train_data);
+  }
   at::set_num_threads(static_cast<int>(config.run.threads));
   const auto trained = trained_parameters(model->parameters(), config.finetune.train_only);
   for (std::size_t p = 0; p < trained.size(); ++p) parameters.tensors()[p].set_requires_grad(trained[p]);
@@ -95,9 +103,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
 Assembly::~Assembly() = default;
 
 std::string Assembly::initialise_weights(Log& log) {
-  std::vector<std::string> classes;
-  for (std::int64_t k = 0; k < train_data->classes(); ++k) classes.push_back(train_data->class_id(k));
-  const WeightSource source = weights_to_begin_with(config, model->parameters(), classes);
+  const WeightSource source = weights_to_begin_with(config, model->parameters(), class_ids(*train_data));
   for (const std::string& words : source.words()) log.line(words);
   source.fill(masters);
   if (config.ema.decay > 0) sharding::start_average(masters);

@@ -74,6 +74,7 @@ Teacher::Teacher(const Config& config, c10::Device device)
   teacher.finetune = {};  // says how the student begins
   teacher.model = teachers_model(config, is_checkpoint);
   if (!is_checkpoint) teacher.model.weights = weights;
+  if (is_checkpoint) classes_ = CheckpointReader(find_checkpoint(weights)).manifest().class_ids;
   teacher.evaluation.weights = WeightsUsed::raw;
   try {
     model_ = load_model(teacher, is_checkpoint ? weights : "", device,

@@ -24,10 +24,11 @@ class Teacher {
   Teacher(const Config& config, c10::Device device);
 
   at::Tensor logits(const at::Tensor& images) const;  // [B,3,S,S] -> [B,K], fp32 for halves, without a graph
-  const std::vector<std::string>& words() const { return words_; }  // what it is, for the log
+  const std::vector<std::string>& words() const { return words_; }      // what it is, for the log
+  const std::vector<std::string>& classes() const { return classes_; }  // that a checkpoint names
 
  private:
-  std::vector<std::string> words_;
+  std::vector<std::string> words_, classes_;
   std::int64_t image_size_;
   std::unique_ptr<const models::Model> model_;
 };

@@ -1,9 +1,12 @@
 #include "trainer/evaluate_weights.hpp"
 
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/evaluate.hpp"
 #include "trainer/open_data.hpp"
+#include "trainer/same_classes.hpp"
 #include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
@@ -13,6 +16,10 @@ EvaluationMetrics evaluate_weights(const Config& config, const std::string& chec
   const c10::Device device = choose_device(config.run.device, communicator);
   const auto model = load_model(config, checkpoint, device, say);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+  if (!checkpoint.empty()) {
+    const CheckpointReader trained(find_checkpoint(checkpoint));
+    check_same_classes(trained.manifest().class_ids, trained.folder().string(), *dataset);
+  }
   EvaluationPlan plan = evaluation_plan(config, device);
   const std::string& real = config.evaluation.real_labels;
   if (!real.empty()) plan.real = std::make_shared<RealLabels>(real, *dataset, config.model.classes);

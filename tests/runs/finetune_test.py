@@ -124,6 +124,33 @@ class FinetuneTest(harness.RunTest):
                 self.assertEqual(text.count("vitrail: "), 1, text)
         self.assertEqual(self.hash_of(self.base), before)
 
+    def named_pack(self, *classes):
+        """A pack of folders that are called so, two images in each."""
+        source, pack = (self.folder / f"{kind}-{'-'.join(classes)}" for kind in ("folders", "named"))
+        for k, name in enumerate(classes):
+            (source / name).mkdir(parents=True)
+            for i in range(2):
+                harness.write_png(source / name / f"{i}.png", 2 * k + i)
+        self.vitrail("pack", "--source", f"folder:{source}", "--output", pack)
+        return pack
+
+    def test_labels_mean_the_same_everywhere(self):
+        """Training, validation, evaluation and a teacher's checkpoint: data with other classes are refused, not miscounted."""
+        own, fewer, numbers = (self.named_pack(*names) for names in (("ant", "bee", "cat"), ("bee", "cat"), ("0", "1", "2")))
+        few = {"data.train": own, "model.classes": 3, "data.global_batch_size": 4, "augment.mixup": 0, "augment.cutmix": 0, "run.steps": 1}
+        run, _ = self.train("named", few | {"data.val": own})
+        self.train("by-number", few | {"data.val": numbers})
+        evaluate = ("eval", "--checkpoint", run, "--format", "json", "--data")
+        self.assertEqual(json.loads(self.vitrail(*evaluate, numbers)[0])["images"], 6)
+        taught = {"distillation.type": "hard", "distillation.teacher_weights": run, "data.train": fewer}
+        for text, where in (
+            (self.train("other-val", few | {"data.val": fewer}, ranks=2, expect=78)[1], f"data.train = {own}"),
+            (self.vitrail(*evaluate, fewer, expect=78)[1], f"{run}/checkpoints/step-00000001"),
+            (self.train("other-teacher", few | taught, expect=78)[1], f"distillation.teacher_weights = {run}"),
+        ):
+            self.assertIn(f"{fewer}: class 0 is bee, that of {where} is ant", text)
+            self.assertEqual(text.count("data.classes"), 1, text)
+
     def test_a_part_is_trained(self):
         before = harness.read_safetensors(self.export(self.base))[0]
         for name, patterns in (("head", "head.*"), ("attention", "*.attn.*,head.*,pos_embed")):

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures"
@@ -76,6 +77,18 @@ def test_images(count):
     labels = gzip.decompress((fashion_mnist() / "t10k-labels-idx1-ubyte.gz").read_bytes())
     head = struct.pack(">I", count)
     return images[:4] + head + images[8 : 16 + count * 784], labels[:4] + head + labels[8 : 8 + count]
+
+
+def write_png(path, number):
+    """Image `number` of the test images as grey PNG."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    pixels = test_images(number + 1)[0][16 + number * 784 :]
+    rows = b"".join(b"\0" + pixels[row * 28 : row * 28 + 28] for row in range(28))
+    header = struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 def read_safetensors(path):

@@ -102,7 +102,7 @@ class WeightsTest(harness.RunTest):
         folder = self.folder / "photos"
         (folder / "below").mkdir(parents=True)
         for number in range(3):
-            self.write_png(folder / ("below" if number else ".") / f"{number}.png", number)
+            harness.write_png(folder / ("below" if number else ".") / f"{number}.png", number)
         (folder / ".hidden").write_text("no image")
         by_file = json.loads(self.predict("--checkpoint", run, "--data", f"folder:{folder}", "--names", self.pack, "--format", "json")[0])
         by_key = {int(r["image"]): r for r in json.loads(self.predict("--checkpoint", run, "--data", self.pack, "--format", "json")[0])}
@@ -112,20 +112,6 @@ class WeightsTest(harness.RunTest):
         (folder / "notes.txt").write_text("no image")
         text = self.predict("--checkpoint", run, "--data", f"folder:{folder}", expect=65)[1]
         self.assertIn("notes.txt", text)
-
-    @staticmethod
-    def write_png(path, number):
-        """Image `number` of the test images as grey PNG, stored without compression by hand."""
-        import struct
-        import zlib
-
-        def chunk(kind, data):
-            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-        pixels = harness.test_images(number + 1)[0][16 + number * 784 :]
-        rows = b"".join(b"\0" + pixels[row * 28 : row * 28 + 28] for row in range(28))
-        header = struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)
-        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
     def test_round_trip_is_equal_to_the_bit(self):
         """Doubles of timm's names in, a checkpoint, the same doubles out; a run's floats alike."""
