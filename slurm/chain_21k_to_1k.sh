@@ -4,18 +4,21 @@
 #
 #   slurm/chain_21k_to_1k.sh [--section.key VALUE ...]
 #
-# Words go to both trainings. Each stage has the #SBATCH lines of its own script; SBATCH_PARTITION, SBATCH_ACCOUNT and the
-# other variables that sbatch reads win over them, and so does $SBATCH_WORDS for whatever has no variable. PRETRAIN and
-# FINETUNE name other configs. A stage that fails for good takes those after it out of the queue; with its cause mended,
-# the whole chain may be submitted again: what is done is found done.
+# Words go to both trainings; their data.val is what is evaluated on. Each stage has the #SBATCH lines of its own script;
+# SBATCH_PARTITION, SBATCH_ACCOUNT and the other variables that sbatch reads win over them, and so does $SBATCH_WORDS for
+# whatever has no variable. PRETRAIN and FINETUNE name other configs. A stage that fails for good takes those after it out
+# of the queue; with its cause mended, the whole chain may be submitted again: what is done is found done.
 set -euo pipefail
 source slurm/site.sh
 pretrain=${PRETRAIN:-configs/vit_h_21k.cfg}
 finetune=${FINETUNE:-configs/vit_h_21k_to_1k.cfg}
 read -ra sbatch_words <<<"${SBATCH_WORDS:-}"
+words=("$@")
 
-# set_in CONFIG KEY: its value where it is set, of [data].
-set_in() { "$vitrail" train --config "$1" --print-config | sed -n '/^\[data\]/,/^\[/ s/^'"$2"' = \(.\+\)/\1/p'; }
+# set_in CONFIG KEY: its value where it is set, of [data]. Settings that no training would take end the chain here.
+set_in() {
+  "$vitrail" launch --config "$1" "${words[@]}" --print-config | sed -n '/^\[data\]/,/^\[/ s/^'"$2"' = \(.\+\)/\1/p'
+}
 
 submit() {  # JOB BEFORE IT, SCRIPT, ITS WORDS...
   local after=()
@@ -30,17 +33,19 @@ stage() {
   VITRAIL_CONFIG=$2 VITRAIL_RUN_DIR=$runs/$name submit "$1" --job-name="$name" "${@:3}"
 }
 
-mapfile -t checked < <({ set_in "$pretrain" train; set_in "$finetune" train; set_in "$finetune" val; } | sort -u)
+pretrained_on=$(set_in "$pretrain" train)
+finetuned_on=$(set_in "$finetune" train)
 judged_on=$(set_in "$finetune" val)
 [[ $judged_on ]] || { echo "$finetune sets no data.val to evaluate on" >&2; exit 2; }
+mapfile -t checked < <(printf '%s\n' "$pretrained_on" "$finetuned_on" "$judged_on" | sort -u)
 first=$runs/$(basename "$pretrain" .cfg)
 last=$runs/$(basename "$finetune" .cfg)
 
 job=$(submit "" slurm/check_packs.sh "${checked[@]}")
 echo "$job checks ${checked[*]}"
-job=$(stage "$job" "$pretrain" slurm/vit_h_21k.sh "$@")
+job=$(stage "$job" "$pretrain" slurm/vit_h_21k.sh "${words[@]}")
 echo "$job trains $first"
-job=$(stage "$job" "$finetune" slurm/vit_h_21k_to_1k.sh "$@" --model.weights "$first")
+job=$(stage "$job" "$finetune" slurm/vit_h_21k_to_1k.sh "${words[@]}" --model.weights "$first")
 echo "$job fine-tunes it in $last"
 job=$(submit "$job" slurm/evaluate.sh "$last" "$judged_on")
 echo "$job evaluates that on $judged_on"

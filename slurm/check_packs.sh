@@ -19,6 +19,7 @@ source slurm/requeue.sh
 # shellcheck disable=SC2317  # called by run_and_requeue
 check_all() {
   local pack
+  (($#)) || { echo "which packs? sbatch slurm/check_packs.sh PACK [PACK ...]" >&2; return 2; }
   for pack in "$@"; do
     # shellcheck disable=SC2154  # slurm/site.sh
     "$vitrail" verify "$pack" --threads "$SLURM_CPUS_PER_TASK" || return
