@@ -37,10 +37,16 @@ void add_stage_2(const PlanInput& in, const std::string& besides, std::vector<Ch
   changes.emplace_back(fmt::format("set sharding.stage = 2 on {} ranks{}", stage.ranks, besides), stage);
 }
 
+// Whether lanes share a batch evenly, and mixing finds pairs in each.
+bool can_share(const PlanInput& in, std::int64_t batch, std::int64_t lanes) {
+  const bool mixes = in.config.augment.mixup > 0 || in.config.augment.cutmix > 0;
+  return batch % (mixes ? 2 * lanes : lanes) == 0;
+}
+
 // Smaller lane batches: another run, for mixing pairs the images of a lane.
 void add_more_lanes(const PlanInput& in, std::vector<Change>& changes) {
   const std::string& now = in.config.model.activation_checkpointing;
-  for (std::int64_t lanes = in.config.run.lanes * 2; in.config.data.global_batch_size % (2 * lanes) == 0;
+  for (std::int64_t lanes = in.config.run.lanes * 2; can_share(in, in.config.data.global_batch_size, lanes);
        lanes *= 2) {
     for (const std::string& how : {now, std::string("block")}) {
       for (const std::int64_t ranks : {in.ranks, lanes}) {
@@ -73,7 +79,7 @@ std::vector<PlanInput> at_powers_of_two(const PlanInput& in, std::int64_t batch,
   std::vector<PlanInput> plans;
   for (std::int64_t ranks = 1; ranks <= most; ranks *= 2) {
     const PlanInput plan = scaled(in, ranks, batch);
-    if (batch % (2 * plan.config.run.lanes) != 0) break;
+    if (!can_share(in, batch, plan.config.run.lanes)) break;
     plans.push_back(plan);
   }
   return plans;

@@ -12,7 +12,7 @@ namespace vitrail::launcher {
 // Lanes of as many images as before; more and smaller ones where there are more ranks than lanes.
 PlanInput scaled(PlanInput in, std::int64_t ranks, std::int64_t batch);
 
-// At 1, 2, 4, ... ranks, up to `most` and to where a lane would have less than two images.
+// At 1, 2, 4, ... ranks, up to `most` and to where a lane would have no image, or none to mix with.
 std::vector<PlanInput> at_powers_of_two(const PlanInput& in, std::int64_t batch, std::int64_t most);
 
 // The most of such ranks that fit and wait for each other in at most `share` of their time; 0: none.

@@ -239,13 +239,24 @@ TEST(PlanSearches, TheSmallestChangeThatFits) {
 }
 
 TEST(PlanSearches, OtherRanksKeepTheLanes) {
-  const PlanInput in = vit_h(32);
+  PlanInput in = vit_h(32);
   EXPECT_EQ(scaled(in, 8, 2048).config.run.lanes, 32);
   EXPECT_EQ(scaled(in, 8, 16384).config.run.lanes, 256);
   EXPECT_EQ(scaled(in, 128, 2048).config.run.lanes, 128);
   EXPECT_EQ(scaled(in, 128, 2048).lane_images(), 16);
-  EXPECT_EQ(at_powers_of_two(in, 2048, 1 << 16).back().ranks, 1024);  // lanes of two images
   EXPECT_EQ(at_powers_of_two(in, 2048, 512).size(), 10U);
+  EXPECT_EQ(at_powers_of_two(in, 2048, 1 << 16).back().ranks, 2048);
+  in.config.augment.cutmix = 1;
+  EXPECT_EQ(at_powers_of_two(in, 2048, 1 << 16).back().ranks, 1024);  // lanes of two images
+}
+
+TEST(PlanSearches, LanesOfAnOddNumberOfImagesAreNoReasonToPlanNothing) {
+  for (const std::int64_t images : {1, 3}) {
+    PlanInput in = vit_h(8);
+    in.config.data.global_batch_size = 32 * images;
+    EXPECT_EQ(at_powers_of_two(in, 32 * images, 1 << 16).back().ranks, 32);
+    EXPECT_GT(most_ranks(in, 2048, 0.9), 1);
+  }
 }
 
 // Every number of ranks up to the largest is within the share, the next one is not.
