@@ -9,11 +9,24 @@
 namespace vitrail::trainer {
 namespace {
 
+// The text between two stars is best found where it comes first: no choice has to be taken back, however many
+// stars there are.
 bool matches(std::string_view pattern, std::string_view name) {
-  if (pattern.empty()) return name.empty();
-  if (pattern.front() != '*')
-    return !name.empty() && pattern.front() == name.front() && matches(pattern.substr(1), name.substr(1));
-  return matches(pattern.substr(1), name) || (!name.empty() && matches(pattern, name.substr(1)));
+  const std::size_t first = pattern.find('*'), last = pattern.rfind('*');
+  if (first == std::string_view::npos) return pattern == name;
+  const std::string_view head = pattern.substr(0, first), tail = pattern.substr(last + 1);
+  if (name.size() < head.size() + tail.size() || !name.starts_with(head) || !name.ends_with(tail))
+    return false;
+  name = name.substr(first, name.size() - head.size() - tail.size());
+  for (std::size_t at = first; at < last;) {
+    const std::size_t next = pattern.find('*', at + 1);
+    const std::string_view part = pattern.substr(at + 1, next - at - 1);
+    const std::size_t found = name.find(part);
+    if (found == std::string_view::npos) return false;
+    name.remove_prefix(found + part.size());
+    at = next;
+  }
+  return true;
 }
 
 }  // namespace

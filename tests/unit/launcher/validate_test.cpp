@@ -53,8 +53,10 @@ TEST(Validate, PatternsOfTrainedParametersMatchSome) {
   EXPECT_EQ(only("head.*,*.attn.*,pos_embed"), "");
   EXPECT_EQ(only("*"), "");
   EXPECT_EQ(only("blocks.*7.mlp.fc1.weight"), "");
+  EXPECT_EQ(only("*b*s.*7*fc*weight*"), "");
   const std::string none = "78 finetune.train_only: no parameter of the model matches ";
-  for (const std::string word : {"head", "*.atn.*", "pos_embed*x"}) {
+  for (const std::string word :
+       {"head", "*.atn.*", "pos_embed*x", "cls_token*cls_token", "**************************x"}) {
     EXPECT_EQ(only("head.*," + word), fmt::format("{}\"{}\"", none, word));
   }
 }
