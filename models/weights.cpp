@@ -17,6 +17,8 @@ namespace {
 // PyTorch's batch norms count their batches; nothing is computed from it.
 constexpr std::string_view kBatchCount = ".num_batches_tracked";
 
+constexpr std::size_t kShown = 4;  // of a list of differences: another network has hundreds
+
 bool is_floating(DataType type) {
   return type == DataType::f16 || type == DataType::bf16 || type == DataType::f32 || type == DataType::f64;
 }
@@ -107,7 +109,10 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
   if (missing.empty() && extra.empty() && misfit.empty()) return fits;
   std::string differences;
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
-    if (!names.empty()) differences += fmt::format("; {}: {}", what, fmt::join(names, ", "));
+    if (names.empty()) return;
+    const std::size_t shown = std::min(kShown, names.size());
+    differences += fmt::format("; {}: {}", what, fmt::join(names.begin(), names.begin() + shown, ", "));
+    if (shown < names.size()) differences += fmt::format(" and {} more", names.size() - shown);
   };
   list("missing", missing);
   list("not in the model", extra);

@@ -117,6 +117,16 @@ TEST_F(WeightsTest, AllDifferencesAreListedAtOnce) {
   }
 }
 
+TEST_F(WeightsTest, ANetworkOfManyOtherNamesIsNoLongStory) {
+  for (int k = 0; k < 100; ++k) add<float>(fmt::format("x{:02}", k), DataType::f32, {1}, {1});
+  try {
+    fit(kSpecs);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("not in the model: x00, x01, x02, x03 and 96 more"));
+  }
+}
+
 TEST_F(WeightsTest, SlicesOfEveryTypeAreRead) {
   add<float>("single", DataType::f32, {5}, {0.5F, 1.5F, 2.5F, 3.5F, 4.5F});
   add<double>("double", DataType::f64, {5}, {0.1, 1.1, 2.1, 3.1, 4.1});
