@@ -105,6 +105,7 @@ class FinetuneTest(harness.RunTest):
             ({"data.global_batch_size": 30}, 78, "data.global_batch_size = 30 with run.lanes = 4", "set data.global_batch_size = 28 or 32"),
             ({"model.image_size": 8, "model.patch": 14}, 78, "model.image_size = 8 is smaller than one patch", "set model.image_size to 14"),
             ({"model.weights": self.base, "model.depth": 3}, 65, f"model.weights = {self.base}: ", "missing: blocks.2.norm1.weight", "compare model.name"),
+            ({"model.weights": self.base, "model.heads": 4}, 78, f"model.weights = {self.base}: ", "trained with 2 heads of attention, model.heads is 4", "set model.heads = 2"),
             ({"model.weights": missing}, 74, f"model.weights = {missing}: ", "give a safetensors file or the folder of a run"),
             ({"data.classes": self.classes("1", "n01440764")}, 78, "data.classes: ", ":2: ", "no class n01440764", "take that line out"),
             ({"model.weights": few} | by_name, 78, "finetune.head = by_name: ", "3 classes without 0, 1, 2 and 4 more", "data.classes", "finetune.head = fresh"),

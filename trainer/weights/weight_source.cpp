@@ -6,6 +6,7 @@
 
 #include <torch/torch.h>
 
+#include "models/families.hpp"
 #include "models/position_resize.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
@@ -27,6 +28,35 @@ Error average_of_file(const char* key) {
           fmt::format("leave {} out; export --ema writes a file of the average", key)};
 }
 
+std::int64_t heads_of(const models::ModelConfig& model) {
+  return std::visit(
+      [](const auto& network) -> std::int64_t {
+        if constexpr (requires { network.heads; }) return network.heads;
+        return 0;
+      },
+      models::resolve(model));
+}
+
+// Heads share a width between them: no shape tells how many they were.
+void refuse_other_heads(const CheckpointReader& checkpoint, const models::ModelConfig& model) {
+  const std::map<std::string, std::string>& settings = checkpoint.manifest().settings;
+  const auto number = [&](const char* key) -> std::optional<std::int64_t> {
+    const auto found = settings.find(key);
+    if (found == settings.end() || found->second.empty()) return std::nullopt;
+    return std::stoll(found->second);
+  };
+  models::ModelConfig trained = model;
+  if (const auto name = settings.find("model.name"); name != settings.end()) trained.name = name->second;
+  trained.width = number("model.width");
+  trained.heads = number("model.heads");
+  const std::int64_t theirs = heads_of(trained), ours = heads_of(model);
+  if (theirs == ours) return;
+  throw Error(ExitCode::refused,
+              fmt::format("{}: trained with {} heads of attention, model.heads is {}",
+                          checkpoint.folder().string(), theirs, ours),
+              fmt::format("set model.heads = {}", theirs));
+}
+
 }  // namespace
 
 class WeightSource::Stored {
@@ -35,7 +65,8 @@ class WeightSource::Stored {
   virtual std::string name() const = 0;
   virtual std::map<std::string, models::StoredTensor> tensors() const = 0;
   virtual void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const = 0;
-  virtual std::vector<std::string> classes() const = 0;  // that the head was trained for; empty: unknown
+  virtual std::vector<std::string> classes() const = 0;    // that the head was trained for; empty: unknown
+  virtual void check(const models::ModelConfig&) const {}  // what shapes do not tell
 };
 
 class WeightSource::OfFile final : public WeightSource::Stored {
@@ -86,6 +117,7 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
     std::ranges::copy(narrow, out.begin());
   }
   std::vector<std::string> classes() const override { return checkpoint_.manifest().class_ids; }
+  void check(const models::ModelConfig& model) const override { refuse_other_heads(checkpoint_, model); }
 
  private:
   CheckpointReader checkpoint_;
@@ -109,7 +141,10 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
     if (config.finetune.weights == WeightsUsed::ema) throw average_of_file("finetune.weights");
     stored_ = std::make_unique<OfFile>(config.model.weights);
   }
-  if (stored_) fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
+  if (stored_) {
+    fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
+    stored_->check(config.model);
+  }
   if (stored_ && !classes_.empty() && config.finetune.head == HeadStart::by_name) select_rows(config);
 }
 
