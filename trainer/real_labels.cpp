@@ -28,6 +28,14 @@ std::size_t number_of(const std::string& name) {
   return number;
 }
 
+json parsed(const std::string& file) {
+  try {
+    return json::parse(read_text(file), nullptr, false);
+  } catch (const Error& e) {
+    throw e.in("evaluate.real_labels");
+  }
+}
+
 const json* entry_of(const json& all, const std::string& name) {
   if (all.is_object()) {
     const auto found = all.find(name);
@@ -40,7 +48,7 @@ const json* entry_of(const json& all, const std::string& name) {
 }  // namespace
 
 RealLabels::RealLabels(const std::string& file, const datasets::Dataset& dataset, std::int64_t classes) {
-  const json all = json::parse(read_text(file), nullptr, false);
+  const json all = parsed(file);
   if (!all.is_array() && !all.is_object()) throw wrong(file, "no JSON list of lists of classes");
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
     const json* entry = entry_of(all, dataset.name(i));

@@ -77,5 +77,15 @@ TEST(RealLabels, WhatIsNotOfTheseImagesIsBadData) {
   EXPECT_THAT(refusal("[[7"), HasSubstr("no JSON list"));
 }
 
+TEST(RealLabels, AFileThatIsNotThere) {
+  try {
+    RealLabels("nowhere/real.json", kImages, 10);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::io);
+    EXPECT_THAT(e.what(), HasSubstr("evaluate.real_labels: cannot open: nowhere/real.json"));
+  }
+}
+
 }  // namespace
 }  // namespace vitrail::trainer
