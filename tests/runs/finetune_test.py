@@ -219,7 +219,7 @@ class FinetuneTest(harness.RunTest):
             ({"distillation.type": "hard", "distillation.teacher_weights": file, "distillation.teacher_model": "regnety_161"}, 2, "nearest: regnety_160"),
             ({"distillation.type": "hard", "distillation.teacher_weights": file, "distillation.teacher_model": "regnety_160"}, 65, "not the weights of this model"),
             ({"distillation.type": "hard", "distillation.teacher_weights": self.base, "distillation.teacher_model": "vit_s16"}, 78, "holds a vit_xxs4"),
-            ({"distillation.type": "hard", "distillation.teacher_weights": self.base, "model.classes": 12}, 78, "set model.classes to the number that the weights were trained for"),
+            ({"distillation.type": "hard", "distillation.teacher_weights": self.base, "model.classes": 12}, 78, "give the weights of a teacher for 12 classes"),
         )  # fmt: skip
         for number, (changes, code, words) in enumerate(cases):
             with self.subTest(words=words):
