@@ -12,7 +12,10 @@ class WatchedCommunicator final : public sharding::InterceptedCommunicator {
   WatchedCommunicator(sharding::Communicator& inner, PhaseLog& phases)
       : InterceptedCommunicator(inner), phases_(phases) {}
 
-  Ticket post(const Calls& calls) override { return inner().post(calls); }
+  Ticket post(const Calls& calls) override {
+    const PhaseLog::Wait waiting(phases_);  // without a queue the calls are made here
+    return inner().post(calls);
+  }
   void wait(Ticket ticket) override {
     const PhaseLog::Wait waiting(phases_);
     inner().wait(ticket);
