@@ -17,12 +17,13 @@ cuda() {
     say "skipped: no nvcc on this machine, so the GPU kernels were not compiled"
     return
   fi
-  local programs=(unit_models_cuda unit_sharding_cuda mpi_contract)
-  configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target "${programs[@]}"
+  local programs=(unit_models_cuda unit_sharding_cuda unit_nccl_failures mpi_contract)
+  configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target "${programs[@]}" || return
+  ctest --test-dir build/cuda -R '^unit_nccl_failures$' --output-on-failure || return
   if [[ -e /dev/nvidia0 ]]; then
     ctest --test-dir build/cuda -R '^unit_.*_cuda$' --output-on-failure
   else
-    say "skipped: ${programs[*]} were compiled and linked, but there is no GPU to run them"
+    say "skipped: the other programs (${programs[*]}) were compiled and linked, but there is no GPU to run them"
   fi
 }
 

@@ -41,6 +41,7 @@ class NcclCommunicator final : public InterceptedCommunicator {
   // `issue` gives its calls to NCCL; this returns when the GPU has done them.
   void run(CallKind kind, std::int64_t elements_sent, DataType type, const std::function<void()>& issue);
   void wait_until(const char* call, const std::function<bool()>& done);
+  void give_up();
   void exchange(const std::byte* source, std::span<const Segment> send, std::byte* target,
                 std::span<const Segment> receive, DataType type);
 
@@ -68,9 +69,20 @@ void NcclCommunicator::wait_until(const char* call, const std::function<bool()>&
     const auto peer = inner().failed_peer();
     const bool late = timeout_.is_over(waited.so_far());
     if (!peer && !late) continue;
-    comm_.abandon();
     if (peer) throw PeerFailure(*peer);
     throw timeout_.nobody_came(fmt::format("{} (NCCL)", call));
+  }
+}
+
+// At once: a kernel that waits for a peer would make everyone wait who frees memory of the GPU. And where
+// NCCL broke because another rank went away, that rank's own words, which are on their way, are the ones to
+// report.
+void NcclCommunicator::give_up() {
+  constexpr std::chrono::seconds kForItsWords{2};
+  comm_.abort();
+  for (const auto begin = Clock::now(); Clock::now() - begin < kForItsWords;) {
+    if (const auto peer = inner().failed_peer()) throw PeerFailure(*peer);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 }
 
@@ -79,11 +91,16 @@ void NcclCommunicator::run(CallKind kind, std::int64_t elements_sent, DataType t
   const Call call{kind, elements_sent * static_cast<std::int64_t>(size_of(type)), {}};
   inner().observe(call, [&] {
     const auto begin = Clock::now();
-    use_gpu(gpu_);
-    comm_.group(issue);
-    wait_until(name_of(kind), [&] { return comm_.ready(); });
-    done_.record(stream_.get());
-    wait_until(name_of(kind), [&] { return comm_.ready() && done_.reached(); });
+    try {
+      use_gpu(gpu_);
+      comm_.group(issue);
+      wait_until(name_of(kind), [&] { return comm_.ready(); });
+      done_.record(stream_.get());
+      wait_until(name_of(kind), [&] { return comm_.ready() && done_.reached(); });
+    } catch (...) {
+      give_up();
+      throw;
+    }
     traffic_.elements_sent += elements_sent;
     traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begin).count();
   });

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 #include <thread>
+#include <utility>
 
 #include "sharding/cuda_handles.hpp"
 
@@ -57,9 +58,10 @@ NcclComm::NcclComm(const ncclUniqueId& id, int ranks, int rank, int gpu) : gpu_(
 
 // Orderly, which is collective, only in good times.
 NcclComm::~NcclComm() {
+  if (comm_ == nullptr) return;
   cudaSetDevice(gpu_);
   ncclResult_t state = ncclInternalError;
-  if (!abandoned_ && std::uncaught_exceptions() == 0 && ncclCommFinalize(comm_) != ncclInternalError) {
+  if (std::uncaught_exceptions() == 0 && ncclCommFinalize(comm_) != ncclInternalError) {
     constexpr int kPolls = 50'000;
     state = ncclInProgress;
     for (int i = 0; i < kPolls && state == ncclInProgress; ++i) {
@@ -68,6 +70,12 @@ NcclComm::~NcclComm() {
     }
   }
   state == ncclSuccess ? ncclCommDestroy(comm_) : ncclCommAbort(comm_);
+}
+
+void NcclComm::abort() noexcept {
+  if (comm_ == nullptr) return;
+  cudaSetDevice(gpu_);
+  ncclCommAbort(std::exchange(comm_, nullptr));
 }
 
 void NcclComm::check(ncclResult_t status, const char* call) const {
@@ -84,7 +92,12 @@ bool NcclComm::ready() const {
 
 void NcclComm::group(const std::function<void()>& issue) const {
   check(ncclGroupStart(), "ncclGroupStart");
-  issue();
+  try {
+    issue();
+  } catch (...) {
+    ncclGroupEnd();  // else the thread's next calls, an abort too, would only be added to the group
+    throw;
+  }
   check(ncclGroupEnd(), "ncclGroupEnd");
 }
 

@@ -28,15 +28,15 @@ class NcclComm {
   void reduce_scatter(const std::byte* all, std::byte* own, std::int64_t count, DataType type,
                       cudaStream_t stream) const;
 
-  bool ready() const;                    // all calls so far have been given to their streams
-  void abandon() { abandoned_ = true; }  // after a failure: peers may never come to an orderly end
+  bool ready() const;  // all calls so far have been given to their streams
+  // After a failure, and the last call: ends what is under way, on the GPU too, without waiting for peers.
+  void abort() noexcept;
 
  private:
   void check(ncclResult_t status, const char* call) const;
 
   int gpu_;
-  ncclComm_t comm_ = nullptr;
-  bool abandoned_ = false;
+  ncclComm_t comm_ = nullptr;  // null: aborted
 };
 
 }  // namespace vitrail::sharding

@@ -1,0 +1,102 @@
+// What becomes of NCCL's calls when something fails, on a machine without GPUs.
+#include <array>
+
+#include <gmock/gmock.h>
+
+#include "sharding/gpu_device.hpp"
+#include "sharding/intercepted_communicator.hpp"
+#include "tests/support/absent_world.hpp"
+#include "tests/unit/sharding/fake_nccl_handles.hpp"
+
+namespace vitrail::sharding {
+namespace {
+
+using std::chrono::seconds;
+
+// The first of two ranks; `failed` is asked by every look at the other one.
+class Ranks final : public InterceptedCommunicator {
+ public:
+  explicit Ranks(Communicator& inner) : InterceptedCommunicator(inner) {}
+  std::optional<int> failed_peer() override { return failed ? failed() : std::nullopt; }
+  std::function<std::optional<int>()> failed;
+
+ protected:
+  void around(const Call&, const std::function<void()>& forward) override { forward(); }
+};
+
+class NcclFailures : public testing::Test {
+ protected:
+  void exchange() {
+    const std::vector<Segment> each = {{0, 4}, {4, 4}};
+    nccl_->all_to_all(memory_.data(), each, memory_.data(), each, DataType::f32);
+  }
+  // The communicator goes after the exception has been caught, as train's does after its buffers.
+  void expect_aborted_once() {
+    EXPECT_EQ(tests::nccl.aborted, 1) << "before the exception leaves";
+    nccl_.reset();
+    EXPECT_EQ(tests::nccl.aborted, 1);
+    EXPECT_EQ(tests::nccl.finalized, 0);
+    EXPECT_EQ(tests::nccl.open_groups, 0);
+  }
+
+  tests::FakeNccl& fresh_ = (tests::nccl = {});  // before the communicator that uses it
+  std::array<std::byte, 64> memory_{};
+  tests::AbsentWorld absent_{2, 0};
+  Ranks ranks_{absent_};
+  std::unique_ptr<Communicator> nccl_ = make_nccl_communicator(ranks_, 0, seconds(1));
+};
+
+TEST_F(NcclFailures, AGoodEndIsOrderly) {
+  exchange();
+  nccl_.reset();
+  EXPECT_EQ(tests::nccl.finalized, 1);
+  EXPECT_EQ(tests::nccl.destroyed, 1);
+  EXPECT_EQ(tests::nccl.aborted, 0);
+}
+
+TEST_F(NcclFailures, APeersFailureEndsWhatTheGpuWaitsFor) {
+  tests::nccl.event = cudaErrorNotReady;
+  ranks_.failed = [] { return std::optional(1); };
+  EXPECT_THROW(exchange(), PeerFailure);
+  expect_aborted_once();
+}
+
+TEST_F(NcclFailures, SoDoesALateOne) {
+  tests::nccl.event = cudaErrorNotReady;
+  try {
+    exchange();
+    ADD_FAILURE() << "it waited for nobody";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::watchdog);
+  }
+  expect_aborted_once();
+}
+
+TEST_F(NcclFailures, OneThatWentAwayIsHeardFirst) {
+  tests::nccl.state = ncclRemoteError;
+  int looks = 0;
+  ranks_.failed = [&] { return ++looks > 20 ? std::optional(1) : std::nullopt; };
+  EXPECT_THROW(exchange(), PeerFailure);
+  expect_aborted_once();
+}
+
+TEST_F(NcclFailures, NcclsOwnWordsAreReported) {
+  tests::nccl.state = ncclSystemError;
+  try {
+    exchange();
+    ADD_FAILURE() << "the error was not seen";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::io);
+    EXPECT_THAT(e.what(), testing::HasSubstr("NCCL's error: its words"));
+  }
+  expect_aborted_once();
+}
+
+TEST_F(NcclFailures, ARefusedCallClosesItsGroup) {
+  tests::nccl.send = ncclInvalidArgument;
+  EXPECT_THROW(exchange(), Error);
+  expect_aborted_once();
+}
+
+}  // namespace
+}  // namespace vitrail::sharding
