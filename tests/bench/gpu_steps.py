@@ -4,7 +4,7 @@
 
 Published sizes and drop-path rates. Ours reads made-up pictures through its whole data path and computes the images that
 stochastic depth keeps; timm's side has one batch on the GPU and computes dropped branches, too. Medians of the last steps.
-Memory: what PyTorch's allocator reserved at most. Beside both stands what `vitrail plan` says. Needs torch and, for the other side, timm.
+Memory: what PyTorch's allocator reserved at most and, of ours, the sums and the state that it knows nothing of. Beside both stands what `vitrail plan` says. Needs torch and, for the other side, timm.
 """
 
 import argparse
@@ -27,7 +27,12 @@ def planned(program, gpu, run, words):
     """What `vitrail plan` says of the run, and by how much it is off."""
     plan = [program, "plan", "-n", "1", "--gpu", gpu, "--core-images-per-s", "1e6", "--measured", run, "--format", "json"]
     result = subprocess.run([*plan, *words], stdout=subprocess.PIPE, text=True, check=True)
-    measured = json.loads(result.stdout)["measured"]
+    document = json.loads(result.stdout)
+    measured = document["measured"]
+    known = sum(document["memory_bytes"][part] for part in ("weights", "state", "gradients")) / 1e9
+    found = next(row["measured"] for row in measured["figures"] if row["what"] == "memory")
+    if found < known:
+        sys.exit(f"{run}: memory_bytes says {found:.2f} GB, weights, state and gradients alone take {known:.2f} GB")
     return {row["what"]: row for row in measured["figures"]} | {"fitting_mfu": measured["fitting_mfu"]}
 
 
