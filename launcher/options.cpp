@@ -114,7 +114,7 @@ void add_optimizer_settings(std::vector<Option>& table) {
                  .when = {with_moments()}});
   optimizer.add("eps", &OptimizerConfig::eps,
                 {.help = "added to the root of the mean square before dividing",
-                 .bounds = above(0),
+                 .bounds = at_least(1e-30),  // less is 0 in fp32, where a gradient of 0 gives 0 / 0
                  .when = {with_moments()}});
   optimizer.add("momentum", &OptimizerConfig::momentum,
                 {.help = "share of the last step that the next one repeats",

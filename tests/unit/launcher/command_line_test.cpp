@@ -184,6 +184,7 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
        "2 command line: --run.seed -1: expected a whole number, 0 to 18446744073709551615"},
       {{"--optimizer.lr", "0"}, "2 command line: --optimizer.lr 0: expected a number, > 0"},
       {{"--optimizer.lr", "nan"}, "2 command line: --optimizer.lr nan: expected a number, > 0"},
+      {{"--optimizer.eps", "1e-50"}, "2 command line: --optimizer.eps 1e-50: expected a number, >= 1e-30"},
       {{"--optimizer.beta2", "1"}, "2 command line: --optimizer.beta2 1: expected a number, >= 0, < 1"},
       {{"--checkpoint.keep_last", "1"},
        "2 command line: --checkpoint.keep_last 1: expected a whole number, 2 to 1000000 checkpoints"},
