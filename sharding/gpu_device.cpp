@@ -1,5 +1,6 @@
 #include "sharding/gpu_device.hpp"
 
+#include <array>
 #include <new>
 
 #include "sharding/cuda_handles.hpp"
@@ -120,5 +121,12 @@ class GpuDevice final : public Device {
 }  // namespace
 
 std::unique_ptr<Device> make_gpu_device(int index) { return std::make_unique<GpuDevice>(index); }
+
+std::string name_on_bus(int index) {
+  std::array<char, 64> name{};
+  check_cuda(cudaDeviceGetPCIBusId(name.data(), static_cast<int>(name.size()), index),
+             "cudaDeviceGetPCIBusId", index);
+  return name.data();
+}
 
 }  // namespace vitrail::sharding

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 
 #include "sharding/communicator.hpp"
 #include "sharding/device.hpp"
@@ -12,6 +13,8 @@ namespace vitrail::sharding {
 
 // Throws Error(refused) in a program that was built without CUDA.
 std::unique_ptr<Device> make_gpu_device(int index);
+// Of the GPU itself, by its place on the bus: processes may each see it under another index.
+std::string name_on_bus(int index);
 
 // `inner`, with what lies on GPUs going from GPU to GPU by NCCL: every rank needs one of its own. Collective.
 // Throws also: Error(watchdog) when a call takes longer than `timeout` (0: no limit) and nobody has failed.

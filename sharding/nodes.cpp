@@ -21,4 +21,10 @@ int rank_on_node(Communicator& communicator) {
   return static_cast<int>(std::count(hosts.begin(), hosts.begin() + communicator.rank(), own));
 }
 
+bool shared_on_a_node(Communicator& communicator, const std::string& thing) {
+  std::vector<std::string> things = gather_text(communicator, host_name() + '\n' + thing);
+  std::ranges::sort(things);
+  return std::ranges::adjacent_find(things) != things.end();
+}
+
 }  // namespace vitrail::sharding

@@ -73,13 +73,10 @@ std::unique_ptr<sharding::Communicator> ComputeDevice::communicator(const shardi
                 "set run.device = cuda, or leave sharding.communicator out");
   }
   if (ranks.size() == 1) return nullptr;
-  const bool second = sharding::rank_on_node(ranks) >= static_cast<int>(torch::cuda::device_count());
-  std::vector<double> sharing = {second ? 1.0 : 0.0};
-  ranks.all_reduce_sum(sharing);
-  const bool shared = sharing[0] > 0;
+  // Not by counting: a launcher may show every rank only its own GPU, each as the first of one.
+  const bool shared = sharding::shared_on_a_node(ranks, sharding::name_on_bus(torch_.index()));
   if (wants_nccl && shared) {
-    throw Error(ExitCode::refused,
-                "sharding.communicator = nccl, but there are more ranks than GPUs on a node",
+    throw Error(ExitCode::refused, "sharding.communicator = nccl, but ranks share a GPU",
                 "start a rank for each GPU, or leave sharding.communicator out");
   }
   if (shared || config.communicator == sharding::CommunicatorKind::mpi) {
