@@ -245,8 +245,8 @@ void add_sharding_settings(std::vector<Option>& table) {
        .commands = kRunning},
       {"a time: 30s, 10min, 2h; 0s: no limit", is_time});
   sharding.add("compare_every", &ShardingConfig::compare_every,
-               {.help = "time between comparisons of all ranks' weights, which find silent corruption; 0st: "
-                        "at the start only"},
+               {.help = "time between comparisons of all ranks' weights, which name a rank whose weights are "
+                        "corrupted just then; 0st: at the start only"},
                {"a length in epochs or steps: 5ep, 1000st", counts_images});
 }
 

@@ -94,6 +94,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   Assembly run(request.config, communicator, device);
   check_same_plan(run, log);
   run.say_what_it_is(log);
+  if (over_device) log.line(fmt::format("ranks exchange {}", device.exchanged()));
   TrainState state = restored_or_new(run, request, directory, phases, log);
   sharding::agree(communicator, [&] {
     if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);

@@ -80,8 +80,11 @@ std::unique_ptr<sharding::Communicator> ComputeDevice::communicator(const shardi
                 "start a rank for each GPU, or leave sharding.communicator out");
   }
   if (shared || config.communicator == sharding::CommunicatorKind::mpi) {
+    exchanged_ = shared ? "through the hosts' memory by MPI, for ranks share a GPU"
+                        : "through the hosts' memory by MPI";
     return std::make_unique<sharding::StagedCommunicator>(ranks, *memory_);
   }
+  exchanged_ = "from GPU to GPU by NCCL";
   return sharding::make_nccl_communicator(ranks, torch_.index(), std::chrono::seconds(config.timeout.count));
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <c10/core/Device.h>
 
@@ -29,9 +30,12 @@ class ComputeDevice {
   // do.
   std::unique_ptr<sharding::Communicator> communicator(const sharding::ShardingConfig& config,
                                                        sharding::Communicator& ranks);
+  // How what lies on GPUs is exchanged, in words for the log: after communicator().
+  std::string_view exchanged() const { return exchanged_; }
 
  private:
   c10::Device torch_;
+  std::string_view exchanged_;
   std::unique_ptr<sharding::Device> memory_;
 };
 
