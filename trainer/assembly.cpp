@@ -51,9 +51,9 @@ WeightSource weights_to_begin_with(const Config& config, const std::vector<model
     return {config, "", parameters, classes};
   } catch (const Error& e) {
     if (config.model.weights.empty()) throw;
-    const Error named = e.in("model.weights = " + config.model.weights);
-    if (!e.hint().empty()) throw named;
-    throw Error(e.code(), named.what(), "give a safetensors file or the folder of a run");
+    const std::string setting = "model.weights = " + config.model.weights;
+    if (!e.hint().empty()) throw e.in(setting);
+    throw Error(e.code(), e.in(setting).what(), "give a safetensors file or the folder of a run");
   }
 }
 

@@ -80,9 +80,9 @@ Teacher::Teacher(const Config& config, c10::Device device)
     model_ = load_model(teacher, is_checkpoint ? weights : "", device,
                         [&](const std::string& words) { words_.push_back(words); });
   } catch (const Error& e) {
-    const Error named = e.in("distillation.teacher_weights = " + weights);
-    if (e.code() != ExitCode::refused) throw named;
-    throw Error(e.code(), named.what(),  // its own hint speaks of the student's model
+    const std::string setting = "distillation.teacher_weights = " + weights;
+    if (e.code() != ExitCode::refused) throw e.in(setting);
+    throw Error(e.code(), e.in(setting).what(),  // its own hint speaks of the student's model
                 fmt::format("give the weights of a teacher for {} classes, and its network as "
                             "distillation.teacher_model",
                             config.model.classes));

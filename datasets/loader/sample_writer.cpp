@@ -13,9 +13,9 @@ void write_once(const Dataset& dataset, std::int64_t index, const std::function<
   try {
     transform(sample);
   } catch (const Error& error) {
-    const Error named = error.in(dataset.place(index));
-    if (error.code() != ExitCode::bad_data || sample.encoded.empty()) throw named;
-    throw DamagedRecord(named);
+    const std::string place = dataset.place(index);
+    if (error.code() != ExitCode::bad_data || sample.encoded.empty()) throw error.in(place);
+    throw DamagedRecord(error.in(place));
   }
 }
 
