@@ -23,6 +23,7 @@ bool is_of_a_step(Phase phase) {
     case Phase::data:
     case Phase::forward:
     case Phase::backward:
+    case Phase::reduce:
     case Phase::update:
     case Phase::record:
       return true;
@@ -66,7 +67,7 @@ std::chrono::milliseconds Watchdog::longest_wait() const {
 }
 
 Clock::duration Watchdog::limit_of(Phase phase) const {
-  if (phase == Phase::none || phase == Phase::reduce) return {};
+  if (phase == Phase::none) return {};
   const auto typical = is_of_a_step(phase) ? typical_step() : Clock::duration::zero();
   if (typical == Clock::duration::zero()) return std::chrono::seconds(config_.other.count);
   return config_.step.count == 0 ? Clock::duration::zero() : step_limit(typical);

@@ -21,11 +21,11 @@ struct Watched {
       : dog(phases, config, "rank 3 on node2", [this](const std::string& why) { said.set_value(why); }) {}
 
   std::string bite(milliseconds patience) {
-    auto future = said.get_future();
     return future.wait_for(patience) == std::future_status::ready ? future.get() : "";
   }
 
   std::promise<std::string> said;
+  std::future<std::string> future = said.get_future();
   PhaseLog phases{3, std::nullopt};
   Watchdog dog;  // last: uses the rest
 };
@@ -44,6 +44,16 @@ TEST(Watchdog, BitesWhereAPhaseOfAStepTakesTooLongAndShowsAllStacks) {
   EXPECT_THAT(shown, HasSubstr("thread "));
   EXPECT_THAT(shown, HasSubstr("[0x")) << "frames";
   EXPECT_THAT(shown, testing::Not(HasSubstr("does not answer")));
+}
+
+TEST(Watchdog, InTheExchangeOnlyWaitingForOthersIsNoHanging) {
+  Watched watched(limits(1, 1));
+  watched.phases.enter(Phase::reduce, 3);
+  {
+    const PhaseLog::Wait waiting(watched.phases);
+    EXPECT_EQ(watched.bite(milliseconds(2000)), "");
+  }
+  EXPECT_THAT(watched.bite(seconds(10)), HasSubstr("1 s in phase `reduce` of step 3"));
 }
 
 TEST(Watchdog, LongStepsGiveLongLimits) {
