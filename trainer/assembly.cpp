@@ -5,9 +5,7 @@
 #include "datasets/loader/sampler.hpp"
 #include "models/catalogue.hpp"
 #include "sharding/gather_text.hpp"
-#include "sharding/memory_plan.hpp"
 #include "sharding/weight_average.hpp"
-#include "trainer/device/tensor_type.hpp"
 #include "trainer/distillation.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
@@ -149,6 +147,17 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
   return flops * images_per_s / (config.run.peak_tflops * 1e12 * communicator.size());
 }
 
+sharding::MemoryPlan Assembly::planned_memory() const {
+  return memory_plan(plan, gradients.settings(), parameters.compute_type(), masters.kinds().size(),
+                     communicator.size());
+}
+
+std::int64_t Assembly::most_memory() const {
+  if (device.is_cpu()) return peak_memory(device);
+  const sharding::MemoryPlan planned = planned_memory();
+  return peak_memory(device) + planned.total() - planned.weights;  // the weights are tensors
+}
+
 void Assembly::say_what_it_is(Log& log) const {
   if (!config.finetune.train_only.empty())
     log.line(describe_trained(model->parameters(), config.finetune.train_only));
@@ -182,8 +191,7 @@ void Assembly::say_what_it_is(Log& log) const {
                        communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
                        config.run.threads == 1 ? "" : "s", config.run.lanes, config.run.lanes == 1 ? "" : "s",
                        config.data.global_batch_size / config.run.lanes, per_rank));
-  const sharding::MemoryPlan memory = memory_plan(plan, gradients.settings(), parameters.compute_type(),
-                                                  masters.kinds().size(), communicator.size());
+  const sharding::MemoryPlan memory = planned_memory();
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   log.line(fmt::format(
       "memory of a rank (sharding.stage = {}): weights {:.1f} MiB, optimizer state {:.1f} MiB, {} "

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "sharding/memory_plan.hpp"
 #include "trainer/base/log.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/train_step.hpp"
@@ -30,6 +31,10 @@ class Assembly {
   // Share of run.peak_tflops that this rate is, in forward and backward passes of the images that stochastic
   // depth computes at that step; absent where the peak is unknown.
   std::optional<double> mfu(double images_per_s, std::int64_t step) const;
+  sharding::MemoryPlan planned_memory() const;  // of this rank, activations aside
+  // Bytes that this rank ever held: on a CPU the process, on a GPU what LibTorch reserved and, beside it, the
+  // sums and the state, which are no tensors of LibTorch's.
+  std::int64_t most_memory() const;
   void say_what_it_is(Log& log) const;  // sizes, lanes and memory, before the first step
 
   Config config;

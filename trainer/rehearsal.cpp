@@ -4,7 +4,6 @@
 
 #include <torch/torch.h>
 
-#include "sharding/memory_plan.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/distillation.hpp"
 
@@ -43,15 +42,7 @@ std::int64_t rehearse(Assembly& run) {
   } catch (const c10::OutOfMemoryError&) {  // of a GPU
     throw does_not_fit(count);
   }
-  return most_memory(run);
-}
-
-std::int64_t most_memory(const Assembly& run) {
-  if (run.device.is_cpu()) return peak_memory(run.device);
-  const sharding::MemoryPlan plan =
-      memory_plan(run.plan, run.gradients.settings(), run.parameters.compute_type(),
-                  run.masters.kinds().size(), run.communicator.size());
-  return peak_memory(run.device) + plan.total() - plan.weights;  // the weights are tensors
+  return run.most_memory();
 }
 
 }  // namespace vitrail::trainer

@@ -5,6 +5,7 @@
 #include "sharding/gather_text.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/device/compute_device.hpp"
+#include "trainer/same_classes.hpp"
 #include "trainer/schedule.hpp"
 
 namespace vitrail::trainer {
@@ -65,8 +66,8 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   manifest.data_fingerprint = run_.train_data->fingerprint();
   for (std::int64_t c = 0; c < run_.train_data->classes(); ++c) {
     manifest.classes.push_back(run_.train_data->class_name(c));
-    manifest.class_ids.push_back(run_.train_data->class_id(c));
   }
+  manifest.class_ids = class_ids(*run_.train_data);
   manifest.machine = machine_name(run_.device);
   manifest.writer = label_;
   manifest.settings = request_.settings;

@@ -10,7 +10,6 @@
 #include "trainer/checkpoint/checkpoint_size.hpp"
 #include "trainer/checkpoint/checkpoint_space.hpp"
 #include "trainer/evaluate.hpp"
-#include "trainer/rehearsal.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_agreement.hpp"
 
@@ -261,7 +260,7 @@ void TrainLoop::record(const StepResult& result, double seconds, const datasets:
   if (data.images > 0) m.decode_images_per_s = static_cast<double>(data.images) / data.worker_seconds;
   m.queue_depth = data.queue_depth;
   m.comm_exposed = comm_wait;
-  m.memory_bytes = run_.device.is_cpu() ? resident_bytes() : most_memory(run_);
+  m.memory_bytes = run_.device.is_cpu() ? resident_bytes() : run_.most_memory();
   m.seconds = seconds;
   metrics_->append(to_json_line(m));
   say(m);
