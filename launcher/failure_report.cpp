@@ -54,6 +54,8 @@ const char* meaning_of(ExitCode code) {
       return "saved, please requeue";
     case ExitCode::watchdog:
       return "watchdog";
+    case ExitCode::diverged:
+      return "training diverged";
   }
   return "unknown";
 }

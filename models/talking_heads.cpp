@@ -57,10 +57,12 @@ class Attention : public torch::autograd::Function<Attention> {
  public:
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& q, const Tensor& k,
                         const Tensor& v, const Tensor& logits_weight, const Tensor& logits_bias,
-                        const Tensor& weights_weight, const Tensor& weights_bias) {
+                        const Tensor& weights_weight, const Tensor& weights_bias,
+                        const TalkingHeadsPasses& passes) {
     const TalkingHeads mix{logits_weight, logits_bias, weights_weight, weights_bias};
-    TalkingHeadsForward pass = talking_heads_forward_cpu(with_contiguous_rows(q), with_contiguous_rows(k),
-                                                         with_contiguous_rows(v), mix);
+    TalkingHeadsForward pass =
+        passes.forward(with_contiguous_rows(q), with_contiguous_rows(k), with_contiguous_rows(v), mix);
+    context->saved_data["backward"] = reinterpret_cast<std::int64_t>(passes.backward);
     context->save_for_backward(
         {q, k, v, logits_weight, logits_bias, weights_weight, weights_bias, pass.row_stats});
     return pass.out;
@@ -77,19 +79,33 @@ class Attention : public torch::autograd::Function<Attention> {
     if (saved[0].size(0) == 0) {  // stochastic depth left no image: every gradient is zero, and is one
       torch::autograd::variable_list zeros;
       for (std::size_t i = 0; i < 7; ++i) zeros.push_back(at::zeros_like(saved[i]));
+      zeros.emplace_back();  // of the passes
       return zeros;
     }
-    const auto compute = saved[0].is_cuda() ? talking_heads_backward_cuda : talking_heads_backward_cpu;
+    const auto compute =
+        reinterpret_cast<decltype(TalkingHeadsPasses::backward)>(context->saved_data.at("backward").toInt());
     const TalkingHeadsGradients g = compute(
         with_contiguous_rows(gradients[0]), with_contiguous_rows(saved[0]), with_contiguous_rows(saved[1]),
         with_contiguous_rows(saved[2]), {saved[3], saved[4], saved[5], saved[6]}, saved[7]);
-    return {g.q, g.k, g.v, g.mix.logits_weight, g.mix.logits_bias, g.mix.weights_weight, g.mix.weights_bias};
+    return {
+        g.q,     g.k, g.v, g.mix.logits_weight, g.mix.logits_bias, g.mix.weights_weight, g.mix.weights_bias,
+        Tensor()};
   }
 };
 
 }  // namespace
 
+TalkingHeadsPasses passes_on(at::DeviceType device) {
+  if (device == at::kCUDA) return {talking_heads_forward_cuda, talking_heads_backward_cuda};
+  return {talking_heads_forward_cpu, talking_heads_backward_cpu};
+}
+
 Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix) {
+  return talking_heads_attention(q, k, v, mix, passes_on(q.device().type()));
+}
+
+Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix,
+                               const TalkingHeadsPasses& passes) {
   const auto type = (q.is_cpu() ? widened(q) : q).scalar_type();
   const auto compute = [type](const Tensor& x) { return x.to(type); };
   const TalkingHeads maps{compute(mix.logits_weight), compute(mix.logits_bias), compute(mix.weights_weight),
@@ -97,7 +113,7 @@ Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v
   const Tensor queries = compute(q), keys = compute(k), values = compute(v);
   check(queries, keys, values, maps);
   return Attention::apply(queries, keys, values, maps.logits_weight, maps.logits_bias, maps.weights_weight,
-                          maps.weights_bias)
+                          maps.weights_bias, passes)
       .to(q.scalar_type());
 }
 

@@ -1,5 +1,5 @@
-// The two passes of talking-heads attention, without autograd. Shapes are checked by talking_heads_attention;
-// the innermost dimension of q, k, v and out's gradient is contiguous.
+// The two passes of talking-heads attention, without autograd, and which of them a device runs. Shapes are
+// checked by talking_heads_attention; the innermost dimension of q, k, v and out's gradient is contiguous.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,6 +17,22 @@ struct TalkingHeadsGradients {
   at::Tensor q, k, v;
   TalkingHeads mix;
 };
+
+// Both passes of one device: what autograd calls.
+struct TalkingHeadsPasses {
+  TalkingHeadsForward (*forward)(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                 const TalkingHeads& mix);
+  TalkingHeadsGradients (*backward)(const at::Tensor& out_gradient, const at::Tensor& q, const at::Tensor& k,
+                                    const at::Tensor& v, const TalkingHeads& mix,
+                                    const at::Tensor& row_stats);
+};
+
+TalkingHeadsPasses passes_on(at::DeviceType device);
+
+// talking_heads_attention by these passes, wherever the tensors lie: tests run one device's passes on
+// another.
+at::Tensor talking_heads_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                   const TalkingHeads& mix, const TalkingHeadsPasses& passes);
 
 // On CPUs: fp32 or fp64.
 TalkingHeadsForward talking_heads_forward_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

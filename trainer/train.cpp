@@ -55,7 +55,7 @@ GoneBack leave_out(const TrainState& before, std::int64_t more, TrainState& stat
 }
 
 Error diverged_for_good(std::int64_t step) {
-  return {ExitCode::refused,
+  return {ExitCode::diverged,
           fmt::format("training diverged: the loss ran away after going back {} times to step {}",
                       kMostTimesBack, step),
           "lower optimizer.lr, lengthen schedule.warmup or set optimizer.clip_norm, and begin a new run"};

@@ -127,7 +127,7 @@ void check_finite(const StepResult& result, const Config& config, const sharding
   const bool half = precision == Precision::fp16 || precision == Precision::bf16;
   if (half ? !sharding::is_hopeless(after) : guarded) return;
   if (!half && !result.skipped && std::isfinite(result.loss)) return;
-  throw Error(ExitCode::refused,
+  throw Error(ExitCode::diverged,
               fmt::format("training diverged: loss {}, gradient norm {}{}", result.loss, result.grad_norm,
                           half ? fmt::format(", after {} skipped steps{}", after.skipped_at_floor,
                                              precision == Precision::fp16 ? " at the lowest loss scale" : "")

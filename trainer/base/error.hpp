@@ -19,7 +19,8 @@ enum class ExitCode : int {
   io = 74,        // the file system or the network refused
   refused = 78,   // valid options that cannot be honoured together: never requeue
   saved = 85,     // state saved, please requeue
-  watchdog = 86,
+  watchdog = 86,  // a rank hung or did not come in time
+  diverged = 87,  // the loss is lost: the same settings would lose it again
 };
 
 class Error : public std::runtime_error {

@@ -17,13 +17,6 @@
 namespace vitrail::trainer {
 namespace {
 
-// Beside the workspace of cuBLAS that the launcher asks for.
-void ask_for_same_bits() {
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
-  at::globalContext().setBenchmarkCuDNN(false);
-  at::globalContext().setAllowTF32CuDNN(false);
-}
-
 // As the driver tells it: "NVIDIA H200".
 std::string gpu_model() {
   std::error_code none;
@@ -39,6 +32,20 @@ std::string gpu_model() {
 }
 
 }  // namespace
+
+void ask_for_same_bits() {
+  at::Context& context = at::globalContext();
+  // Not as a warning: attention's backward passes add in a fixed order only where it is an error.
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicFillUninitializedMemory(false);  // a kernel for every new tensor, and we read none
+  context.setBenchmarkCuDNN(false);
+  context.setAllowTF32CuDNN(false);
+  // cuDNN plans attention for each shape, and stochastic depth brings another number of rows to every branch.
+  context.setSDPUseCuDNN(false);
+  // Partial sums of a split product stay in fp32, too: in halves those of weights' gradients may overflow.
+  context.setAllowFP16ReductionCuBLAS(false);
+  context.setAllowBF16ReductionCuBLAS(false);
+}
 
 c10::Device choose_device(Device wanted, sharding::Communicator& communicator) {
   const int rank_on_node = sharding::rank_on_node(communicator);

@@ -15,6 +15,10 @@
 
 namespace vitrail::trainer {
 
+// Everything that LibTorch computes on GPUs from now on has the same bits in every run; what cannot throws
+// c10::Error with its name. Beside it stands the workspace of cuBLAS that the launcher asks for.
+void ask_for_same_bits();
+
 // Collective. Makes the GPU this thread's, with results that do not change from run to run.
 c10::Device choose_device(Device wanted, sharding::Communicator& communicator);
 

@@ -73,8 +73,9 @@ TEST(FailureReport, RanksThatDoNotAnswerAreNamedAndLastCallsShown) {
 }
 
 TEST(FailureReport, EveryExitCodeHasAMeaning) {
-  for (const ExitCode code : {ExitCode::done, ExitCode::crash, ExitCode::usage, ExitCode::bad_data,
-                              ExitCode::io, ExitCode::refused, ExitCode::saved, ExitCode::watchdog}) {
+  for (const ExitCode code :
+       {ExitCode::done, ExitCode::crash, ExitCode::usage, ExitCode::bad_data, ExitCode::io, ExitCode::refused,
+        ExitCode::saved, ExitCode::watchdog, ExitCode::diverged}) {
     EXPECT_STRNE(meaning_of(code), "unknown") << static_cast<int>(code);
   }
   EXPECT_STREQ(meaning_of(static_cast<ExitCode>(137)), "unknown");

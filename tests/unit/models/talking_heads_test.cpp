@@ -10,6 +10,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/torch.h>
 
+#include "models/talking_heads_passes.hpp"
 #include "models/weights.hpp"
 #include "trainer/base/error.hpp"
 
@@ -122,6 +123,45 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TalkingHeadsTest,
                                            Sizes{1, 8, 576, 48}, Sizes{1, 3, 1031, 4}));
 
 // Stochastic depth may keep no image of a batch; the parameters must have gradients all the same.
+// Stand for a GPU's passes, on CPU tensors.
+int forwards = 0, backwards = 0;
+
+TalkingHeadsForward counted_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                    const TalkingHeads& mix) {
+  ++forwards;
+  return talking_heads_forward_cpu(q, k, v, mix);
+}
+
+TalkingHeadsGradients counted_backward(const at::Tensor& out_gradient, const at::Tensor& q,
+                                       const at::Tensor& k, const at::Tensor& v, const TalkingHeads& mix,
+                                       const at::Tensor& row_stats) {
+  ++backwards;
+  return talking_heads_backward_cpu(out_gradient, q, k, v, mix, row_stats);
+}
+
+TEST(TalkingHeadsPassesTest, BothPassesAreOfTheDevice) {
+  EXPECT_EQ(passes_on(at::kCUDA).forward, &talking_heads_forward_cuda);
+  EXPECT_EQ(passes_on(at::kCUDA).backward, &talking_heads_backward_cuda);
+  EXPECT_EQ(passes_on(at::kCPU).forward, &talking_heads_forward_cpu);
+  EXPECT_EQ(passes_on(at::kCPU).backward, &talking_heads_backward_cpu);
+}
+
+TEST(TalkingHeadsPassesTest, AutogradRunsThePassesItIsGiven) {
+  const Inputs inputs = random_inputs({2, 3, 5, 4}, at::kFloat);
+  const std::vector<at::Tensor> leaves(inputs.leaf.begin(), inputs.leaf.end());
+  const auto gradients = [&](const at::Tensor& out) {
+    return torch::autograd::grad({out}, leaves, {inputs.probe});
+  };
+  const at::Tensor out = talking_heads_attention(leaves[0], leaves[1], leaves[2], inputs.mix(),
+                                                 {counted_forward, counted_backward});
+  EXPECT_EQ(forwards, 1);
+  const auto ours = gradients(out);
+  EXPECT_EQ(backwards, 1);
+  const auto expected = gradients(inputs.attention());
+  for (std::size_t i = 0; i < leaves.size(); ++i) EXPECT_TRUE(at::equal(ours[i], expected[i])) << kNames[i];
+  EXPECT_EQ(forwards + backwards, 2);
+}
+
 TEST(TalkingHeadsBatchTest, NoImagesHaveGradientsOfZero) {
   const Inputs inputs = random_inputs({0, 4, 9, 8}, at::kFloat);
   const Outcome none = outcome(inputs, inputs.attention());
