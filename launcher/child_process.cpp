@@ -5,8 +5,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <thread>
+#include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,14 +20,17 @@
 namespace vitrail::launcher {
 namespace {
 
+// What takes the place of our own streams in a child; negative: nothing does.
+struct Streams {
+  int output = -1, errors = -1;
+};
+
 // Becomes the program, or says into `trouble` why it cannot.
 [[noreturn]] void become(const std::vector<std::string>& words, const sigset_t& watched, int trouble,
-                         int output) {
+                         const Streams& streams) {
   ::setpgid(0, 0);
-  if (output >= 0) {
-    ::dup2(output, STDOUT_FILENO);
-    ::dup2(output, STDERR_FILENO);
-  }
+  if (streams.output >= 0) ::dup2(streams.output, STDOUT_FILENO);
+  if (streams.errors >= 0) ::dup2(streams.errors, STDERR_FILENO);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   ::pthread_sigmask(SIG_UNBLOCK, &watched, nullptr);
   std::vector<char*> arguments;
@@ -35,13 +41,12 @@ namespace {
   std::_Exit(::write(trouble, &reason, sizeof reason) == sizeof reason ? 127 : 126);
 }
 
-// Starts the child, with `output` in the place of our streams unless that is negative. An exec that succeeds
-// closes the pipe without a word.
-pid_t start(const std::vector<std::string>& words, const sigset_t& watched, int output) {
+// Starts the child. An exec that succeeds closes the pipe without a word.
+pid_t start(const std::vector<std::string>& words, const sigset_t& watched, const Streams& streams) {
   std::array<int, 2> trouble{};
   if (::pipe2(trouble.data(), O_CLOEXEC) != 0) throw io_error("cannot start", words[0], errno);
   const pid_t child = ::fork();
-  if (child == 0) become(words, watched, trouble[1], output);
+  if (child == 0) become(words, watched, trouble[1], streams);
   int reason = errno;
   ::close(trouble[1]);
   const bool failed = child < 0 || ::read(trouble[0], &reason, sizeof reason) == sizeof reason;
@@ -70,6 +75,52 @@ constexpr timespec kPatience{2, 0};
 
 int status_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
+// Where a child's stderr goes: what comes is handed on by a thread. At the end it waits for what is on the
+// way, but not for processes that a dead child left behind with the pipe in their hands.
+class ErrorPipe {
+ public:
+  explicit ErrorPipe(std::function<void(const std::string&)> take) : take_(std::move(take)) {
+    if (::pipe2(ends_.data(), O_CLOEXEC) != 0) throw io_error("cannot make", "a pipe", errno);
+  }
+  ~ErrorPipe() {
+    if (reader_.joinable()) {
+      reader_.request_stop();
+      reader_.join();
+    }
+    ::close(ends_[0]);
+    if (ends_[1] >= 0) ::close(ends_[1]);
+  }
+  ErrorPipe(const ErrorPipe&) = delete;
+  ErrorPipe& operator=(const ErrorPipe&) = delete;
+
+  int entrance() const { return ends_[1]; }
+
+  // Once the child has its end: ours would keep the pipe open.
+  void listen() {
+    ::close(std::exchange(ends_[1], -1));
+    reader_ = std::jthread([this](const std::stop_token& stop) { read_on(stop); });
+  }
+
+ private:
+  void read_on(const std::stop_token& stop) const {
+    constexpr int kQuietMs = 200;
+    std::string bytes(1 << 16, '\0');
+    for (;;) {
+      pollfd waiting{ends_[0], POLLIN, 0};
+      const int ready = ::poll(&waiting, 1, kQuietMs);
+      if (ready == 0 && stop.stop_requested()) return;
+      if (ready <= 0) continue;
+      const ssize_t count = ::read(ends_[0], bytes.data(), bytes.size());
+      if (count == 0) return;
+      if (count > 0) take_(bytes.substr(0, static_cast<std::size_t>(count)));
+    }
+  }
+
+  std::function<void(const std::string&)> take_;
+  std::array<int, 2> ends_{-1, -1};
+  std::jthread reader_;
+};
+
 // The children that live, and what we have been asked meanwhile.
 class Children {
  public:
@@ -81,8 +132,8 @@ class Children {
   bool asked_to_stop() const { return asked_to_stop_; }
   std::size_t living() const { return living_.size(); }
 
-  void add(const std::vector<std::string>& words, int output, std::size_t job) {
-    living_[start(words, watched(), output)] = job;
+  void add(const std::vector<std::string>& words, const Streams& streams, std::size_t job) {
+    living_[start(words, watched(), streams)] = job;
   }
 
   // One that has ended, and its status.
@@ -135,9 +186,13 @@ class Children {
 
 }  // namespace
 
-ChildEnd run_child(const std::vector<std::string>& words, const Say& say) {
+ChildEnd run_child(const std::vector<std::string>& words, const Say& say,
+                   const std::function<void(const std::string&)>& errors) {
   Children children(say);
-  children.add(words, -1, 0);
+  std::optional<ErrorPipe> pipe;
+  if (errors) pipe.emplace(errors);
+  children.add(words, {.errors = pipe ? pipe->entrance() : -1}, 0);
+  if (pipe) pipe->listen();
   const int status = children.wait().second;
   return {status, children.asked_to_stop()};
 }
@@ -151,7 +206,7 @@ bool run_children(std::size_t at_once, const std::function<std::optional<ChildJo
       const std::optional<ChildJob> job = next();
       if (!job) break;
       const File output(job->output, File::Mode::append);
-      children.add(job->words, output.descriptor(), started++);
+      children.add(job->words, {output.descriptor(), output.descriptor()}, started++);
     }
     if (children.living() == 0) return children.asked();
     const auto [job, status] = children.wait();

@@ -8,6 +8,7 @@
 #include "launcher/help.hpp"
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
+#include "launcher/version.hpp"
 #include "models/catalogue.hpp"
 #include "trainer/base/nearest.hpp"
 #include "trainer/settings/validate.hpp"
@@ -88,6 +89,7 @@ class Settings {
     apply(setting, *option);
     if (setting.key == "run.steps") replace_in_file("run.epochs");
     if (setting.key == "run.epochs") replace_in_file("run.steps");
+    line_.names_length |= setting.key == "run.steps" || setting.key == "run.epochs";
     if (line_.command == Command::launch && option->used_by(Command::train)) {
       line_.train_arguments.insert(line_.train_arguments.end(), setting.words.begin(), setting.words.end());
     }
@@ -255,7 +257,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words, const Sett
   CommandLine line;
   if (words.empty()) line.answer = Answer{help_text(), ExitCode::usage};
   if (!words.empty() && (words[0] == "--help" || words[0] == "-h")) line.answer = Answer{help_text()};
-  if (!words.empty() && words[0] == "--version") line.answer = Answer{"vitrail " VITRAIL_VERSION "\n"};
+  if (!words.empty() && words[0] == "--version") line.answer = Answer{version_text()};
   if (line.answer) return line;
 
   line.command = command_named(words.front());

@@ -98,6 +98,7 @@ struct CommandLine {
   PlanFlags plan;
   CheckpointAction action = CheckpointAction::list;
   SweepAction sweep_action = SweepAction::plan;
+  bool names_length = false;                  // run.steps or run.epochs was given as a flag
   std::vector<std::string> paths;             // PACK, GRID, or the paths of `checkpoint`
   std::vector<std::string> train_arguments;   // launch: what each rank's `vitrail train` is given
   std::vector<std::string> launch_arguments;  // sweep: what each task's `vitrail launch` is given

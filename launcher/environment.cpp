@@ -14,6 +14,7 @@
 namespace vitrail::launcher {
 namespace {
 
+constexpr const char* kLaunch = "VITRAIL_LAUNCH";
 constexpr const char* kJobEnds = "VITRAIL_JOB_ENDS";  // seconds since 1970
 
 std::string text_of(const Lookup& lookup, const std::string& name) {
@@ -103,6 +104,7 @@ std::optional<std::int64_t> tasks_on_node(const std::string& tasks_per_node, std
 Environment read_environment(const Lookup& lookup, const std::string& host) {
   Environment environment;
   environment.host = host;
+  environment.launch = lookup(kLaunch).value_or("");
   if (lookup("OMPI_COMM_WORLD_RANK")) {
     read_open_mpi(lookup, environment);
   } else if (lookup("SLURM_PROCID") && lookup("PMIX_RANK")) {
@@ -128,6 +130,8 @@ Environment read_environment() {
   };
   return read_environment(lookup, host.data());
 }
+
+void pass_on_launch(const std::string& id) { ::setenv(kLaunch, id.c_str(), 1); }
 
 void pass_on_job_end(std::chrono::system_clock::time_point end) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(end.time_since_epoch()).count();

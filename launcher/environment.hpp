@@ -30,6 +30,7 @@ struct Environment {
   std::optional<SlurmJob> slurm;                // absent: not inside an allocation
   // End of the job's time limit, as `launch` passed it on; absent: unknown or none.
   std::optional<std::chrono::system_clock::time_point> job_ends;
+  std::string launch;  // which `vitrail launch` started this process; empty: none did
   std::string host;
 };
 
@@ -41,7 +42,9 @@ Environment read_environment();  // of this process
 // Tasks on node `node` of Slurm's short form: "2(x3),1" is 2, 2, 2, 1. Absent: malformed, or too few nodes.
 std::optional<std::int64_t> tasks_on_node(const std::string& tasks_per_node, std::int64_t node);
 
-void pass_on_job_end(std::chrono::system_clock::time_point end);  // to programs that this one starts
+// To programs that this one starts.
+void pass_on_launch(const std::string& id);
+void pass_on_job_end(std::chrono::system_clock::time_point end);
 
 // cuBLAS sums in the same order on every call only with a workspace of its own: for this process, before it
 // computes anything. What the user has set stays.

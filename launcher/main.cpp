@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "launcher/failure_report.hpp"
+#include "launcher/frozen_settings.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/stored_settings.hpp"
 
@@ -35,7 +36,7 @@ void hold_stop_signals(int how) {
   ::pthread_sigmask(how, &signals, nullptr);
 }
 
-ExitCode run(const CommandLine& line, const Environment& environment) {
+ExitCode run(const CommandLine& line, const Environment& environment, const std::vector<std::string>& notes) {
   if (line.flags.print_schedule) return run_print_schedule(line);
   switch (line.command) {
     case Command::pack:
@@ -47,7 +48,7 @@ ExitCode run(const CommandLine& line, const Environment& environment) {
     case Command::preview:
       return run_preview(line);
     case Command::launch:
-      return run_launch(line, environment);
+      return run_launch(line, environment, notes);
     case Command::train:
       return run_train(line, environment);
     case Command::eval:
@@ -73,11 +74,14 @@ ExitCode run(const CommandLine& line, const Environment& environment) {
 }
 
 ExitCode answer_or_run(const std::vector<std::string>& words) {
-  const CommandLine line = parse_with_stored_settings(words);
+  const bool launches = !words.empty() && words.front() == info_of(Command::launch).name;
+  const FrozenLine parsed =
+      launches ? parse_frozen(words, read_environment()) : FrozenLine{parse_with_stored_settings(words), {}};
+  const CommandLine& line = parsed.line;
   const bool is_run =
       line.command == Command::train || line.command == Command::launch || line.command == Command::sweep;
   if (!is_run) hold_stop_signals(SIG_UNBLOCK);
-  if (!line.answer) return run(line, read_environment());
+  if (!line.answer) return run(line, read_environment(), parsed.notes);
   std::fputs(line.answer->text.c_str(), line.answer->code == ExitCode::done ? stdout : stderr);
   return line.answer->code;
 }

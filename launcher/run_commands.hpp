@@ -13,8 +13,11 @@ ExitCode run_verify(const CommandLine& line);
 ExitCode run_info(const CommandLine& line);
 ExitCode run_preview(const CommandLine& line);
 
+// launch_command.cpp; `notes`: to be said first
+ExitCode run_launch(const CommandLine& line, const Environment& environment,
+                    const std::vector<std::string>& notes);
+
 // training_commands.cpp
-ExitCode run_launch(const CommandLine& line, const Environment& environment);
 ExitCode run_print_schedule(const CommandLine& line);  // launch and train with --print-schedule
 ExitCode run_train(const CommandLine& line, const Environment& environment);
 ExitCode run_eval(const CommandLine& line, const Environment& environment);

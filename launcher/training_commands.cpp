@@ -1,20 +1,14 @@
 #include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <filesystem>
 #include <optional>
-#include <thread>
 
 #include <unistd.h>
 
 #include "datasets/loader/sampler.hpp"
-#include "launcher/child_process.hpp"
 #include "launcher/evaluation_listing.hpp"
-#include "launcher/job_time.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/schedule_listing.hpp"
-#include "launcher/spawn_plan.hpp"
 #include "launcher/training_images.hpp"
+#include "launcher/version.hpp"
 #include "launcher/world.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
@@ -47,28 +41,6 @@ std::string last_checkpoint(const std::filesystem::path& checkpoints) {
 
 }  // namespace
 
-ExitCode run_launch(const CommandLine& line, const Environment& environment) {
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const SpawnPlan plan =
-      plan_spawn(line, environment, program, std::thread::hardware_concurrency(), ::geteuid() == 0);
-  const auto say = [](const std::string& text) {
-    std::fputs(fmt::format("vitrail launch: {}\n", text).c_str(), stderr);  // a full stderr stops nothing
-  };
-  say(plan.summary);
-  if (environment.slurm && line.config.run.stop_before.count > 0)
-    tell_ranks_when_job_ends(*environment.slurm);
-  const ChildEnd end = run_child(plan.words, say);
-  // A rank that has begun holds these signals back: it was asked before its first step.
-  if (end.asked_to_stop && (end.status == 128 + SIGUSR1 || end.status == 128 + SIGTERM)) {
-    say("stopped before the first step; the same command begins again");
-    return ExitCode::saved;
-  }
-  if (end.status > 128)
-    say(fmt::format("a rank was killed (signal {}); the same command resumes from the last checkpoint",
-                    end.status - 128));
-  return static_cast<ExitCode>(end.status);
-}
-
 ExitCode run_print_schedule(const CommandLine& line) {
   const std::int64_t steps_per_epoch =
       datasets::steps_per_epoch(training_images(line), line.config.data.global_batch_size);
@@ -89,8 +61,12 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
                                       print_config(line),
                                       attempt_of(environment),
                                       deadline_of(environment),
-                                      [&](const std::string& why) { world.give_up(why); }};
+                                      [&](const std::string& why) { world.give_up(why); },
+                                      environment.launch,
+                                      line.names_length,
+                                      trainer::this_program(build_facts())};
   const auto directory = trainer::run_directory(line.config.run);
+  world.keep_reports([&](const std::string& report) { log.keep(report); });
   return world.run(
       "training", [&] { return trainer::train(request, world.communicator(), log, stop); },
       [&] { return last_checkpoint(directory.checkpoints()); });

@@ -2,6 +2,7 @@
 
 #include "launcher/run_commands.hpp"
 #include "models/catalogue.hpp"
+#include "trainer/checkpoint/run_progress.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/weights/export_weights.hpp"
@@ -26,6 +27,7 @@ Json row_of(const std::filesystem::path& path) {
     for (const auto& file : manifest.files) bytes += file.bytes;
     return {{"path", path.string()},
             {"step", manifest.state.step},
+            {"planned_steps", manifest.planned_steps},
             {"lanes", manifest.lanes},
             {"ranks", manifest.world},
             {"bytes", bytes}};
@@ -38,9 +40,10 @@ std::string line_of(const Json& row) {
   const auto path = row.at("path").get<std::string>();
   if (row.contains("damaged")) return fmt::format("{}  damaged: {}", path, row["damaged"].get<std::string>());
   const int ranks = row.at("ranks");
-  return fmt::format("{}  step {}, {} lanes, written by {} rank{}, {:.1f} MB", path,
-                     row.at("step").get<std::int64_t>(), row.at("lanes").get<std::int64_t>(), ranks,
-                     ranks == 1 ? "" : "s", row.at("bytes").get<double>() / 1e6);
+  const trainer::RunProgress progress{row.at("step"), row.at("planned_steps")};
+  return fmt::format("{}  {}, {} lanes, written by {} rank{}, {:.1f} MB", path, progress.text(),
+                     row.at("lanes").get<std::int64_t>(), ranks, ranks == 1 ? "" : "s",
+                     row.at("bytes").get<double>() / 1e6);
 }
 
 ExitCode list(const std::string& path, bool json) {

@@ -99,7 +99,9 @@ ExitCode World::run(const std::string& what, const std::function<ExitCode()>& wo
 void World::report(const sharding::Settlement& settlement) const {
   const std::string last = last_words_ ? last_words_() : "";
   const int rank = mpi_ ? mpi_->communicator.rank() : 0;
-  std::fputs(failure_report(what_, settlement, hosts_, rank, last).c_str(), stderr);
+  const std::string text = failure_report(what_, settlement, hosts_, rank, last);
+  std::fputs(text.c_str(), stderr);
+  if (keep_) keep_(text);
 }
 
 void World::give_up(const std::string& why) {

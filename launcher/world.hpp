@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "launcher/environment.hpp"
@@ -30,6 +31,9 @@ class World {
   ExitCode run(const std::string& what, const std::function<ExitCode()>& work,
                const std::function<std::string()>& last_words = {});
 
+  // Every report is given to `keep`, too.
+  void keep_reports(std::function<void(const std::string& report)> keep) { keep_ = std::move(keep); }
+
   // From any thread while run() is under way: ends this rank with the watchdog's exit code; the others end,
   // too.
   [[noreturn]] void give_up(const std::string& why);
@@ -40,6 +44,7 @@ class World {
   struct Mpi;
   std::string what_;
   std::function<std::string()> last_words_;
+  std::function<void(const std::string&)> keep_;
   std::vector<std::string> hosts_;  // of every rank
   std::unique_ptr<Mpi> mpi_;        // null in a world of one
   std::unique_ptr<sharding::Communicator> local_;

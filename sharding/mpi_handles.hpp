@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,8 @@
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::sharding {
+
+std::string mpi_library();  // its own words, "Open MPI v4.1.4, ..."; may be asked at any time
 
 // MPI_Init_thread .. MPI_Finalize. At most one in a process.
 class MpiSession {

@@ -6,14 +6,22 @@
 #
 # Words go to both trainings; their data.val is what is evaluated on. Each stage has the #SBATCH lines of its own script;
 # SBATCH_PARTITION, SBATCH_ACCOUNT and the other variables that sbatch reads win over them, and so does $SBATCH_WORDS for
-# whatever has no variable. PRETRAIN and FINETUNE name other configs. A stage that fails for good takes those after it out
+# whatever has no variable. A stage whose run has not reached its planned end is not built on (VITRAIL_UNFINISHED=allow).
+# PRETRAIN and FINETUNE name other configs. A stage that fails for good takes those after it out
 # of the queue; with its cause mended, the whole chain may be submitted again: what is done is found done.
 set -euo pipefail
+[[ -f slurm/site.sh ]] || { echo "submit this from the repository's root" >&2; exit 2; }
 source slurm/site.sh
 pretrain=${PRETRAIN:-configs/vit_h_21k.cfg}
 finetune=${FINETUNE:-configs/vit_h_21k_to_1k.cfg}
 read -ra sbatch_words <<<"${SBATCH_WORDS:-}"
 words=("$@")
+case " $* " in
+  *" --run.name"* | *" --run.dir"*)
+    echo "every stage of a chain has a folder of its own, in VITRAIL_RUNS: leave out --run.name and --run.dir" >&2
+    exit 2
+    ;;
+esac
 
 # set_in CONFIG KEY: its value where it is set, of [data]. Settings that no training would take end the chain here.
 set_in() {
@@ -26,11 +34,12 @@ submit() {  # JOB BEFORE IT, SCRIPT, ITS WORDS...
   sbatch --parsable "${after[@]}" "${sbatch_words[@]}" "${@:2}"
 }
 
-# stage JOB BEFORE IT, CONFIG, SCRIPT, ITS WORDS...: a training, in the folder that its config is called by.
+# stage JOB BEFORE IT, RUN THAT HAS TO BE FINISHED, CONFIG, SCRIPT, ITS WORDS...: a training, in the folder that its config
+# is called by.
 stage() {
   local name
-  name=$(basename "$2" .cfg)
-  VITRAIL_CONFIG=$2 VITRAIL_RUN_DIR=$runs/$name submit "$1" --job-name="$name" "${@:3}"
+  name=$(basename "$3" .cfg)
+  VITRAIL_AFTER=$2 VITRAIL_CONFIG=$3 VITRAIL_RUN_DIR=$runs/$name submit "$1" --job-name="$name" "${@:4}"
 }
 
 pretrained_on=$(set_in "$pretrain" train)
@@ -43,9 +52,9 @@ last=$runs/$(basename "$finetune" .cfg)
 
 job=$(submit "" slurm/check_packs.sh "${checked[@]}")
 echo "$job checks ${checked[*]}"
-job=$(stage "$job" "$pretrain" slurm/vit_h_21k.sh "${words[@]}")
+job=$(stage "$job" "" "$pretrain" slurm/vit_h_21k.sh "${words[@]}")
 echo "$job trains $first"
-job=$(stage "$job" "$finetune" slurm/vit_h_21k_to_1k.sh "${words[@]}" --model.weights "$first")
+job=$(stage "$job" "$first" "$finetune" slurm/vit_h_21k_to_1k.sh "${words[@]}" --model.weights "$first")
 echo "$job fine-tunes it in $last"
-job=$(submit "$job" slurm/evaluate.sh "$last" "$judged_on")
+job=$(VITRAIL_AFTER=$last submit "$job" slurm/evaluate.sh "$last" "$judged_on")
 echo "$job evaluates that on $judged_on"

@@ -14,6 +14,7 @@
 #SBATCH --output=%x-%j.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
+[[ -f slurm/site.sh ]] || { echo "submit this from the repository's root" >&2; exit 2; }
 source slurm/site.sh
 source slurm/requeue.sh
 # shellcheck disable=SC2317  # called by run_and_requeue

@@ -16,6 +16,7 @@
 #SBATCH --output=%x-%j.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
+[[ -f slurm/site.sh ]] || { echo "submit this from the repository's root" >&2; exit 2; }
 source slurm/site.sh
 source slurm/requeue.sh
 # shellcheck disable=SC2154,SC2317  # slurm/site.sh; called by run_and_requeue
@@ -26,4 +27,5 @@ evaluate() {
     srun --mpi=pmix --cpus-per-task="$SLURM_CPUS_PER_TASK" "$vitrail" eval --checkpoint "$run" --data "$pack" \
       --format json "$@" >"$kept.new" && mv "$kept.new" "$kept" && cat "$kept"
 }
+require_finished "${VITRAIL_AFTER:-}"
 run_and_requeue "$1" evaluate "$@"

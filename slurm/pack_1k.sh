@@ -24,6 +24,7 @@
 #SBATCH --output=pack_1k-%j.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
+[[ -f slurm/site.sh ]] || { echo "submit this from the repository's root" >&2; exit 2; }
 source slurm/site.sh
 source slurm/requeue.sh
 source slurm/pack.sh

@@ -2,19 +2,22 @@
 # Sourced by the job scripts: keeps a job going over time limits, preemption and failures. Only `vitrail launch` calls
 # srun for ranks, only this file gives a job back to the queue, and the exit status decides:
 #
-#   0         done
-#   85        state saved, please requeue
-#   2 65 78   a human is needed: options, data
-#   others    requeued, unless three attempts in a row failed without a new checkpoint
+#   0            done
+#   85           state saved, please requeue; without a new checkpoint it counts as a failed attempt
+#   2 65 78 87   a human is needed: options, data, training that diverged
+#   others       requeued, unless three attempts in a row failed without a new checkpoint
 #
-# Beside the run lie two ledgers: failed_attempts, and suspect_nodes with a line each time a node was blamed.
+# Beside the run lie two ledgers: failed_attempts, and suspect_nodes with a line each time a node was blamed. What becomes
+# of the job is settled before anything is cleaned up, and cleaning waits for nobody.
 
-say() { printf '%s job %s attempt %s: %s\n' "$(date '+%F %T')" "$job" "${SLURM_RESTART_COUNT:-0}" "$*"; }
+say() { printf '%s job %s attempt %s: %s\n' "$(date '+%F %T')" "$job" "$attempt" "$*"; }
 
 # A signal before there is a command to pass it on to.
 asked=''
-trap 'asked=USR1' USR1
-trap 'asked=TERM' TERM
+for signal in USR1 TERM HUP; do
+  # shellcheck disable=SC2064  # this signal's name
+  trap "asked=$signal" "$signal"
+done
 
 # Passes a signal on. bash runs traps only between commands, so the command is in the background and we wait for it.
 pass_on() {
@@ -25,33 +28,84 @@ pass_on() {
 
 # run_and_requeue RUN_FOLDER COMMAND...: does not return.
 run_and_requeue() {
-  local run_dir=$1 status=0 report blamed
+  local run_dir=$1 status=0 report blamed before
   shift
   # The id of an array names all of its tasks.
   job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}}
   job=${job:-$SLURM_JOB_ID}
+  attempt=${SLURM_RESTART_COUNT:-0}
+  refuse_short_limit
+  before=$(newest "$run_dir")
   report=$(mktemp)
   say "on $SLURM_JOB_NODELIST: $*"
-  "$@" 2> >(trap '' TERM USR1; exec tee "$report" >&2) &
+  "$@" 2> >(trap '' TERM USR1 HUP; exec tee "$report" >&2) &
   command=$!
-  trap 'pass_on USR1' USR1
-  trap 'pass_on TERM' TERM
+  for signal in USR1 TERM HUP; do
+    # shellcheck disable=SC2064  # this signal's name
+    trap "pass_on $signal" "$signal"
+  done
   if [[ $asked ]]; then pass_on "$asked"; fi
   while kill -0 "$command" 2>/dev/null; do wait "$command" || true; done
   wait "$command" || status=$?
-  unstage "${stage_dir:-}"
   sleep 0.2  # for tee's last line
   blamed=$(suspects "$report")
   rm -f "$report"
-  if [[ $blamed ]]; then mkdir -p "$run_dir" && echo "$blamed" >>"$run_dir/suspect_nodes"; fi
+  if [[ $blamed ]]; then note "$run_dir" suspect_nodes "$blamed"; fi
   case $status in
     0) say "done" ;;
     2 | 65 | 78) say "exit status $status: not requeued, please see above" ;;
-    85) requeue "$run_dir" ;;
-    138 | 143) if [[ $asked ]] || may_try_again "$run_dir" "$status"; then requeue "$run_dir"; fi ;;  # died of it while starting
-    *) if may_try_again "$run_dir" "$status"; then requeue "$run_dir"; fi ;;
+    87) say "exit status 87: training diverged; not requeued, the same settings would end the same way" ;;
+    85)
+      if [[ $(newest "$run_dir") != "$before" ]]; then
+        requeue "$run_dir" "saved after $(newest "$run_dir"), as is normal before a time limit or preemption"
+      elif may_try_again "$run_dir" "85 without a new checkpoint"; then
+        requeue "$run_dir" "stopped before a new checkpoint"
+      fi
+      ;;
+    138 | 143 | 129)  # died of a signal while starting
+      if [[ $asked ]] || may_try_again "$run_dir" "$status"; then requeue "$run_dir" "stopped while starting"; fi
+      ;;
+    *) if may_try_again "$run_dir" "$status"; then requeue "$run_dir" "failed"; fi ;;
   esac
+  unstage "${stage_dir:-}"
   exit "$status"
+}
+
+# A run that others build on has to have reached its planned end.
+require_finished() {  # RUN_FOLDER, or nothing
+  [[ $1 && ! -e $1/finished.json && ${VITRAIL_UNFINISHED:-} != allow ]] || return 0
+  # shellcheck disable=SC2154  # slurm/site.sh
+  echo "$1 has not finished: $("$vitrail" checkpoint list "$1" 2>&1 | tail -n 1)" >&2
+  echo "let it finish first, or submit with VITRAIL_UNFINISHED=allow" >&2
+  exit 78
+}
+
+# The newest checkpoint, "step-00000203" or "none".
+newest() { basename "$(readlink "$1/checkpoints/latest" 2>/dev/null || echo none)"; }
+
+# note FOLDER FILE TEXT: adds lines to a ledger; a folder that cannot be written does not change what becomes of the job.
+note() {
+  { mkdir -p "$1" && echo "$3" >>"$1/$2"; } 2>/dev/null || say "cannot write $1/$2"
+}
+
+# A time limit below the lead of the warning would end every attempt before its first step.
+refuse_short_limit() {
+  local lead limit starting=60
+  lead=${VITRAIL_SIGNAL_LEAD:-$(sed -nE 's/^#SBATCH.*--signal=B:USR1@([0-9]+).*/\1/p' "$0" 2>/dev/null | head -n 1)}
+  limit=$(seconds "$(squeue --noheader --job "$job" --format %l 2>/dev/null)")
+  [[ $lead && $limit ]] || return 0
+  ((limit <= lead + starting)) || return 0
+  say "the time limit of $limit s is too short: the warning comes $lead s before its end, and a run takes about" \
+    "$starting s to start. Submit with --time=$(((lead + starting) / 60 + 5)) or more (minutes), or with a later warning:" \
+    "VITRAIL_SIGNAL_LEAD=20 sbatch --signal=B:USR1@20 ..."
+  exit 78
+}
+
+# seconds [D-]HH:MM:SS | MM:SS: nothing for what is no time, as UNLIMITED.
+seconds() {
+  [[ $1 =~ ^(([0-9]+)-)?(([0-9]+):)?([0-9]+):([0-9]+)$ ]] || return 0
+  local -a part=("${BASH_REMATCH[@]}")
+  echo $((10#${part[2]:-0} * 86400 + 10#${part[4]:-0} * 3600 + 10#${part[5]} * 60 + 10#${part[6]}))
 }
 
 # The nodes that a report blames: of ranks that did not answer, that the watchdog ended, or whose weights are not the others'.
@@ -62,7 +116,14 @@ suspects() {
 
 # In any other state Slurm is ending the job already: it requeues by itself after preemption and when a node failed, and a
 # cancelled job shall not come back.
-is_ours() { [[ $(persist squeue --noheader --job "$job" --format %T) == RUNNING ]]; }
+is_ours() {
+  local state
+  state=$(persist squeue --noheader --job "$job" --format %T)
+  [[ $state != RUNNING ]] || return 0
+  say "Slurm is ending this attempt itself (${state:-unknown}): after preemption or a node's failure the job continues as" \
+    "attempt $((attempt + 1)), after scancel it does not"
+  return 1
+}
 
 # A controller that is just being restarted does not answer.
 persist() {  # COMMAND...
@@ -75,23 +136,25 @@ persist() {  # COMMAND...
 }
 
 # Counts failed attempts since the newest checkpoint; what Slurm ended is none.
-may_try_again() {
+may_try_again() {  # RUN_FOLDER WHAT
   is_ours || return 1
-  mkdir -p "$1"  # the command may have failed before it made the folder
   local ledger=$1/failed_attempts newest failed=0 before=''
-  newest=$(readlink "$1/checkpoints/latest" || echo none)
+  newest=$(newest "$1")
   if [[ -r $ledger ]]; then read -r before failed <"$ledger"; fi
   if [[ $before != "$newest" ]]; then failed=0; fi
   failed=$((failed + 1))
-  echo "$newest $failed" >"$ledger" || return 1  # what is not counted might go on for ever
+  if ! { mkdir -p "$1" && echo "$newest $failed" >"$ledger"; } 2>/dev/null; then
+    say "exit status $2: not tried again, for $ledger cannot be written"  # what is not counted might go on for ever
+    return 1
+  fi
   say "exit status $2: failed attempt $failed of 3 since checkpoint $newest"
   ((failed < 3))
 }
 
-requeue() {  # RUN_FOLDER
+requeue() {  # RUN_FOLDER WHY
   local bad
   is_ours || return 0
-  say "back to the queue"
+  say "$2; back to the queue, continues as attempt $((attempt + 1))"
   trap '' TERM  # Slurm ends us now, and there may be something left to say
   persist scontrol requeue "$job" || return 0
   bad=$(sort "$1/suspect_nodes" 2>/dev/null | uniq --repeated | paste -sd ,)
@@ -121,6 +184,7 @@ staged() {
   shift 2
   if [[ $folder ]]; then
     place=$(place_of_stage "$folder")
+    remove_leftovers "$folder"
     on_every_node mkdir -p "$place/lib" || return
     for library in $(ldd "$program" | awk '$3 ~ /^\// && $3 !~ /^\/(usr\/)?lib/ { print $3 }'); do
       sbcast --force "$library" "$place/lib/$(basename "$library")" || return
@@ -132,8 +196,26 @@ staged() {
   exec "$program" "$@"
 }
 
+# When the job is over for good. A rank that cannot be ended holds its cores, and its node may not answer any more.
 unstage() {  # FOLDER
-  [[ -z $1 ]] || on_every_node rm -rf "$(place_of_stage "$1")" 2>/dev/null || true
+  [[ -z $1 ]] || within 20 rm -rf "$(place_of_stage "$1")" 2>/dev/null || say "left on the nodes: $(place_of_stage "$1")"
+}
+
+# What jobs left below FOLDER that were cancelled, lost their node or were requeued onto other nodes.
+remove_leftovers() {  # FOLDER
+  local mine
+  mine=$(squeue --user="$(id -un)" --noheader --format=%A 2>/dev/null) || return 0
+  # shellcheck disable=SC2016  # for the nodes' shells
+  within 30 bash -c '
+    for place in "$1"/vitrail-*; do
+      [[ -O $place ]] && ! grep -qx "${place##*-}" <<<"$2" && rm -rf "$place"
+    done' cleaner "$1" "$mine" 2>/dev/null || true
+}
+
+# within SECONDS COMMAND...: on every node, beside whatever holds its cores.
+within() {
+  timeout --kill-after=5 "$1" srun --overlap --immediate="$1" --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" \
+    --ntasks-per-node=1 "${@:2}"
 }
 
 place_of_stage() { echo "$1/vitrail-$SLURM_JOB_ID"; }

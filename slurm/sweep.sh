@@ -14,6 +14,7 @@
 #SBATCH --output=sweep-%A_%a.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
+[[ -f slurm/site.sh ]] || { echo "submit this from the repository's root" >&2; exit 2; }
 source slurm/site.sh
 source slurm/requeue.sh
 run_dir=$("$vitrail" sweep folder "$@" --task "$SLURM_ARRAY_TASK_ID") || exit

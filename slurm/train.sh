@@ -1,15 +1,50 @@
 # shellcheck shell=bash
 # Sourced by the job scripts that train: a run of configs/NAME.cfg in the folder NAME of runs, in as many stretches as it
-# takes. VITRAIL_CONFIG and VITRAIL_RUN_DIR name another config, another folder.
+# takes. VITRAIL_CONFIG and VITRAIL_RUN_DIR name another config, another folder; --run.name and --run.dir among the
+# script's words win over both.
 
 source slurm/site.sh
 source slurm/requeue.sh
 
+# The folder that words name, if any does.
+named_folder() {  # WORDS...
+  local folder='' word
+  while (($#)); do
+    word=$1
+    case $word in
+      --run.dir=*) folder=${word#*=} ;;
+      --run.name=*) folder=$runs/${word#*=} ;;
+      --run.dir) folder=${2:-} ;;
+      --run.name) folder=$runs/${2:-} ;;
+    esac
+    shift
+  done
+  echo "$folder"
+}
+
+# What resume.sh needs to submit the run again on other nodes.
+remember_job() {  # RUN_FOLDER CONFIG WORDS...
+  local script
+  script=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/^ *Command=\([^ ]*\).*/\1/p')
+  [[ $script ]] && mkdir -p "$1" && {
+    echo "# the job of this run, for slurm/resume.sh"
+    printf 'job=%q\nscript=%q\nconfig=%q\n' "$SLURM_JOB_ID" "$script" "$2"
+    printf 'words=('
+    printf '%q ' "${@:3}"
+    echo ')'
+  } >"$1/job.sh.new" 2>/dev/null && mv "$1/job.sh.new" "$1/job.sh"
+}
+
 # train NAME [WORDS OF vitrail launch...]: does not return.
 train() {
   local config=${VITRAIL_CONFIG:-configs/$1.cfg} run_dir
+  run_dir=$(named_folder "${@:2}")
   # shellcheck disable=SC2154  # slurm/site.sh
-  run_dir=${VITRAIL_RUN_DIR:-$runs/$(basename "$config" .cfg)}
+  run_dir=${run_dir:-${VITRAIL_RUN_DIR:-$runs/$(basename "$config" .cfg)}}
+  # The queue shows the run, and the run leads to the job's log.
+  scontrol update "jobid=$SLURM_JOB_ID" "jobname=$(basename "$run_dir")" 2>/dev/null || true
+  remember_job "$run_dir" "$config" "${@:2}" || true
+  require_finished "${VITRAIL_AFTER:-}"
   run_and_requeue "$run_dir" \
-    staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --config "$config" --run.dir "$run_dir" "${@:2}"
+    staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --config "$config" "${@:2}" --run.dir "$run_dir"
 }

@@ -16,5 +16,6 @@
 #SBATCH --output=%x-%j.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
+[[ -f slurm/site.sh ]] || { echo "submit this from the repository's root" >&2; exit 2; }
 source slurm/train.sh
 train vit_h_21k "$@"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "trainer/base/error.hpp"
+#include "trainer/base/wall_time.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -78,6 +79,12 @@ std::string to_json_line(std::int64_t step, const EvaluationMetrics& m) {
   const std::string evaluation =
       JsonLine().add("images", m.images).add("top1", m.top1).add("top5", m.top5).add("loss", m.loss).object();
   return JsonLine().add("step", step).add_text("eval", evaluation).object() + "\n";
+}
+
+std::string stamped(const std::string& line, std::int64_t attempt) {
+  const std::string stamp =
+      JsonLine().add("attempt", attempt).add_text("time", '"' + utc_time() + '"').object();
+  return line.substr(0, line.rfind('}')) + "," + stamp.substr(1) + "\n";
 }
 
 namespace {

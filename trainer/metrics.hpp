@@ -62,6 +62,9 @@ std::string to_json_line(const GoneBack& back);
 std::string to_json_line(const StepMetrics& metrics);
 std::string to_json_line(std::int64_t step, const EvaluationMetrics& metrics);
 
+// The line with the keys `attempt`, counted over the run's life, and `time` (UTC), which every line has.
+std::string stamped(const std::string& line, std::int64_t attempt);
+
 class MetricsFile {
  public:
   // Keeps the first `bytes` of what is there and appends. Error(bad_data) if the file is shorter than that.

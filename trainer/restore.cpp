@@ -1,71 +1,16 @@
 #include "trainer/restore.hpp"
 
-#include <algorithm>
-#include <array>
-#include <string_view>
-
 #include <torch/torch.h>
 
 #include "sharding/gather_text.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
-#include "trainer/settings/setting_patterns.hpp"
+#include "trainer/settings/run_identity.hpp"
 
 namespace vitrail::trainer {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::string_view, 18> kIdentity = {"run.seed",
-                                                        "run.lanes",
-                                                        "data.global_batch_size",
-                                                        "data.order",
-                                                        "data.extent_images",
-                                                        "data.window_extents",
-                                                        "data.repeated_augmentation",
-                                                        "augment.",
-                                                        "model.",
-                                                        "loss.",
-                                                        "finetune.",
-                                                        "distillation.",
-                                                        "precision.",
-                                                        "optimizer.name",
-                                                        "schedule.drop_path_start",
-                                                        "sharding.reduction",
-                                                        "sharding.sum_type",
-                                                        "ema."};
-
-// May change without a word: where things lie and how they are watched.
-constexpr std::array<std::string_view, 13> kSilent = {"run.name",
-                                                      "run.dir",
-                                                      "run.peak_tflops",
-                                                      "run.stop_before",
-                                                      "run.fault",
-                                                      "watchdog.",
-                                                      "data.",
-                                                      "checkpoint.",
-                                                      "evaluate.",
-                                                      "log.",
-                                                      "launch.",
-                                                      "sharding.",
-                                                      "model.activation_checkpointing"};
-
-// Of no consequence for what comes next: weights are read once, at the beginning, and what backward computes
-// again has the same bits.
-constexpr std::array<std::string_view, 4> kNoIdentity = {
-    "model.weights", "model.position_resize", "model.activation_checkpointing", "finetune.weights"};
-
-std::string value_of(const std::map<std::string, std::string>& settings, const std::string& key) {
-  const auto found = settings.find(key);
-  return found == settings.end() ? "unset" : found->second;
-}
-
-std::map<std::string, std::string> merged_keys(const std::map<std::string, std::string>& a,
-                                               const std::map<std::string, std::string>& b) {
-  std::map<std::string, std::string> all = a;
-  all.insert(b.begin(), b.end());
-  return all;
-}
 
 void check_same_run(const CheckpointManifest& stored, const Assembly& run,
                     const std::map<std::string, std::string>& settings) {
@@ -100,11 +45,18 @@ void check_same_beginning(const CheckpointManifest& stored, const std::string& w
 }
 
 void say_changes(const CheckpointManifest& stored, const std::map<std::string, std::string>& settings,
-                 const std::string& machine, Log& log) {
+                 const ProgramFacts& program, const std::string& machine, Log& log) {
   for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
-    if (value_of(stored.settings, key) == value_of(settings, key) || matches_any(kSilent, key)) continue;
+    if (value_of(stored.settings, key) == value_of(settings, key) || changes_silently(key)) continue;
     log.line(fmt::format("changed since the checkpoint: {} was {}, is {}", key,
                          value_of(stored.settings, key), value_of(settings, key)));
+  }
+  const auto hash_was = stored.program.find("xxh3_128");
+  if (hash_was == stored.program.end() || hash_was->second != program.at("xxh3_128")) {
+    log.line(
+        fmt::format("the program has changed since the checkpoint: it was {}, is {}{}",
+                    describe_program(stored.program), describe_program(program),
+                    describe_program(stored.program) == describe_program(program) ? ", built anew" : ""));
   }
   if (stored.machine != machine) {
     log.line(fmt::format(
@@ -182,23 +134,10 @@ std::vector<std::string> candidates(const Config& config, const RunDirectory& di
 
 }  // namespace
 
-bool is_identity(const std::string& key) {
-  return matches_any(kIdentity, key) && !matches_any(kNoIdentity, key);
-}
-
-std::string why_refused(const std::map<std::string, std::string>& stored,
-                        const std::map<std::string, std::string>& current) {
-  for (const auto& [key, unused] : merged_keys(stored, current)) {
-    const std::string was = value_of(stored, key), is = value_of(current, key);
-    if (is_identity(key) && was != is) return fmt::format("{} was {}, is {}", key, was, is);
-  }
-  return "";
-}
-
-std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
-                                  const std::map<std::string, std::string>& given,
-                                  const std::map<std::string, std::string>& defaults, Log& log) {
-  const auto settings = merged_keys(given, defaults);
+std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, const TrainRequest& request,
+                                  Log& log) {
+  const std::map<std::string, std::string>& defaults = request.defaults;
+  const auto settings = merged_keys(request.settings, defaults);
   const std::vector<std::string> paths = candidates(run.config, directory, run.communicator);
   if (paths.empty()) return std::nullopt;
   if (run.config.checkpoint.resume == "never") {
@@ -223,7 +162,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory,
     check_same_run(stored, run, settings);
     const bool is_own = path.parent_path() == directory.checkpoints();
     if (is_own) check_same_beginning(stored, run.config.model.weights, directory);
-    say_changes(stored, settings, machine_name(run.device), log);
+    say_changes(stored, settings, request.program, machine_name(run.device), log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
     run.publish_weights();

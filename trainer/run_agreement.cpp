@@ -1,24 +1,13 @@
 #include "trainer/run_agreement.hpp"
 
-#include <fstream>
-#include <iterator>
-
 #include <torch/torch.h>
 
 #include "sharding/agreement.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/program.hpp"
 
 namespace vitrail::trainer {
 namespace {
-
-std::string hash_of_program() {
-  std::ifstream file("/proc/self/exe", std::ios::binary);
-  Hasher hasher;
-  for (std::string part(1 << 20, '\0'); file.read(part.data(), 1 << 20), file.gcount() > 0;) {
-    hasher.update(std::as_bytes(std::span(part.data(), static_cast<std::size_t>(file.gcount()))));
-  }
-  return hasher.digest().hex();
-}
 
 std::string hash_of_plan(const sharding::BucketPlan& plan) {
   std::string text = fmt::format("{} lanes\n", plan.lanes);
@@ -32,12 +21,11 @@ std::string hash_of_plan(const sharding::BucketPlan& plan) {
 
 }  // namespace
 
-void check_same_program(sharding::Communicator& communicator,
-                        const std::map<std::string, std::string>& settings) {
+void check_same_program(sharding::Communicator& communicator, const TrainRequest& request) {
   if (communicator.size() == 1) return;
-  std::vector<sharding::Fact> facts = {{"the program (hash)", hash_of_program()},
-                                       {"LibTorch", TORCH_VERSION}};
-  for (const auto& [key, value] : settings) facts.push_back({key, value});
+  std::vector<sharding::Fact> facts;
+  for (const auto& [key, value] : request.program) facts.push_back({"the program (" + key + ")", value});
+  for (const auto& [key, value] : request.settings) facts.push_back({key, value});
   sharding::check_agreement(communicator, facts, ExitCode::refused,
                             "start all ranks with the same program and the same configuration");
 }

@@ -4,17 +4,14 @@
 // differs (refused; crash for weights, because a restart from the last checkpoint mends them).
 #pragma once
 
-#include <map>
-#include <string>
-
 #include "trainer/assembly.hpp"
 #include "trainer/base/log.hpp"
+#include "trainer/train.hpp"
 
 namespace vitrail::trainer {
 
-// Before ranks do anything together: the program, LibTorch and every setting.
-void check_same_program(sharding::Communicator& communicator,
-                        const std::map<std::string, std::string>& settings);
+// Before ranks do anything together: the program, its libraries and every setting.
+void check_same_program(sharding::Communicator& communicator, const TrainRequest& request);
 // The data, and where parameters lie. Unlike machines are only told.
 void check_same_plan(const Assembly& run, Log& log);
 void check_same_weights(const Assembly& run);  // what the model computes with; no gather may be under way

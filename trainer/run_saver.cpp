@@ -1,9 +1,11 @@
 #include "trainer/run_saver.hpp"
 
+#include <algorithm>
 #include <thread>
 
 #include "sharding/gather_text.hpp"
 #include "trainer/base/progress.hpp"
+#include "trainer/base/wall_time.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/same_classes.hpp"
 #include "trainer/schedule.hpp"
@@ -17,6 +19,15 @@ KeepRule keep_rule(const CheckpointConfig& config, std::int64_t steps_per_epoch)
   return {config.keep_last, in_steps(config.keep_every, steps_per_epoch, "checkpoint.keep_every")};
 }
 
+// In their order.
+std::vector<std::string> distinct(const std::vector<std::string>& names) {
+  std::vector<std::string> once;
+  for (const std::string& name : names) {
+    if (std::ranges::find(once, name) == once.end()) once.push_back(name);
+  }
+  return once;
+}
+
 }  // namespace
 
 RunSaver::RunSaver(const Assembly& run, sharding::LaneState& masters, const TrainState& state,
@@ -27,6 +38,8 @@ RunSaver::RunSaver(const Assembly& run, sharding::LaneState& masters, const Trai
       metrics_(metrics),
       log_(log),
       label_(sharding::gather_text(run.communicator, request.attempt.label()).front()),
+      hosts_(distinct(sharding::gather_text(run.communicator, request.attempt.host))),
+      program_(request.program),
       writer_(
           directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
           stored_parameters(run.model->parameters()), masters, run.communicator,
@@ -36,7 +49,9 @@ RunSaver::RunSaver(const Assembly& run, sharding::LaneState& masters, const Trai
           },
           &phases),
       saved_(state),
-      under_way_(state) {}
+      under_way_(state) {
+  if (owner != nullptr) program_["attempt"] = std::to_string(owner->number());
+}
 
 bool RunSaver::wished() const {
   if (run_.communicator.rank() != 0 || writer_.busy()) return false;
@@ -60,6 +75,7 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   CheckpointManifest manifest;
   manifest.state = state;
   if (metrics_ != nullptr) manifest.state.metrics_bytes = metrics_->length();
+  manifest.planned_steps = run_.total_steps;
   manifest.lanes = run_.config.run.lanes;
   manifest.world = run_.communicator.size();
   manifest.type = run_.masters.type();
@@ -70,6 +86,9 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   manifest.class_ids = class_ids(*run_.train_data);
   manifest.machine = machine_name(run_.device);
   manifest.writer = label_;
+  manifest.program = program_;
+  manifest.program["time"] = utc_time();
+  manifest.hosts = hosts_;
   manifest.settings = request_.settings;
   return manifest;
 }

@@ -7,12 +7,14 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "trainer/assembly.hpp"
 #include "trainer/base/log.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/metrics.hpp"
+#include "trainer/program.hpp"
 #include "trainer/train.hpp"
 
 namespace vitrail::trainer {
@@ -50,6 +52,8 @@ class RunSaver {
   MetricsFile* const metrics_;
   Log& log_;
   const std::string label_;  // rank 0's: all ranks write into one folder
+  const std::vector<std::string> hosts_;
+  ProgramFacts program_;
   CheckpointWriter writer_;
   TrainState saved_, under_way_;
   Clock::time_point saved_at_ = Clock::now(), began_, tried_;

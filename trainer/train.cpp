@@ -6,6 +6,7 @@
 #include "sharding/gather_text.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/rehearsal.hpp"
@@ -20,11 +21,37 @@ namespace {
 
 constexpr int kMostTimesBack = 3;  // to one checkpoint
 
+// A run that has reached its end goes on only if a longer one is asked for by name: not because another file
+// was given, or the same one was edited for the next run.
+void check_planned_end(const TrainState& state, const Assembly& run, const TrainRequest& request,
+                       const RunDirectory& directory) {
+  const auto finished = read_finished(directory);
+  if (!finished || (state.step == finished->step && state.step == run.total_steps)) return;
+  if (state.step == finished->step && state.step < run.total_steps && !request.length_named) {
+    throw Error(ExitCode::refused,
+                fmt::format("{} holds a run that finished at step {}; the settings now end at step {}",
+                            directory.root.string(), finished->step, run.total_steps),
+                "to train it longer, name the length on the command line (--run.steps or --run.epochs); "
+                "another run needs another run.name or run.dir");
+  }
+  remove_finished(directory);
+}
+
+// The proof of success that `launch` asks for.
+void record_end(std::int64_t step, const TrainRequest& request, const RunDirectory& directory,
+                const RunOwner* owner, sharding::Communicator& communicator) {
+  sharding::agree(communicator, [&] {
+    if (owner == nullptr) return;
+    owner->check(RunOwner::Look::now);
+    write_finished(directory, {step, request.launch, request.attempt.label()});
+  });
+}
+
 TrainState restored_or_new(Assembly& run, const TrainRequest& request, const RunDirectory& directory,
                            PhaseLog& phases, Log& log) {
   phases.enter(Phase::load, 0);
   TrainState state;
-  if (const auto restored = restore(run, directory, request.settings, request.defaults, log)) {
+  if (const auto restored = restore(run, directory, request, log)) {
     state = *restored;
   } else {
     const std::string taken = run.initialise_weights(log);
@@ -35,6 +62,9 @@ TrainState restored_or_new(Assembly& run, const TrainRequest& request, const Run
     state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
   }
   check_same_weights(run);
+  sharding::agree(run.communicator, [&] {
+    if (run.communicator.rank() == 0) check_planned_end(state, run, request, directory);
+  });
   if (state.step > run.total_steps) {
     throw Error(
         ExitCode::refused,
@@ -68,7 +98,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   phases.enter(Phase::start, 0);
   Watchdog watchdog(phases, request.config.watchdog,
                     fmt::format("rank {} on {}", ranks.rank(), request.attempt.host), request.hung);
-  check_same_program(ranks, request.settings);
+  check_same_program(ranks, request);
   ComputeDevice device(request.config, ranks);
   const auto over_device = device.communicator(request.config.sharding, ranks);
   sharding::Communicator& all = over_device ? *over_device : ranks;
@@ -88,8 +118,8 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     owner.emplace(directory.owners(), request.attempt, wait);
     remove_leftovers(
         directory.checkpoints());  // of an attempt that was killed: the next save needs the space
-    log.open(directory.log());
   });
+  log.open(directory.log());
 
   Assembly run(request.config, communicator, device);
   check_same_plan(run, log);
@@ -109,7 +139,11 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   std::optional<GoneBack> gone_back;
   for (int times = 0;; ++times) {
     TrainLoop loop(run, state, gone_back, request, directory, company);
-    if (const auto end = loop.run()) return *end;
+    if (const auto end = loop.run()) {
+      if (*end == ExitCode::done)
+        record_end(run.total_steps, request, directory, owner ? &*owner : nullptr, communicator);
+      return *end;
+    }
     const TrainState before = loop.state();
     state = restored_or_new(run, request, directory, phases, log);
     const bool again = gone_back && gone_back->to == state.step;

@@ -13,6 +13,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/base/log.hpp"
 #include "trainer/checkpoint/run_owner.hpp"
+#include "trainer/program.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/stop_signal.hpp"
 
@@ -27,6 +28,9 @@ struct TrainRequest {
   std::optional<std::chrono::steady_clock::time_point> job_ends;  // by its time limit; absent: unknown
   // Called by the watchdog, from its thread, to end the process.
   std::function<void(const std::string& why)> hung = {};
+  std::string launch = {};    // which `vitrail launch` started this rank; empty: none
+  bool length_named = false;  // run.steps or run.epochs was given by name: a finished run may be extended
+  ProgramFacts program = {};  // that computes here
 };
 
 // done, or saved when a stop was asked for.

@@ -49,7 +49,7 @@ TrainLoop::TrainLoop(Assembly& run, TrainState state, const std::optional<GoneBa
   sharding::agree(run.communicator, [&] {
     if (run.communicator.rank() == 0) metrics_.emplace(directory.metrics(), state_.metrics_bytes);
   });
-  if (gone_back && metrics_) metrics_->append(to_json_line(*gone_back));
+  if (gone_back) append_metrics(to_json_line(*gone_back));
   if (gone_back) log_.line(describe(*gone_back));
   saver_.emplace(run, run.masters, state_, request, directory, owner_, metrics_ ? &*metrics_ : nullptr,
                  phases_, log_);
@@ -109,6 +109,10 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
   }
 }
 
+void TrainLoop::append_metrics(const std::string& line) {
+  if (metrics_) metrics_->append(stamped(line, owner_->number()));
+}
+
 bool TrainLoop::due(const Duration& every, const char* key) const {
   return is_due(every, state_.step, run_.steps_per_epoch, key);
 }
@@ -137,7 +141,7 @@ bool TrainLoop::evaluate_now() {
   if (!result) return false;
   state_.evaluated_step = state_.step;
   if (is_best(*result)) agreed_.save = true;
-  if (metrics_) metrics_->append(to_json_line(state_.step, *result));
+  append_metrics(to_json_line(state_.step, *result));
   log_.line(
       fmt::format("evaluation after step {}{}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {} images in {}",
                   state_.step, average ? " (average of the weights)" : "", result->top1, result->top5,
@@ -262,7 +266,7 @@ void TrainLoop::record(const StepResult& result, double seconds, const datasets:
   m.comm_exposed = comm_wait;
   m.memory_bytes = run_.device.is_cpu() ? resident_bytes() : run_.most_memory();
   m.seconds = seconds;
-  metrics_->append(to_json_line(m));
+  append_metrics(to_json_line(m));
   say(m);
 }
 

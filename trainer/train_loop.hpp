@@ -55,6 +55,7 @@ class TrainLoop {
   bool time_is_up() const;  // of the job
   void name_slow_ranks(const std::vector<OwnWork>& work);
   void record(const StepResult& result, double seconds, const datasets::LoaderStats& data, double comm_wait);
+  void append_metrics(const std::string& line);
   void say(const StepMetrics& metrics);
 
   Assembly& run_;

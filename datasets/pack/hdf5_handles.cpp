@@ -267,4 +267,10 @@ std::span<std::byte> H5File::image() {
 
 void H5File::close() { check(file_.close(), ExitCode::io, path_, "close the file"); }
 
+std::string hdf5_library() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
 }  // namespace vitrail::datasets

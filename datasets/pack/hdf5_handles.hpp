@@ -14,6 +14,8 @@
 
 namespace vitrail::datasets {
 
+std::string hdf5_library();  // its version, "1.10.8"
+
 struct ElementType {
   enum class Kind { u8, u16, u32, u64, f32, f64, text };
   Kind kind = Kind::u8;

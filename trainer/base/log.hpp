@@ -1,4 +1,5 @@
-// Words for people: rank 0 writes them to stderr and to the run's log.txt, other ranks are silent.
+// Words for people: rank 0 writes them to stderr and to the run's log.txt, each line with its time; other
+// ranks are silent, but any rank that has to report the end of a run leaves that in log.txt, too.
 #pragma once
 
 #include <optional>
@@ -14,9 +15,12 @@ class Log {
 
   void open(const std::filesystem::path& file);  // from now on also into this file
   void line(const std::string& text);
+  // A text that stands on stderr already, into the file alone. Never throws.
+  void keep(const std::string& text) noexcept;
 
  private:
   bool visible_;
+  std::filesystem::path path_;
   std::optional<File> file_;
 };
 

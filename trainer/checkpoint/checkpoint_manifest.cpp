@@ -114,6 +114,7 @@ CheckpointManifest from_json(const Json& json) {
     const Json& best = json.at("best");
     m.state.best = {best.at("value").get<double>(), best.at("step").get<std::int64_t>()};
   }
+  m.planned_steps = json.value("planned_steps", std::int64_t{0});
   m.lanes = json.at("lanes").get<std::int64_t>();
   m.world = json.at("world").get<int>();
   const auto type = type_named(json.at("type").get<std::string>());
@@ -124,6 +125,8 @@ CheckpointManifest from_json(const Json& json) {
   m.class_ids = json.value("class_ids", m.classes);  // of earlier builds: names alone
   m.machine = json.at("machine").get<std::string>();
   m.writer = json.at("writer").get<std::string>();
+  m.program = json.value("program", m.program);  // earlier builds told neither
+  m.hosts = json.value("hosts", m.hosts);
   m.settings = json.at("settings").get<std::map<std::string, std::string>>();
   for (const Json& parameter : json.at("parameters")) {
     m.parameters.push_back(
@@ -162,6 +165,7 @@ std::string to_json(const CheckpointManifest& m) {
                {"evaluated_step", m.state.evaluated_step},
                {"metrics_bytes", m.state.metrics_bytes},
                {"loss_scale", loss_scale_to_json(m.state.loss_scale)},
+               {"planned_steps", m.planned_steps},
                {"lanes", m.lanes},
                {"world", m.world},
                {"type", name_of(m.type)},
@@ -170,6 +174,8 @@ std::string to_json(const CheckpointManifest& m) {
                {"class_ids", m.class_ids},
                {"machine", m.machine},
                {"writer", m.writer},
+               {"program", m.program},
+               {"hosts", m.hosts},
                {"settings", m.settings}};
   json["damaged"] = Json::array();
   for (const auto& [sample, why] : m.state.damaged)

@@ -84,6 +84,7 @@ struct StoredFile {
 
 struct CheckpointManifest {
   TrainState state;
+  std::int64_t planned_steps = 0;  // of the whole run; 0: an earlier build did not say
   std::int64_t lanes = 1;
   int world = 1;                                // ranks that wrote it
   DataType type = DataType::f32;                // of the state
@@ -92,6 +93,8 @@ struct CheckpointManifest {
   std::vector<std::string> class_ids;           // their wnids, or names where they have none
   std::string machine;                          // instruction set: bits are promised within one
   std::string writer;                           // job and attempt
+  std::map<std::string, std::string> program;   // version, commit, xxh3_128, libtorch, mpi; when, attempt
+  std::vector<std::string> hosts;               // of the ranks that wrote it, each once
   std::map<std::string, std::string> settings;  // the resolved configuration
   std::vector<StoredParameter> parameters;      // registration order
   std::vector<StoredFile> files;                // by rank

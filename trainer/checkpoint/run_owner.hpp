@@ -45,6 +45,8 @@ class RunOwner {
   RunOwner(const RunOwner&) = delete;
   RunOwner& operator=(const RunOwner&) = delete;
 
+  std::int64_t number() const { return number_; }  // of this attempt among all of the run
+
   // Error(refused) once a later attempt has taken the run over, as of now or of our last sign of life.
   enum class Look { lately, now };
   void check(Look look = Look::lately) const;

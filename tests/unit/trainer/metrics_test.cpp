@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <regex>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -99,6 +100,18 @@ TEST(Metrics, WholeNumbersStayFloats) {
   EXPECT_NE(line.find("\"epoch\":0.0,"), std::string::npos) << line;
   EXPECT_NE(line.find("\"loss\":-0.0,"), std::string::npos) << line;
   EXPECT_NE(line.find("\"lr\":1e+16,"), std::string::npos) << line;
+}
+
+TEST(Metrics, EveryLineTellsItsAttemptAndTime) {
+  const std::string line = stamped(to_json_line(20, EvaluationMetrics{10, 50, 100, 0.5}), 3);
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const Json json = Json::parse(line);
+  EXPECT_EQ(json.at("step"), 20);
+  EXPECT_EQ(json.at("eval").at("images"), 10);
+  EXPECT_EQ(json.at("attempt"), 3);
+  EXPECT_TRUE(std::regex_match(json.at("time").get<std::string>(),
+                               std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")))
+      << line;
 }
 
 TEST(Metrics, AnEvaluationIsALineOfItsOwn) {

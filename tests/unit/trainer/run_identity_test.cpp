@@ -1,12 +1,12 @@
 // Which changes of settings make it another run.
-#include <gtest/gtest.h>
+#include "trainer/settings/run_identity.hpp"
 
-#include "trainer/restore.hpp"
+#include <gtest/gtest.h>
 
 namespace vitrail::trainer {
 namespace {
 
-TEST(RestoreRules, WhatIsPartOfARunsIdentity) {
+TEST(RunIdentity, WhatIsPartOfARunsIdentity) {
   for (const char* key : {"run.seed", "run.lanes", "data.global_batch_size", "data.order",
                           "data.repeated_augmentation", "augment.mixup", "augment.crop", "model.name",
                           "model.drop_path", "loss.smoothing", "precision.compute", "optimizer.name",
@@ -21,7 +21,7 @@ TEST(RestoreRules, WhatIsPartOfARunsIdentity) {
   }
 }
 
-TEST(RestoreRules, TheFirstDifferenceIsNamedWithBothValues) {
+TEST(RunIdentity, TheFirstDifferenceIsNamedWithBothValues) {
   const std::map<std::string, std::string> stored = {{"run.lanes", "4"},
                                                      {"run.seed", "1"},
                                                      {"run.dir", "a"},

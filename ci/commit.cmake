@@ -1,0 +1,12 @@
+# Writes OUTPUT, a header with the commit that SOURCE is at; left alone where nothing changed, so that only a new
+# commit compiles anything.
+set(commit "unknown")
+find_program(GIT git)
+if(GIT)
+  execute_process(COMMAND "${GIT}" -C "${SOURCE}" describe --always --dirty --abbrev=12 --exclude=*
+                  OUTPUT_VARIABLE described OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+  if(NOT failed)
+    set(commit "${described}")
+  endif()
+endif()
+file(CONFIGURE OUTPUT "${OUTPUT}" CONTENT "#define VITRAIL_COMMIT \"@commit@\"\n" @ONLY)

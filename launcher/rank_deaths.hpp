@@ -1,0 +1,56 @@
+// What mpirun and srun say on stderr when a rank dies by itself, so that `launch` can name it; and mpirun's
+// boxes of twenty lines, of which one is enough. Pure but for OutOfMemoryKills.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrail::launcher {
+
+struct RankDeath {
+  std::string ranks;  // as the launcher names them: "1", "2-3"
+  std::string node;
+  std::string how;  // "Killed", "Segmentation fault", "Out Of Memory"
+};
+
+// "srun: error: n1: task 3: Killed"; "mpirun noticed that process rank 3 with PID 7 on node n1 exited on
+// signal 9 (Killed)." Absent: another line.
+std::optional<RankDeath> rank_death(const std::string& line);
+
+// Takes stderr line by line and passes on what is neither one of mpirun's boxes about ranks that ended nor
+// srun's account of ranks that saved and stopped as they were asked to.
+class StderrFilter {
+ public:
+  using Write = std::function<void(const std::string& text)>;  // whole lines, or the last one's beginning
+
+  explicit StderrFilter(Write write) : write_(std::move(write)) {}
+
+  void take(const std::string& bytes);
+  void end();  // what is still held back
+  const std::vector<RankDeath>& deaths() const { return deaths_; }
+
+ private:
+  void take_line(const std::string& line);
+
+  Write write_;
+  std::string partial_;
+  std::optional<std::string> box_;  // what of a box has come so far
+  std::size_t box_lines_ = 0;
+  std::vector<RankDeath> deaths_;
+};
+
+// The kernel's count of processes that it killed for want of memory: of our cgroup where that is told, else
+// of this host.
+class OutOfMemoryKills {
+ public:
+  OutOfMemoryKills() : before_(count()) {}
+  bool happened() const { return count() > before_; }
+
+ private:
+  static std::int64_t count();
+  std::int64_t before_;
+};
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,27 @@
+#include "launcher/version.hpp"
+
+#include <fmt/format.h>
+#ifdef VITRAIL_TORCH
+#include <torch/version.h>
+#endif
+
+#include "datasets/pack/hdf5_handles.hpp"
+#include "sharding/mpi_handles.hpp"
+
+#include "vitrail_commit.hpp"  // made by ci/commit.cmake
+
+namespace vitrail::launcher {
+
+trainer::ProgramFacts build_facts() { return {{"version", VITRAIL_VERSION}, {"commit", VITRAIL_COMMIT}}; }
+
+std::string version_text() {
+#ifdef VITRAIL_TORCH
+  const std::string torch = TORCH_VERSION;
+#else
+  const std::string torch = "none";
+#endif
+  return fmt::format("vitrail {}\ncommit {}; LibTorch {}; {}; HDF5 {}\n", VITRAIL_VERSION, VITRAIL_COMMIT,
+                     torch, sharding::mpi_library(), datasets::hdf5_library());
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,15 @@
+// Which build this is.
+#pragma once
+
+#include <string>
+
+#include "trainer/program.hpp"
+
+namespace vitrail::launcher {
+
+trainer::ProgramFacts build_facts();  // version and commit
+
+// "vitrail 0.1.0" and a line with the commit and the libraries.
+std::string version_text();
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Submits a run's job once more on other nodes. A job that went back to the queue keeps its number of nodes for ever: where
+# some are down, it would wait until they are mended. The run goes on from its newest checkpoint with the same bits, on any
+# number of ranks up to run.lanes. Not a job itself; on the login node, from the repository's root:
+#
+#   slurm/resume.sh RUN_FOLDER --nodes=K [WORDS OF sbatch...]
+#
+# Partition, account, QOS and time limit are those of the job, unless words say otherwise. The waiting job is cancelled; one
+# that runs is left alone.
+# shellcheck disable=SC2154  # job, script, config and words come from the run's job.sh
+set -euo pipefail
+[[ -f slurm/site.sh ]] || { echo "run this from the repository's root" >&2; exit 2; }
+run=${1:-}
+[[ -f $run/job.sh && $# -ge 2 ]] || { echo "usage: slurm/resume.sh RUN_FOLDER --nodes=K [words of sbatch]; the folder has no job.sh if no job of slurm/ has begun it" >&2; exit 2; }
+shift
+# shellcheck source=/dev/null
+source "$run/job.sh"
+shown=$(scontrol show job "$job" 2>/dev/null || true)
+state=$(sed -n 's/.*JobState=\([A-Z]*\).*/\1/p' <<<"$shown")
+if [[ $state == @(RUNNING|COMPLETING) ]]; then
+  echo "job $job of $run is $state: it needs no help" >&2
+  exit 78
+fi
+same=()
+for field in Partition Account QOS TimeLimit; do
+  value=$(sed -n "s/.*\b$field=\([^ ]*\).*/\1/p" <<<"$shown" | head -n 1)
+  option=${field,,}
+  if [[ $value && $value != "(null)" ]]; then same+=("--${option/timelimit/time}=$value"); fi
+done
+if [[ $state == PENDING ]]; then
+  scancel "$job"
+  echo "cancelled job $job, which was waiting"
+fi
+VITRAIL_CONFIG=$config VITRAIL_RUN_DIR=$run sbatch "${same[@]}" "$@" "$script" "${words[@]}"
