@@ -17,7 +17,7 @@ std::int64_t slots(const CommandLine& line, unsigned processors) {
 // too.
 SpawnPlan by_mpirun(std::int64_t ranks, std::int64_t processors, bool root) {
   SpawnPlan plan;
-  plan.words = {"mpirun", "-n", std::to_string(ranks), "--quiet"};
+  plan.words = {"mpirun", "-n", std::to_string(ranks)};
   if (root) plan.words.emplace_back("--allow-run-as-root");
   const std::int64_t share = processors / ranks;
   const std::vector<std::string> placing =

@@ -1,8 +1,14 @@
-"""slurm/vit_h_21k.sh on a cluster of three simulated nodes, one of which loses power: Slurm starts the job again without it,
-it goes on from its last checkpoint, and nothing counts as a failed attempt.
+"""slurm/vit_h_21k.sh on a cluster of three simulated nodes, one of which loses power, or holds a rank that cannot be ended:
+the job starts again and goes on from its last checkpoint. With the program copied to the nodes' own disks, as users have it.
 
 By hand, as root: python3 tests/slurm/nodes_test.py
 """
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
 
 import cluster
 import harness
@@ -11,13 +17,43 @@ from preempted_test import SMALL, STEPS
 
 
 class NodesTest(cluster.ClusterTest):
-    def test_a_node_loses_power(self):
-        words = harness.flags(SMALL | {"data.train": self.make_pack("data", 1024), "checkpoint.every": "2st"})
-        run = self.folder / "run"
+    def submit(self, name, **settings):
+        """A job on two nodes, once it has saved step 4: (id, log, run's folder, words)."""
+        words = harness.flags(SMALL | {"checkpoint.every": "2st"} | settings)
+        run = self.folder / name
         place = ["--nodes=2", "--gpus-per-node=1", "--ntasks-per-node=1"]
-        job, log = self.submit_script("slurm/vit_h_21k.sh", "run", *place, words=words, VITRAIL=self.program,
-                                      VITRAIL_RUN_DIR=run, VITRAIL_STAGE="")
+        job, log = self.submit_script("slurm/vit_h_21k.sh", name, *place, words=words, VITRAIL=self.program,
+                                      VITRAIL_RUN_DIR=run, VITRAIL_STAGE="/dev/shm")
         self.wait_for(lambda: (run / "checkpoints" / "step-00000004").exists(), "checkpoint of step 4", log)
+        return job, log, run, words
+
+    def test_a_rank_that_cannot_be_ended(self):
+        """Its slurmstepd is gone, so Slurm cannot end it and its cores stay taken: the job must not wait for that."""
+        job, log, run, _ = self.submit("stuck", **{"data.train": "synthetic:1024,10,28", "run.steps": 100000})
+        batch_node, nodes = self.nodes_of(job)
+        self.kill_step_daemon(job, next(node for node in nodes if node != batch_node))
+        self.wait_for(lambda: "back to the queue" in log.read_text(), "requeue", log)
+        self.assertIn("failed attempt 1 of 3", log.read_text())
+        slurm("scancel", job)
+
+    @staticmethod
+    def kill_step_daemon(job, node):
+        """-9 for the daemon of the job's step on that node, as its namespace shows it."""
+        host = "import socket; print(socket.gethostname())"
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                name = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if not name.startswith(f"slurmstepd: [{job}.") or "batch" in name or "extern" in name:
+                    continue
+                where = subprocess.run(["nsenter", f"--target={process.name}", "--uts", "python3", "-c", host],
+                                       check=True, capture_output=True, text=True).stdout.strip()  # fmt: skip
+                if where == node:
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+        raise AssertionError(f"no step of job {job} on {node}")
+
+    def test_a_node_loses_power(self):
+        job, log, run, words = self.submit("run", **{"data.train": self.make_pack("data", 1024)})
         batch_node, nodes = self.nodes_of(job)
         lost = next(node for node in nodes if node != batch_node)
         self.node("crash", lost)

@@ -33,7 +33,7 @@ class CheckpointSpaceTest : public CheckpointTest {
 
 TEST_F(CheckpointSpaceTest, SaysWhatCheckpointsTakeAndLeavesNothingBehind) {
   EXPECT_EQ(check(20'000'000), "");
-  EXPECT_THAT(said_, StartsWith("checkpoints of 20.0 MB in "));
+  EXPECT_THAT(said_, HasSubstr(" checkpoints of 20.0 MB in "));
   EXPECT_THAT(said_, HasSubstr("at most 3 (60.0 MB)"));
   EXPECT_TRUE(fs::is_empty(checkpoints_));
 }
