@@ -26,6 +26,12 @@ std::string hosts_text(const std::vector<int>& ranks, const std::vector<std::str
   return text;
 }
 
+// Every rank that reported has waited for others in vain.
+bool all_waited(const sharding::Settlement& settlement) {
+  return std::ranges::all_of(settlement.failures,
+                             [](const auto& entry) { return entry.second.code == ExitCode::watchdog; });
+}
+
 // Indented under what the rank said.
 std::string calls_text(int rank, const std::string& calls) {
   if (calls.empty()) return "";
@@ -81,15 +87,19 @@ std::string failure_report(const std::string& what, const sharding::Settlement& 
   } else {
     text =
         fmt::format("vitrail: {} stopped: {} of {} ranks failed\n", what, settlement.failures.size(), world);
+    std::string silent;
+    if (!settlement.unanswered.empty()) {
+      silent = fmt::format("  {} did not answer on {}, to be ended by the launcher ({} reports)\n",
+                           ranks_text(settlement.unanswered, world), hosts_text(settlement.unanswered, hosts),
+                           hosts.at(static_cast<std::size_t>(self)));
+    }
+    const bool only_waited = all_waited(settlement);  // then the silent ones are to blame: they come first
+    if (only_waited) text += silent;
     for (const auto& [message, ranks] : ranks_by_message) {
       text += fmt::format("  {}: {}\n", ranks_text(ranks, world), message);
       text += calls_text(ranks.front(), settlement.failures.at(ranks.front()).recent_calls);
     }
-    if (!settlement.unanswered.empty()) {
-      text += fmt::format("  {} did not answer on {}, to be ended by the launcher ({} reports)\n",
-                          ranks_text(settlement.unanswered, world), hosts_text(settlement.unanswered, hosts),
-                          hosts.at(static_cast<std::size_t>(self)));
-    }
+    if (!only_waited) text += silent;
   }
   for (const std::string& hint : hints) text += fmt::format("  hint: {}\n", hint);
   if (!last_words.empty()) text += fmt::format("{}\n", last_words);

@@ -90,7 +90,7 @@ note() {
 
 # A time limit below the lead of the warning would end every attempt before its first step.
 refuse_short_limit() {
-  local lead limit starting=60
+  local lead limit starting=30
   lead=${VITRAIL_SIGNAL_LEAD:-$(sed -nE 's/^#SBATCH.*--signal=B:USR1@([0-9]+).*/\1/p' "$0" 2>/dev/null | head -n 1)}
   limit=$(seconds "$(squeue --noheader --job "$job" --format %l 2>/dev/null)")
   [[ $lead && $limit ]] || return 0

@@ -61,7 +61,7 @@ class PreemptedTest(cluster.ClusterTest):
             self.assertEqual(re.findall(rf" (/(?!usr/|lib|{place[1:]}/)\S+\.so\S*)", text), [])
 
     def test_preempted(self):
-        pack = self.make_pack("data", 1024)
+        pack = self.make_pack("images", 1024)
         undisturbed = self.folder / "undisturbed"
         config = ROOT / "configs" / "vit_h_21k.cfg"
         words = harness.flags(SMALL | {"data.train": pack})
@@ -91,7 +91,8 @@ class PreemptedTest(cluster.ClusterTest):
     def test_time_limit_whose_signal_is_lost(self):
         """The run has asked Slurm when its minute is over: it saves and stops by itself, and comes back."""
         words = harness.flags(SMALL | {"data.train": "synthetic:1024,10,28", "run.steps": 100000, "run.stop_before": "50s"})
-        job, log = self.submit("limit", "--nodes=1", "--time=1", "--signal=B:USR2@1", words=words, VITRAIL=self.program)
+        job, log = self.submit("limit", "--nodes=1", "--time=1", "--signal=B:USR2@1", words=words, VITRAIL=self.program,
+                               VITRAIL_SIGNAL_LEAD=1)
         self.wait_for(lambda: log.exists() and "back to the queue" in log.read_text(), "requeue", log)
         slurm("scancel", job)
         text = log.read_text()

@@ -84,12 +84,62 @@ class RequeueTest(unittest.TestCase):
 
     def test_time_limit_that_cannot_work(self):
         warned = "VITRAIL_SIGNAL_LEAD=180"
-        for limit, works in (("1:00", False), ("4:00", False), ("4:01", True), ("1-00:00:00", True), ("UNLIMITED", True)):
+        for limit, works in (("1:00", False), ("3:30", False), ("3:31", True), ("1-00:00:00", True), ("UNLIMITED", True)):
             with self.subTest(limit=limit):
                 said, _ = self.job("true", before=f"{warned};", limit=limit)
                 self.assertEqual("done" in said, works, said)
         self.assertIn("the time limit of 60 s is too short: the warning comes 180 s before its end",
                       self.job("true", before=f"{warned};", limit="1:00")[0])  # fmt: skip
+
+    def test_names_among_the_words(self):
+        """The folder, its ledgers and the job's name are those that the words give."""
+        train = "source slurm/train.sh; remember_job() { :; }; vitrail=echo; stage_dir=; SLURM_NTASKS=2 train vit_h_21k"
+        for words, folder in (
+            ("", "runs/vit_h_21k"),
+            ("--run.name dup1", "runs/dup1"),
+            ("--run.name=dup1", "runs/dup1"),
+            ("--run.dir /tmp/elsewhere/x", "/tmp/elsewhere/x"),
+        ):
+            with self.subTest(words=words):
+                said, calls = self.job("", before=f"{train} {words}")
+                self.assertIn(f"launch -n 2 --config configs/vit_h_21k.cfg {words} --run.dir {folder}".replace("  ", " "), said)
+                self.assertIn(f"update jobid=7 jobname={os.path.basename(folder)}", calls)
+
+    def test_from_another_directory(self):
+        for script in sorted((ROOT / "slurm").glob("*.sh")):
+            if not os.access(script, os.X_OK):
+                continue
+            done = subprocess.run([script], cwd=self.folder, capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), script)
+            self.assertRegex(done.stderr, r"^(submit|run) this from the repository's root\n$")
+
+    def test_run_whose_job_waits_for_nodes(self):
+        """slurm/resume.sh cancels the waiting job and submits its script on other nodes."""
+        self.run_folder.mkdir(parents=True)
+        (self.run_folder / "job.sh").write_text("job=7\nscript=slurm/vit_h_21k.sh\nconfig=a.cfg\nwords=(--optimizer.lr 1e-3 'a b')\n")
+        shown = "   JobState={} Reason=None\n   Partition=gpu AllocNode:Sid=x Account=(null) QOS=long\n   TimeLimit=1-00:00:00 TimeMin=N/A\n"
+        notes = self.folder / "notes"
+        for name in ("scancel", "sbatch"):
+            (self.folder / name).write_text(f'#!/bin/bash\nprintf "%s|" {name} "$VITRAIL_CONFIG" "$VITRAIL_RUN_DIR" "$@" >>{notes}\n')
+            (self.folder / name).chmod(0o755)
+        environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}"}
+
+        def resume(state, *words):
+            notes.write_text("")
+            (self.folder / "scontrol").write_text(f"#!/bin/bash\ncat <<'END'\n{shown.format(state)}END\n")
+            done = subprocess.run(["slurm/resume.sh", self.run_folder, *words], cwd=ROOT, env=environment, capture_output=True,
+                                  text=True, check=False)  # fmt: skip
+            return done.returncode, notes.read_text(), done.stdout + done.stderr
+
+        submitted = f"sbatch|a.cfg|{self.run_folder}|--partition=gpu|--qos=long|--time=1-00:00:00|--nodes=1|slurm/vit_h_21k.sh|--optimizer.lr|1e-3|a b|"
+        status, said, _ = resume("PENDING", "--nodes=1")
+        self.assertEqual((status, said), (0, f"scancel|||7|{submitted}"))
+        status, said, _ = resume("COMPLETED", "--nodes=1")
+        self.assertEqual((status, said), (0, submitted))
+        status, said, text = resume("RUNNING", "--nodes=1")
+        self.assertEqual((status, said), (78, ""))
+        self.assertIn("it needs no help", text)
+        self.assertEqual(resume("PENDING")[0], 2)
 
     def test_node_that_does_not_answer(self):
         """It holds up neither what becomes of the job nor its end; with staging, as users have it."""

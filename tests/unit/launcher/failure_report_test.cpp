@@ -72,6 +72,16 @@ TEST(FailureReport, RanksThatDoNotAnswerAreNamedAndLastCallsShown) {
             "exit status 1 (crash)\n");
 }
 
+TEST(FailureReport, TheSilentRankComesBeforeThoseThatWaitedForIt) {
+  const Settlement settlement{
+      ExitCode::watchdog, {{0, Failure{ExitCode::watchdog, "waited 55 s in all_to_all", "", ""}}}, {1}};
+  EXPECT_EQ(failure_report("training", settlement, {"node17", "node18"}, 0, ""),
+            "vitrail: training stopped: 1 of 2 ranks failed\n"
+            "  rank 1 did not answer on node18, to be ended by the launcher (node17 reports)\n"
+            "  rank 0: waited 55 s in all_to_all\n"
+            "exit status 86 (watchdog)\n");
+}
+
 TEST(FailureReport, EveryExitCodeHasAMeaning) {
   for (const ExitCode code :
        {ExitCode::done, ExitCode::crash, ExitCode::usage, ExitCode::bad_data, ExitCode::io, ExitCode::refused,

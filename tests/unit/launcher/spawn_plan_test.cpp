@@ -50,22 +50,22 @@ std::string refused(const std::vector<std::string>& words, const Environment& en
 
 TEST(SpawnPlan, RanksShareTheProcessorsOfThisHost) {
   EXPECT_EQ(by_mpirun({"-n", "2"}, 2),
-            "mpirun -n 2 --quiet --use-hwthread-cpus --map-by slot:PE=1 --bind-to hwthread");
+            "mpirun -n 2 --use-hwthread-cpus --map-by slot:PE=1 --bind-to hwthread");
   EXPECT_EQ(by_mpirun({"-n", "2"}, 16),
-            "mpirun -n 2 --quiet --use-hwthread-cpus --map-by slot:PE=8 --bind-to hwthread");
+            "mpirun -n 2 --use-hwthread-cpus --map-by slot:PE=8 --bind-to hwthread");
   EXPECT_EQ(by_mpirun({"-n", "3"}, 16),
-            "mpirun -n 3 --quiet --use-hwthread-cpus --map-by slot:PE=5 --bind-to hwthread");
+            "mpirun -n 3 --use-hwthread-cpus --map-by slot:PE=5 --bind-to hwthread");
 }
 
 TEST(SpawnPlan, MoreRanksThanProcessorsAreNotBound) {
-  EXPECT_EQ(by_mpirun({"-n", "4"}, 2), "mpirun -n 4 --quiet --oversubscribe --bind-to none");
+  EXPECT_EQ(by_mpirun({"-n", "4"}, 2), "mpirun -n 4 --oversubscribe --bind-to none");
   EXPECT_EQ(plan_spawn(launch({"-n", "4"}), Environment(), "p", 2, false).summary,
             "4 ranks by mpirun on this host, more than its 2 processors: not bound");
 }
 
 TEST(SpawnPlan, RootSaysSo) {
   EXPECT_EQ(by_mpirun({"-n", "4"}, 2, true),
-            "mpirun -n 4 --quiet --allow-run-as-root --oversubscribe --bind-to none");
+            "mpirun -n 4 --allow-run-as-root --oversubscribe --bind-to none");
 }
 
 TEST(SpawnPlan, WithoutANumberThereAreAsManyRanksAsFit) {
