@@ -55,11 +55,11 @@ const char* meaning_of(ExitCode code) {
     case ExitCode::io:
       return "input/output";
     case ExitCode::refused:
-      return "cannot be honoured";
+      return "invalid configuration";
     case ExitCode::saved:
-      return "saved, please requeue";
+      return "checkpoint saved, requeue the job";
     case ExitCode::watchdog:
-      return "watchdog";
+      return "a rank hung or timed out";
     case ExitCode::diverged:
       return "training diverged";
   }
@@ -89,7 +89,7 @@ std::string failure_report(const std::string& what, const sharding::Settlement& 
         fmt::format("vitrail: {} stopped: {} of {} ranks failed\n", what, settlement.failures.size(), world);
     std::string silent;
     if (!settlement.unanswered.empty()) {
-      silent = fmt::format("  {} did not answer on {}, to be ended by the launcher ({} reports)\n",
+      silent = fmt::format("  {} on {} stopped responding (says {}); the launcher ends it\n",
                            ranks_text(settlement.unanswered, world), hosts_text(settlement.unanswered, hosts),
                            hosts.at(static_cast<std::size_t>(self)));
     }

@@ -263,12 +263,13 @@ void add_run_settings(std::vector<Option>& table) {
            .absent = "runs/<run.name>"});
   run.add("seed", &RunConfig::seed,
           {.help = "of every random draw: order, crops, mixing, initial weights", .commands = kAugmenting});
-  run.add("lanes", &RunConfig::lanes,
-          {.help = "micro-batches of a step, fixed for the whole life of a run; at most so many ranks can "
-                   "ever share it",
-           .bounds = from_to(1, 65536),
-           .commands = kRunning},
-          {"a power of two", is_power_of_two});
+  run.add(
+      "lanes", &RunConfig::lanes,
+      {.help = "micro-batches per optimizer step, shared by the ranks (gradient accumulation); fixed for the "
+               "run, and the upper limit of its world size",
+       .bounds = from_to(1, 65536),
+       .commands = kRunning},
+      {"a power of two", is_power_of_two});
   run.add("epochs", &RunConfig::epochs,
           {.help = "length of the run, or else run.steps", .bounds = from_to(0, 1e6), .unit = "epochs"});
   run.add("steps", &RunConfig::steps,
@@ -278,18 +279,21 @@ void add_run_settings(std::vector<Option>& table) {
            .bounds = from_to(1, 1024),
            .unit = "threads",
            .commands = kAsking});
-  run.add("rehearsal", &RunConfig::rehearsal,
-          {.help = "compute the largest lane batch once before the first step, to see whether it fits"});
+  run.add(
+      "rehearsal", &RunConfig::rehearsal,
+      {.help =
+           "memory check: run the largest micro-batch once, forward and backward, before the first step"});
   run.add("stop_before", &RunConfig::stop_before,
-          {.help = "save and stop that long before the Slurm job's time limit, and the time of a step and of "
-                   "two checkpoints earlier; 0s: pay no heed to it"},
+          {.help = "safety margin before the Slurm job's time limit, added to one step and two checkpoint "
+                   "writes, at which the run saves and stops; 0s disables"},
           {"a time: 30s, 10min, 2h", is_time});
-  run.add("fault", &RunConfig::fault,
-          {.help = "rehearse a failure of a rank in a phase of a step; tests/faults/README.md has the words",
-           .placeholder = "PHASE:RANK:STEP:KIND",
-           .absent = "none"},
-          {"as backward:1:12:kill",
-           [](const std::string& text) { return text.empty() || parse_fault(text).has_value(); }});
+  run.add(
+      "fault", &RunConfig::fault,
+      {.help = "fault injection: make a rank fail in a phase of a step; tests/faults/README.md has the words",
+       .placeholder = "PHASE:RANK:STEP:KIND",
+       .absent = "none"},
+      {"as backward:1:12:kill",
+       [](const std::string& text) { return text.empty() || parse_fault(text).has_value(); }});
   run.add("peak_tflops", &RunConfig::peak_tflops,
           {.help = "peak of one rank's device, of which mfu is a share; 0: unknown, no mfu",
            .bounds = from_to(0, 1e6),

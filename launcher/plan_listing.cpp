@@ -115,9 +115,9 @@ std::string memory_text(const PlanInput& in, const PlannedMemory& m) {
   const auto gb = [](const char* what, double bytes, const std::string& from = "") {
     return bytes == 0 ? "" : line(what, bytes / 1e9, "GB", from);
   };
-  return "memory of a rank\n" + gb("weights", m.weights) + gb("master weights and moments", m.state) +
+  return "memory of a rank\n" + gb("weights", m.weights) + gb("master weights, moments, EMA", m.state) +
          gb("gradients", m.gradients,
-            m.full_sums == 0 ? "buckets on their way"
+            m.full_sums == 0 ? "buckets in flight"
                              : fmt::format("{} full sum{}", m.full_sums, m.full_sums == 1 ? "" : "s")) +
          gb("exchange", m.exchange) +
          gb("activations", m.activations,
@@ -131,12 +131,12 @@ std::string step_text(const ClusterPlan& plan) {
   const PlannedStep& s = plan.step;
   return "a step\n" +
          line("computation", s.compute, "s", fmt::format("{:.4g} GMAC an image", plan.macs / 1e9)) +
-         line("sums over a rank's lanes", s.lane_sums, "s") + line("update", s.update, "s") +
-         line("gradients after backward", s.gradients, "s",
-              fmt::format("{:.3g} s more under it", plan.hidden_gradients)) +
+         line("gradient accumulation", s.lane_sums, "s") + line("update", s.update, "s") +
+         line("gradient reduce-scatter", s.gradients, "s",
+              fmt::format("exposed; {:.3g} s more are overlapped", plan.hidden_gradients)) +
          line("norms", s.norms, "s") +
-         line("weights before forward", s.weights, "s",
-              fmt::format("{:.3g} s more under it", plan.hidden_weights)) +
+         line("weight all-gather", s.weights, "s",
+              fmt::format("exposed; {:.3g} s more are overlapped", plan.hidden_weights)) +
          line("waiting for the slowest rank", s.stragglers, "s", "kept rows vary") +
          line("waiting for data", s.data, "s") + line("all", s.total(), "s") +
          line("exposed communication", 100 * s.exposed_share(), "%") +
@@ -161,7 +161,7 @@ std::string run_text(const PlanInput& in, const ClusterPlan& plan) {
 }
 
 std::string scaling_text(const PlanInput& in) {
-  std::string text = "the most ranks of which each waits for others at most 5 % of its time\n";
+  std::string text = "largest world size with <= 5 % exposed communication\n";
   for (const std::int64_t batch : kNamedBatches)
     text += line(fmt::format("batch {}", batch), static_cast<double>(most_ranks(in, batch, kAcceptedShare)),
                  "ranks", "lanes as large, or smaller where ranks are more");

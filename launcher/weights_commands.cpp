@@ -2,9 +2,9 @@
 
 #include "launcher/run_commands.hpp"
 #include "models/catalogue.hpp"
-#include "trainer/checkpoint/run_progress.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/checkpoint/run_progress.hpp"
 #include "trainer/weights/export_weights.hpp"
 #include "trainer/weights/import_weights.hpp"
 
@@ -25,12 +25,9 @@ Json row_of(const std::filesystem::path& path) {
     const auto manifest = trainer::read_checkpoint_manifest(path);
     std::uint64_t bytes = 0;
     for (const auto& file : manifest.files) bytes += file.bytes;
-    return {{"path", path.string()},
-            {"step", manifest.state.step},
-            {"planned_steps", manifest.planned_steps},
-            {"lanes", manifest.lanes},
-            {"ranks", manifest.world},
-            {"bytes", bytes}};
+    return {
+        {"path", path.string()},   {"step", manifest.state.step}, {"planned_steps", manifest.planned_steps},
+        {"lanes", manifest.lanes}, {"ranks", manifest.world},     {"bytes", bytes}};
   } catch (const Error& e) {
     return {{"path", path.string()}, {"damaged", e.what()}};
   }

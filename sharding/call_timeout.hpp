@@ -42,10 +42,10 @@ class CallTimeout {
   }
   Error nobody_came(const std::string& call) const {
     return {ExitCode::watchdog,
-            fmt::format("waited {:.0f} s in {} for ranks that did not come and reported nothing",
-                        std::chrono::duration<double>(now_.load()).count(), call),
-            "ranks that did not answer hang or are cut off; raise sharding.timeout or watchdog.step if they "
-            "were only slow"};
+            fmt::format("timed out in {} after {:.0f} s: another rank stopped responding", call,
+                        std::chrono::duration<double>(now_.load()).count()),
+            "a rank that stopped responding hangs or is cut off; if it was only slow, raise sharding.timeout "
+            "or watchdog.step"};
   }
 
  private:

@@ -108,9 +108,9 @@ seconds() {
   echo $((10#${part[2]:-0} * 86400 + 10#${part[4]:-0} * 3600 + 10#${part[5]} * 60 + 10#${part[6]}))
 }
 
-# The nodes that a report blames: of ranks that did not answer, that the watchdog ended, or whose weights are not the others'.
+# The nodes that a report blames: of ranks that stopped responding, that the watchdog ended, or whose weights are not the others'.
 suspects() {
-  sed -nE 's/.* did not answer on (.+), to be ended by .*/\1/p; s/^vitrail: rank [0-9]+ on (.+): watchdog: .*/\1/p; s/.*the weights \(hash\) is \w+ on rank [0-9]+ \(([^)]+)\).*/\1/p' \
+  sed -nE 's/^ *ranks? [0-9, ]+ on (.+) stopped responding .*/\1/p; s/^vitrail: rank [0-9]+ on (.+): watchdog: .*/\1/p; s/.*the weights \(hash\) is \w+ on rank [0-9]+ \(([^)]+)\).*/\1/p' \
     "$1" | tr -d ' ' | tr ',' '\n' | sort -u
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One task of a sweep, in as many stretches as it takes. Submitted as an array by, from the repository's root:
+# One task of a sweep, across requeues. Submitted as an array by, from the repository's root:
 #
 #   build/release/vitrail sweep submit GRID --config FILE [--at-once N] [--sbatch-args "..."] [--section.key VALUE ...]
 #

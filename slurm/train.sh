@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by the job scripts that train: a run of configs/NAME.cfg in the folder NAME of runs, in as many stretches as it
-# takes. VITRAIL_CONFIG and VITRAIL_RUN_DIR name another config, another folder; --run.name and --run.dir among the
-# script's words win over both.
+# Sourced by the job scripts that train: a run of configs/NAME.cfg in the folder NAME of runs, across requeues.
+# VITRAIL_CONFIG and VITRAIL_RUN_DIR name another config, another folder; --run.name and --run.dir among the script's words
+# win over both.
 
 source slurm/site.sh
 source slurm/requeue.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pre-trains ViT-H on ImageNet-21k (configs/vit_h_21k.cfg), in as many stretches as it takes. From the repository's root:
+# Pre-trains ViT-H on ImageNet-21k (configs/vit_h_21k.cfg), across requeues. From the repository's root:
 #
 #   sbatch slurm/vit_h_21k.sh [--section.key VALUE ...]
 #

@@ -187,20 +187,22 @@ void Assembly::say_what_it_is(Log& log) const {
   log.line(fmt::format("data: {} ({} images), {} steps of {} images an epoch, {} steps in all",
                        train_data->describe(), train_data->size(), steps_per_epoch,
                        config.data.global_batch_size, total_steps));
-  log.line(fmt::format("{} rank{} x {} thread{}, {} lane{} of {} images, at most {} a rank",
-                       communicator.size(), communicator.size() == 1 ? "" : "s", config.run.threads,
-                       config.run.threads == 1 ? "" : "s", config.run.lanes, config.run.lanes == 1 ? "" : "s",
-                       config.data.global_batch_size / config.run.lanes, per_rank));
+  log.line(
+      fmt::format("world size {}, {} thread{} a rank; global batch {} = {} micro-batch{} (lanes) x {}, "
+                  "gradient accumulation {}",
+                  communicator.size(), config.run.threads, config.run.threads == 1 ? "" : "s",
+                  config.data.global_batch_size, config.run.lanes, config.run.lanes == 1 ? "" : "es",
+                  config.data.global_batch_size / config.run.lanes, per_rank));
   const sharding::MemoryPlan memory = planned_memory();
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  log.line(fmt::format(
-      "memory of a rank (sharding.stage = {}): weights {:.1f} MiB, optimizer state {:.1f} MiB, {} "
-      "{:.1f} MiB, exchange {:.1f} MiB; activations come on top",
-      config.sharding.stage, mib(memory.weights), mib(memory.state),
-      memory.full_sums == 0   ? "gradients in flight"
-      : memory.full_sums == 1 ? "1 full gradient sum"
-                              : fmt::format("{} full gradient sums", memory.full_sums),
-      mib(memory.gradients), mib(memory.exchange)));
+  log.line(
+      fmt::format("memory per rank (sharding.stage = {}): weights {:.1f} MiB, optimizer state {:.1f} MiB, {} "
+                  "{:.1f} MiB, communication buffers {:.1f} MiB; activations not included",
+                  config.sharding.stage, mib(memory.weights), mib(memory.state),
+                  memory.full_sums == 0   ? "gradient buckets in flight"
+                  : memory.full_sums == 1 ? "1 full gradient sum"
+                                          : fmt::format("{} full gradient sums", memory.full_sums),
+                  mib(memory.gradients), mib(memory.exchange)));
 }
 
 }  // namespace vitrail::trainer

@@ -130,7 +130,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
   });
   if (request.config.run.rehearsal && state.step < run.total_steps) {
-    log.line(fmt::format("rehearsed the largest lane batch: {:.0f} MiB of memory at most so far",
+    log.line(fmt::format("memory check passed (largest micro-batch, forward and backward): peak {:.0f} MiB",
                          static_cast<double>(rehearse(run)) / (1 << 20)));
   }
   LossGuard guard(request.config.guard);

@@ -28,7 +28,7 @@ class Hangs(RunCampaign):
             return False
         self.assertEqual(job.process.returncode, WATCHDOG, job.report())
         self.assertGreater(time.monotonic() - began, TIMEOUT_S)
-        self.assertRegex(job.text("err"), rf"ranks? [\d, ]*\b{number}\b[\d, ]* did not answer")
+        self.assertRegex(job.text("err"), rf"ranks? [\d, ]*\b{number}\b[\d, ]* on \S+ stopped responding")
         self.check_no_damage(job)
         return True
 

@@ -34,7 +34,7 @@ STATUSES = """#!/bin/bash
 if [[ ${SLURM_ARRAY_TASK_ID:-} == 0 ]]; then exec sleep 5; fi
 statuses=($STATUSES)
 # Blames n0 as a watchdog does, then as the comparison of weights does.
-blames=("  ranks 1, 2 did not answer on n0, to be ended by the launcher (n1 reports)"
+blames=("  ranks 1, 2 on n0 stopped responding (says n1); the launcher ends it"
   "  rank 0: step 3 (epoch 0): ranks differ: the weights (hash) is 0a1b on rank 1 (n0), 2c3d on 3 others")
 if [[ ${BLAME:-} ]]; then echo "${blames[${SLURM_RESTART_COUNT:-0}]:-}" >&2; fi
 exit "${statuses[${SLURM_RESTART_COUNT:-0}]}"

@@ -17,10 +17,10 @@ enum class ExitCode : int {
   usage = 2,      // unknown or malformed option, flag or file
   bad_data = 65,  // a pack, image, checkpoint or weights file that is not what it says
   io = 74,        // the file system or the network refused
-  refused = 78,   // valid options that cannot be honoured together: never requeue
-  saved = 85,     // state saved, please requeue
-  watchdog = 86,  // a rank hung or did not come in time
-  diverged = 87,  // the loss is lost: the same settings would lose it again
+  refused = 78,   // valid options that cannot go together: never requeue
+  saved = 85,     // checkpoint saved: requeue the job
+  watchdog = 86,  // a rank hung or timed out
+  diverged = 87,  // training diverged: the same settings would diverge again
 };
 
 class Error : public std::runtime_error {

@@ -99,11 +99,11 @@ void check_checkpoint_space(const fs::path& checkpoints, const CheckpointSpace& 
       throw Error(ExitCode::io, fmt::format("{}: {} are free, one checkpoint takes {}", checkpoints.string(),
                                             size_text(free), size_text(whole)));
     }
-    log.line(
-        fmt::format("checkpoints of {} in {}, at most {} ({}), {} free; writing one takes about {:.1f} s, "
-                    "its copy {} of each rank's memory",
-                    size_text(whole), checkpoints.string(), wanted.checkpoints, size_text(most),
-                    size_text(free), seconds, size_text(static_cast<double>(wanted.own_bytes))));
+    log.line(fmt::format(
+        "checkpoints of {} in {}, at most {} ({}), {} free; each write about {:.1f} s in the background; "
+        "host buffer {} per rank",
+        size_text(whole), checkpoints.string(), wanted.checkpoints, size_text(most), size_text(free), seconds,
+        size_text(static_cast<double>(wanted.own_bytes))));
     if (free + there < most)
       log.line("warning: that is not enough room for all of them: saving will fail later, training goes on");
   });

@@ -54,7 +54,7 @@ TEST(FailureReport, AllRanksAndTheirHints) {
             "  all ranks: no\n"
             "  hint: a\n"
             "  hint: b\n"
-            "exit status 78 (cannot be honoured)\n");
+            "exit status 78 (invalid configuration)\n");
 }
 
 TEST(FailureReport, RanksThatDoNotAnswerAreNamedAndLastCallsShown) {
@@ -67,7 +67,7 @@ TEST(FailureReport, RanksThatDoNotAnswerAreNamedAndLastCallsShown) {
             "    last calls of rank 1:\n"
             "      #1 a\n"
             "      #2 b\n"
-            "  ranks 2, 3 did not answer on node18, to be ended by the launcher (node17 reports)\n"
+            "  ranks 2, 3 on node18 stopped responding (says node17); the launcher ends it\n"
             "no checkpoint was written yet\n"
             "exit status 1 (crash)\n");
 }
@@ -77,9 +77,9 @@ TEST(FailureReport, TheSilentRankComesBeforeThoseThatWaitedForIt) {
       ExitCode::watchdog, {{0, Failure{ExitCode::watchdog, "waited 55 s in all_to_all", "", ""}}}, {1}};
   EXPECT_EQ(failure_report("training", settlement, {"node17", "node18"}, 0, ""),
             "vitrail: training stopped: 1 of 2 ranks failed\n"
-            "  rank 1 did not answer on node18, to be ended by the launcher (node17 reports)\n"
+            "  rank 1 on node18 stopped responding (says node17); the launcher ends it\n"
             "  rank 0: waited 55 s in all_to_all\n"
-            "exit status 86 (watchdog)\n");
+            "exit status 86 (a rank hung or timed out)\n");
 }
 
 TEST(FailureReport, EveryExitCodeHasAMeaning) {
