@@ -16,6 +16,7 @@
 
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/stop_signal.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -153,9 +154,8 @@ class Children {
  private:
   static const sigset_t& watched() {
     static const sigset_t signals = [] {
-      sigset_t set;
-      sigemptyset(&set);
-      for (const int signal : {SIGUSR1, SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+      sigset_t set = trainer::stop_signals();
+      for (const int signal : {SIGINT, SIGCHLD}) sigaddset(&set, signal);
       return set;
     }();
     return signals;

@@ -19,8 +19,8 @@ struct ChildEnd {
 using Say = std::function<void(const std::string&)>;
 
 // Runs words[0] with its arguments to its end. `errors` is given what it and its children write to stderr,
-// from a thread of its own; without it that goes where ours goes. USR1, TERM and INT to this process reach
-// the child as USR1 ("save and stop"); a second INT as TERM.
+// from a thread of its own; without it that goes where ours goes. USR1, TERM, HUP and INT to this process
+// reach the child as USR1 ("save and stop"); a second INT as TERM.
 ChildEnd run_child(const std::vector<std::string>& words, const Say& say,
                    const std::function<void(const std::string& bytes)>& errors = {});
 

@@ -24,6 +24,7 @@ enum class Via { automatic, srun, mpirun };
 
 struct LaunchConfig {
   Via via = Via::automatic;  // automatic: srun inside a Slurm job, else mpirun
+  std::string mpi = "pmix";  // how srun joins ranks to a world; empty: as the site does by default
   std::string srun_args;     // added to srun's own, as a shell would split them
   std::optional<std::int64_t> ranks, nodes, gpus_per_node;
 };

@@ -1,18 +1,17 @@
-#include <thread>
-
 #include "datasets/augment/preview.hpp"
 #include "datasets/pack/pack_info.hpp"
 #include "datasets/pack/pack_verify.hpp"
 #include "datasets/packing/pack.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/world.hpp"
+#include "trainer/base/processors.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
 int threads_of(const Flags& flags) {
   if (flags.threads) return static_cast<int>(*flags.threads);
-  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return available_processors();
 }
 
 std::shared_ptr<const datasets::Dataset> images_to_look_at(const std::string& source) {

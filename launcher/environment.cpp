@@ -59,15 +59,65 @@ void read_slurm_step(const Lookup& lookup, Environment& environment) {
   environment.local_size = *size;
 }
 
-SlurmJob read_slurm_job(const Lookup& lookup) {
-  SlurmJob job;
+std::optional<std::int64_t> count_if_any(const Lookup& lookup, const std::string& name) {
+  return whole_number<std::int64_t>(lookup(name).value_or(""));
+}
+
+// SLURM_JOB_ID alone is what a login by ssh to a node of one's job brings along, an editor's terminal or a
+// container: nothing can be started by srun from there, so it is no job.
+void read_slurm_job(const Lookup& lookup, Environment& environment) {
+  if (!lookup("SLURM_JOB_ID")) return;
+  if (!count_if_any(lookup, "SLURM_NNODES")) {
+    environment.no_job = "SLURM_NNODES";
+    return;
+  }
+  SlurmJob& job = environment.slurm.emplace();
   job.id = text_of(lookup, "SLURM_JOB_ID");
   job.nodes = count_of(lookup, "SLURM_NNODES");
   if (lookup("SLURM_CPUS_PER_TASK")) job.cpus_per_task = count_of(lookup, "SLURM_CPUS_PER_TASK");
   if (lookup("SLURM_RESTART_COUNT")) job.restart_count = count_of(lookup, "SLURM_RESTART_COUNT");
   job.array_job_id = lookup("SLURM_ARRAY_JOB_ID").value_or("");
   job.array_task_id = lookup("SLURM_ARRAY_TASK_ID").value_or("");
-  return job;
+}
+
+// Of a process that no launcher of Open MPI's started as a rank. Only srun sets SLURM_STEP_NUM_TASKS, and
+// PMI_SIZE is what the launchers of other MPIs set (and srun --mpi=pmi2).
+Unjoined read_unjoined(const Lookup& lookup) {
+  if (const auto tasks = count_if_any(lookup, "SLURM_STEP_NUM_TASKS"); tasks.value_or(1) > 1) {
+    const std::string plugin = lookup("SLURM_MPI_TYPE").value_or("");
+    return {*tasks, count_if_any(lookup, "SLURM_PROCID").value_or(0),
+            plugin.empty() ? "srun without PMIx" : "srun --mpi=" + plugin};
+  }
+  if (const auto tasks = count_if_any(lookup, "PMI_SIZE"); tasks.value_or(1) > 1)
+    return {*tasks, count_if_any(lookup, "PMI_RANK").value_or(0), "another MPI's launcher"};
+  return {};
+}
+
+trainer::GpuPromise read_gpus(const Lookup& lookup) {
+  trainer::GpuPromise gpus;
+  const std::optional<std::string> visible = lookup("CUDA_VISIBLE_DEVICES");
+  const bool none = visible && (visible->empty() || *visible == "-1" || *visible == "NoDevFiles");
+  const auto take = [&](const char* name) { gpus.by = fmt::format("{} = {}", name, *lookup(name)); };
+  if (count_if_any(lookup, "SLURM_GPUS_ON_NODE").value_or(0) > 0) {
+    take("SLURM_GPUS_ON_NODE");
+  } else if (!lookup("SLURM_JOB_GPUS").value_or("").empty()) {
+    take("SLURM_JOB_GPUS");
+  } else if (!lookup("SLURM_STEP_GPUS").value_or("").empty()) {
+    take("SLURM_STEP_GPUS");
+  } else if (visible && !none) {
+    take("CUDA_VISIBLE_DEVICES");
+  }
+  gpus.hidden = none && !gpus.by.empty();
+  return gpus;
+}
+
+// In Open MPI's order.
+TemporaryFolder read_temporary_folder(const Lookup& lookup) {
+  for (const char* name : {"TMPDIR", "TEMP", "TMP"}) {
+    const std::string path = lookup(name).value_or("");
+    if (!path.empty()) return {path, name};
+  }
+  return {};
 }
 
 void check_places(const Environment& environment) {
@@ -109,14 +159,16 @@ Environment read_environment(const Lookup& lookup, const std::string& host) {
     read_open_mpi(lookup, environment);
   } else if (lookup("SLURM_PROCID") && lookup("PMIX_RANK")) {
     read_slurm_step(lookup, environment);
+  } else {
+    environment.unjoined = read_unjoined(lookup);
   }
-  if (lookup("SLURM_JOB_ID")) {
-    environment.slurm = read_slurm_job(lookup);
-    if (lookup(kJobEnds)) {
-      environment.job_ends =
-          std::chrono::system_clock::time_point(std::chrono::seconds(count_of(lookup, kJobEnds)));
-    }
+  read_slurm_job(lookup, environment);
+  if (environment.slurm && lookup(kJobEnds)) {
+    environment.job_ends =
+        std::chrono::system_clock::time_point(std::chrono::seconds(count_of(lookup, kJobEnds)));
   }
+  environment.gpus = read_gpus(lookup);
+  environment.temporary = read_temporary_folder(lookup);
   check_places(environment);
   return environment;
 }

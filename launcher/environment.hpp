@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "trainer/device/gpu_promise.hpp"
+
 namespace vitrail::launcher {
 
 enum class Launcher { none, open_mpi, slurm };
@@ -23,11 +25,27 @@ struct SlurmJob {
   std::string array_task_id;
 };
 
+// Tasks that somebody started together and that did not become ranks of one world: each would be alone.
+struct Unjoined {
+  std::int64_t tasks = 1;  // 1: nothing of the kind
+  std::int64_t number = 0;
+  std::string by;  // "srun --mpi=pmi2", "another MPI's launcher"
+};
+
+// Where temporary files go, and who says so: "TMPDIR"; empty: nobody, it is the system's.
+struct TemporaryFolder {
+  std::string path = "/tmp", variable;
+};
+
 struct Environment {
   Launcher launcher = Launcher::none;
   std::int64_t rank = 0, world = 1;
   std::int64_t local_rank = 0, local_size = 1;  // among the ranks of this node
-  std::optional<SlurmJob> slurm;                // absent: not inside an allocation
+  Unjoined unjoined;
+  std::optional<SlurmJob> slurm;  // absent: not inside an allocation
+  std::string no_job;  // the variable for which SLURM_JOB_ID makes no job; empty: it does, or is not set
+  trainer::GpuPromise gpus;
+  TemporaryFolder temporary;
   // End of the job's time limit, as `launch` passed it on; absent: unknown or none.
   std::optional<std::chrono::system_clock::time_point> job_ends;
   std::string launch;  // which `vitrail launch` started this process; empty: none did

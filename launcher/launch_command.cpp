@@ -14,6 +14,8 @@
 #include "launcher/rank_deaths.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/spawn_plan.hpp"
+#include "launcher/start_checks.hpp"
+#include "trainer/base/processors.hpp"
 #include "trainer/base/wall_time.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/finished_run.hpp"
@@ -67,8 +69,8 @@ std::string describe(const std::vector<RankDeath>& deaths, int signal, bool out_
 ExitCode run_launch(const CommandLine& line, const Environment& environment,
                     const std::vector<std::string>& notes) {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const SpawnPlan plan =
-      plan_spawn(line, environment, program, std::thread::hardware_concurrency(), ::geteuid() == 0);
+  const SpawnPlan plan = plan_spawn(line, environment, program, processors(), ::geteuid() == 0);
+  if (plan.words.front() == "mpirun") check_temporary_folder(environment.temporary);
   const trainer::RunDirectory directory = trainer::run_directory(line.config.run);
   for (const std::string& note : notes) say(note);
   say(plan.summary);

@@ -1,10 +1,12 @@
 // vitrail <command> [--config FILE ...] [--section.key VALUE ...]: parse, run the command, map failure to an
 // exit code.
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string_view>
 #include <system_error>
 
 #include <fcntl.h>
@@ -14,9 +16,26 @@
 #include "launcher/frozen_settings.hpp"
 #include "launcher/run_commands.hpp"
 #include "launcher/stored_settings.hpp"
+#include "trainer/stop_signal.hpp"
 
 namespace vitrail::launcher {
 namespace {
+
+// Before anything of ours or of LibTorch's is there, whose mathematics ends the program where the working
+// directory was deleted, without a word that helps. Only the C library may be used here.
+__attribute__((no_sanitize("address", "undefined", "thread"))) void check_working_directory() {
+  char first = 0;
+  if (::getcwd(&first, sizeof first) != nullptr || errno != ENOENT) return;  // ERANGE: it has a name
+  constexpr std::string_view kWords =
+      "vitrail: the working directory was deleted\n"
+      "  hint: go to one that is there; where the same path was made anew: cd \"$PWD\"\n";
+  while (::write(STDERR_FILENO, kWords.data(), kWords.size()) < 0 && errno == EINTR) continue;
+  ::_exit(static_cast<int>(ExitCode::io));
+}
+
+// The loader calls it before it initialises libraries.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): there are no const functions
+__attribute__((section(".preinit_array"), used)) void (*const kBeforeLibraries)() = check_working_directory;
 
 // A stream that was closed would be given to the next file that is opened, and words for the user written
 // into it. Results cannot be written to a stream that is open for reading: that is an error, as it should be.
@@ -29,10 +48,7 @@ void hold_standard_streams() {
 // The signals that ask a run to save and stop wait until somebody looks: they may come before the run is
 // there.
 void hold_stop_signals(int how) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGUSR1);
-  sigaddset(&signals, SIGTERM);
+  const sigset_t signals = trainer::stop_signals();
   ::pthread_sigmask(how, &signals, nullptr);
 }
 
@@ -54,7 +70,7 @@ ExitCode run(const CommandLine& line, const Environment& environment, const std:
     case Command::eval:
       return run_eval(line, environment);
     case Command::predict:
-      return run_predict(line);
+      return run_predict(line, environment);
     case Command::models:
       return run_models(line);
     case Command::export_weights:

@@ -324,6 +324,11 @@ void add_launch_settings(std::vector<Option>& table) {
   launch.choice("via", &LaunchConfig::via,
                 {{Via::automatic, "auto"}, {Via::srun, "srun"}, {Via::mpirun, "mpirun"}},
                 {.help = "who starts the ranks; auto: srun inside a Slurm job, else mpirun"});
+  launch.add(
+      "mpi", &LaunchConfig::mpi,
+      {.help = "how srun joins ranks to one world, its --mpi; Open MPI 4.1 wants pmix; empty: the site's "
+               "default",
+       .placeholder = "NAME"});
   launch.add("srun_args", &LaunchConfig::srun_args,
              {.help = "more arguments for srun", .when = {with_srun()}}, {kShellWords, is_shell_words});
 }

@@ -54,14 +54,16 @@ class ClassNames {
 
 }  // namespace
 
-ExitCode run_predict(const CommandLine& line) {
+ExitCode run_predict(const CommandLine& line, const Environment& environment) {
   const trainer::Config& config = line.config;
   const bool json = line.flags.format == OutputFormat::json;
   const bool into_file = !line.flags.output.empty();
-  trainer::PredictionRequest request{
-      line.flags.checkpoint, line.flags.output, line.flags.top, {}, [](const std::string& text) {
-        fmt::print(stderr, "{}\n", text);
-      }};
+  trainer::PredictionRequest request{line.flags.checkpoint,
+                                     line.flags.output,
+                                     line.flags.top,
+                                     {},
+                                     [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
+                                     environment.gpus};
   Json rows = Json::array();
   std::optional<ClassNames> names;
   if (!into_file) {

@@ -23,7 +23,7 @@ ExitCode run_train(const CommandLine& line, const Environment& environment);
 ExitCode run_eval(const CommandLine& line, const Environment& environment);
 
 // predict_command.cpp
-ExitCode run_predict(const CommandLine& line);
+ExitCode run_predict(const CommandLine& line, const Environment& environment);
 
 // weights_commands.cpp
 ExitCode run_models(const CommandLine& line);

@@ -7,6 +7,7 @@
 
 #include "launcher/command_line.hpp"
 #include "launcher/environment.hpp"
+#include "trainer/base/processors.hpp"
 
 namespace vitrail::launcher {
 
@@ -15,8 +16,8 @@ struct SpawnPlan {
   std::string summary;  // for the user: "2 ranks by mpirun on this host, bound to 1 processor each"
 };
 
-// `processors`: hardware threads of this host. `root`: Open MPI asks for an extra word then.
+// `processors`: of this process. `root`: Open MPI asks for an extra word then.
 SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, const std::string& program,
-                     unsigned processors, bool root);
+                     const Processors& processors, bool root);
 
 }  // namespace vitrail::launcher

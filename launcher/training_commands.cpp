@@ -64,7 +64,8 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
                                       [&](const std::string& why) { world.give_up(why); },
                                       environment.launch,
                                       line.names_length,
-                                      trainer::this_program(build_facts())};
+                                      trainer::this_program(build_facts()),
+                                      environment.gpus};
   const auto directory = trainer::run_directory(line.config.run);
   world.keep_reports([&](const std::string& report) { log.keep(report); });
   return world.run(
@@ -76,10 +77,12 @@ ExitCode run_eval(const CommandLine& line, const Environment& environment) {
   World world(environment, line.config.sharding);
   return world.run("evaluation", [&] {
     const bool is_root = world.communicator().rank() == 0;
-    const auto result = trainer::evaluate_weights(line.config, line.flags.checkpoint, world.communicator(),
-                                                  [&](const std::string& text) {
-                                                    if (is_root) fmt::print(stderr, "{}\n", text);
-                                                  });
+    const auto result = trainer::evaluate_weights(
+        line.config, line.flags.checkpoint, world.communicator(),
+        [&](const std::string& text) {
+          if (is_root) fmt::print(stderr, "{}\n", text);
+        },
+        environment.gpus);
     if (!is_root) return ExitCode::done;
     if (line.flags.format == OutputFormat::json) {
       fmt::print("{}\n", evaluation_json(result));

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "launcher/failure_report.hpp"
+#include "launcher/start_checks.hpp"
 #include "sharding/call_log.hpp"
 #include "sharding/failure_channel.hpp"
 #include "sharding/gather_text.hpp"
@@ -24,6 +25,17 @@ bool blames_the_machine(ExitCode code) {
   return code == ExitCode::crash || code == ExitCode::io || code == ExitCode::watchdog;
 }
 
+// Before and after MPI begins: `check` fails on all ranks, or on some nodes.
+void check_start(const Environment& environment, const std::function<void()>& check, bool on_each_node) {
+  const bool has_company = environment.world > 1 || environment.unjoined.tasks > 1;
+  try {
+    check();
+  } catch (const Error& e) {
+    if (!has_company) throw;
+    end_before_world(environment, e, on_each_node);
+  }
+}
+
 }  // namespace
 
 struct World::Mpi {
@@ -38,6 +50,9 @@ struct World::Mpi {
 World::World(const Environment& environment, const sharding::ShardingConfig& config) {
   const sharding::CommunicatorKind kind = config.communicator;
   const bool alone = environment.launcher == Launcher::none;
+  if (kind != sharding::CommunicatorKind::local)
+    check_start(
+        environment, [&] { check_joined(environment); }, false);
   if (kind == sharding::CommunicatorKind::mpi && alone) {
     throw Error(ExitCode::refused, "sharding.communicator = mpi, but no launcher started this process",
                 "use vitrail launch, or leave sharding.communicator out");
@@ -51,7 +66,12 @@ World::World(const Environment& environment, const sharding::ShardingConfig& con
     local_ = std::make_unique<sharding::LocalCommunicator>();
     hosts_ = {environment.host};
   } else {
+    check_start(
+        environment, [&] { check_temporary_folder(environment.temporary); }, true);
     mpi_ = std::make_unique<Mpi>(std::chrono::seconds(config.timeout.count));
+    const int rank = mpi_->communicator.rank(), size = mpi_->communicator.size();
+    check_start(
+        environment, [&] { check_world(environment, rank, size); }, false);
     hosts_ = sharding::gather_text(mpi_->communicator, environment.host);
   }
 }

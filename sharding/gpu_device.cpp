@@ -120,6 +120,8 @@ class GpuDevice final : public Device {
 
 }  // namespace
 
+bool built_with_cuda() { return true; }
+
 std::unique_ptr<Device> make_gpu_device(int index) { return std::make_unique<GpuDevice>(index); }
 
 std::string name_on_bus(int index) {

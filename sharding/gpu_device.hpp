@@ -11,6 +11,8 @@
 
 namespace vitrail::sharding {
 
+bool built_with_cuda();
+
 // Throws Error(refused) in a program that was built without CUDA.
 std::unique_ptr<Device> make_gpu_device(int index);
 // Of the GPU itself, by its place on the bus: processes may each see it under another index.

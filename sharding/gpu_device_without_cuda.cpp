@@ -10,6 +10,8 @@ Error no_cuda() {
 
 }  // namespace
 
+bool built_with_cuda() { return false; }
+
 std::unique_ptr<Device> make_gpu_device(int) { throw no_cuda(); }
 
 std::string name_on_bus(int) { throw no_cuda(); }

@@ -24,8 +24,8 @@ evaluate() {
   local run=$1 pack=$2 kept=$1/evaluation.json
   shift 2
   "$vitrail" checkpoint hash "$run/checkpoints/latest" --part weights &&
-    srun --mpi=pmix --cpus-per-task="$SLURM_CPUS_PER_TASK" "$vitrail" eval --checkpoint "$run" --data "$pack" \
-      --format json "$@" >"$kept.new" && mv "$kept.new" "$kept" && cat "$kept"
+    srun ${mpi:+"--mpi=$mpi"} --cpus-per-task="$SLURM_CPUS_PER_TASK" "$vitrail" eval --checkpoint "$run" --data "$pack" \
+      --run.device "$device" --format json "$@" >"$kept.new" && mv "$kept.new" "$kept" && cat "$kept"
 }
 require_finished "${VITRAIL_AFTER:-}"
 run_and_requeue "$1" evaluate "$@"

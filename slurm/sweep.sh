@@ -18,4 +18,6 @@
 source slurm/site.sh
 source slurm/requeue.sh
 run_dir=$("$vitrail" sweep folder "$@" --task "$SLURM_ARRAY_TASK_ID") || exit
-run_and_requeue "$run_dir" staged "$stage_dir" "$vitrail" sweep run "$@" --task "$SLURM_ARRAY_TASK_ID" -n "$SLURM_NTASKS"
+run_and_requeue "$run_dir" \
+  staged "$stage_dir" "$vitrail" sweep run --launch.mpi "$mpi" --run.device "$device" "$@" \
+  --task "$SLURM_ARRAY_TASK_ID" -n "$SLURM_NTASKS"

@@ -46,5 +46,6 @@ train() {
   remember_job "$run_dir" "$config" "${@:2}" || true
   require_finished "${VITRAIL_AFTER:-}"
   run_and_requeue "$run_dir" \
-    staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --config "$config" "${@:2}" --run.dir "$run_dir"
+    staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --launch.mpi "$mpi" --run.device "$device" \
+    --config "$config" "${@:2}" --run.dir "$run_dir"
 }

@@ -169,7 +169,6 @@ void Assembly::say_what_it_is(Log& log) const {
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
                        config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
                        name_of(parameters.compute_type()), config.model.image_size, config.model.classes));
-  if (!device.is_cpu()) log.line(fmt::format("computed on {} ({})", machine_name(device), device.str()));
   if (size_of(parameters.compute_type()) == 2 && device.is_cpu()) {
     log.line(fmt::format("{} storage, fp32 arithmetic: this is a CPU, times say nothing about half precision",
                          name_of(parameters.compute_type())));

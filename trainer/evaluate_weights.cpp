@@ -12,8 +12,10 @@
 namespace vitrail::trainer {
 EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
                                    sharding::Communicator& communicator,
-                                   const std::function<void(const std::string&)>& say) {
-  const c10::Device device = choose_device(config.run.device, communicator);
+                                   const std::function<void(const std::string&)>& say,
+                                   const GpuPromise& promise) {
+  const c10::Device device = choose_device(config.run.device, promise, communicator);
+  say(describe_devices(device, communicator, communicator.size() > 1 ? "over MPI" : ""));
   const auto model = load_model(config, checkpoint, device, say);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
   if (!checkpoint.empty()) {

@@ -6,15 +6,17 @@
 #include <string>
 
 #include "sharding/communicator.hpp"
+#include "trainer/device/gpu_promise.hpp"
 #include "trainer/metrics.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 
-// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights. `say` is told what was
-// changed to fit.
+// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights. `say` is told what
+// computes, and what was changed to fit.
 EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
                                    sharding::Communicator& communicator,
-                                   const std::function<void(const std::string&)>& say);
+                                   const std::function<void(const std::string&)>& say,
+                                   const GpuPromise& promise = {});
 
 }  // namespace vitrail::trainer

@@ -46,7 +46,8 @@ std::vector<Guess> likeliest(std::span<const double> logits, std::int64_t top) {
 std::int64_t predict(const Config& config, const PredictionRequest& request) {
   const at::NoGradGuard no_grad;
   sharding::LocalCommunicator alone;
-  const c10::Device device = choose_device(config.run.device, alone);
+  const c10::Device device = choose_device(config.run.device, request.gpus, alone);
+  if (request.say) request.say(describe_devices(device, alone, ""));
   const auto model = load_model(config, request.checkpoint, device, request.say);
   const auto dataset = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
   const DataType type = compute_type(config.precision.compute);

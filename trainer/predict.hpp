@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/device/gpu_promise.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
@@ -24,7 +25,8 @@ struct PredictionRequest {
   std::int64_t top = 5;          // likeliest classes told of each image; ties go to the lower class
   // Told of each image in order: its name in the source and its likeliest classes. May be empty.
   std::function<void(const std::string& image, std::span<const Guess> guesses)> take;
-  std::function<void(const std::string& text)> say;  // told what was changed to fit the model
+  std::function<void(const std::string& text)> say;  // told what computes, and what was changed to fit
+  GpuPromise gpus = {};
 };
 
 // Of config.data.val; returns the number of images.

@@ -4,12 +4,18 @@
 
 namespace vitrail::trainer {
 
-StopSignal::StopSignal() {
-  sigemptyset(&watched_);
-  sigaddset(&watched_, SIGUSR1);
-  sigaddset(&watched_, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &watched_, &before_);
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  sigaddset(&signals, SIGTERM);
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
+  return signals;
 }
+
+StopSignal::StopSignal() : watched_(stop_signals()) { pthread_sigmask(SIG_BLOCK, &watched_, &before_); }
 
 StopSignal::~StopSignal() {
   received();  // a signal that came too late must not kill what runs after us

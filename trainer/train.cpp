@@ -12,6 +12,7 @@
 #include "trainer/rehearsal.hpp"
 #include "trainer/restore.hpp"
 #include "trainer/run_agreement.hpp"
+#include "trainer/run_warnings.hpp"
 #include "trainer/train_loop.hpp"
 #include "trainer/watch/watched_communicator.hpp"
 
@@ -99,7 +100,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   Watchdog watchdog(phases, request.config.watchdog,
                     fmt::format("rank {} on {}", ranks.rank(), request.attempt.host), request.hung);
   check_same_program(ranks, request);
-  ComputeDevice device(request.config, ranks);
+  ComputeDevice device(request.config, ranks, request.gpus);
   const auto over_device = device.communicator(request.config.sharding, ranks);
   sharding::Communicator& all = over_device ? *over_device : ranks;
   std::optional<StepTrace> trace;
@@ -121,10 +122,11 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   });
   log.open(directory.log());
 
+  log.line(device.describe(communicator));
+  for (const std::string& words : run_warnings(request.config, communicator)) log.line("warning: " + words);
   Assembly run(request.config, communicator, device);
   check_same_plan(run, log);
   run.say_what_it_is(log);
-  if (over_device) log.line(fmt::format("ranks exchange {}", device.exchanged()));
   TrainState state = restored_or_new(run, request, directory, phases, log);
   sharding::agree(communicator, [&] {
     if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);

@@ -13,6 +13,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/base/log.hpp"
 #include "trainer/checkpoint/run_owner.hpp"
+#include "trainer/device/gpu_promise.hpp"
 #include "trainer/program.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/stop_signal.hpp"
@@ -31,6 +32,7 @@ struct TrainRequest {
   std::string launch = {};    // which `vitrail launch` started this rank; empty: none
   bool length_named = false;  // run.steps or run.epochs was given by name: a finished run may be extended
   ProgramFacts program = {};  // that computes here
+  GpuPromise gpus = {};
 };
 
 // done, or saved when a stop was asked for.

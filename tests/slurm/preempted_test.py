@@ -17,6 +17,7 @@ TASK_STEPS = 12  # of one rank, which takes twice as long for each
 
 # Large enough to be preempted on the way: a quarter of a second a step.
 SMALL = {
+    "run.device": "cpu",  # the cluster's GPUs are pretended
     "run.epochs": 0,
     "run.steps": STEPS,
     "run.lanes": 4,
@@ -87,6 +88,31 @@ class PreemptedTest(cluster.ClusterTest):
         self.assertEqual([line["loss"] for line in steps], losses)
         self.check_same_state(run, undisturbed)
         print(f"preempted after step {stopped}: {self.hash_of(run)}, as undisturbed")
+
+    def test_what_cannot_be_ends_the_job_at_once(self):
+        """srun that joins nobody, GPUs that are not there: one report, nothing is tried again, no run folder is touched."""
+        words = SMALL | {"data.train": "synthetic:1024,10,28", "run.steps": 4}
+        by_script = {key: value for key, value in words.items() if key != "run.device"}
+        auto = words | {"run.device": "auto"}
+        cases = {
+            "none": (words, {"VITRAIL_MPI": "none"}, "2 tasks were started by srun --mpi=none, which this Open MPI does not join"),
+            "pmi2": (words, {"VITRAIL_MPI": "pmi2"}, "2 tasks were started by srun --mpi=pmi2, which this Open MPI does not join"),
+            "cuda": (by_script, {}, "run.device = cuda, but LibTorch finds no GPU on n"),
+            "auto": (auto, {}, "where SLURM_GPUS_ON_NODE = 1: this program was built without CUDA"),
+        }
+        place = ["--nodes=1", "--ntasks-per-node=2"]
+        jobs = {name: self.submit(name, *place, words=harness.flags(settings), VITRAIL=self.program, **environment)
+                for name, (settings, environment, _) in cases.items()}  # fmt: skip
+        for name, (job, log) in jobs.items():
+            with self.subTest(name=name):
+                self.assertEqual(self.end_of(job, log), ("FAILED", 0), log.read_text() if log.exists() else "")
+                text = log.read_text()
+                self.assertIn("exit status 78", text)
+                self.assertEqual(len(re.findall(re.escape(cases[name][2]), text)), 1, text)
+                begun = [part for part in ("log.txt", "metrics.jsonl", "checkpoints") if (self.folder / name / part).exists()]
+                self.assertEqual(begun, [], text)
+                hint = "slurm/site.sh" if "VITRAIL_MPI" in cases[name][1] else "set run.device = cpu"
+                self.assertEqual(text.count(hint), 1, text)
 
     def test_time_limit_whose_signal_is_lost(self):
         """The run has asked Slurm when its minute is over: it saves and stops by itself, and comes back."""

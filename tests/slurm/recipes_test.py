@@ -17,7 +17,7 @@ from cluster import ROOT, slurm
 STEPS = 20
 PLACE_OF_JOB = ["--ntasks-per-node=1", "--gpus-per-node=0"]
 SIZE = {"model.width": 32, "model.depth": 2, "model.heads": 2, "model.patch": 14}
-LENGTH = {"run.steps": STEPS, "run.epochs": 0}
+LENGTH = {"run.steps": STEPS, "run.epochs": 0, "run.device": "cpu"}
 LEARNED = 85 if harness.LONG else 60  # percent; tops and dresses are half of the images
 COARSE = [0, 1, 0, 0, 0, 2, 0, 2, 3, 2]  # tops and dresses, trousers, shoes, bags
 # Nothing else may differ from the config of the same name.
@@ -160,7 +160,7 @@ class RecipesTest(cluster.ClusterTest):
         first, then = trainings = pretrain.stem, finetune.stem
         runs, alone = self.folder / "runs", self.folder / "alone"
         words = " ".join([*PLACE_OF_JOB, "--nodes=2", "--cpus-per-task=1", f"--output={self.folder}/%x.log"])
-        out = slurm(ROOT / "slurm/chain_21k_to_1k.sh", VITRAIL=self.program, VITRAIL_RUNS=runs, VITRAIL_STAGE="", PRETRAIN=pretrain,
+        out = slurm(ROOT / "slurm/chain_21k_to_1k.sh", VITRAIL=self.program, VITRAIL_RUNS=runs, VITRAIL_STAGE="", VITRAIL_DEVICE="cpu", PRETRAIN=pretrain,
                     FINETUNE=finetune, SBATCH_PARTITION="main", SBATCH_ACCOUNT="test", SBATCH_WORDS=words)
         jobs = dict(zip(("check_packs", *trainings, "evaluate"), re.findall(r"^(\d+) ", out, re.M)))
         for config in (pretrain, finetune):

@@ -9,10 +9,12 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/torch.h>
 
+#include "sharding/gather_text.hpp"
 #include "sharding/gpu_device.hpp"
 #include "sharding/host_device.hpp"
 #include "sharding/nodes.hpp"
 #include "sharding/staged_communicator.hpp"
+#include "trainer/device/device_line.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -31,6 +33,17 @@ std::string gpu_model() {
   return "GPU";
 }
 
+Error no_gpu(Device wanted, const GpuPromise& promise) {
+  const std::string host = sharding::host_name();
+  const NoGpu reason =
+      why_no_gpu(promise, sharding::built_with_cuda(), std::filesystem::exists("/proc/driver/nvidia"));
+  const std::string what =
+      wanted == Device::cuda ? fmt::format("run.device = cuda, but LibTorch finds no GPU on {}", host)
+      : promise.by.empty()   ? fmt::format("run.device = auto finds no GPU on {}, but on other nodes", host)
+                           : fmt::format("run.device = auto finds no GPU on {}, where {}", host, promise.by);
+  return {ExitCode::refused, fmt::format("{}: {}", what, reason.why), reason.way_out};
+}
+
 }  // namespace
 
 void ask_for_same_bits() {
@@ -47,14 +60,15 @@ void ask_for_same_bits() {
   context.setAllowBF16ReductionCuBLAS(false);
 }
 
-c10::Device choose_device(Device wanted, sharding::Communicator& communicator) {
+c10::Device choose_device(Device wanted, const GpuPromise& promise, sharding::Communicator& communicator) {
   const int rank_on_node = sharding::rank_on_node(communicator);
   const auto gpus = wanted == Device::cpu ? 0 : static_cast<int>(torch::cuda::device_count());
+  const std::vector<std::string> found = sharding::gather_text(communicator, gpus > 0 ? "some" : "");
   if (gpus == 0) {
-    if (wanted != Device::cuda) return {c10::kCPU};
-    throw Error(ExitCode::refused,
-                fmt::format("run.device = cuda, but LibTorch finds no GPU on {}", sharding::host_name()),
-                "start it where there is one, with a build of the cuda preset; or set run.device = cpu");
+    const bool nobody = std::ranges::all_of(found, [](const std::string& gpu) { return gpu.empty(); });
+    if (wanted == Device::cpu || (wanted == Device::automatic && promise.by.empty() && nobody))
+      return {c10::kCPU};
+    throw no_gpu(wanted, promise);
   }
   ask_for_same_bits();
   const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(rank_on_node % gpus));
@@ -62,8 +76,22 @@ c10::Device choose_device(Device wanted, sharding::Communicator& communicator) {
   return device;
 }
 
-ComputeDevice::ComputeDevice(const Config& config, sharding::Communicator& ranks)
-    : torch_(choose_device(config.run.device, ranks)) {
+std::string describe_devices(c10::Device own, sharding::Communicator& ranks, std::string_view exchange) {
+  const std::string name = own.is_cpu() ? fmt::format("CPU ({})", machine_name(own)) : machine_name(own);
+  const std::string on_bus = own.is_cpu() ? "" : sharding::name_on_bus(own.index());
+  std::vector<DevicePlace> places;
+  for (const std::string& text :
+       sharding::gather_text(ranks, fmt::format("{}\n{}\n{}", sharding::host_name(), name, on_bus))) {
+    const std::size_t first = text.find('\n'), second = text.find('\n', first + 1);
+    places.push_back(
+        {text.substr(0, first), text.substr(first + 1, second - first - 1), text.substr(second + 1)});
+  }
+  return device_line(places, exchange);
+}
+
+ComputeDevice::ComputeDevice(const Config& config, sharding::Communicator& ranks, const GpuPromise& promise)
+    : torch_(choose_device(config.run.device, promise, ranks)),
+      exchanged_(ranks.size() > 1 ? "over MPI" : "") {
   if (torch_.is_cpu()) {
     memory_ = std::make_unique<sharding::HostDevice>(sharding::on_threads(config.run.threads));
   } else {
@@ -87,11 +115,11 @@ std::unique_ptr<sharding::Communicator> ComputeDevice::communicator(const shardi
                 "start a rank for each GPU, or leave sharding.communicator out");
   }
   if (shared || config.communicator == sharding::CommunicatorKind::mpi) {
-    exchanged_ = shared ? "through the hosts' memory by MPI, for ranks share a GPU"
-                        : "through the hosts' memory by MPI";
+    exchanged_ = shared ? "over MPI through the hosts' memory (ranks share a GPU)"
+                        : "over MPI through the hosts' memory";
     return std::make_unique<sharding::StagedCommunicator>(ranks, *memory_);
   }
-  exchanged_ = "from GPU to GPU by NCCL";
+  exchanged_ = "by NCCL";
   return sharding::make_nccl_communicator(ranks, torch_.index(), std::chrono::seconds(config.timeout.count));
 }
 

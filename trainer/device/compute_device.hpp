@@ -1,5 +1,6 @@
 // Where a rank's model is computed: a CPU, or the GPU of its number among the ranks of its node. Throws:
-// Error(refused) when run.device = cuda and there is none.
+// Error(refused) when there is none where run.device = cuda, where the surroundings promised one, or where
+// other ranks have one.
 #pragma once
 
 #include <memory>
@@ -11,6 +12,7 @@
 #include "datasets/pixel_buffer.hpp"
 #include "sharding/communicator.hpp"
 #include "sharding/device.hpp"
+#include "trainer/device/gpu_promise.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
@@ -20,12 +22,15 @@ namespace vitrail::trainer {
 void ask_for_same_bits();
 
 // Collective. Makes the GPU this thread's, with results that do not change from run to run.
-c10::Device choose_device(Device wanted, sharding::Communicator& communicator);
+c10::Device choose_device(Device wanted, const GpuPromise& promise, sharding::Communicator& communicator);
+
+// What computes on all ranks, for the log (device_line.hpp). Collective.
+std::string describe_devices(c10::Device own, sharding::Communicator& ranks, std::string_view exchange);
 
 // The same with what sharding needs there.
 class ComputeDevice {
  public:
-  ComputeDevice(const Config& config, sharding::Communicator& ranks);
+  ComputeDevice(const Config& config, sharding::Communicator& ranks, const GpuPromise& promise = {});
 
   c10::Device torch() const { return torch_; }
   sharding::Device& memory() { return *memory_; }
@@ -34,8 +39,10 @@ class ComputeDevice {
   // do.
   std::unique_ptr<sharding::Communicator> communicator(const sharding::ShardingConfig& config,
                                                        sharding::Communicator& ranks);
-  // How what lies on GPUs is exchanged, in words for the log: after communicator().
-  std::string_view exchanged() const { return exchanged_; }
+  // The first line of a run's log. Collective; after communicator().
+  std::string describe(sharding::Communicator& ranks) const {
+    return describe_devices(torch_, ranks, exchanged_);
+  }
 
  private:
   c10::Device torch_;

@@ -55,7 +55,7 @@ TEST(ChildProcess, TellsWhetherItWasAskedToStop) {
 
 // The child asks its parent, once it is ready for what will come of it.
 TEST(ChildProcess, WhatIsAskedOfUsReachesItAsUsr1) {
-  for (const char* signal : {"USR1", "TERM", "INT"}) {
+  for (const char* signal : {"USR1", "TERM", "HUP", "INT"}) {
     std::vector<std::string> said;
     EXPECT_EQ(run_script(std::string("trap 'exit 85' USR1; kill -") + signal +
                              " $PPID; while :; do sleep 0.02; done",
@@ -64,6 +64,15 @@ TEST(ChildProcess, WhatIsAskedOfUsReachesItAsUsr1) {
     EXPECT_EQ(said,
               std::vector<std::string>{"asked to stop: the ranks save after this step (exit status 85)"});
   }
+}
+
+// Under nohup a closed terminal means nothing; USR1 shows that the child was not asked before.
+TEST(ChildProcess, AHangupThatIsIgnoredIsNoRequest) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  const auto end = run_child({"sh", "-c", "kill -HUP $PPID; sleep 0.2; exit 7"}, [](const std::string&) {});
+  std::signal(SIGHUP, before);
+  EXPECT_EQ(end.status, 7);
+  EXPECT_FALSE(end.asked_to_stop);
 }
 
 TEST(ChildProcess, ASecondInterruptEndsItByTerm) {

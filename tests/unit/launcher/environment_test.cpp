@@ -113,6 +113,63 @@ TEST(Environment, ContradictionsNameTheVariable) {
       "2 environment: SLURM_STEP_TASKS_PER_NODE = 4 does not tell the tasks of node 1");
 }
 
+// As pam_slurm_adopt, containers and editors leave it.
+TEST(Environment, APartOfASlurmJobIsNone) {
+  for (const Variables& part :
+       {Variables{{"SLURM_JOB_ID", "77"}}, Variables{{"SLURM_JOB_ID", "77"}, {"SLURM_NNODES", "x"}},
+        Variables{{"SLURM_JOB_ID", "77"}, {"SLURM_PROCID", "0"}}}) {
+    const Environment environment = read(part);
+    EXPECT_FALSE(environment.slurm);
+    EXPECT_EQ(environment.no_job, "SLURM_NNODES");
+    EXPECT_EQ(environment.launcher, Launcher::none);
+  }
+  EXPECT_EQ(read({}).no_job, "");
+  EXPECT_EQ(read(kBatch).no_job, "");
+}
+
+// By srun with a plugin that Open MPI does not speak, or by another MPI's launcher.
+TEST(Environment, TasksThatNobodyJoined) {
+  const Variables step = with(kBatch, {{"SLURM_STEP_NUM_TASKS", "7"}, {"SLURM_PROCID", "3"}});
+  const Environment plain = read(step);
+  EXPECT_EQ(plain.launcher, Launcher::none);
+  EXPECT_EQ(plain.unjoined.tasks, 7);
+  EXPECT_EQ(plain.unjoined.number, 3);
+  EXPECT_EQ(plain.unjoined.by, "srun without PMIx");
+  EXPECT_EQ(read(with(step, {{"SLURM_MPI_TYPE", "pmi2"}, {"PMI_SIZE", "7"}})).unjoined.by, "srun --mpi=pmi2");
+  EXPECT_EQ(read(with(kBatch, {{"SLURM_STEP_NUM_TASKS", "1"}})).unjoined.tasks, 1);
+  EXPECT_EQ(read(kBatch).unjoined.tasks, 1);
+  const Environment hydra = read({{"PMI_SIZE", "2"}, {"PMI_RANK", "1"}});
+  EXPECT_EQ(hydra.unjoined.tasks, 2);
+  EXPECT_EQ(hydra.unjoined.number, 1);
+  const Variables joined = {{"PMIX_RANK", "3"}, {"SLURM_STEP_TASKS_PER_NODE", "4,3"}};
+  EXPECT_EQ(read(with(step, joined)).unjoined.tasks, 1);
+  EXPECT_EQ(read(with(step, kOpenMpi)).unjoined.tasks, 1) << "mpirun inside of a step";
+}
+
+TEST(Environment, PromisedGpus) {
+  const auto by = [](const Variables& variables) { return read(variables).gpus.by; };
+  EXPECT_EQ(by({}), "");
+  EXPECT_EQ(by({{"SLURM_GPUS_ON_NODE", "8"}, {"SLURM_JOB_GPUS", "0,1"}}), "SLURM_GPUS_ON_NODE = 8");
+  EXPECT_EQ(by({{"SLURM_GPUS_ON_NODE", "0"}}), "");
+  EXPECT_EQ(by({{"SLURM_JOB_GPUS", "0,1"}}), "SLURM_JOB_GPUS = 0,1");
+  EXPECT_EQ(by({{"SLURM_STEP_GPUS", "3"}}), "SLURM_STEP_GPUS = 3");
+  EXPECT_EQ(by({{"SLURM_JOB_GPUS", ""}, {"CUDA_VISIBLE_DEVICES", "GPU-0a"}}),
+            "CUDA_VISIBLE_DEVICES = GPU-0a");
+  for (const char* none : {"", "-1", "NoDevFiles"}) {
+    EXPECT_EQ(by({{"CUDA_VISIBLE_DEVICES", none}}), "") << none;
+    EXPECT_FALSE(read({{"CUDA_VISIBLE_DEVICES", none}}).gpus.hidden);
+    EXPECT_TRUE(read({{"CUDA_VISIBLE_DEVICES", none}, {"SLURM_GPUS_ON_NODE", "1"}}).gpus.hidden) << none;
+  }
+  EXPECT_FALSE(read({{"CUDA_VISIBLE_DEVICES", "0"}, {"SLURM_GPUS_ON_NODE", "1"}}).gpus.hidden);
+}
+
+TEST(Environment, WhereTemporaryFilesGo) {
+  EXPECT_EQ(read({}).temporary.path, "/tmp");
+  EXPECT_EQ(read({}).temporary.variable, "");
+  EXPECT_EQ(read({{"TMPDIR", "/a"}, {"TMP", "/b"}}).temporary.path, "/a");
+  EXPECT_EQ(read({{"TMPDIR", ""}, {"TMP", "/b"}}).temporary.variable, "TMP");
+}
+
 TEST(Environment, TasksOnNode) {
   EXPECT_EQ(tasks_on_node("4", 0), 4);
   EXPECT_EQ(tasks_on_node("2(x3),1", 0), 2);

@@ -11,7 +11,7 @@ namespace vitrail::trainer {
 namespace {
 
 class StopSignalTest : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Signals, StopSignalTest, testing::Values(SIGUSR1, SIGTERM));
+INSTANTIATE_TEST_SUITE_P(Signals, StopSignalTest, testing::Values(SIGUSR1, SIGTERM, SIGHUP));
 
 TEST_P(StopSignalTest, IsAskedForAndStays) {
   StopSignal stop;
@@ -48,6 +48,17 @@ TEST_P(StopSignalTest, GivesTheSignalsBack) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(WTERMSIG(status), GetParam());
+}
+
+// As under nohup, where a run outlives its terminal.
+TEST(StopSignalIgnored, HangupIsNoRequest) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  {
+    StopSignal stop;
+    std::raise(SIGHUP);
+    EXPECT_FALSE(stop.received());
+  }
+  std::signal(SIGHUP, before);
 }
 
 }  // namespace
