@@ -302,7 +302,9 @@ void add_run_settings(std::vector<Option>& table) {
   run.choice(
       "device", &RunConfig::device,
       {{trainer::Device::automatic, "auto"}, {trainer::Device::cpu, "cpu"}, {trainer::Device::cuda, "cuda"}},
-      {.help = "where the model is computed", .commands = kAsking});
+      {.help = "where the model is computed; auto: on a GPU where there is one, or where Slurm or "
+               "CUDA_VISIBLE_DEVICES promises one",
+       .commands = kAsking});
 }
 
 void add_model_settings(std::vector<Option>& table) {

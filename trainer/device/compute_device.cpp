@@ -39,8 +39,9 @@ Error no_gpu(Device wanted, const GpuPromise& promise) {
       why_no_gpu(promise, sharding::built_with_cuda(), std::filesystem::exists("/proc/driver/nvidia"));
   const std::string what =
       wanted == Device::cuda ? fmt::format("run.device = cuda, but LibTorch finds no GPU on {}", host)
-      : promise.by.empty()   ? fmt::format("run.device = auto finds no GPU on {}, but on other nodes", host)
-                           : fmt::format("run.device = auto finds no GPU on {}, where {}", host, promise.by);
+      : promise.by.empty()
+          ? fmt::format("run.device = auto finds no GPU on {}, but other ranks have one", host)
+          : fmt::format("run.device = auto finds no GPU on {}, where {}", host, promise.by);
   return {ExitCode::refused, fmt::format("{}: {}", what, reason.why), reason.way_out};
 }
 
