@@ -8,13 +8,19 @@
 #include "sharding/communicator.hpp"
 #include "trainer/metrics.hpp"
 #include "trainer/settings/config.hpp"
+#include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::trainer {
 
+struct Evaluated {
+  EvaluationMetrics metrics;
+  UsedRecord used;  // on rank 0
+};
+
 // `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights. `say` is told what was
 // changed to fit.
-EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
-                                   sharding::Communicator& communicator,
-                                   const std::function<void(const std::string&)>& say);
+Evaluated evaluate_weights(const Config& config, const std::string& checkpoint,
+                           sharding::Communicator& communicator,
+                           const std::function<void(const std::string&)>& say);
 
 }  // namespace vitrail::trainer

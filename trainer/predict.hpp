@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "trainer/settings/config.hpp"
+#include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::trainer {
 
@@ -24,7 +25,8 @@ struct PredictionRequest {
   std::int64_t top = 5;          // likeliest classes told of each image; ties go to the lower class
   // Told of each image in order: its name in the source and its likeliest classes. May be empty.
   std::function<void(const std::string& image, std::span<const Guess> guesses)> take;
-  std::function<void(const std::string& text)> say;  // told what was changed to fit the model
+  std::function<void(const std::string& text)> say;            // told what was changed to fit the model
+  std::function<void(const UsedRecord& used)> take_used = {};  // told once, before the first image
 };
 
 // Of config.data.val; returns the number of images.
