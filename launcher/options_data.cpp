@@ -19,7 +19,7 @@ Condition with_images() {
 
 // Tensors are not normalised either; what is imported will look at images later.
 Condition with_pixels() {
-  return {"", "images: data of tensor: are used as they are", [](const CommandLine& line) {
+  return {"", "images that are decoded (tensor: is used as it is)", [](const CommandLine& line) {
             const auto decoded = [](const std::string& source) { return !source.starts_with("tensor:"); };
             const DataConfig& data = line.config.data;
             if (line.command == Command::import_weights) return true;
@@ -168,14 +168,14 @@ void add_normalisation(std::vector<Option>& table) {
       table, "data", kNormalising, [](auto& line) -> auto& { return line.config.data.normalisation; });
   data.add(
       "mean", &Normalisation::mean,
-      {.help = "mean of red, green and blue, which the model's input has subtracted; where model.weights "
-               "say theirs (metadata, or timm's name of them), that one",
+      {.help = "mean of the red, green and blue channel with which pixels between 0 and 1 are normalised; "
+               "model.weights bring their own where they tell it",
        .when = {with_pixels()}},
       {"each 0 to 1", is_mean, of_bytes});
-  data.add("std", &Normalisation::deviation,
-           {.help = "standard deviation of red, green and blue, by which it is divided; as with data.mean",
-            .when = {with_pixels()}},
-           {"each 1e-6 to 1", is_deviation, of_bytes});
+  data.add(
+      "std", &Normalisation::deviation,
+      {.help = "standard deviation of the red, green and blue channel, likewise", .when = {with_pixels()}},
+      {"each 1e-6 to 1", is_deviation, of_bytes});
 }
 
 }  // namespace

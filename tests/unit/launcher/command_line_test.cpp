@@ -216,7 +216,8 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
       {{"--data.std", "0.5,0,0.5"},
        "2 command line: --data.std 0.5,0,0.5: expected three numbers between commas, each 1e-6 to 1"},
       {{"--data.train", "tensor:a.safetensors", "--data.mean", "0.5,0.5,0.5"},
-       "2 command line: --data.mean: nothing uses this without images: data of tensor: are used as they are"},
+       "2 command line: --data.mean: nothing uses this without images that are decoded (tensor: is used as "
+       "it is)"},
       {{"--print-config=3"}, "2 command line: --print-config stands alone: it takes no value"},
       {{"--source", "x"}, "2 command line: --source: `vitrail train` does not use this; it is of pack"},
       {{"extra"},

@@ -137,7 +137,7 @@ TEST_F(Normalised, ARunThatGoesOnKeepsItsOwn) {
   fs::remove(run_ / "w.safetensors");
   EXPECT_EQ(of(words), kOther);
   begin_run({{"data.mean", "0.1,0.2,0.3"}, {"data.std", "0.4,0.5,0.6"}});
-  EXPECT_EQ(of({"eval", "--checkpoint", run_.string()}), kOther);
+  EXPECT_EQ(of({"eval", "--data", "packs/a", "--checkpoint", run_.string()}), kOther);
   EXPECT_EQ(of({"eval", "--data", "packs/a", "--model.weights", run_.string()}), kOther);
 }
 
