@@ -161,10 +161,7 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
       position_resize_(config.model.position_resize),
       seed_(config.run.seed),
       fit_(parameters.size(), Fit::fresh),
-      classes_(std::move(classes)),
-      note_(checkpoint.empty() && config.model.weights.empty()
-                ? ""
-                : normalisation_note(config, checkpoint.empty() ? config.model.weights : checkpoint)) {
+      classes_(std::move(classes)) {
   if (!checkpoint.empty()) {
     stored_ = std::make_unique<OfCheckpoint>(checkpoint, config.evaluation.weights);
   } else if (std::filesystem::is_directory(config.model.weights)) {
@@ -176,6 +173,7 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
   if (stored_) {
     fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
     stored_->check(config.model);
+    note_ = normalisation_note(config, checkpoint.empty() ? config.model.weights : checkpoint);
   }
   if (stored_ && !classes_.empty() && config.finetune.head == HeadStart::by_name) select_rows(config);
 }
