@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "trainer/base/normalisation.hpp"
+
 namespace vitrail::datasets {
 
 enum class Order { shuffled, window, sequential };
@@ -21,6 +23,7 @@ struct DataConfig {
   std::int64_t repeated_augmentation = 1;  // copies of an image in an epoch, each in another lane
   std::int64_t workers = 1;                // decode threads per rank
   std::int64_t prefetch_steps = 2;         // steps decoded ahead
+  Normalisation normalisation;             // what a model takes, of everything that is no ready tensor
 };
 
 enum class Crop { rrc, src, none };
@@ -45,10 +48,12 @@ struct AugmentConfig {
   MixMode mix_mode = MixMode::batch;
 };
 
-// What the evaluation transform needs: shorter side to floor(image_size / crop_ratio), then the centre.
+// What the evaluation transform needs: shorter side to floor(image_size / crop_ratio), then the centre,
+// normalised.
 struct EvaluationTransform {
   std::int64_t image_size = 224;
   double crop_ratio = 1.0;
+  Normalisation normalisation = {};
 };
 
 }  // namespace vitrail::datasets

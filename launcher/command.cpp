@@ -4,8 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "launcher/option_synonyms.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/nearest.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -74,9 +74,9 @@ Command command_named(const std::string& name) {
     if (info.name == name) return info.command;
     names.emplace_back(info.name);
   }
-  throw Error(ExitCode::usage, fmt::format("command line: unknown command {}; nearest known command: {} "
-                                           "(vitrail --help lists them)",
-                                           name, nearest_name(name, names)));
+  const std::string meant = meant_command(name, names);
+  throw Error(ExitCode::usage, fmt::format("command line: unknown command {}{} (vitrail --help lists them)",
+                                           name, meant.empty() ? "" : "; nearest known command: " + meant));
 }
 
 }  // namespace vitrail::launcher

@@ -6,11 +6,11 @@
 
 #include "launcher/config_file.hpp"
 #include "launcher/help.hpp"
+#include "launcher/option_synonyms.hpp"
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
 #include "launcher/version.hpp"
 #include "models/catalogue.hpp"
-#include "trainer/base/nearest.hpp"
 #include "trainer/settings/validate.hpp"
 
 namespace vitrail::launcher {
@@ -33,14 +33,9 @@ Error unknown(const Setting& setting, const std::vector<Option>& options, Comman
     if (setting.is_flag ? option.used_by(command) || passed_on : option.is_setting())
       known.push_back(option.key);
   }
-  for (const char* part : {"accum", "micro_batch", "microbatch"}) {
-    if (setting.key.find(part) == std::string::npos) continue;
-    return usage(
-        "{}: {}: unknown key; gradients are accumulated over lanes: run.lanes is the number of micro-batches",
-        setting.place, setting.label());
-  }
-  return usage("{}: {}: unknown key; nearest known key: {}", setting.place, setting.label(),
-               nearest_name(setting.key, known));
+  const std::string hint = key_hint(setting.key, known);
+  return usage("{}: {}: unknown key{}", setting.place, setting.label(),
+               hint.empty() ? fmt::format(" (vitrail {} --help lists them)", info_of(command).name) : hint);
 }
 
 Error not_of_command(const Setting& setting, const Option& option, Command command) {

@@ -32,6 +32,9 @@ inline const std::vector<Command> kAugmenting = {Command::launch, Command::train
 inline const std::vector<Command> kPictured = {Command::launch, Command::train,          Command::plan,
                                                Command::eval,   Command::predict,        Command::models,
                                                Command::bench,  Command::import_weights, Command::preview};
+inline const std::vector<Command> kNormalising = {Command::launch, Command::train,   Command::plan,
+                                                  Command::eval,   Command::predict, Command::import_weights,
+                                                  Command::bench,  Command::preview};
 inline const std::vector<Command> kConfigured = kPictured;  // these take --config
 
 }  // namespace vitrail::launcher

@@ -78,11 +78,13 @@ ExitCode run_info(const CommandLine& line) {
 ExitCode run_preview(const CommandLine& line) {
   const trainer::Config& config = line.config;
   const auto dataset = images_to_look_at(config.data.train);
-  const datasets::Preview preview = datasets::make_preview(*dataset, {.augment = config.augment,
-                                                                      .seed = config.run.seed,
-                                                                      .image_size = config.model.image_size,
-                                                                      .samples = line.flags.samples,
-                                                                      .draws = line.flags.draws});
+  const datasets::Preview preview =
+      datasets::make_preview(*dataset, {.augment = config.augment,
+                                        .seed = config.run.seed,
+                                        .image_size = config.model.image_size,
+                                        .samples = line.flags.samples,
+                                        .draws = line.flags.draws,
+                                        .normalisation = config.data.normalisation});
   datasets::write_preview(preview, line.flags.output);
   if (line.flags.format == OutputFormat::json) {
     fmt::print("{}\n", datasets::to_json(preview));

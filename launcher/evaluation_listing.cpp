@@ -5,7 +5,10 @@
 
 namespace vitrail::launcher {
 
-std::string evaluation_text(const trainer::EvaluationMetrics& metrics) {
+using Json = nlohmann::ordered_json;
+
+std::string evaluation_text(const trainer::Evaluated& evaluated) {
+  const trainer::EvaluationMetrics& metrics = evaluated.metrics;
   std::string text = fmt::format("{} images: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}\n", metrics.images,
                                  metrics.top1, metrics.top5, metrics.loss);
   if (metrics.real) {
@@ -18,11 +21,26 @@ std::string evaluation_text(const trainer::EvaluationMetrics& metrics) {
     const trainer::Accuracy& one = metrics.by_class[k];
     text += fmt::format("{:>6} {:>8} {:>8.2f} {:>8.2f}\n", k, one.images, one.top1, one.top5);
   }
-  return text;
+  return text + describe(evaluated.used) + "\n";
 }
 
-std::string evaluation_json(const trainer::EvaluationMetrics& metrics) {
-  using Json = nlohmann::ordered_json;
+Json json_of(const trainer::UsedRecord& used) {
+  Json json = {{"weights", used.weights.path},
+               {"ema", used.weights.which == trainer::WeightsUsed::ema},
+               {"step", nullptr},
+               {"planned_steps", nullptr},
+               {"weights_hash", used.weights.hash},
+               {"data", used.data},
+               {"data_fingerprint", used.data_fingerprint},
+               {"date", used.date}};
+  if (!used.weights.progress) return json;
+  json["step"] = used.weights.progress->step;
+  if (used.weights.progress->planned > 0) json["planned_steps"] = used.weights.progress->planned;
+  return json;
+}
+
+std::string evaluation_json(const trainer::Evaluated& evaluated) {
+  const trainer::EvaluationMetrics& metrics = evaluated.metrics;
   Json json = {
       {"images", metrics.images}, {"top1", metrics.top1}, {"top5", metrics.top5}, {"loss", metrics.loss}};
   const auto accuracy = [](const trainer::Accuracy& one) {
@@ -33,6 +51,7 @@ std::string evaluation_json(const trainer::EvaluationMetrics& metrics) {
     json["classes"].push_back({{"class", k}});
     json["classes"].back().update(accuracy(metrics.by_class[k]));
   }
+  json["used"] = json_of(evaluated.used);
   return json.dump();
 }
 

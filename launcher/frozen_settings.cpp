@@ -4,6 +4,7 @@
 
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
+#include "launcher/stored_settings.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/settings/run_identity.hpp"
 
@@ -62,7 +63,7 @@ FrozenLine parse_frozen(const std::vector<std::string>& words, const Environment
   std::optional<CommandLine> files;
   std::string broken;
   try {
-    files = parse_command_line(words);
+    files = parse_with_stored_settings(words);
     if (directory.root.empty()) directory = trainer::run_directory(files->config.run);
   } catch (const Error& e) {
     // Files that were broken since do not concern a run that has its own.

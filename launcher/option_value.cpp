@@ -65,6 +65,12 @@ bool read(const std::string& text, Duration& value) {
   return duration.has_value();
 }
 
+bool read(const std::string& text, ChannelValues& value) {
+  const std::optional<ChannelValues> values = parse_channel_values(text);
+  if (values) value = *values;
+  return values.has_value();
+}
+
 bool read(const std::string& text, std::vector<std::string>& value) {
   value.push_back(text);
   return true;
@@ -96,6 +102,7 @@ std::optional<std::string> show(double value) { return fmt::to_string(value); } 
 std::optional<std::string> show(bool value) { return value ? "true" : "false"; }
 std::optional<std::string> show(const std::string& value) { return value; }
 std::optional<std::string> show(const Duration& value) { return format(value); }
+std::optional<std::string> show(const ChannelValues& value) { return format(value); }
 std::optional<std::string> show(const std::vector<std::string>&) { return std::nullopt; }
 
 std::optional<std::string> show(const std::optional<std::int64_t>& value) {
@@ -114,6 +121,7 @@ Form form_of(const std::optional<double>&) { return form_of(double()); }
 Form form_of(bool) { return {"true|false", "true or false"}; }
 Form form_of(const std::string&) { return kText; }
 Form form_of(const Duration&) { return {"TIME", "a length of training: 5ep, 1000st, 30s, 10min or 2h"}; }
+Form form_of(const ChannelValues&) { return {"R,G,B", "three numbers between commas"}; }
 Form form_of(const std::vector<std::string>&) { return kText; }
 
 }  // namespace vitrail::launcher

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "trainer/base/duration.hpp"
+#include "trainer/base/normalisation.hpp"
 
 namespace vitrail::launcher {
 
@@ -25,6 +26,7 @@ bool read(const std::string& text, std::optional<double>& value);
 bool read(const std::string& text, bool& value);
 bool read(const std::string& text, std::string& value);  // what an INI line can hold
 bool read(const std::string& text, Duration& value);
+bool read(const std::string& text, ChannelValues& value);
 bool read(const std::string& text, std::vector<std::string>& value);  // appends
 
 std::optional<std::string> show(std::int64_t value);
@@ -35,6 +37,7 @@ std::optional<std::string> show(const std::optional<double>& value);
 std::optional<std::string> show(bool value);
 std::optional<std::string> show(const std::string& value);
 std::optional<std::string> show(const Duration& value);
+std::optional<std::string> show(const ChannelValues& value);
 std::optional<std::string> show(const std::vector<std::string>& value);  // nothing: lists are flags only
 
 Form form_of(std::int64_t);
@@ -45,6 +48,7 @@ Form form_of(const std::optional<double>&);
 Form form_of(bool);
 Form form_of(const std::string&);
 Form form_of(const Duration&);
+Form form_of(const ChannelValues&);
 Form form_of(const std::vector<std::string>&);
 
 // The words that a shell would make of it; absent where it would not: an open quote, a lone backslash.

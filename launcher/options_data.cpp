@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "datasets/augment/mixing.hpp"
 #include "datasets/augment/randaugment.hpp"
 #include "launcher/command_sets.hpp"
@@ -13,6 +15,22 @@ Condition with_images() {
   return {"data.train", "a data.train other than tensor:", [](const CommandLine& line) {
             return !line.config.data.train.starts_with("tensor:");
           }};
+}
+
+// Tensors are not normalised either; what is imported will look at images later.
+Condition with_pixels() {
+  return {"", "images that are decoded (tensor: is used as it is)", [](const CommandLine& line) {
+            const auto decoded = [](const std::string& source) { return !source.starts_with("tensor:"); };
+            const DataConfig& data = line.config.data;
+            if (line.command == Command::import_weights) return true;
+            if (line.command == Command::eval || line.command == Command::predict) return decoded(data.val);
+            return decoded(data.train) || (!data.val.empty() && decoded(data.val));
+          }};
+}
+
+std::string of_bytes(const ChannelValues& values) {
+  const bool large = std::ranges::any_of(values, [](double value) { return value > 1; });
+  return large ? "a pixel is meant between 0 and 1, not 0 and 255: divide by 255" : "";
 }
 
 Condition with_windows() {
@@ -145,6 +163,21 @@ void add_order_settings(const Section<Reach>& data) {
             .commands = kTraining});
 }
 
+void add_normalisation(std::vector<Option>& table) {
+  const Section data(
+      table, "data", kNormalising, [](auto& line) -> auto& { return line.config.data.normalisation; });
+  data.add(
+      "mean", &Normalisation::mean,
+      {.help = "mean of the red, green and blue channel with which pixels between 0 and 1 are normalised; "
+               "model.weights bring their own where they tell it",
+       .when = {with_pixels()}},
+      {"each 0 to 1", is_mean, of_bytes});
+  data.add(
+      "std", &Normalisation::deviation,
+      {.help = "standard deviation of the red, green and blue channel, likewise", .when = {with_pixels()}},
+      {"each 1e-6 to 1", is_deviation, of_bytes});
+}
+
 }  // namespace
 
 void add_data_settings(std::vector<Option>& table) {
@@ -184,6 +217,8 @@ void add_data_settings(std::vector<Option>& table) {
             .commands = kAskingOrLoading});
   data.add("prefetch_steps", &DataConfig::prefetch_steps,
            {.help = "how far ahead batches are made", .bounds = from_to(1, 64), .unit = "steps"});
+
+  add_normalisation(table);
 
   const Section augment(
       table, "augment", kAugmenting, [](auto& line) -> auto& { return line.config.augment; });

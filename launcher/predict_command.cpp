@@ -4,6 +4,7 @@
 
 #include "datasets/dataset.hpp"
 #include "datasets/pack/pack_format.hpp"
+#include "launcher/evaluation_listing.hpp"
 #include "launcher/run_commands.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
@@ -65,11 +66,16 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
                                      [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
                                      environment.gpus};
   Json rows = Json::array();
+  Json used;
+  request.take_used = [&](const trainer::UsedRecord& record) {
+    used = json_of(record);
+    if (!json && !into_file) fmt::print(stderr, "{}\n", describe(record));
+  };
   std::optional<ClassNames> names;
   if (!into_file) {
     names.emplace(line.flags, config.data, config.model.classes);
     request.take = [&](const std::string& image, std::span<const trainer::Guess> guesses) {
-      Json row = {{"image", image}, {"top", Json::array()}};
+      Json row = {{"image", image}, {"top", Json::array()}, {"used", used}};
       std::string text = datasets::printable(image);
       for (const trainer::Guess& guess : guesses) {
         const std::string name = (*names)[guess.label];
@@ -92,9 +98,11 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
     return ExitCode::done;
   }
   if (json) {
-    fmt::print(
-        "{}\n",
-        Json({{"images", images}, {"classes", config.model.classes}, {"output", line.flags.output}}).dump());
+    fmt::print("{}\n", Json({{"images", images},
+                             {"classes", config.model.classes},
+                             {"output", line.flags.output},
+                             {"used", used}})
+                           .dump());
   } else {
     fmt::print(stderr, "{}: logits of {} images, {} classes\n", line.flags.output, images,
                config.model.classes);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <set>
-#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -26,28 +25,6 @@ std::set<std::int64_t> listed_steps(const Schedule& schedule) {
   return steps;
 }
 
-std::vector<std::string> notes_on(const Config& config, const Schedule& schedule) {
-  const trainer::ScheduleConfig& s = config.schedule;
-  const double peak = trainer::peak_lr(config);
-  std::vector<std::string> notes;
-  if (s.scale_lr != trainer::LrScaling::off) {
-    const bool linear = s.scale_lr == trainer::LrScaling::linear;
-    notes.push_back(fmt::format("peak rate {} = optimizer.lr {} x {}({} / {} images)", peak,
-                                config.optimizer.lr, linear ? "" : "sqrt", config.data.global_batch_size,
-                                s.base_batch));
-  }
-  const bool has_end = s.name == trainer::ScheduleName::cosine || s.name == trainer::ScheduleName::linear;
-  if (has_end && s.min_lr > peak) {
-    notes.push_back(fmt::format(
-        "schedule.min_lr {} is above the peak rate {}: the rate rises to it, as in timm", s.min_lr, peak));
-  }
-  if (schedule.warmup_steps() >= schedule.total_steps()) {
-    notes.push_back(fmt::format("schedule.warmup is {} steps, the run has {}: the peak rate is not reached",
-                                schedule.warmup_steps(), schedule.total_steps()));
-  }
-  return notes;
-}
-
 double epoch_of(const Schedule& schedule, std::int64_t step) {
   return static_cast<double>(step) / static_cast<double>(schedule.steps_per_epoch());
 }
@@ -58,7 +35,7 @@ std::string schedule_text(const Config& config, const Schedule& schedule) {
   const bool drops = config.schedule.drop_path_start.has_value();
   std::string text =
       fmt::format("{} steps, {} an epoch\n", schedule.total_steps(), schedule.steps_per_epoch());
-  for (const std::string& note : notes_on(config, schedule)) text += note + "\n";
+  for (const std::string& note : schedule_notes(config, schedule)) text += note + "\n";
   text += fmt::format("{:>8} {:>10} {:>12} {:>13}{}\n", "epoch", "step", "lr", "weight decay",
                       drops ? " drop-path" : "");
   for (const std::int64_t step : listed_steps(schedule)) {
@@ -81,7 +58,7 @@ std::string schedule_json(const Config& config, const Schedule& schedule) {
   const nlohmann::ordered_json json = {{"steps", schedule.total_steps()},
                                        {"steps_per_epoch", schedule.steps_per_epoch()},
                                        {"peak_lr", trainer::peak_lr(config)},
-                                       {"notes", notes_on(config, schedule)},
+                                       {"notes", schedule_notes(config, schedule)},
                                        {"rows", rows}};
   return json.dump() + "\n";
 }

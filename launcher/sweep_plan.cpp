@@ -6,11 +6,11 @@
 #include <optional>
 #include <set>
 
+#include "launcher/option_synonyms.hpp"
 #include "launcher/options.hpp"
 #include "launcher/options_text.hpp"
 #include "launcher/sweep_values.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/base/nearest.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -84,8 +84,7 @@ std::string checked_value(const Axis& axis, const std::string& value, const std:
     for (const Option& other : options) {
       if (other.is_setting() && other.used_by(Command::launch)) known.push_back(other.key);
     }
-    throw wrong(axis.place, fmt::format("{}: no setting of a run; nearest known key: {}", axis.key,
-                                        nearest_name(axis.key, known)));
+    throw wrong(axis.place, fmt::format("{}: no setting of a run{}", axis.key, key_hint(axis.key, known)));
   }
   if (axis.key == "run.dir" || axis.key == "run.name")
     throw wrong(axis.place,

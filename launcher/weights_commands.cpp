@@ -7,6 +7,7 @@
 #include "trainer/checkpoint/run_progress.hpp"
 #include "trainer/weights/export_weights.hpp"
 #include "trainer/weights/import_weights.hpp"
+#include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -155,6 +156,8 @@ ExitCode run_models(const CommandLine& line) {
 
 ExitCode run_export(const CommandLine& line) {
   const auto checkpoint = open_verified(line.flags.checkpoint);
+  const std::string note = trainer::unfinished_note(checkpoint.folder());
+  if (!note.empty()) fmt::print(stderr, "{}\n", note);
   trainer::export_weights(checkpoint, line.flags.ema ? trainer::WeightsUsed::ema : trainer::WeightsUsed::raw,
                           line.flags.output);
   fmt::print(stderr, "{}: {} tensors of step {}\n", line.flags.output,

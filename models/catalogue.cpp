@@ -42,8 +42,10 @@ FamilyConfig resolve(const ModelConfig& config) {
   if (found) return *found;
   std::vector<std::string> known = known_models();
   std::ranges::copy(model_aliases(), std::back_inserter(known));
-  throw Error(ExitCode::usage, fmt::format("model.name: no model is called \"{}\"; nearest: {}", config.name,
-                                           nearest_name(config.name, known)));
+  const std::string nearest = nearest_name(config.name, known);
+  throw Error(ExitCode::usage,
+              fmt::format("model.name: no model is called \"{}\"; {}", config.name,
+                          nearest.empty() ? "`vitrail models` lists them" : "nearest: " + nearest));
 }
 
 std::vector<std::string> known_models() {
@@ -62,10 +64,20 @@ std::vector<std::string> model_aliases() {
   return names;
 }
 
+bool is_known_model(std::string_view name) {
+  return std::ranges::any_of(all_names(), [&](const ModelNames& model) { return model.include(name); });
+}
+
+bool is_timms_name(std::string_view name) {
+  const auto aliases = model_aliases();
+  return name == "regnety_160" || std::ranges::find(aliases, name) != aliases.end();
+}
+
 std::int64_t image_size_of_name(const std::string& name) {
   const auto aliases = model_aliases();
-  if (std::ranges::find(aliases, name) == aliases.end()) return ModelConfig().image_size;
-  return std::stoll(name.substr(name.rfind('_') + 1));
+  const std::string plain(without_tag(name));
+  if (std::ranges::find(aliases, plain) == aliases.end()) return ModelConfig().image_size;
+  return std::stoll(plain.substr(plain.rfind('_') + 1));
 }
 
 ParameterSpecs parameters_of(const ModelConfig& config) {

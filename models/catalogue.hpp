@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/model_config.hpp"
@@ -20,7 +21,9 @@ struct ModelSummary {
 };
 
 std::vector<std::string> known_models();   // our names, smallest network of a family first
-std::vector<std::string> model_aliases();  // timm's names, accepted wherever ours are
+std::vector<std::string> model_aliases();  // timm's names, accepted wherever ours are, also with a tag
+bool is_known_model(std::string_view name);
+bool is_timms_name(std::string_view name);  // an alias, or a name that timm calls the network by, too
 
 // The image size in timm's name ("cait_m48_448"); 224 for all other names.
 std::int64_t image_size_of_name(const std::string& name);

@@ -8,12 +8,16 @@
 
 namespace vitrail::models {
 
+// timm's "vit_base_patch16_224.dino" without what tells one set of weights from others of that network.
+constexpr std::string_view without_tag(std::string_view name) { return name.substr(0, name.find('.')); }
+
 struct ModelNames {
   std::string_view name;
   std::array<std::string_view, 4> aliases = {};  // the rest empty
 
   bool include(std::string_view asked) const {
-    return !asked.empty() && (asked == name || std::ranges::find(aliases, asked) != aliases.end());
+    const std::string_view plain = without_tag(asked);
+    return !plain.empty() && (asked == name || std::ranges::find(aliases, plain) != aliases.end());
   }
 };
 

@@ -1,6 +1,7 @@
 #include "models/weights.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -57,7 +58,7 @@ std::vector<std::string> uneven_heads(const std::map<std::string, StoredTensor>&
   std::vector<std::string> heads;
   for (std::size_t p = 0; p < fits.size() && fits.size() == parameters.size(); ++p) {
     const std::string& name = parameters[p].name;
-    if (!is_head(parameters[p]) || stored.at(name).shape.empty()) continue;
+    if (!is_head(parameters[p]) || !stored.contains(name) || stored.at(name).shape.empty()) continue;
     classes.insert(stored.at(name).shape[0]);
     heads.push_back(fmt::format("{} is {}", name, format_shape(stored.at(name).shape)));
   }
@@ -75,6 +76,34 @@ std::optional<Fit> fit_of(const ParameterSpec& spec, const StoredTensor& stored)
 
 }  // namespace
 
+std::string wrapper_prefix(const std::map<std::string, StoredTensor>& stored,
+                           const std::vector<ParameterSpec>& parameters) {
+  constexpr std::array<std::string_view, 3> kWrappers = {"module.", "_orig_mod.", "model."};
+  constexpr int kDeepest = 8;
+  std::string prefix;
+  for (int depth = 0; depth <= kDeepest; ++depth) {
+    const auto is_stored = [&](const ParameterSpec& spec) { return stored.contains(prefix + spec.name); };
+    if (std::ranges::any_of(parameters, is_stored)) return prefix;
+    const auto wraps = [&](std::string_view wrapper) {
+      const std::string longer = fmt::format("{}{}", prefix, wrapper);
+      const auto next = stored.lower_bound(longer);
+      return next != stored.end() && next->first.starts_with(longer);
+    };
+    const auto* const wrapper = std::ranges::find_if(kWrappers, wraps);
+    if (wrapper == kWrappers.end()) break;
+    prefix += *wrapper;
+  }
+  return "";
+}
+
+std::map<std::string, StoredTensor> without_prefix(const std::map<std::string, StoredTensor>& stored,
+                                                   const std::string& prefix) {
+  std::map<std::string, StoredTensor> names;
+  for (const auto& [name, tensor] : stored)
+    names.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, tensor);
+  return names;
+}
+
 bool is_head(const ParameterSpec& spec) { return spec.name.starts_with("head"); }
 
 std::map<std::string, StoredTensor> stored_tensors(const SafetensorsReader& file) {
@@ -88,11 +117,16 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
   std::vector<std::string> missing, extra, misfit;
   std::set<std::string> wanted;
   std::vector<Fit> fits;
+  const bool headless = std::ranges::none_of(
+      parameters, [&](const ParameterSpec& spec) { return is_head(spec) && stored.contains(spec.name); });
   for (const ParameterSpec& spec : parameters) {
     wanted.insert(spec.name);
     const auto found = stored.find(spec.name);
     if (found == stored.end()) {
-      missing.push_back(spec.name);
+      if (headless && is_head(spec))
+        fits.push_back(Fit::fresh);
+      else
+        missing.push_back(spec.name);
       continue;
     }
     const std::optional<Fit> fit = fit_of(spec, found->second);

@@ -103,7 +103,7 @@ Assembly::~Assembly() = default;
 std::string Assembly::initialise_weights(Log& log) {
   const WeightSource source = weights_to_begin_with(config, model->parameters(), class_ids(*train_data));
   for (const std::string& words : source.words()) log.line(words);
-  source.fill(masters);
+  sharding::agree(communicator, [&] { source.fill(masters); });  // a rank may find what others do not read
   if (config.ema.decay > 0) sharding::start_average(masters);
   publish_weights();
   return source.record();
@@ -192,6 +192,7 @@ void Assembly::say_what_it_is(Log& log) const {
                   communicator.size(), config.run.threads, config.run.threads == 1 ? "" : "s",
                   config.data.global_batch_size, config.run.lanes, config.run.lanes == 1 ? "" : "es",
                   config.data.global_batch_size / config.run.lanes, per_rank));
+  for (const std::string& note : schedule_notes(config, schedule)) log.line(note);
   const sharding::MemoryPlan memory = planned_memory();
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   log.line(

@@ -13,6 +13,7 @@
 #include "trainer/loss.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/weights/param_groups.hpp"
+#include "trainer/weights/weight_normalisation.hpp"
 #include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
@@ -64,6 +65,19 @@ models::ModelConfig teachers_model(const Config& config, bool is_checkpoint) {
   return model;
 }
 
+// Where nothing tells the teacher's, or the images are ready tensors, it is taken for the student's.
+Normalisation teachers_normalisation(const Config& config, const std::string& name) {
+  if (config.data.train.starts_with("tensor:")) return config.data.normalisation;
+  const auto told = told_normalisation(config.distillation.teacher_weights, name);
+  return told ? told->values : config.data.normalisation;
+}
+
+at::Tensor by_channel(const ChannelValues& values, c10::Device device) {
+  return at::tensor(at::ArrayRef<double>(values.data(), values.size()), at::kDouble)
+      .view({1, 3, 1, 1})
+      .to(device);
+}
+
 }  // namespace
 
 Teacher::Teacher(const Config& config, c10::Device device)
@@ -77,6 +91,7 @@ Teacher::Teacher(const Config& config, c10::Device device)
   if (is_checkpoint) classes_ = CheckpointReader(find_checkpoint(weights)).manifest().class_ids;
   teacher.evaluation.weights = WeightsUsed::raw;
   try {
+    teacher.data.normalisation = teachers_normalisation(config, teacher.model.name);
     model_ = load_model(teacher, is_checkpoint ? weights : "", device,
                         [&](const std::string& words) { words_.push_back(words); });
   } catch (const Error& e) {
@@ -87,6 +102,7 @@ Teacher::Teacher(const Config& config, c10::Device device)
                             "distillation.teacher_model",
                             config.model.classes));
   }
+  convert_images(config.data.normalisation, teacher.data.normalisation, device);
   std::size_t bytes = 0;
   for (const auto& spec : model_->parameters()) {
     const DataType type = stored_type(spec, compute_type(config.precision.compute));
@@ -98,8 +114,28 @@ Teacher::Teacher(const Config& config, c10::Device device)
                                static_cast<double>(bytes) / (1 << 20)));
 }
 
-at::Tensor Teacher::logits(const at::Tensor& images) const {
+// Mixing is linear, so that mixed images convert as well.
+void Teacher::convert_images(const Normalisation& from, const Normalisation& to, c10::Device device) {
+  if (from == to) return;
+  ChannelValues factor{}, summand{};
+  for (std::size_t c = 0; c < factor.size(); ++c) {
+    factor.at(c) = from.deviation.at(c) / to.deviation.at(c);
+    summand.at(c) = (from.mean.at(c) - to.mean.at(c)) / to.deviation.at(c);
+  }
+  factor_ = by_channel(factor, device);
+  summand_ = by_channel(summand, device);
+  words_.push_back(fmt::format("the teacher's images are normalised with {}, the student's with {}",
+                               describe(to), describe(from)));
+}
+
+at::Tensor Teacher::logits(const at::Tensor& student_images) const {
   const at::NoGradGuard no_grad;
+  at::Tensor images = student_images;
+  if (factor_.defined()) {
+    const at::Tensor wide = models::widened(images);
+    images =
+        (wide * factor_.to(wide.scalar_type()) + summand_.to(wide.scalar_type())).to(images.scalar_type());
+  }
   const bool fits = images.size(2) == image_size_;
   const at::Tensor seen =
       fits ? images

@@ -28,8 +28,11 @@ class Teacher {
   const std::vector<std::string>& classes() const { return classes_; }  // that a checkpoint names
 
  private:
+  void convert_images(const Normalisation& from, const Normalisation& to, c10::Device device);
+
   std::vector<std::string> words_, classes_;
   std::int64_t image_size_;
+  at::Tensor factor_, summand_;  // from the student's normalisation to the teacher's; undefined: the same
   std::unique_ptr<const models::Model> model_;
 };
 

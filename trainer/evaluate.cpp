@@ -115,7 +115,7 @@ EvaluationPlan evaluation_plan(const Config& config, c10::Device device) {
   return {config.run.lanes,
           config.evaluation.batch_size,
           config.data.workers,
-          {config.model.image_size, config.evaluation.crop_ratio},
+          {config.model.image_size, config.evaluation.crop_ratio, config.data.normalisation},
           compute_type(config.precision.compute),
           config.evaluation.flip,
           device};

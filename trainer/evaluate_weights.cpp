@@ -1,5 +1,6 @@
 #include "trainer/evaluate_weights.hpp"
 
+#include "trainer/base/wall_time.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/device/compute_device.hpp"
@@ -10,10 +11,11 @@
 #include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
-EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
-                                   sharding::Communicator& communicator,
-                                   const std::function<void(const std::string&)>& say,
-                                   const GpuPromise& promise) {
+
+Evaluated evaluate_weights(const Config& config, const std::string& checkpoint_path,
+                           sharding::Communicator& communicator,
+                           const std::function<void(const std::string&)>& say, const GpuPromise& promise) {
+  const std::string checkpoint = resolved_checkpoint(checkpoint_path);
   const c10::Device device = choose_device(config.run.device, promise, communicator);
   say(describe_devices(device, communicator, communicator.size() > 1 ? "over MPI" : ""));
   const auto model = load_model(config, checkpoint, device, say);
@@ -26,7 +28,10 @@ EvaluationMetrics evaluate_weights(const Config& config, const std::string& chec
   const std::string& real = config.evaluation.real_labels;
   if (!real.empty()) plan.real = std::make_shared<RealLabels>(real, *dataset, config.model.classes);
   if (config.evaluation.per_class) plan.classes = config.model.classes;
-  return *evaluate(*model, dataset, plan, communicator, [] { return false; });
+  Evaluated result{*evaluate(*model, dataset, plan, communicator, [] { return false; }), {}};
+  if (communicator.rank() == 0)
+    result.used = {weights_origin(config, checkpoint), config.data.val, dataset->fingerprint(), utc_time()};
+  return result;
 }
 
 }  // namespace vitrail::trainer

@@ -9,14 +9,19 @@
 #include "trainer/device/gpu_promise.hpp"
 #include "trainer/metrics.hpp"
 #include "trainer/settings/config.hpp"
+#include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::trainer {
 
-// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights. `say` is told what
-// computes, and what was changed to fit.
-EvaluationMetrics evaluate_weights(const Config& config, const std::string& checkpoint,
-                                   sharding::Communicator& communicator,
-                                   const std::function<void(const std::string&)>& say,
-                                   const GpuPromise& promise = {});
+struct Evaluated {
+  EvaluationMetrics metrics;
+  UsedRecord used;  // on rank 0
+};
+
+// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights. `say` is told what computes,
+// and what was changed to fit.
+Evaluated evaluate_weights(const Config& config, const std::string& checkpoint,
+                           sharding::Communicator& communicator,
+                           const std::function<void(const std::string&)>& say, const GpuPromise& promise = {});
 
 }  // namespace vitrail::trainer

@@ -11,6 +11,7 @@
 #include "sharding/local_communicator.hpp"
 #include "trainer/base/progress.hpp"
 #include "trainer/base/safetensors.hpp"
+#include "trainer/base/wall_time.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/evaluate.hpp"
@@ -48,16 +49,22 @@ std::int64_t predict(const Config& config, const PredictionRequest& request) {
   sharding::LocalCommunicator alone;
   const c10::Device device = choose_device(config.run.device, request.gpus, alone);
   if (request.say) request.say(describe_devices(device, alone, ""));
-  const auto model = load_model(config, request.checkpoint, device, request.say);
+  const std::string checkpoint = resolved_checkpoint(request.checkpoint);
+  const auto model = load_model(config, checkpoint, device, request.say);
   const auto dataset = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
   const DataType type = compute_type(config.precision.compute);
-  const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio};
+  const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio,
+                                                config.data.normalisation};
   datasets::EvaluationLoader loader(dataset, {}, transform, config.evaluation.batch_size, config.data.workers,
                                     batch_memory(device));
+  const UsedRecord used{weights_origin(config, checkpoint), config.data.val, dataset->fingerprint(),
+                        utc_time()};
+  if (request.take_used) request.take_used(used);
   std::optional<SafetensorsWriter> output;
   if (!request.output.empty()) {
     const SafetensorsWriter::Entry logits{sum_type(type), {dataset->size(), config.model.classes}};
-    output.emplace(request.output, std::map<std::string, SafetensorsWriter::Entry>{{"logits", logits}});
+    output.emplace(request.output, std::map<std::string, SafetensorsWriter::Entry>{{"logits", logits}},
+                   used_metadata(used));
   }
   Progress progress("prediction", "images", static_cast<std::uint64_t>(dataset->size()), true);
   datasets::EvaluationBatch batch;

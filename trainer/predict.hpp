@@ -11,6 +11,7 @@
 
 #include "trainer/device/gpu_promise.hpp"
 #include "trainer/settings/config.hpp"
+#include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::trainer {
 
@@ -27,6 +28,7 @@ struct PredictionRequest {
   std::function<void(const std::string& image, std::span<const Guess> guesses)> take;
   std::function<void(const std::string& text)> say;  // told what computes, and what was changed to fit
   GpuPromise gpus = {};
+  std::function<void(const UsedRecord& used)> take_used = {};  // told once, before the first image
 };
 
 // Of config.data.val; returns the number of images.

@@ -131,4 +131,31 @@ double Schedule::drop_path_scale(std::int64_t step) const {
   return config_.drop_path_start ? drop_path(step) / drop_path_ : 1.0;
 }
 
+std::vector<std::string> schedule_notes(const Config& config, const Schedule& schedule) {
+  const ScheduleConfig& s = config.schedule;
+  const double peak = peak_lr(config);
+  std::vector<std::string> notes;
+  if (s.scale_lr != LrScaling::off) {
+    const bool linear = s.scale_lr == LrScaling::linear;
+    notes.push_back(fmt::format("peak rate {} = optimizer.lr {} x {}({} / {} images)", peak,
+                                config.optimizer.lr, linear ? "" : "sqrt", config.data.global_batch_size,
+                                s.base_batch));
+  }
+  const bool has_end = s.name == ScheduleName::cosine || s.name == ScheduleName::linear;
+  if (has_end && s.min_lr > peak) {
+    notes.push_back(
+        fmt::format("warning: schedule.min_lr = {} is above the peak learning rate {}: the rate "
+                    "rises towards it instead of falling, as in timm",
+                    s.min_lr, peak));
+  }
+  if (schedule.warmup_steps() > 0 && schedule.warmup_steps() >= schedule.total_steps()) {
+    notes.push_back(fmt::format(
+        "warning: schedule.warmup = {} is {} steps and the run has {}: the learning rate never reaches its "
+        "peak {}, the last step has {:.3g}; shorten schedule.warmup or lengthen the run",
+        vitrail::format(s.warmup), schedule.warmup_steps(), schedule.total_steps(), peak,
+        schedule.lr(schedule.total_steps() - 1)));
+  }
+  return notes;
+}
+
 }  // namespace vitrail::trainer

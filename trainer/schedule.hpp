@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "trainer/settings/config.hpp"
 
@@ -48,5 +50,9 @@ class Schedule {
   std::int64_t warmup_steps_;
   std::int64_t decay_steps_;  // of schedule.name = step
 };
+
+// What of a schedule is easily overlooked, a sentence each, for the log of a run and for --print-schedule: a
+// peak that is scaled by the batch, one that is below min_lr, a warm-up that does not end in the run.
+std::vector<std::string> schedule_notes(const Config& config, const Schedule& schedule);
 
 }  // namespace vitrail::trainer

@@ -9,7 +9,6 @@
 #include "datasets/codec/codec.hpp"
 #include "datasets/codec/jpeg_encoder.hpp"
 #include "datasets/pack/pack_format.hpp"
-#include "datasets/pixels/normalise.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/safetensors.hpp"
@@ -83,10 +82,11 @@ Preview::Draw draw_all(const std::vector<Sample>& samples, const std::vector<Pre
   batch.partner_labels.resize(samples.size());
   Preview::Draw draw;
   Transformer transformer;
+  const Normaliser normaliser(plan.normalisation);
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const SampleKey key{.seed = plan.seed, .epoch = epoch, .sample = i};
     draw.samples.push_back(draw_augmentation(plan.augment, key, shown[i].width, shown[i].height, size));
-    transformer.train(samples[i], plan.augment, key, size,
+    transformer.train(samples[i], plan.augment, key, size, normaliser,
                       std::span(batch.images).subspan(i * floats_of(plan), floats_of(plan)));
   }
   if (mixes(plan.augment)) {
@@ -98,14 +98,15 @@ Preview::Draw draw_all(const std::vector<Sample>& samples, const std::vector<Pre
   return draw;
 }
 
-void paint(std::span<const float> picture, int size, int left, int top, Image& grid) {
+void paint(std::span<const float> picture, int size, int left, int top, const Normaliser& normaliser,
+           Image& grid) {
   const auto plane = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
   for (int y = 0; y < size; ++y) {
     std::uint8_t* out = grid.row(top + y) + left * 3;
     for (int x = 0; x < size; ++x) {
       for (int c = 0; c < 3; ++c) {
         const auto at = static_cast<std::size_t>(c) * plane + static_cast<std::size_t>(y * size + x);
-        *out++ = denormalise(picture[at], c);
+        *out++ = normaliser.byte_of(picture[at], c);
       }
     }
   }
@@ -168,11 +169,12 @@ Image grid_of(const Preview& preview) {
   }
   grid.rgb.resize(static_cast<std::size_t>(grid.width) * static_cast<std::size_t>(grid.height) * 3, 255);
   const std::size_t floats = floats_of(preview.plan);
+  const Normaliser normaliser(preview.plan.normalisation);
   for (int column = 0; column < columns; ++column) {
     const std::span<const float> images(preview.draws[static_cast<std::size_t>(column)].images);
     for (int row = 0; row < rows; ++row) {
       paint(images.subspan(static_cast<std::size_t>(row) * floats, floats), size, column * (size + kGap),
-            row * (size + kGap), grid);
+            row * (size + kGap), normaliser, grid);
     }
   }
   return grid;

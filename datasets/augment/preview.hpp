@@ -19,6 +19,7 @@ struct PreviewPlan {
   std::uint64_t seed = 0;
   std::int64_t image_size = 224;
   std::int64_t samples = 8, draws = 8;
+  Normalisation normalisation = {};
 };
 
 struct Preview {

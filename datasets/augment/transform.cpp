@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "datasets/codec/codec.hpp"
-#include "datasets/pixels/normalise.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -71,7 +70,7 @@ void Transformer::look(const Sample& sample, bool dct_scaling, const DrawView& d
 }
 
 void Transformer::train(const Sample& sample, const AugmentConfig& config, const SampleKey& key,
-                        int image_size, std::span<float> out) {
+                        int image_size, const Normaliser& normaliser, std::span<float> out) {
   if (copy_tensor(sample, out)) return;
   DrawnAugmentation drawn;
   look(sample, config.dct_scaling, [&](int width, int height) {
@@ -79,24 +78,25 @@ void Transformer::train(const Sample& sample, const AugmentConfig& config, const
     return drawn.view;
   });
   for (const Operation& operation : drawn.operations) apply(operation, picture_, spare_);
-  normalise(picture_, out);
+  normaliser.apply(picture_, out);
   if (!drawn.erased.empty()) erase(drawn.erased, key, image_size, out);
 }
 
-void Transformer::evaluate(const Sample& sample, const EvaluationTransform& transform, std::span<float> out) {
+void Transformer::evaluate(const Sample& sample, const EvaluationTransform& transform,
+                           const Normaliser& normaliser, std::span<float> out) {
   if (copy_tensor(sample, out)) return;
   look(sample, false, [&](int width, int height) { return evaluation_view(width, height, transform); });
-  normalise(picture_, out);
+  normaliser.apply(picture_, out);
 }
 
 void transform_for_training(const Sample& sample, const AugmentConfig& config, const SampleKey& key,
-                            int image_size, std::span<float> out) {
-  Transformer().train(sample, config, key, image_size, out);
+                            int image_size, const Normaliser& normaliser, std::span<float> out) {
+  Transformer().train(sample, config, key, image_size, normaliser, out);
 }
 
 void transform_for_evaluation(const Sample& sample, const EvaluationTransform& transform,
-                              std::span<float> out) {
-  Transformer().evaluate(sample, transform, out);
+                              const Normaliser& normaliser, std::span<float> out) {
+  Transformer().evaluate(sample, transform, normaliser, out);
 }
 
 }  // namespace vitrail::datasets

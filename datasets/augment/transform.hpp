@@ -1,8 +1,7 @@
 // From a sample to what the model sees: decode what is needed of it, scale that, change bytes, normalise,
-// erase. `out` is [3, image_size, image_size] floats, normalised with ImageNet's mean and standard deviation;
-// a sample that is a tensor is copied as it is. Throws: Error(bad_data) for a record that cannot be decoded
-// as far as it is looked at, or a tensor of another size; nothing here knows the sample's name, callers add
-// it (Dataset::place).
+// erase. `out` is [3, image_size, image_size] floats; a sample that is a tensor is copied as it is. Throws:
+// Error(bad_data) for a record that cannot be decoded as far as it is looked at, or a tensor of another size;
+// nothing here knows the sample's name, callers add it (Dataset::place).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +11,7 @@
 #include "datasets/augment/augmentation.hpp"
 #include "datasets/data_config.hpp"
 #include "datasets/dataset.hpp"
+#include "datasets/pixels/normalise.hpp"
 
 namespace vitrail::datasets {
 
@@ -19,8 +19,9 @@ namespace vitrail::datasets {
 class Transformer {
  public:
   void train(const Sample& sample, const AugmentConfig& config, const SampleKey& key, int image_size,
-             std::span<float> out);
-  void evaluate(const Sample& sample, const EvaluationTransform& transform, std::span<float> out);
+             const Normaliser& normaliser, std::span<float> out);
+  void evaluate(const Sample& sample, const EvaluationTransform& transform, const Normaliser& normaliser,
+                std::span<float> out);
 
  private:
   template <class DrawView>
@@ -32,9 +33,9 @@ class Transformer {
 };
 
 void transform_for_training(const Sample& sample, const AugmentConfig& config, const SampleKey& key,
-                            int image_size, std::span<float> out);
+                            int image_size, const Normaliser& normaliser, std::span<float> out);
 void transform_for_evaluation(const Sample& sample, const EvaluationTransform& transform,
-                              std::span<float> out);
+                              const Normaliser& normaliser, std::span<float> out);
 
 Image pixels_of(const Sample& sample);  // of one that is no tensor
 Box size_of(const Sample& sample);      // of one that is no tensor; read from its header

@@ -22,6 +22,7 @@ class EvaluationLoader::Impl {
       : dataset_(std::move(dataset)),
         lanes_(lanes),
         transform_(transform),
+        normaliser_(transform.normalisation),
         parts_(cut(dataset_->size(), lanes, batch)),
         pixels_(memory, floats_of(std::min(batch, (dataset_->size() + lanes.lanes - 1) / lanes.lanes))),
         prefetcher_(recipe(), kBatchesAhead, workers) {}
@@ -78,8 +79,9 @@ class EvaluationLoader::Impl {
   void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) const {
     const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
     const std::span<float> out = datasets::floats_of(batch.images, item, transform_.image_size);
-    write_sample(*dataset_, index, {},
-                 [&](const Sample& sample) { transform_for_evaluation(sample, transform_, out); });
+    write_sample(*dataset_, index, {}, [&](const Sample& sample) {
+      transform_for_evaluation(sample, transform_, normaliser_, out);
+    });
     batch.labels[static_cast<std::size_t>(item)] = dataset_->label(index);
     batch.indices[static_cast<std::size_t>(item)] = index;
   }
@@ -87,6 +89,7 @@ class EvaluationLoader::Impl {
   const std::shared_ptr<const Dataset> dataset_;
   const LanePlan lanes_;
   const EvaluationTransform transform_;
+  const Normaliser normaliser_;
   const std::vector<Part> parts_;
   PixelPool pixels_;
   Prefetcher<EvaluationBatch> prefetcher_;  // last: its threads use the rest

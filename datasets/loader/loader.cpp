@@ -52,6 +52,7 @@ class TrainLoader::Impl {
   Impl(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan)
       : dataset_(std::move(dataset)),
         plan_(plan),
+        normaliser_(plan.data.normalisation),
         order_{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset_->size()),
                static_cast<std::uint64_t>(plan.lanes.lanes)},
         lanes_here_(plan.lanes.end_lane - plan.lanes.first_lane),
@@ -169,7 +170,8 @@ class TrainLoader::Impl {
     }
     try {
       write_sample(*dataset_, index, first_read, [&](const Sample& sample) {
-        transform_for_training(sample, plan_.augment, key, static_cast<int>(plan_.image_size), out);
+        transform_for_training(sample, plan_.augment, key, static_cast<int>(plan_.image_size), normaliser_,
+                               out);
       });
     } catch (const DamagedRecord& error) {
       return error.what();
@@ -202,6 +204,7 @@ class TrainLoader::Impl {
 
   const std::shared_ptr<const Dataset> dataset_;
   const TrainPlan plan_;
+  const Normaliser normaliser_;
   const OrderPlan order_;
   const std::int64_t lanes_here_, lane_batch_;
   std::mutex damage_mutex_;

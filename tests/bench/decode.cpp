@@ -55,6 +55,7 @@ using Stage = std::function<void(const Sample&, const SampleKey&, std::span<floa
 
 struct Buffers {
   Transformer transformer;
+  Normaliser normaliser{kImageNet};
   std::vector<std::uint8_t> decoded;
   ResizeScratch scratch;
   Image picture;
@@ -73,7 +74,7 @@ Stage stage_named(const std::string& name, int size) {
     };
   }
   return [=, config = config_of(name)](const Sample& sample, const SampleKey& key, std::span<float> out) {
-    buffers->transformer.train(sample, config, key, size, out);
+    buffers->transformer.train(sample, config, key, size, buffers->normaliser, out);
   };
 }
 

@@ -122,6 +122,11 @@ def read_metrics(run):
     return [x for x in lines if "loss" in x], [x for x in lines if "eval" in x]
 
 
+def scores(report):
+    """What `eval --format json` printed, without what it says of where and when it was made; numbers as the text they are."""
+    return {key: value for key, value in json.loads(report, parse_float=str).items() if key != "used"}
+
+
 def computed(line):
     """What of a step's line does not depend on how fast it was."""
     return {key: value for key, value in line.items() if key not in MEASURED}

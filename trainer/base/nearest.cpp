@@ -5,10 +5,9 @@
 #include <numeric>
 
 namespace vitrail {
-namespace {
 
 // Optimal string alignment distance, three rows of its table at a time.
-std::size_t edits(const std::string& a, const std::string& b) {
+std::size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<std::size_t> before(b.size() + 1), previous(b.size() + 1), row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 1; i <= a.size(); ++i) {
@@ -25,18 +24,20 @@ std::size_t edits(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-}  // namespace
-
 std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
   const bool has_section = name.find('.') != std::string::npos;
   std::string nearest;
-  std::size_t least = std::numeric_limits<std::size_t>::max();
+  constexpr std::size_t kFar = std::numeric_limits<std::size_t>::max();
+  std::size_t least = kFar;
   for (const std::string& candidate : known) {
     const std::size_t dot = candidate.find('.');
-    std::size_t distance = edits(name, candidate);
-    if (!has_section && dot != std::string::npos) {
-      distance = std::min(distance, edits(name, candidate.substr(dot + 1)));
-    }
+    const auto distance_to = [&](const std::string& other) {
+      const std::size_t distance = edit_distance(name, other);
+      return 3 * distance < std::max(name.size(), other.size()) ? distance : kFar;
+    };
+    std::size_t distance = distance_to(candidate);
+    if (!has_section && dot != std::string::npos)
+      distance = std::min(distance, distance_to(candidate.substr(dot + 1)));
     if (distance < least) {
       least = distance;
       nearest = candidate;

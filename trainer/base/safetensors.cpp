@@ -1,5 +1,6 @@
 #include "trainer/base/safetensors.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "trainer/base/error.hpp"
+#include "trainer/base/foreign_file.hpp"
 
 namespace vitrail {
 namespace {
@@ -28,9 +30,13 @@ float half_to_float(std::uint16_t h) {
   return std::bit_cast<float>(sign | wide << 23 | mantissa << 13);
 }
 
-[[noreturn]] void bad(const std::filesystem::path& path, const std::string& why) {
-  throw Error(ExitCode::bad_data, fmt::format("{}: not a usable safetensors file: {}", path.string(), why));
+[[noreturn]] void bad(const std::filesystem::path& path, const std::string& why,
+                      const std::string& way_out = {}) {
+  throw Error(ExitCode::bad_data, fmt::format("{}: not a usable safetensors file: {}", path.string(), why),
+              way_out);
 }
+
+constexpr const char* kAgain = "copy or download it again, and compare its size with the original's";
 
 // Elements of a shape, or nothing where a size is negative or the product overflows.
 std::optional<std::uint64_t> product(const std::vector<std::int64_t>& shape) {
@@ -54,24 +60,41 @@ std::int64_t TensorInfo::elements() const {
   return n;
 }
 
-SafetensorsReader::SafetensorsReader(const std::filesystem::path& path) : file_(path, File::Mode::read) {
+// A header is JSON of an object: its first byte is a brace. Anything else is called what it is, if known.
+std::uint64_t SafetensorsReader::header_bytes() const {
   const std::uint64_t file_bytes = file_.size();
-  if (file_bytes < 8) bad(path, fmt::format("{} bytes, shorter than its header", file_bytes));
-  std::uint64_t header_bytes = 0;
-  file_.read_at(0, std::as_writable_bytes(std::span(&header_bytes, 1)));
-  if (header_bytes > kMaxHeaderBytes || header_bytes > file_bytes - 8) {
-    bad(path, fmt::format("it claims a header of {} bytes in a file of {}", header_bytes, file_bytes));
+  std::string head(std::min<std::uint64_t>(file_bytes, kForeignHead), '\0');
+  file_.read_at(0, std::as_writable_bytes(std::span(head)));
+  std::uint64_t header = 0;
+  if (head.size() > sizeof(header)) std::memcpy(&header, head.data(), sizeof(header));
+  const bool plausible = header >= 2 && header <= kMaxHeaderBytes && head[sizeof(header)] == '{';
+  if (!plausible) {
+    if (file_bytes == 0) bad(path(), "it is empty", kAgain);
+    if (const auto foreign = foreign_file(head)) bad(path(), "it is " + foreign->what, foreign->way_out);
+    if (file_bytes <= sizeof(header)) bad(path(), fmt::format("it ends after {} bytes", file_bytes), kAgain);
   }
+  if (header > kMaxHeaderBytes || (!plausible && header > file_bytes - sizeof(header))) {
+    bad(path(), fmt::format("it claims a header of {} bytes in a file of {}", header, file_bytes));
+  }
+  if (header > file_bytes - sizeof(header)) {
+    bad(path(), fmt::format("it is cut off: its header takes {} bytes, the file has {}", header, file_bytes),
+        kAgain);
+  }
+  return header;
+}
+
+SafetensorsReader::SafetensorsReader(const std::filesystem::path& path) : file_(path, File::Mode::read) {
+  const std::uint64_t header_bytes = this->header_bytes();
   std::string header(header_bytes, '\0');
   file_.read_at(8, std::as_writable_bytes(std::span(header)));
   data_begin_ = 8 + header_bytes;
-  parse_header(header, file_bytes - data_begin_);
+  parse_header(header, file_.size() - data_begin_);
 }
 
 void SafetensorsReader::parse_header(const std::string& header, std::uint64_t data_bytes) {
   const nlohmann::json json = nlohmann::json::parse(header, nullptr, false);
   if (json.is_discarded() || !json.is_object()) bad(path(), "its header is not a JSON object");
-  std::map<std::uint64_t, std::pair<std::uint64_t, std::string>> ranges;  // begin -> (end, name)
+  ByteRanges ranges;
   for (const auto& [name, entry] : json.items()) {
     try {
       if (name == "__metadata__") {
@@ -83,13 +106,14 @@ void SafetensorsReader::parse_header(const std::string& header, std::uint64_t da
       if (!type) bad(path(), fmt::format("tensor {} has unknown type {}", name, type_name));
       const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
       TensorInfo info{*type, entry.at("shape").get<std::vector<std::int64_t>>(), 0, 0};
-      if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_bytes) {
-        bad(path(), fmt::format("tensor {} lies outside the file", name));
-      }
+      if (offsets.size() != 2 || offsets[0] > offsets[1])
+        bad(path(), fmt::format("tensor {} has no range of bytes", name));
       info.begin = offsets[0];
       info.end = offsets[1];
       const auto elements = product(info.shape);
-      if (!elements || *elements > data_bytes || *elements * size_of(*type) != info.end - info.begin) {
+      std::uint64_t bytes = 0;
+      if (!elements || __builtin_mul_overflow(*elements, size_of(*type), &bytes) ||
+          bytes != info.end - info.begin) {
         bad(path(),
             fmt::format("tensor {}: its shape does not fill its {} bytes", name, info.end - info.begin));
       }
@@ -101,11 +125,26 @@ void SafetensorsReader::parse_header(const std::string& header, std::uint64_t da
       bad(path(), fmt::format("entry {}: {}", name, e.what()));
     }
   }
-  std::uint64_t end = 0;
+  check_ranges(ranges, data_bytes);
+}
+
+// Every byte behind the header is a tensor's, and of one alone.
+void SafetensorsReader::check_ranges(const ByteRanges& ranges, std::uint64_t data_bytes) const {
+  std::uint64_t end = 0, last = 0;
+  for (const auto& [begin, range] : ranges) last = std::max(last, range.first);
+  if (last > data_bytes) {
+    bad(path(), fmt::format("it is cut off: its tensors take {} bytes, {} are there", last, data_bytes),
+        kAgain);
+  }
   for (const auto& [begin, range] : ranges) {
     if (begin < end) bad(path(), fmt::format("tensor {} overlaps another", range.second));
+    if (begin > end) {
+      bad(path(), fmt::format("{} bytes before tensor {} are no tensor's", begin - end, range.second),
+          "write it anew with safetensors.torch.save_file");
+    }
     end = range.first;
   }
+  if (end < data_bytes) bad(path(), fmt::format("{} bytes follow its last tensor", data_bytes - end), kAgain);
 }
 
 const TensorInfo& SafetensorsReader::info(const std::string& name) const {

@@ -1,7 +1,7 @@
 // The safetensors container: named, typed, shaped byte ranges in one file (8-byte header length, JSON header,
-// data). Reading checks every claim of the header against the file before anything is allocated for it.
-// Throws: Error(bad_data) naming file and tensor; Error(io). Source: the format's README at
-// huggingface/safetensors.
+// data). Reading checks every claim of the header against the file before anything is allocated for it: no
+// byte is left over. Throws: Error(bad_data) naming file and tensor, or what the file is instead; Error(io).
+// Source: the format's README at huggingface/safetensors.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "trainer/base/atomic_file.hpp"
@@ -41,7 +42,11 @@ class SafetensorsReader {
   const std::filesystem::path& path() const { return file_.path(); }
 
  private:
+  using ByteRanges = std::map<std::uint64_t, std::pair<std::uint64_t, std::string>>;  // begin: end, name
+
+  std::uint64_t header_bytes() const;
   void parse_header(const std::string& header, std::uint64_t data_bytes);
+  void check_ranges(const ByteRanges& ranges, std::uint64_t data_bytes) const;
 
   File file_;
   std::uint64_t data_begin_ = 0;

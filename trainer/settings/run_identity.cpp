@@ -11,13 +11,15 @@
 namespace vitrail::trainer {
 namespace {
 
-constexpr std::array<std::string_view, 18> kIdentity = {"run.seed",
+constexpr std::array<std::string_view, 20> kIdentity = {"run.seed",
                                                         "run.lanes",
                                                         "data.global_batch_size",
                                                         "data.order",
                                                         "data.extent_images",
                                                         "data.window_extents",
                                                         "data.repeated_augmentation",
+                                                        "data.mean",
+                                                        "data.std",
                                                         "augment.",
                                                         "model.",
                                                         "loss.",

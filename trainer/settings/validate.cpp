@@ -101,12 +101,13 @@ void check_distillation(const DistillationConfig& distillation) {
         distillation.type == DistillationType::hard ? "hard" : "soft");
   }
   const std::string& name = distillation.teacher_model;
+  if (name.empty() || models::is_known_model(name)) return;
   std::vector<std::string> known = models::known_models();
   std::ranges::copy(models::model_aliases(), std::back_inserter(known));
-  if (name.empty() || std::ranges::find(known, name) != known.end()) return;
+  const std::string nearest = nearest_name(name, known);
   throw Error(ExitCode::usage,
-              fmt::format("distillation.teacher_model: no model is called \"{}\"; nearest: {}", name,
-                          nearest_name(name, known)));
+              fmt::format("distillation.teacher_model: no model is called \"{}\"; {}", name,
+                          nearest.empty() ? "`vitrail models` lists them" : "nearest: " + nearest));
 }
 
 void check_trace(const Config& config) {

@@ -2,6 +2,7 @@
 
 #include "trainer/base/error.hpp"
 #include "trainer/base/safetensors.hpp"
+#include "trainer/weights/weight_normalisation.hpp"
 
 namespace vitrail::trainer {
 
@@ -24,7 +25,9 @@ void export_weights(const CheckpointReader& checkpoint, WeightsUsed which,
     storage.push_back(std::move(bytes));
     tensors[parameter.name] = {manifest.type, parameter.shape, storage.back()};
   }
-  write_safetensors(file, tensors, {{"format", "pt"}, {"step", std::to_string(manifest.state.step)}});
+  std::map<std::string, std::string> metadata = normalisation_metadata(manifest.settings);
+  metadata.insert({{"format", "pt"}, {"step", std::to_string(manifest.state.step)}});
+  write_safetensors(file, tensors, metadata);
 }
 
 }  // namespace vitrail::trainer

@@ -1,6 +1,7 @@
 #include "trainer/weights/weight_source.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -15,7 +16,9 @@
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/weights/head_rows.hpp"
 #include "trainer/weights/param_groups.hpp"
+#include "trainer/weights/weight_normalisation.hpp"
 #include "trainer/weights/weight_table.hpp"
+#include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::trainer {
 
@@ -35,6 +38,17 @@ std::int64_t heads_of(const models::ModelConfig& model) {
         return 0;
       },
       models::resolve(model));
+}
+
+// A clone of somebody's repository is no run.
+std::filesystem::path checkpoint_in(const std::string& path) {
+  const std::filesystem::path file = std::filesystem::path(path) / "model.safetensors";
+  try {
+    return find_checkpoint(path);
+  } catch (const Error& e) {
+    if (std::error_code none; !std::filesystem::exists(file, none)) throw;
+    throw Error(e.code(), e.what(), fmt::format("set model.weights = {}", file.string()));
+  }
 }
 
 // Heads share a width between them: no shape tells how many they were.
@@ -67,28 +81,39 @@ class WeightSource::Stored {
   virtual void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const = 0;
   virtual std::vector<std::string> classes() const = 0;    // that the head was trained for; empty: unknown
   virtual void check(const models::ModelConfig&) const {}  // what shapes do not tell
+  virtual std::string remark() const { return ""; }        // on how its names were read
+  virtual std::string way_out_of_nan() const = 0;
 };
 
 class WeightSource::OfFile final : public WeightSource::Stored {
  public:
-  explicit OfFile(const std::string& path) : file_(path) {}
+  OfFile(const std::string& path, const std::vector<models::ParameterSpec>& parameters)
+      : file_(path), prefix_(models::wrapper_prefix(models::stored_tensors(file_), parameters)) {}
   std::string name() const override { return file_.path().string(); }
   std::map<std::string, models::StoredTensor> tensors() const override {
-    return models::stored_tensors(file_);
+    return models::without_prefix(models::stored_tensors(file_), prefix_);
   }
   void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
-    models::read_weights(file_, parameter, begin, out);
+    models::read_weights(file_, prefix_ + parameter, begin, out);
   }
   std::vector<std::string> classes() const override { return {}; }
+  std::string remark() const override {
+    if (prefix_.empty()) return "";
+    return fmt::format("{}: names of tensors begin with {}, which is left out", name(), prefix_);
+  }
+  std::string way_out_of_nan() const override {
+    return "whatever wrote the file had diverged, or the file was damaged: take weights of before that";
+  }
 
  private:
   SafetensorsReader file_;
+  std::string prefix_;
 };
 
 class WeightSource::OfCheckpoint final : public WeightSource::Stored {
  public:
   OfCheckpoint(const std::string& path, WeightsUsed which)
-      : checkpoint_(find_checkpoint(path)),
+      : checkpoint_(checkpoint_in(path)),
         kind_(which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight) {
     if (which == WeightsUsed::ema && !checkpoint_.has(sharding::StateKind::ema)) {
       throw Error(ExitCode::refused,
@@ -118,6 +143,10 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
   }
   std::vector<std::string> classes() const override { return checkpoint_.manifest().class_ids; }
   void check(const models::ModelConfig& model) const override { refuse_other_heads(checkpoint_, model); }
+  std::string remark() const override { return unfinished_note(checkpoint_.folder()); }
+  std::string way_out_of_nan() const override {
+    return "the run had diverged: take an earlier checkpoint (vitrail checkpoint list RUN)";
+  }
 
  private:
   CheckpointReader checkpoint_;
@@ -139,11 +168,12 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
     stored_ = std::make_unique<OfCheckpoint>(config.model.weights, config.finetune.weights);
   } else if (!config.model.weights.empty()) {
     if (config.finetune.weights == WeightsUsed::ema) throw average_of_file("finetune.weights");
-    stored_ = std::make_unique<OfFile>(config.model.weights);
+    stored_ = std::make_unique<OfFile>(config.model.weights, parameters_);
   }
   if (stored_) {
     fit_ = models::fit_weights(stored_->tensors(), parameters_, stored_->name());
     stored_->check(config.model);
+    note_ = normalisation_note(config, checkpoint.empty() ? config.model.weights : checkpoint);
   }
   if (stored_ && !classes_.empty() && config.finetune.head == HeadStart::by_name) select_rows(config);
 }
@@ -174,14 +204,14 @@ void WeightSource::read(std::size_t parameter, std::int64_t begin, std::span<dou
   const models::ParameterSpec& spec = parameters_[parameter];
   switch (fit_[parameter]) {
     case Fit::as_stored:
-      return stored_->read(spec.name, begin, out);
+      return read_stored(spec.name, begin, out);
     case Fit::fresh:
       return models::fill_initial(spec.init, seed_, spec.name, begin, out);
     case Fit::resized: {
       const std::int64_t tokens = stored_->tensors().at(spec.name).shape[1];
       const std::int64_t wanted = spec.shape[1], width = spec.shape[2];
       std::vector<double> whole(static_cast<std::size_t>(tokens * width));
-      stored_->read(spec.name, 0, whole);
+      read_stored(spec.name, 0, whole);
       whole = models::resize_positions(whole, tokens, wanted, width, position_resize_);
       std::ranges::copy(std::span(whole).subspan(static_cast<std::size_t>(begin), out.size()), out.begin());
       return;
@@ -198,10 +228,32 @@ void WeightSource::read_rows(std::size_t parameter, std::int64_t begin, std::spa
     const std::int64_t row = begin / row_size, column = begin % row_size;
     const auto here = std::min(out.size(), static_cast<std::size_t>(row_size - column));
     const std::int64_t stored_row = head_rows_[static_cast<std::size_t>(row)];
-    stored_->read(spec.name, stored_row * row_size + column, out.first(here));
+    read_stored(spec.name, stored_row * row_size + column, out.first(here));
     out = out.subspan(here);
     begin += static_cast<std::int64_t>(here);
   }
+}
+
+void WeightSource::read_stored(const std::string& parameter, std::int64_t begin,
+                               std::span<double> out) const {
+  stored_->read(parameter, begin, out);
+  if (std::ranges::all_of(out, [](double value) { return std::isfinite(value); })) return;
+  std::string first;
+  std::size_t tensors = 0;
+  for (const auto& [name, tensor] : stored_->tensors()) {
+    const auto is_it = [&](const models::ParameterSpec& spec) { return spec.name == name; };
+    if (std::ranges::none_of(parameters_, is_it)) continue;
+    const std::int64_t elements = tensor.elements();
+    std::vector<double> whole(static_cast<std::size_t>(elements));
+    stored_->read(name, 0, whole);
+    const auto bad = std::ranges::count_if(whole, [](double value) { return !std::isfinite(value); });
+    if (bad == 0) continue;
+    if (tensors++ == 0) first = fmt::format("{} of the {} values of {} are not finite", bad, elements, name);
+  }
+  const std::string others =
+      tensors > 1 ? fmt::format(", and some of {} more tensor{}", tensors - 1, tensors == 2 ? "" : "s") : "";
+  throw Error(ExitCode::bad_data, fmt::format("{}: {}{}", stored_->name(), first, others),
+              stored_->way_out_of_nan());
 }
 
 void WeightSource::fill(sharding::LaneState& masters) const {
@@ -230,13 +282,16 @@ std::string WeightSource::summary() const {
 std::vector<std::string> WeightSource::words() const {
   if (!stored_) return {};
   std::vector<std::string> lines = weight_table(stored_->tensors(), parameters_, fit_, TableRows::changed);
-  lines.insert(lines.begin(), summary());
+  for (const std::string& line : {note_, stored_->remark(), summary()}) {
+    if (!line.empty()) lines.insert(lines.begin(), line);
+  }
   return lines;
 }
 
 std::string WeightSource::record() const {
   if (!stored_) return {};
   std::string text = summary() + "\n";
+  for (const std::string& line : {stored_->remark(), note_}) text += line.empty() ? "" : line + "\n";
   for (const auto& line : weight_table(stored_->tensors(), parameters_, fit_, TableRows::all))
     text += line + "\n";
   for (std::size_t k = 0; k < head_rows_.size(); ++k)
@@ -248,11 +303,18 @@ void WeightSource::refuse_fresh_head() const {
   const auto fresh = std::ranges::find(fit_, Fit::fresh);
   if (fresh == fit_.end()) return;
   const models::ParameterSpec& spec = parameters_[static_cast<std::size_t>(fresh - fit_.begin())];
-  throw Error(ExitCode::refused,
-              fmt::format("{}: {} is {}, wanted {}: an untrained head knows nothing", stored_->name(),
-                          spec.name, models::format_shape(stored_->tensors().at(spec.name).shape),
-                          models::format_shape(spec.shape)),
-              "set model.classes to the number that the weights were trained for");
+  const auto stored = stored_->tensors();
+  if (!stored.contains(spec.name)) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("{}: it has no head ({}): an untrained head knows nothing", stored_->name(), spec.name),
+        "train one first: vitrail train --model.weights FILE begins with a new head");
+  }
+  throw Error(
+      ExitCode::refused,
+      fmt::format("{}: {} is {}, wanted {}: an untrained head knows nothing", stored_->name(), spec.name,
+                  models::format_shape(stored.at(spec.name).shape), models::format_shape(spec.shape)),
+      "set model.classes to the number that the weights were trained for");
 }
 
 std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,

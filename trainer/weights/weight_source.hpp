@@ -1,7 +1,7 @@
 // Where a model's weights come from: its own initial values, a safetensors file or a checkpoint, made to fit
-// where the image size or the number of classes is another. Reads by parameter and range, so that a rank
-// reads only what it owns. Throws: Error(bad_data) naming the file and every tensor that does not fit;
-// Error(io).
+// where the image size or the number of classes is another, or names are behind a wrapper's prefix. Reads by
+// parameter and range, so that a rank reads only what it owns. Throws: Error(bad_data) naming the file and
+// every tensor that does not fit or is not finite; Error(io).
 #pragma once
 
 #include <functional>
@@ -44,6 +44,8 @@ class WeightSource {
 
   void select_rows(const Config& config);
   void read_rows(std::size_t parameter, std::int64_t begin, std::span<double> out) const;
+  // Error(bad_data) naming the tensor and counting where a value is not finite.
+  void read_stored(const std::string& parameter, std::int64_t begin, std::span<double> out) const;
   std::string summary() const;
 
   const std::vector<models::ParameterSpec>& parameters_;
@@ -53,6 +55,7 @@ class WeightSource {
   std::vector<models::Fit> fit_;
   std::vector<std::string> classes_;
   std::vector<std::int64_t> head_rows_;  // stored ones, by class; of Fit::selected
+  std::string note_;                     // weight_normalisation.hpp
 };
 
 // A model with the weights of a checkpoint or file, in the type of precision.compute, ready to be asked.

@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kColumns = 4;
 using Row = std::array<std::string, kColumns>;
 
+constexpr const char* kNowhere = "-";
+
 std::string what_became(Fit fit) {
   switch (fit) {
     case Fit::as_stored:
@@ -54,12 +56,15 @@ std::vector<std::string> weight_table(const std::map<std::string, models::Stored
     const std::string& name = parameters[p].name;
     used.insert(name);
     if (rows == TableRows::changed && fit[p] == Fit::as_stored) continue;
-    table.push_back(
-        {name, format_shape(stored.at(name).shape), format_shape(parameters[p].shape), what_became(fit[p])});
+    const auto found = stored.find(name);
+    const bool absent = found == stored.end();
+    table.push_back({name, absent ? kNowhere : format_shape(found->second.shape),
+                     format_shape(parameters[p].shape),
+                     absent ? "not there, begins anew" : what_became(fit[p])});
   }
   for (const auto& [name, tensor] : stored) {
     if (rows == TableRows::all && !used.contains(name))
-      table.push_back(Row{name, format_shape(tensor.shape), "-", "left out"});
+      table.push_back(Row{name, format_shape(tensor.shape), kNowhere, "left out"});
   }
   if (table.empty()) return {};
   table.insert(table.begin(), Row{"tensor", "stored", "here", ""});

@@ -19,9 +19,16 @@ TEST(Nearest, WithoutASectionTheLastPartCounts) {
 }
 
 TEST(Nearest, TheFirstOfTheNearestAndNothingOfNothing) {
-  EXPECT_EQ(nearest_name("c", {"bb", "b", "a"}), "b");
+  EXPECT_EQ(nearest_name("abcd", {"abxx", "abcx", "abcy"}), "abcx");
   EXPECT_EQ(nearest_name("anything", {}), "");
-  EXPECT_EQ(nearest_name("", {"abc", "ab"}), "ab");
+}
+
+// A hint that leads elsewhere is worse than none.
+TEST(Nearest, TwoThirdsOfTheLettersHaveToBeTheSame) {
+  EXPECT_EQ(nearest_name("report", {"pack", "info", "export"}), "");
+  EXPECT_EQ(nearest_name("doctor", {"pack", "info", "export"}), "");
+  EXPECT_EQ(nearest_name("wandb", {"run.lanes", "run.name"}), "");
+  EXPECT_EQ(nearest_name("", {"abc", "ab"}), "");
 }
 
 TEST(Nearest, ASwapIsOneEdit) { EXPECT_EQ(nearest_name("trian", {"triangle", "brain", "train"}), "train"); }

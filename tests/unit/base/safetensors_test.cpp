@@ -1,5 +1,6 @@
 #include "trainer/base/safetensors.hpp"
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -73,6 +74,64 @@ TEST_F(Safetensors, LyingHeadersAreRefused) {
       EXPECT_EQ(e.code(), ExitCode::bad_data) << header;
     }
   }
+}
+
+// What a download, a clone or a copy leaves behind, and what each is called.
+TEST_F(Safetensors, OtherFilesAreCalledWhatTheyAre) {
+  using namespace std::string_literals;
+  const std::string good = R"({"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}})";
+  const std::string whole = read_text(with_header(good, 8));
+  const std::string tar = "weights/" + std::string(249, '\0') + "ustar\0"s + "00" + std::string(300, '\0');
+  const std::vector<std::array<std::string, 3>> cases = {
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 88216496\n",
+       "a Git LFS pointer, not the file that it stands for (88216496 bytes)", "git lfs pull"},
+      {"<!DOCTYPE html>\n<html><head>", "a web page", "download"},
+      {"\n  <html lang=\"en\">", "a web page", "download"},
+      {"<?xml version=\"1.0\"?><Error><Code>AccessDenied", "a web page", "download"},
+      {"PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl"s, "a zip file, as PyTorch's .pth and .pt are",
+       "save_file"},
+      {"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20"s, "a Python pickle", "save_file"},
+      {"\x80\x04\x95\x0f\x00\x00\x00\x00\x00\x00\x00}"s, "a Python pickle", "save_file"},
+      {"\x89HDF\r\n\x1a\n\x00\x00\x00\x00"s, "an HDF5 file", "save_file"},
+      {"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"s, "compressed by gzip", "decompress"},
+      {tar, "a tar archive", "unpack"},
+      {"{\n  \"metadata\": {\n    \"total_size\": 346284704\n  },\n  \"weight_map\": {",
+       "the index of weights that lie in several files", "join"},
+      {"{\"architecture\": \"vit_base_patch16_224\"}", "a JSON text without tensors", ".safetensors"},
+      {std::string(4096, '\0'), "begins with zeros", "download it again"},
+      {"", "it is empty", "again"},
+      {"abc", "it ends after 3 bytes", "again"},
+      {whole.substr(0, 20), "it is cut off: its header takes", "again"},
+      {whole.substr(0, whole.size() - 3), "it is cut off: its tensors take 8 bytes, 5 are there", "again"},
+      {whole + "tail", "4 bytes follow its last tensor", "again"},
+  };
+  for (const auto& [bytes, what, way_out] : cases) {
+    std::ofstream(dir_ / "f", std::ios::binary) << bytes;
+    try {
+      SafetensorsReader reader(dir_ / "f");
+      ADD_FAILURE() << "accepted " << what;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ExitCode::bad_data) << what;
+      EXPECT_NE(std::string(e.what()).find(what), std::string::npos) << e.what();
+      EXPECT_NE(e.hint().find(way_out), std::string::npos) << e.what() << ": " << e.hint();
+    }
+  }
+}
+
+TEST_F(Safetensors, BytesThatAreNoTensorsAreCounted) {
+  const std::string holes =
+      R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})";
+  try {
+    SafetensorsReader reader(with_header(holes, 8));
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("2 bytes before tensor b are no tensor's"), std::string::npos)
+        << e.what();
+  }
+  // A tensor of no elements has no bytes to lie anywhere.
+  const std::string empty =
+      R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}})";
+  EXPECT_EQ(SafetensorsReader(with_header(empty, 8)).tensors().size(), 2U);
 }
 
 TEST_F(Safetensors, ADeeplyNestedHeaderIsRefused) {

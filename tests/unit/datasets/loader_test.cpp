@@ -154,8 +154,8 @@ TEST(LoaderTest, ImagesAreThoseOfTheDrawnParameters) {
     const Image image = dataset.read(static_cast<std::int64_t>(id)).image;
     const SampleKey key{.seed = 5, .epoch = 1, .sample = id};
     std::vector<float> expected(3 * 8 * 8);
-    normalise(resize(image, draw_augmentation(plan.augment, key, image.width, image.height, 8).view),
-              expected);
+    Normaliser(kImageNet).apply(
+        resize(image, draw_augmentation(plan.augment, key, image.width, image.height, 8).view), expected);
     const auto begin = batch.images.begin() + static_cast<std::ptrdiff_t>(i * expected.size());
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin)) << i;
   }
@@ -264,7 +264,8 @@ TEST(EvaluationLoaderTest, ARankSeesItsLanesAlone) {
   while (loader.next(batch)) {
     parts.push_back(batch.indices);
     std::vector<float> expected(3 * 8 * 8);
-    transform_for_evaluation(dataset->read(batch.indices[0]), {.image_size = 8, .crop_ratio = 0.8}, expected);
+    transform_for_evaluation(dataset->read(batch.indices[0]), {.image_size = 8, .crop_ratio = 0.8},
+                             Normaliser(kImageNet), expected);
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), batch.images.begin()));
   }
   EXPECT_EQ(parts, (std::vector<std::vector<std::int64_t>>{{1, 5}, {9}, {2, 6}}));

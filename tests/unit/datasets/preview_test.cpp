@@ -36,13 +36,13 @@ TEST(PreviewTest, ShowsWhatTrainingSees) {
     for (std::size_t i = 0; i < 4; ++i) {
       const SampleKey key{.seed = 3, .epoch = epoch, .sample = i};
       transform_for_training(dataset->read(static_cast<std::int64_t>(i)), plan_of().augment, key, 16,
-                             expected);
+                             Normaliser(kImageNet), expected);
       const auto begin =
           preview.draws[epoch].images.begin() + static_cast<std::ptrdiff_t>(i * expected.size());
       EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin));
       const int x = 5, y = 7;
       EXPECT_EQ(grid.row(static_cast<int>(i) * 20 + y)[(static_cast<int>(epoch) * 20 + x) * 3 + 1],
-                denormalise(expected[16 * 16 + y * 16 + x], 1));
+                Normaliser(kImageNet).byte_of(expected[16 * 16 + y * 16 + x], 1));
       const auto& drawn = json["draws"][epoch]["pictures"][i];
       const View view = draw_augmentation(plan_of().augment, key, 24, 24, 16).view;
       EXPECT_EQ(drawn["source"],

@@ -148,7 +148,9 @@ TEST(CommandLine, Answers) {
   EXPECT_EQ(parse_command_line({}).answer->code, ExitCode::usage);
   EXPECT_EQ(parse_command_line({}).answer->text, parse_command_line({"--help"}).answer->text);
   EXPECT_EQ(parse_command_line({"--help"}).answer->code, ExitCode::done);
-  EXPECT_THAT(parse_command_line({"--version"}).answer->text, ::testing::MatchesRegex("vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; [^;]+; HDF5 [0-9.]+\n"));
+  EXPECT_THAT(
+      parse_command_line({"--version"}).answer->text,
+      ::testing::MatchesRegex("vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; [^;]+; HDF5 [0-9.]+\n"));
   // Help is given even where the rest would be refused.
   EXPECT_THAT(parse_command_line({"train", "--bogus", "-h"}).answer->text,
               ::testing::HasSubstr("--run.lanes"));
@@ -206,6 +208,16 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
       {{"--data.train", "a#b"},
        "2 command line: --data.train a#b: expected UTF-8 text without '#', line breaks or blanks at its "
        "ends"},
+      {{"--data.mean", "0.5"},
+       "2 command line: --data.mean 0.5: expected three numbers between commas, each 0 to 1"},
+      {{"--data.mean", "123.675,116.28,103.53"},
+       "2 command line: --data.mean 123.675,116.28,103.53: a pixel is meant between 0 and 1, not 0 and 255: "
+       "divide by 255: expected three numbers between commas, each 0 to 1"},
+      {{"--data.std", "0.5,0,0.5"},
+       "2 command line: --data.std 0.5,0,0.5: expected three numbers between commas, each 1e-6 to 1"},
+      {{"--data.train", "tensor:a.safetensors", "--data.mean", "0.5,0.5,0.5"},
+       "2 command line: --data.mean: nothing uses this without images that are decoded (tensor: is used as "
+       "it is)"},
       {{"--print-config=3"}, "2 command line: --print-config stands alone: it takes no value"},
       {{"--source", "x"}, "2 command line: --source: `vitrail train` does not use this; it is of pack"},
       {{"extra"},
@@ -213,16 +225,6 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
        "[--config FILE ...] [--section.key VALUE ...]"},
       {{"--config", "missing.cfg"}, "2 command line: --config missing.cfg: there is no such file"}};
   for (const Case& c : cases) EXPECT_EQ(refusal(minimal_training() + c.words), c.message);
-}
-
-TEST(CommandLineErrors, AccumulationIsToldOfLanes) {
-  for (const char* key :
-       {"train.grad_accum_steps", "gradient_accumulation", "run.accumulate", "micro_batch_size"}) {
-    EXPECT_EQ(
-        refusal({"train", std::string("--") + key, "2"}),
-        std::string("2 command line: --") + key +
-            ": unknown key; gradients are accumulated over lanes: run.lanes is the number of micro-batches");
-  }
 }
 
 TEST(CommandLineErrors, OfCommands) {

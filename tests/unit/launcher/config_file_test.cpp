@@ -27,6 +27,17 @@ TEST(ConfigFile, LaterWinsOverWhatItIncludes) {
   EXPECT_EQ(print_config(line).find("include"), std::string::npos);
 }
 
+// Some editors begin a file with it.
+TEST(ConfigFile, AByteOrderMarkIsNoPartOfTheFirstLine) {
+  for (const char* text : {"\xef\xbb\xbf[run]\nlanes = 8\n", "\xef\xbb\xbfrun.lanes = 8\n",
+                           "\xef\xbb\xbf# a run\r\n[run]\r\nlanes = 8\r\n"}) {
+    const std::string file = config_file(text);
+    EXPECT_EQ(
+        parse_command_line(minimal_training() + std::vector<std::string>{"--config", file}).config.run.lanes,
+        8);
+  }
+}
+
 TEST(ConfigFile, PathsAreThoseOfTheIncludingFile) {
   const std::filesystem::path folder =
       std::filesystem::path(config_file("include = below/a.ini\n", "top.cfg")).parent_path();

@@ -41,8 +41,8 @@ std::string random_text(Philox& random) {
       return format(Duration{static_cast<std::int64_t>(random.below(5000)),
                              static_cast<Duration::Unit>(random.below(3))});
     case 6:
-      return std::vector<std::string>{"", "tensor:a b.safetensors", "x=y [z]", "auto",
-                                      "a,b;c"}[random.below(5)];
+      return std::vector<std::string>{"",      "tensor:a b.safetensors", "x=y [z]", "auto",
+                                      "a,b;c", "0.5,0.25,0.125"}[random.below(6)];
     default:
       return std::vector<std::string>{"cosine", "constant", "adamw",      "lamb",
                                       "ce",     "bce",      "rrc",        "none",

@@ -45,8 +45,11 @@ TEST(ScheduleListing, SaysWhatIsEasilyOverlooked) {
   EXPECT_THAT(listed(config, 100, 10).at("notes"),
               testing::ElementsAre(
                   "peak rate 2.5e-06 = optimizer.lr 5e-06 x (256 / 512 images)",
-                  "schedule.min_lr 1e-05 is above the peak rate 2.5e-06: the rate rises to it, as in timm",
-                  "schedule.warmup is 200 steps, the run has 100: the peak rate is not reached"));
+                  "warning: schedule.min_lr = 1e-05 is above the peak learning rate 2.5e-06: the rate rises "
+                  "towards it instead of falling, as in timm",
+                  "warning: schedule.warmup = 20ep is 200 steps and the run has 100: the learning rate never "
+                  "reaches its peak 2.5e-06, the last step has 1.74e-06; shorten schedule.warmup or lengthen "
+                  "the run"));
 }
 
 TEST(ScheduleListing, TextHasTheSameNumbers) {

@@ -7,6 +7,7 @@
 
 #include "tests/unit/launcher/parsing.hpp"
 #include "trainer/base/atomic_file.hpp"
+#include "trainer/base/safetensors.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 namespace vitrail::launcher {
@@ -65,6 +66,79 @@ TEST_F(StoredSettings, TheLineWins) {
   EXPECT_EQ(line.config.run.lanes, 4);
   EXPECT_EQ(line.config.data.workers, 3);
   EXPECT_EQ(line.config.model.name, "vit_b16");
+}
+
+class Normalised : public StoredSettings {
+ protected:
+  // Weights without metadata; timm's name tells how images were normalised for them.
+  std::string weights(const std::map<std::string, std::string>& metadata = {}) const {
+    const float value = 1;
+    write_safetensors(run_ / "w.safetensors",
+                      {{"a", {DataType::f32, {1}, std::as_bytes(std::span(&value, 1))}}}, metadata);
+    return (run_ / "w.safetensors").string();
+  }
+  static Normalisation of(const std::vector<std::string>& words) {
+    return parse_with_stored_settings(words).config.data.normalisation;
+  }
+  // A run of `settings` that stands in the folder of the test.
+  void begin_run(const std::map<std::string, std::string>& settings) const {
+    trainer::CheckpointManifest manifest;
+    manifest.settings = settings;
+    write(manifest);
+  }
+
+  static constexpr Normalisation kOther = {{0.1, 0.2, 0.3}, {0.4, 0.5, 0.6}};
+};
+
+TEST_F(Normalised, AsTheWeightsWantIt) {
+  const std::string file = weights();
+  for (const char* command : {"eval", "predict"}) {
+    const std::vector<std::string> words = {command, "--data", "packs/a", "--model.weights", file};
+    EXPECT_EQ(of(words + std::vector<std::string>{"--model.name", "vit_base_patch16_224"}), kHalves);
+    EXPECT_EQ(of(words + std::vector<std::string>{"--model.name", "deit_base_patch16_224"}), kImageNet);
+    EXPECT_EQ(of(words), kImageNet) << "nothing tells";
+    EXPECT_EQ(of(words + std::vector<std::string>{"--model.name", "vit_base_patch16_224", "--data.mean",
+                                                  "0.1,0.2,0.3"}),
+              (Normalisation{kOther.mean, kHalves.deviation}))
+        << "what is given wins";
+  }
+  EXPECT_EQ(of({"import", "--model.name", "vit_base_patch16_224", "--model.weights", file, "--output", "x"}),
+            kHalves);
+  EXPECT_EQ(of({"train", "--data.train", "packs/a", "--run.steps", "9", "--run.dir", (run_ / "new").string(),
+                "--model.name", "vit_base_patch16_224", "--model.weights", file}),
+            kHalves);
+  EXPECT_EQ(
+      of({"train", "--data.train", "packs/a", "--run.steps", "9", "--model.name", "vit_base_patch16_224"}),
+      kImageNet)
+      << "from the start, whatever the network is called";
+  EXPECT_EQ(of({"eval", "--data", "packs/a", "--model.weights",
+                weights({{"data.mean", "0.1,0.2,0.3"}, {"data.std", "0.4,0.5,0.6"}})}),
+            kOther);
+  EXPECT_EQ(of({"eval", "--data", "packs/a", "--model.weights", (run_ / "nowhere").string()}), kImageNet)
+      << "told later";
+}
+
+TEST_F(Normalised, ItIsPrinted) {
+  const CommandLine line = parse_with_stored_settings(
+      {"train", "--data.train", "packs/a", "--run.steps", "9", "--model.name", "vit_base_patch16_224",
+       "--model.weights", weights(), "--run.dir", (run_ / "new").string(), "--print-config"});
+  EXPECT_THAT(line.answer->text, HasSubstr("mean = 0.5,0.5,0.5\nstd = 0.5,0.5,0.5\n"));
+}
+
+// Also one that was begun when there was no such setting, and one whose weights are gone.
+TEST_F(Normalised, ARunThatGoesOnKeepsItsOwn) {
+  const std::vector<std::string> words = {
+      "train",     "--data.train", "packs/a",      "--run.steps",          "9",
+      "--run.dir", run_.string(),  "--model.name", "vit_base_patch16_224", "--model.weights",
+      weights()};
+  begin_run({{"data.train", "packs/a"}});
+  EXPECT_EQ(of(words), kImageNet);
+  begin_run({{"data.mean", "0.1,0.2,0.3"}, {"data.std", "0.4,0.5,0.6"}});
+  fs::remove(run_ / "w.safetensors");
+  EXPECT_EQ(of(words), kOther);
+  begin_run({{"data.mean", "0.1,0.2,0.3"}, {"data.std", "0.4,0.5,0.6"}});
+  EXPECT_EQ(of({"eval", "--data", "packs/a", "--checkpoint", run_.string()}), kOther);
+  EXPECT_EQ(of({"eval", "--data", "packs/a", "--model.weights", run_.string()}), kOther);
 }
 
 TEST_F(StoredSettings, OtherCommandsReadNone) {

@@ -132,7 +132,7 @@ TEST(SweepPlanErrors, NameTheLineTheKeyAndTheCause) {
             "optimizer.lr"},
            {"[gird]\noptimizer.lr = 1\n",
             "g.ini:2: gird.optimizer.lr: expected it below [grid], [zip] or [random]"},
-           {"[grid]\nsource = a\n", "g.ini:2: source: no setting of a run; nearest known key: run.device"},
+           {"[grid]\nsource = a\n", "g.ini:2: source: no setting of a run"},
            {lr + "x\n", "g.ini:2: optimizer.lr = x: expected a number, > 0"},
            {lr + "-1\n", "g.ini:2: optimizer.lr = -1: expected a number, > 0"},
            {lr + "\n", "g.ini:2: a value is missing: expected a, b, c"},

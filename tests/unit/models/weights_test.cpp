@@ -91,6 +91,38 @@ TEST_F(WeightsTest, WhatNoInterpolationReachesIsAMisfit) {
   EXPECT_THROW(fit_weights({{"norm.bias", {DataType::f32, {3}}}}, {{"norm.bias", {2}, {}}}, "x"), Error);
 }
 
+TEST_F(WeightsTest, ANetworkThatWasCutOffBeforeItsHeadGetsANewOne) {
+  const std::vector<ParameterSpec> specs = {
+      {"norm.bias", {2}, {}}, {"head.weight", {5, 2}, {}}, {"head.bias", {5}, {}}};
+  EXPECT_EQ(fit_weights({{"norm.bias", {DataType::f32, {2}}}}, specs, "x"),
+            (std::vector{Fit::as_stored, Fit::fresh, Fit::fresh}));
+  // Half a head is a damaged one.
+  EXPECT_THROW(fit_weights({{"norm.bias", {DataType::f32, {2}}}, {"head.weight", {DataType::f32, {5, 2}}}},
+                           specs, "x"),
+               Error);
+}
+
+TEST(WrapperPrefix, IsFoundHoweverDeepAndLeftOut) {
+  const auto of = [](const std::vector<std::string>& names) {
+    std::map<std::string, StoredTensor> stored;
+    for (const std::string& name : names) stored[name] = {};
+    return wrapper_prefix(stored, kSpecs);
+  };
+  EXPECT_EQ(of({"a", "b", "c"}), "");
+  for (const char* prefix : {"module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.",
+                             "model.module._orig_mod.", "model.model."}) {
+    const std::string p = prefix;
+    EXPECT_EQ(of({p + "a", p + "b", p + "c"}), p);
+    EXPECT_EQ(of({p + "b", "loss.weight"}), p) << "others are listed as not in the model";
+  }
+  EXPECT_EQ(of({"a", "module.b"}), "") << "names of ours as they are";
+  EXPECT_EQ(of({"module.x"}), "") << "nothing of the model behind it";
+  EXPECT_EQ(of({"encoder.a"}), "");
+  EXPECT_EQ(of({}), "");
+  const auto names = without_prefix({{"module.a", {}}, {"b", {}}}, "module.");
+  EXPECT_TRUE(names.contains("a") && names.contains("b") && names.size() == 2);
+}
+
 // PyTorch's batch norms write how many batches they saw; no network here has a use for it.
 TEST_F(WeightsTest, CountsOfBatchNormsArePassedOver) {
   add<float>("a", DataType::f32, {2, 2}, {1, 2, 3, 4});

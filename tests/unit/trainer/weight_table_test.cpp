@@ -30,6 +30,15 @@ TEST(WeightTable, TellsOfEachTensorWhatBecameOfIt) {
   EXPECT_EQ(weight_table(kStored, kHere, fit, TableRows::changed), changed);
 }
 
+TEST(WeightTable, NamesAHeadThatIsNotThere) {
+  const std::map<std::string, models::StoredTensor> cut = {{"norm.bias", {DataType::f32, {2}}}};
+  const std::vector<models::ParameterSpec> here = {{"head.weight", {5, 2}, {}}, {"norm.bias", {2}, {}}};
+  const std::vector<std::string> lines =
+      weight_table(cut, here, {Fit::fresh, Fit::as_stored}, TableRows::changed);
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[1], "  head.weight  -       [5, 2]  not there, begins anew");
+}
+
 TEST(WeightTable, IsEmptyWhereNothingChanged) {
   const std::vector<Fit> fit(3, Fit::as_stored);
   EXPECT_TRUE(weight_table(kStored, kHere, fit, TableRows::changed).empty());
