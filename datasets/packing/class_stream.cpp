@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "datasets/archives/archive_reader.hpp"
+#include "datasets/archives/compression.hpp"
 #include "datasets/pack/pack_plan.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/source_kinds.hpp"
@@ -37,7 +38,7 @@ class ClassStream final : public Source {
       : file_(path, File::Mode::read), options_(options) {
     if (!options.devkit.empty()) {
       throw Error(ExitCode::refused, fmt::format("--devkit with the compressed {}", path.string()),
-                  "decompress it first: gunzip");
+                  way_out_of(compression_of(path)));
     }
     identity_ = fmt::format("{} stream {}\n{}\n", kind, fingerprint(file_), options.partition.text());
     const double bytes = static_cast<double>(file_.size()) * options.partition.expected_share();
@@ -94,12 +95,15 @@ class ClassStream final : public Source {
     std::string stray;
     SpoolWriter writer(folder, shards_);
     FileRange range(file_, 0, file_.size());
-    ArchiveReader outer(range, file_.path().string(), ArchiveReader::Form::tar_gz, kPiece);
+    const std::string name = file_.path().string();
+    const auto plain = decompress(range, compression_of(file_.path()), name);
+    ArchiveReader outer(*plain, name, kPiece);
     Progress progress("sort the stream", "MB", file_.size() / 1'000'000, options_.progress);
     std::uint64_t shown = 0;
     std::vector<Class> classes;
     while (const auto member = outer.next()) {
       const auto wnid = wnid_of_archive(member->name);
+      refuse_compressed_class(name, member->name);
       if (wnid && member->is_file) {
         classes.push_back(sort_class(*wnid, outer, static_cast<std::uint32_t>(classes.size()), writer));
       } else {
@@ -118,8 +122,7 @@ class ClassStream final : public Source {
   Class sort_class(const std::string& wnid, ArchiveReader& outer, std::uint32_t number,
                    SpoolWriter& writer) const {
     MemberStream stream(outer);
-    ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid),
-                        ArchiveReader::Form::tar, kPiece);
+    ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid), kPiece);
     std::vector<ArchiveMember> members;
     std::vector<std::vector<std::byte>> contents;
     std::uint64_t held = 0;
@@ -132,7 +135,7 @@ class ClassStream final : public Source {
       if (held > kMaxClassBytes) {
         throw Error(ExitCode::refused,
                     fmt::format("{}: {}.tar: more than 8 GiB in one class", file_.path().string(), wnid),
-                    "decompress the archive first: gunzip");
+                    way_out_of(compression_of(file_.path())));
       }
     }
     const auto items = class_items(wnid, members, options_.partition);

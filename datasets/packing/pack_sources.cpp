@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "datasets/archives/compression.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/source_kinds.hpp"
 #include "datasets/packing/source_path.hpp"
@@ -34,8 +35,12 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
     if (kind == "imagenet-val") return open_imagenet_val(path, options);
     if (kind == "imagenet-train" || kind == "imagenet-21k") {
       require_path("--source " + options.source, path);
-      return is_gzip(path) ? open_class_stream(kind, path, options)
-                           : open_class_archives(kind, path, options);
+      const Compression compression = compression_of(path);
+      if (compression == Compression::none) return open_class_archives(kind, path, options);
+      if (is_stream(compression)) return open_class_stream(kind, path, options);
+      throw Error(ExitCode::bad_data,
+                  fmt::format("--source {}: a {} archive, not a tar", options.source, name_of(compression)),
+                  way_out_of(compression));
     }
   }
   const bool is_missing = colon == std::string::npos && !std::filesystem::exists(options.source);
