@@ -59,10 +59,15 @@ ExitCode run_predict(const CommandLine& line) {
   const bool json = line.flags.format == OutputFormat::json;
   const bool into_file = !line.flags.output.empty();
   trainer::PredictionRequest request{
-      line.flags.checkpoint, line.flags.output, line.flags.top, {}, [](const std::string& text) {
+      line.flags.checkpoint, line.flags.output, line.flags.top, {}, {}, [](const std::string& text) {
         fmt::print(stderr, "{}\n", text);
       }};
   Json rows = Json::array();
+  Json damaged = Json::array();
+  request.take_damaged = [&](const std::string& image, const std::string& reason) {
+    fmt::print(stderr, "not predicted: {}\n", reason);
+    (into_file ? damaged : rows).push_back({{"image", image}, {"error", reason}});
+  };
   std::optional<ClassNames> names;
   if (!into_file) {
     names.emplace(line.flags, config.data, config.model.classes);
@@ -84,20 +89,27 @@ ExitCode run_predict(const CommandLine& line) {
       }
     };
   }
-  const std::int64_t images = trainer::predict(config, request);
+  const auto [images, bad] = trainer::predict(config, request);
+  const ExitCode code = bad == 0 ? ExitCode::done : ExitCode::bad_data;
+  if (bad > 0) {
+    fmt::print(stderr, "{} of {} images could not be decoded{}\n", bad, images,
+               into_file ? "; their logits are NaN" : "");
+  }
   if (!into_file) {
     if (json) fmt::print("{}\n", rows.dump());
-    return ExitCode::done;
+    return code;
   }
   if (json) {
-    fmt::print(
-        "{}\n",
-        Json({{"images", images}, {"classes", config.model.classes}, {"output", line.flags.output}}).dump());
+    fmt::print("{}\n", Json({{"images", images},
+                             {"damaged", damaged},
+                             {"classes", config.model.classes},
+                             {"output", line.flags.output}})
+                           .dump());
   } else {
     fmt::print(stderr, "{}: logits of {} images, {} classes\n", line.flags.output, images,
                config.model.classes);
   }
-  return ExitCode::done;
+  return code;
 }
 
 }  // namespace vitrail::launcher

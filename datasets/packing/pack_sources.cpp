@@ -12,9 +12,10 @@ namespace vitrail::datasets {
 namespace {
 
 void refuse_foreign_options(const std::string& kind, const SourceOptions& options) {
-  if (!options.devkit.empty() && kind != "imagenet-train" && kind != "imagenet-val") {
+  if (!options.devkit.empty() && kind != "imagenet-train" && kind != "imagenet-val" &&
+      kind != "imagenet-hf" && kind != "flat") {
     throw Error(ExitCode::refused, fmt::format("--devkit with source {}", options.source),
-                "the devkit belongs to imagenet-train and imagenet-val");
+                "the devkit belongs to imagenet-train, imagenet-val, imagenet-hf and flat");
   }
   if (!options.partition.text().empty() && kind != "imagenet-21k") {
     throw Error(ExitCode::refused, fmt::format("a rule for validation with source {}", options.source),
@@ -31,6 +32,8 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
   refuse_foreign_options(kind, options);
   if (!path.empty()) {
     if (kind == "folder") return open_folder_source(path, options);
+    if (kind == "flat") return open_flat_source(path, options);
+    if (kind == "imagenet-hf") return open_huggingface_source(path, options);
     if (kind == "idx") return open_idx_source(path, options);
     if (kind == "imagenet-val") return open_imagenet_val(path, options);
     if (kind == "imagenet-train" || kind == "imagenet-21k") {
@@ -48,7 +51,8 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
               fmt::format("--source {}: not one that can be packed{}", options.source,
                           is_missing ? ", and there is no such file or folder" : ""),
               "sources are imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, "
-              "folder:DIR (a folder per class) and idx:IMAGES,LABELS");
+              "imagenet-hf:DIR|TAR.GZ,... (Hugging Face's), folder:DIR (a folder per class), "
+              "flat:DIR,LABELS (one folder and a list of labels) and idx:IMAGES,LABELS");
 }
 
 }  // namespace vitrail::datasets
