@@ -62,12 +62,11 @@ void add_pack_flags(std::vector<Option>& table) {
            {.help = "folder of the pack; a pack begun there is completed",
             .placeholder = "DIR",
             .required = true});
-  pack.add(
-      "split", &Flags::split,
-      {.help = "name of this part of the data, kept in the pack",
-       .placeholder = "NAME",
-       .absent = "train, val or test, as the source is called, or else the output; train where neither is"},
-      {"not empty", [](const std::string& text) { return !text.empty(); }});
+  pack.add("split", &Flags::split,
+           {.help = "name of this part of the data, kept in the pack; train where no name says",
+            .placeholder = "NAME",
+            .absent = "by the name of source or output: train, val, test"},
+           {"not empty", [](const std::string& text) { return !text.empty(); }});
   pack.add(
       "devkit", &Flags::devkit,
       {.help =

@@ -67,6 +67,13 @@ bool is_system_folder(const std::string& name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
+bool is_in_system_folder(const std::string& path) {
+  for (std::size_t begin = 0, end = 0; (end = path.find('/', begin)) != std::string::npos; begin = end + 1) {
+    if (is_system_folder(path.substr(begin, end - begin))) return true;
+  }
+  return false;
+}
+
 std::vector<fs::directory_entry> sorted_entries(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::directory_entry> entries;

@@ -23,6 +23,7 @@ struct TreeFile {
 // What systems and archivers leave in folders, which is nobody's class and holds no images of one: __MACOSX,
 // lost+found, @eaDir and the like. Those that begin with a dot are hidden anyway.
 bool is_system_folder(const std::string& name);
+bool is_in_system_folder(const std::string& path);  // of any of its folders
 
 std::vector<TreeFile> files_below(const std::filesystem::path& folder);
 

@@ -1,8 +1,5 @@
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <map>
-#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,13 +43,6 @@ std::vector<fs::directory_entry> in_class_order(std::vector<fs::directory_entry>
     return std::pair(number.size(), number);
   });
   return entries;
-}
-
-bool lies_in_system_folder(const std::string& path) {
-  for (std::size_t begin = 0, end = 0; (end = path.find('/', begin)) != std::string::npos; begin = end + 1) {
-    if (is_system_folder(path.substr(begin, end - begin))) return true;
-  }
-  return false;
 }
 
 class FolderSource final : public ListedSource {
@@ -114,7 +104,7 @@ class FolderSource final : public ListedSource {
       key.append("/").append(file.name);
       Flaw flaw = file.is_loop ? Flaw::link_loop : flaw_of(key, file.bytes, file.is_file);
       if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) flaw = Flaw::hidden;
-      if (lies_in_system_folder(file.name)) flaw = Flaw::system_folder;
+      if (is_in_system_folder(file.name)) flaw = Flaw::system_folder;
       has_image = has_image || flaw == Flaw::none;
       listing_.add({std::move(key), label, file.bytes, 0, flaw});
     }
@@ -145,7 +135,7 @@ class FolderSource final : public ListedSource {
           fmt::format("{}: left out, as no folders of classes: {}", folder_.string(), some(left_out_)));
     }
     if (!empty_.empty()) {
-      warnings_.push_back(fmt::format("{}: {} of {} classes hold no file, and keep their labels: {}",
+      warnings_.push_back(fmt::format("{}: {} of {} classes hold no image file, and keep their labels: {}",
                                       folder_.string(), empty_.size(), classes_.size(), some(empty_)));
     }
     if (classes_.size() == 1) {

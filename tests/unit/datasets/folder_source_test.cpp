@@ -74,7 +74,7 @@ TEST_F(FolderSourceTest, AnEmptyClassKeepsItsLabelAndIsNamed) {
   EXPECT_EQ(made.labels, (std::map<std::string, std::uint32_t>{{"a/1.jpg", 0}, {"c/1.jpg", 2}}));
   EXPECT_THAT(names_of(made.manifest), ElementsAre("a", "b", "c", "d"));
   EXPECT_THAT(made.warnings,
-              ElementsAre(HasSubstr("2 of 4 classes hold no file, and keep their labels: b, d")));
+              ElementsAre(HasSubstr("2 of 4 classes hold no image file, and keep their labels: b, d")));
 }
 
 TEST_F(FolderSourceTest, OneLevelTooHighIsRefusedOrSaid) {
