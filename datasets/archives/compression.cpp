@@ -13,8 +13,6 @@
 namespace vitrail::datasets {
 namespace {
 
-using std::string_view_literals::operator""sv;
-
 struct Form {
   Compression compression;
   const char* name;
@@ -24,15 +22,15 @@ struct Form {
 };
 
 constexpr std::array kForms = {
-    Form{Compression::gzip, "gzip", "\x1f\x8b"sv, {".gz", ".tgz", "", ""}, "gunzip"},
-    Form{Compression::bzip2, "bzip2", "BZh"sv, {".bz2", ".tbz2", ".tbz", ""}, "bunzip2"},
-    Form{Compression::xz, "xz", "\xfd\x37zXZ\0"sv, {".xz", ".txz", "", ""}, "unxz"},
-    Form{Compression::zstd, "Zstandard", "\x28\xb5\x2f\xfd"sv, {".zst", ".tzst", "", ""}, "unzstd"},
-    Form{Compression::lz4, "LZ4", "\x04\x22\x4d\x18"sv, {".lz4", "", "", ""}, "unlz4"},
-    Form{Compression::compress, "compress", "\x1f\x9d"sv, {".Z", ".taz", "", ""}, "uncompress"},
-    Form{Compression::zip, "ZIP", "PK\x03\x04"sv, {".zip", "", "", ""}, "unzip"},
-    Form{Compression::seven_zip, "7-Zip", "7z\xbc\xaf\x27\x1c"sv, {".7z", "", "", ""}, "7z x"},
-    Form{Compression::rar, "RAR", "Rar!"sv, {".rar", "", "", ""}, "unrar x"},
+    Form{Compression::gzip, "gzip", "\x1f\x8b", {".gz", ".tgz", "", ""}, "gunzip"},
+    Form{Compression::bzip2, "bzip2", "BZh", {".bz2", ".tbz2", ".tbz", ""}, "bunzip2"},
+    Form{Compression::xz, "xz", "\xfd\x37zXZ", {".xz", ".txz", "", ""}, "unxz"},
+    Form{Compression::zstd, "Zstandard", "\x28\xb5\x2f\xfd", {".zst", ".tzst", "", ""}, "unzstd"},
+    Form{Compression::lz4, "LZ4", "\x04\x22\x4d\x18", {".lz4", "", "", ""}, "unlz4"},
+    Form{Compression::compress, "compress", "\x1f\x9d", {".Z", ".taz", "", ""}, "uncompress"},
+    Form{Compression::zip, "ZIP", "PK\x03\x04", {".zip", "", "", ""}, "unzip"},
+    Form{Compression::seven_zip, "7-Zip", "7z\xbc\xaf\x27\x1c", {".7z", "", "", ""}, "7z x"},
+    Form{Compression::rar, "RAR", "Rar!", {".rar", "", "", ""}, "unrar x"},
 };
 
 const Form* form_of(Compression compression) {
