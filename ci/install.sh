@@ -10,7 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 run_packages=(
   cmake ninja-build g++ ccache mold pkg-config git python3 python3-venv procps
   libopenmpi-dev openmpi-bin libhdf5-dev libboost-program-options-dev libfmt-dev
-  libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libxxhash-dev nlohmann-json3-dev librandom123-dev
+  libarchive-dev libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libxxhash-dev nlohmann-json3-dev librandom123-dev
   dataset-fashion-mnist)
 test_packages=(
   libgtest-dev libgmock-dev hdf5-tools clang clang-format clang-tidy shellcheck
@@ -54,7 +54,7 @@ explain_without_root() {
   fi
   cat <<'TEXT'
     take CMake >= 3.25, Ninja, a C++20 compiler, Python, MPI, HDF5, Boost.Program_options, fmt, libjpeg-turbo,
-    libpng, libarchive, zlib, xxHash, nlohmann-json, Random123 (and GoogleTest for tests) from modules or your own folders:
+    libpng, libwebp, libarchive, zlib, xxHash, nlohmann-json, Random123 (and GoogleTest for tests) from modules or your own folders:
         module load gcc cmake openmpi hdf5 boost            # names differ from site to site
         python3 -m venv ~/tools && ~/tools/bin/pip install cmake ninja && export PATH=~/tools/bin:$PATH
         export CMAKE_PREFIX_PATH=/path/to/one:/path/to/another

@@ -16,7 +16,7 @@ class ImageFolder final : public Dataset {
   explicit ImageFolder(const std::filesystem::path& folder) : folder_(folder) {
     for (const TreeFile& file : files_below(folder)) {
       const bool hidden = file.name.starts_with('.') || file.name.find("/.") != std::string::npos;
-      if (file.is_file && !hidden) names_.push_back(file.name);
+      if (file.is_file && !hidden && !is_in_system_folder(file.name)) names_.push_back(file.name);
     }
     if (names_.empty()) throw Error(ExitCode::bad_data, fmt::format("{}: no files there", folder.string()));
   }

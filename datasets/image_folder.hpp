@@ -1,6 +1,6 @@
 // Every image below a folder as a data set without labels: what a trained model is asked about. Names that
-// begin with a dot are left out. Throws: Error(bad_data) for a folder without files, and naming a file that
-// is no image; Error(io).
+// begin with a dot and folders of the system's (file_tree.hpp) are left out. Throws: Error(bad_data) for a
+// folder without files, and naming a file that is no image; Error(io).
 #pragma once
 
 #include <filesystem>

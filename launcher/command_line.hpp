@@ -43,7 +43,7 @@ struct Flags {
   std::vector<std::string> config_files;
   OutputFormat format = OutputFormat::text;
   std::string source;                   // pack
-  std::string split = "train";          // pack
+  std::string split;                    // pack; empty: by names
   std::string devkit;                   // pack: of imagenet-train and imagenet-val
   std::string validation;               // pack: rule for imagenet-21k; empty: the default one
   std::string reencode;                 // pack: SHORT_SIDE,QUALITY; empty: bytes as they came

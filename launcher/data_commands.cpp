@@ -38,6 +38,7 @@ ExitCode run_pack(const CommandLine& line, const Environment& environment) {
     options.threads = threads_of(line.flags);
     options.devkit = line.flags.devkit;
     options.validation = line.flags.validation;
+    options.warn = [](const std::string& text) { fmt::print(stderr, "warning: {}\n", text); };
     if (!line.flags.reencode.empty()) options.reencode = datasets::parse_reencode(line.flags.reencode);
     const datasets::PackReport report =
         datasets::pack(options, {ranks.rank(), ranks.size(), [&] { ranks.barrier(); }});
@@ -45,8 +46,8 @@ ExitCode run_pack(const CommandLine& line, const Environment& environment) {
     if (report.already_complete) {
       fmt::print(stderr, "{}: already complete\n", line.flags.output);
     } else {
-      fmt::print(stderr, "{}: {} images in {} shard{}, {:.1f} MB, {} quarantined\n", line.flags.output,
-                 report.images, report.shards, report.shards == 1 ? "" : "s",
+      fmt::print(stderr, "{}: split {}: {} images in {} shard{}, {:.1f} MB, {} quarantined\n",
+                 line.flags.output, report.split, report.images, report.shards, report.shards == 1 ? "" : "s",
                  static_cast<double>(report.bytes) / 1e6, report.quarantined);
     }
     return ExitCode::done;

@@ -50,23 +50,29 @@ Condition with_printed_schedule() {
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
   const Section pack(table, "", {Command::pack}, reach);
-  pack.add("source", &Flags::source,
-           {.help = "what to pack: imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, "
-                    "imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR "
-                    "(a folder for each class) or idx:IMAGES,LABELS",
-            .placeholder = "SPEC",
-            .required = true});
+  pack.add(
+      "source", &Flags::source,
+      {.help =
+           "what to pack: imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, "
+           "imagenet-21k:TAR|DIR|TAR.GZ, imagenet-hf:DIR|TAR.GZ (Hugging Face's), folder:DIR (a folder for "
+           "each class), flat:DIR,LABELS (one folder and a list FILE,LABEL) or idx:IMAGES,LABELS",
+       .placeholder = "SPEC",
+       .required = true});
   pack.add("output", &Flags::output,
            {.help = "folder of the pack; a pack begun there is completed",
             .placeholder = "DIR",
             .required = true});
   pack.add("split", &Flags::split,
-           {.help = "name of this part of the data, kept in the pack", .placeholder = "NAME"},
+           {.help = "name of this part of the data, kept in the pack; train where no name says",
+            .placeholder = "NAME",
+            .absent = "by the name of source or output: train, val, test"},
            {"not empty", [](const std::string& text) { return !text.empty(); }});
-  pack.add("devkit", &Flags::devkit,
-           {.help = "ILSVRC2012_devkit_t12.tar.gz or its folder: labels of imagenet-val, names of classes",
-            .placeholder = "FILE",
-            .absent = "none; imagenet-val needs it"});
+  pack.add(
+      "devkit", &Flags::devkit,
+      {.help =
+           "ILSVRC2012_devkit_t12.tar.gz or its folder: labels of imagenet-val, names and order of classes",
+       .placeholder = "FILE",
+       .absent = "none; imagenet-val needs it"});
   pack.add(
       "validation", &Flags::validation,
       {.help = "what of imagenet-21k is for --split val, the rest being for train: 21k-p (classes of more "

@@ -59,14 +59,18 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
   const trainer::Config& config = line.config;
   const bool json = line.flags.format == OutputFormat::json;
   const bool into_file = !line.flags.output.empty();
-  trainer::PredictionRequest request{line.flags.checkpoint,
-                                     line.flags.output,
-                                     line.flags.top,
-                                     {},
-                                     [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
-                                     environment.gpus};
+  trainer::PredictionRequest request{.checkpoint = line.flags.checkpoint,
+                                     .output = line.flags.output,
+                                     .top = line.flags.top,
+                                     .say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
+                                     .gpus = environment.gpus};
   Json rows = Json::array();
+  Json damaged = Json::array();
   Json used;
+  request.take_damaged = [&](const std::string& image, const std::string& reason) {
+    fmt::print(stderr, "not predicted: {}\n", reason);
+    (into_file ? damaged : rows).push_back({{"image", image}, {"error", reason}});
+  };
   request.take_used = [&](const trainer::UsedRecord& record) {
     used = json_of(record);
     if (!json && !into_file) fmt::print(stderr, "{}\n", describe(record));
@@ -92,13 +96,19 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
       }
     };
   }
-  const std::int64_t images = trainer::predict(config, request);
+  const auto [images, bad] = trainer::predict(config, request);
+  const ExitCode code = bad == 0 ? ExitCode::done : ExitCode::bad_data;
+  if (bad > 0) {
+    fmt::print(stderr, "{} of {} images could not be decoded{}\n", bad, images,
+               into_file ? "; their logits are NaN" : "");
+  }
   if (!into_file) {
     if (json) fmt::print("{}\n", rows.dump());
-    return ExitCode::done;
+    return code;
   }
   if (json) {
     fmt::print("{}\n", Json({{"images", images},
+                             {"damaged", damaged},
                              {"classes", config.model.classes},
                              {"output", line.flags.output},
                              {"used", used}})
@@ -107,7 +117,7 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
     fmt::print(stderr, "{}: logits of {} images, {} classes\n", line.flags.output, images,
                config.model.classes);
   }
-  return ExitCode::done;
+  return code;
 }
 
 }  // namespace vitrail::launcher

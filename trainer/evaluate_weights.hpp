@@ -22,6 +22,7 @@ struct Evaluated {
 // and what was changed to fit.
 Evaluated evaluate_weights(const Config& config, const std::string& checkpoint,
                            sharding::Communicator& communicator,
-                           const std::function<void(const std::string&)>& say, const GpuPromise& promise = {});
+                           const std::function<void(const std::string&)>& say,
+                           const GpuPromise& promise = {});
 
 }  // namespace vitrail::trainer

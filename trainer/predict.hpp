@@ -1,5 +1,5 @@
 // What a trained model says of images nobody has to have labelled: logits, in the order of the source.
-// Throws: Error(bad_data) for images and weights that cannot be read, naming them; Error(io).
+// Throws: Error(bad_data) for weights that cannot be read; Error(io).
 #pragma once
 
 #include <cstdint>
@@ -25,13 +25,19 @@ struct PredictionRequest {
   std::filesystem::path output;  // safetensors with `logits` [N, K] in the type computed; empty: none
   std::int64_t top = 5;          // likeliest classes told of each image; ties go to the lower class
   // Told of each image in order: its name in the source and its likeliest classes. May be empty.
-  std::function<void(const std::string& image, std::span<const Guess> guesses)> take;
-  std::function<void(const std::string& text)> say;  // told what computes, and what was changed to fit
+  std::function<void(const std::string& image, std::span<const Guess> guesses)> take = {};
+  // Told of each image that cannot be decoded, among the others, and why. Its logits are NaN.
+  std::function<void(const std::string& image, const std::string& reason)> take_damaged = {};
+  std::function<void(const std::string& text)> say = {};  // told what computes, and what was changed to fit
   GpuPromise gpus = {};
   std::function<void(const UsedRecord& used)> take_used = {};  // told once, before the first image
 };
 
-// Of config.data.val; returns the number of images.
-std::int64_t predict(const Config& config, const PredictionRequest& request);
+struct PredictionCount {
+  std::int64_t images = 0, damaged = 0;  // of those
+};
+
+// Of config.data.val.
+PredictionCount predict(const Config& config, const PredictionRequest& request);
 
 }  // namespace vitrail::trainer

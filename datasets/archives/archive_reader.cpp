@@ -1,14 +1,15 @@
 #include "datasets/archives/archive_reader.hpp"
 
 #include <algorithm>
-#include <cerrno>
+#include <span>
 #include <utility>
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include "datasets/archives/compression.hpp"
+#include "datasets/archives/tar_end.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "trainer/base/error.hpp"
 
@@ -28,35 +29,13 @@ std::string name_of(archive_entry* entry) {
 
 }  // namespace
 
-std::size_t FileRange::read(std::span<std::byte> target) {
-  const std::size_t want = std::min<std::uint64_t>(target.size(), end_ - at_);
-  std::size_t done = 0;
-  while (done < want) {
-    const auto count =
-        ::pread(file_.descriptor(), target.data() + done, want - done, static_cast<off_t>(at_ + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw io_error("cannot read", file_.path(), errno);
-    if (count == 0) break;
-    done += static_cast<std::size_t>(count);
-  }
-  at_ += done;
-  return done;
-}
-
-std::uint64_t FileRange::skip(std::uint64_t bytes) {
-  bytes = std::min(bytes, end_ - at_);
-  at_ += bytes;
-  return bytes;
-}
-
-ArchiveReader::ArchiveReader(ByteStream& stream, std::string name, Form form, std::size_t piece)
+ArchiveReader::ArchiveReader(ByteStream& stream, std::string name, std::size_t piece)
     : stream_(stream),
       name_(std::move(name)),
       piece_(piece),
       archive_(archive_read_new(), archive_read_free) {
   if (!archive_) throw std::bad_alloc();
   archive_read_support_format_tar(archive_.get());
-  if (form == Form::tar_gz) archive_read_support_filter_gzip(archive_.get());
   archive_read_set_callback_data(archive_.get(), this);
   archive_read_set_read_callback(archive_.get(), on_read);
   archive_read_set_skip_callback(archive_.get(), on_skip);
@@ -68,8 +47,14 @@ ArchiveReader::~ArchiveReader() = default;
 std::ptrdiff_t ArchiveReader::on_read(archive* /*reader*/, void* self, const void** bytes) {
   auto* reader = static_cast<ArchiveReader*>(self);
   try {
+    reader->keep_recent();
     *bytes = reader->piece_.data();
-    return static_cast<std::ptrdiff_t>(reader->stream_.read(reader->piece_));
+    reader->in_piece_ = reader->stream_.read(reader->piece_);
+    if (reader->given_ == 0) {
+      reader->compression_ = compression_of(std::span(reader->piece_).first(reader->in_piece_));
+    }
+    reader->given_ += reader->in_piece_;
+    return static_cast<std::ptrdiff_t>(reader->in_piece_);
   } catch (...) {
     reader->failure_ = std::current_exception();
     return ARCHIVE_FATAL;
@@ -78,11 +63,44 @@ std::ptrdiff_t ArchiveReader::on_read(archive* /*reader*/, void* self, const voi
 
 std::int64_t ArchiveReader::on_skip(archive* /*reader*/, void* self, std::int64_t bytes) {
   auto* reader = static_cast<ArchiveReader*>(self);
-  return bytes <= 0 ? 0 : static_cast<std::int64_t>(reader->stream_.skip(static_cast<std::uint64_t>(bytes)));
+  if (bytes <= 0) return 0;
+  const std::uint64_t skipped = reader->stream_.skip(static_cast<std::uint64_t>(bytes));
+  if (skipped > 0) {
+    reader->recent_.clear();
+    reader->in_piece_ = 0;
+    reader->given_ += skipped;
+  }
+  return static_cast<std::int64_t>(skipped);
+}
+
+void ArchiveReader::keep_recent() {
+  const auto piece = std::span(piece_).first(in_piece_);
+  recent_.insert(recent_.end(), piece.begin(), piece.end());
+  if (recent_.size() > kTarEndMark) {
+    recent_.erase(recent_.begin(), recent_.end() - static_cast<std::ptrdiff_t>(kTarEndMark));
+  }
+}
+
+// Where the next header was looked for, the archive ends: libarchive asks for no more than an end mark from
+// there.
+void ArchiveReader::check_end() {
+  const auto end = static_cast<std::uint64_t>(archive_read_header_position(archive_.get()));
+  recent_.insert(recent_.end(), piece_.begin(), piece_.begin() + static_cast<std::ptrdiff_t>(in_piece_));
+  const std::uint64_t known = given_ - std::min(end, given_);
+  if (known > recent_.size()) {
+    throw Error(ExitCode::crash,
+                fmt::format("{}: lost sight of its end at byte {} of {}", name_, end, given_));
+  }
+  check_tar_end(name_, member_, end, std::span(recent_).last(known), stream_);
 }
 
 void ArchiveReader::fail(const std::string& where) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  if (member_.empty() && compression_ != Compression::none) {
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}: compressed ({}), not a plain tar", where, name_of(compression_)),
+                way_out_of(compression_));
+  }
   const char* words = archive_error_string(archive_.get());
   throw Error(ExitCode::bad_data,
               fmt::format("{}: {}", where, words == nullptr ? "not a tar archive" : words),
@@ -93,7 +111,12 @@ std::optional<ArchiveMember> ArchiveReader::next() {
   for (;;) {
     archive_entry* entry = nullptr;
     const int status = archive_read_next_header(archive_.get(), &entry);
-    if (status == ARCHIVE_EOF) return std::nullopt;
+    if (status == ARCHIVE_EOF) {
+      if (failure_)
+        fail(name_);  // in looking for the end mark's second block, which libarchive does not insist on
+      check_end();
+      return std::nullopt;
+    }
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
       fail(member_.empty() ? name_ : fmt::format("{}: after {}", name_, member_));
     }
@@ -138,7 +161,7 @@ std::vector<std::byte> ArchiveReader::read_all(std::uint64_t limit) {
 std::vector<ArchiveMember> list_tar(const File& file, std::uint64_t begin, std::uint64_t bytes,
                                     const std::string& name) {
   FileRange range(file, begin, bytes);
-  ArchiveReader reader(range, name, ArchiveReader::Form::tar, kHeaderPiece);
+  ArchiveReader reader(range, name, kHeaderPiece);
   std::vector<ArchiveMember> members;
   while (auto member = reader.next()) {
     if (member->position > bytes || (member->is_file && member->bytes > bytes - member->position)) {

@@ -1,6 +1,7 @@
-// Tar archives, plain or gzip, through libarchive: members in the order they stand, from any stream of bytes.
-// Over a file whose members are skipped only headers are read, so a terabyte is listed without touching its
-// images. Throws: Error(bad_data) naming archive and member; Error(io).
+// Tar archives through libarchive: members in the order they stand, from any stream of bytes. Over a file
+// whose members are skipped only headers are read, so a terabyte is listed without touching its images.
+// Throws: Error(bad_data) naming archive and member, also behind the last one where the archive is not whole
+// (tar_end.hpp); Error(io).
 #pragma once
 
 #include <cstddef>
@@ -12,34 +13,12 @@
 #include <string>
 #include <vector>
 
-#include "trainer/base/atomic_file.hpp"
+#include "datasets/archives/byte_stream.hpp"
+#include "datasets/archives/compression.hpp"
 
 struct archive;
 
 namespace vitrail::datasets {
-
-class ByteStream {
- public:
-  virtual ~ByteStream() = default;
-  virtual std::size_t read(std::span<std::byte> target) = 0;  // 0 at the end
-  // How far it went without reading; what is left is read.
-  virtual std::uint64_t skip(std::uint64_t /*bytes*/) { return 0; }
-};
-
-// Bytes [begin, begin + bytes) of a file that outlives it. Error(bad_data) when the file is shorter.
-class FileRange final : public ByteStream {
- public:
-  FileRange(const File& file, std::uint64_t begin, std::uint64_t bytes)
-      : file_(file), begin_(begin), at_(begin), end_(begin + bytes) {}
-
-  std::size_t read(std::span<std::byte> target) override;
-  std::uint64_t skip(std::uint64_t bytes) override;
-  std::uint64_t done() const { return at_ - begin_; }
-
- private:
-  const File& file_;
-  std::uint64_t begin_, at_, end_;
-};
 
 struct ArchiveMember {
   std::string name;            // without "./" in front; not always UTF-8
@@ -50,10 +29,8 @@ struct ArchiveMember {
 
 class ArchiveReader {
  public:
-  enum class Form { tar, tar_gz };
-
   // `name` is for messages. `piece`: bytes asked of the stream at once.
-  ArchiveReader(ByteStream& stream, std::string name, Form form, std::size_t piece);
+  ArchiveReader(ByteStream& stream, std::string name, std::size_t piece);
   ~ArchiveReader();
   ArchiveReader(const ArchiveReader&) = delete;
   ArchiveReader& operator=(const ArchiveReader&) = delete;
@@ -67,12 +44,18 @@ class ArchiveReader {
   static std::ptrdiff_t on_read(archive* reader, void* self, const void** bytes);
   static std::int64_t on_skip(archive* reader, void* self, std::int64_t bytes);
   [[noreturn]] void fail(const std::string& where);
+  void keep_recent();
+  void check_end();
 
   ByteStream& stream_;
   const std::string name_;
   std::string member_;  // the current one
   std::uint64_t member_bytes_ = 0;
   std::vector<std::byte> piece_;
+  std::size_t in_piece_ = 0;       // bytes of the stream in it
+  std::uint64_t given_ = 0;        // bytes of the stream up to its end, read or skipped
+  std::vector<std::byte> recent_;  // that came right before the piece: as many as an end mark has
+  Compression compression_ = Compression::none;
   std::exception_ptr failure_;  // of the stream: no exception may pass through libarchive
   std::unique_ptr<archive, int (*)(archive*)> archive_;
 };

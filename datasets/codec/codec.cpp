@@ -14,17 +14,23 @@ bool starts_with(std::span<const std::byte> bytes, const std::array<unsigned cha
                                          [](unsigned char a, std::byte b) { return std::byte{a} == b; });
 }
 
+bool is_webp(std::span<const std::byte> encoded) {
+  constexpr std::array<unsigned char, 4> kRiff = {'R', 'I', 'F', 'F'}, kWebp = {'W', 'E', 'B', 'P'};
+  return starts_with(encoded, kRiff) && encoded.size() >= 8 && starts_with(encoded.subspan(8), kWebp);
+}
+
 std::unique_ptr<ImageReader> open_image(std::span<const std::byte> encoded) {
   constexpr std::array<unsigned char, 3> kJpeg = {0xff, 0xd8, 0xff};
   constexpr std::array<unsigned char, 8> kPng = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   if (starts_with(encoded, kJpeg)) return open_jpeg(encoded);
   if (starts_with(encoded, kPng)) return open_png(encoded);
+  if (is_webp(encoded)) return open_webp(encoded);
   if (encoded.empty()) throw Error(ExitCode::bad_data, "empty image file");
   std::string head;
   for (std::size_t i = 0; i < std::min<std::size_t>(encoded.size(), 8); ++i) {
     head += fmt::format(" {:02x}", static_cast<unsigned>(encoded[i]));
   }
-  throw Error(ExitCode::bad_data, fmt::format("neither JPEG nor PNG: the file starts with{}", head));
+  throw Error(ExitCode::bad_data, fmt::format("not JPEG, PNG or WebP: the file starts with{}", head));
 }
 
 }  // namespace

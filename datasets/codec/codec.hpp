@@ -1,8 +1,8 @@
-// Encoded bytes <-> Image. JPEG by libjpeg-turbo (islow DCT, fancy upsampling: Pillow's pixels), PNG by
-// libpng. Grey becomes three equal channels, CMYK and alpha are converted as Pillow's convert("RGB") does;
-// EXIF is ignored. Throws: Error(bad_data) with the decoder's own words, for its warnings too (a truncated
-// file is only a warning to libjpeg), except those that lose no pixel; images over 2^28 pixels are refused
-// before decoding. EncodedImage::decode reads no further than it must: damage behind that is not noticed.
+// Encoded bytes <-> Image. JPEG by libjpeg-turbo, PNG by libpng, WebP by libwebp: the pixels of Pillow's
+// convert("RGB"), also for grey, CMYK and alpha; EXIF is ignored, of an animation the first frame is taken.
+// Throws: Error(bad_data) with the decoder's words, for its warnings too (a truncated JPEG is only a warning)
+// but those that lose no pixel; images over 2^28 pixels are refused before decoding. EncodedImage::decode
+// reads no further than it must: damage behind that is not noticed.
 #pragma once
 
 #include <cstddef>

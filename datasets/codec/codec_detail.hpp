@@ -1,4 +1,4 @@
-// What the two decoders share: their form, the pixel cap, and a way to leave C code on an error without
+// What the decoders share: their form, the pixel cap, and a way to leave C code on an error without
 // skipping a destructor. Throws: Error(bad_data) with the library's message.
 #pragma once
 
@@ -33,6 +33,7 @@ class ImageReader {
 
 std::unique_ptr<ImageReader> open_jpeg(std::span<const std::byte> encoded);
 std::unique_ptr<ImageReader> open_png(std::span<const std::byte> encoded);
+std::unique_ptr<ImageReader> open_webp(std::span<const std::byte> encoded);
 
 // Where a C library's error callback leaves its words and jumps to.
 struct Jump {

@@ -11,12 +11,17 @@
 namespace vitrail::datasets {
 namespace {
 
-// level < 0 is a warning: pixels were lost or made up. The three let through lose none: bytes between
-// segments, and odd JFIF and Adobe version numbers. Pillow reads such files as well, and ImageNet has some.
+// level < 0 is a warning: pixels were lost or made up. The four let through lose none: bytes between
+// segments, odd JFIF and Adobe version numbers (ImageNet has some), and a scan of a sequential JPEG that says
+// that it held a part of the coefficients (telephones write that): it holds all, and libjpeg reads all.
+// Pillow reads such files as well.
 void on_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   const int code = info->err->msg_code;
-  if (code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM) return;
+  if (code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM ||
+      code == JWRN_NOT_SEQUENTIAL) {
+    return;
+  }
   leave_jpeg(info);
 }
 
@@ -55,6 +60,7 @@ class JpegReader : public ImageReader {
     Image image{width(), height(), {}};
     image.rgb.resize(std::size_t{info_.image_width} * info_.image_height * 3);
     start(8);
+    check_scans();
     read_rows(image.rgb.data(), 0, info_.output_height);
     run([&] { jpeg_finish_decompress(&info_); });
     return image;
@@ -99,6 +105,21 @@ class JpegReader : public ImageReader {
     info_.scale_num = static_cast<unsigned>(eighths);
     info_.scale_denom = 8;
     run([&] { jpeg_start_decompress(&info_); });
+  }
+
+  // All scans of a progressive JPEG have been read by now. Where the last ones are missing libjpeg smooths
+  // over it, without a word. Coefficients that no scan ever began are zero, as the encoder wants; but of the
+  // first there is always one.
+  void check_scans() const {
+    if (!info_.progressive_mode || info_.coef_bits == nullptr) return;
+    for (int c = 0; c < info_.num_components; ++c) {
+      const int* const bits_missing = info_.coef_bits[c];
+      const bool unfinished =
+          std::any_of(bits_missing, bits_missing + DCTSIZE2, [](int bits) { return bits > 0; });
+      if (unfinished || bits_missing[0] < 0 || bits_missing[1] < 0) {
+        throw Error(ExitCode::bad_data, "JPEG: progressive scans are missing");
+      }
+    }
   }
 
   void read_rows(std::uint8_t* rgb, JDIMENSION top, JDIMENSION bottom) {

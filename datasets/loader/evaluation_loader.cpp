@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <mutex>
 #include <span>
 #include <utility>
 
@@ -18,11 +19,12 @@ constexpr std::int64_t kBatchesAhead = 2;
 class EvaluationLoader::Impl {
  public:
   Impl(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes, const EvaluationTransform& transform,
-       std::int64_t batch, std::int64_t workers, const PixelMemory& memory)
+       std::int64_t batch, std::int64_t workers, const PixelMemory& memory, OnDamage on_damage)
       : dataset_(std::move(dataset)),
         lanes_(lanes),
         transform_(transform),
         normaliser_(transform.normalisation),
+        on_damage_(on_damage),
         parts_(cut(dataset_->size(), lanes, batch)),
         pixels_(memory, floats_of(std::min(batch, (dataset_->size() + lanes.lanes - 1) / lanes.lanes))),
         prefetcher_(recipe(), kBatchesAhead, workers) {}
@@ -76,12 +78,19 @@ class EvaluationLoader::Impl {
     return batch;
   }
 
-  void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) const {
+  void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) {
     const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
     const std::span<float> out = datasets::floats_of(batch.images, item, transform_.image_size);
-    write_sample(*dataset_, index, {}, [&](const Sample& sample) {
-      transform_for_evaluation(sample, transform_, normaliser_, out);
-    });
+    try {
+      write_sample(*dataset_, index, {}, [&](const Sample& sample) {
+        transform_for_evaluation(sample, transform_, normaliser_, out);
+      });
+    } catch (const Error& error) {
+      if (on_damage_ == OnDamage::fail || error.code() != ExitCode::bad_data) throw;
+      std::ranges::fill(out, 0.0F);
+      const std::lock_guard lock(damage_mutex_);
+      batch.damaged.emplace(static_cast<std::uint64_t>(index), error.what());
+    }
     batch.labels[static_cast<std::size_t>(item)] = dataset_->label(index);
     batch.indices[static_cast<std::size_t>(item)] = index;
   }
@@ -90,6 +99,8 @@ class EvaluationLoader::Impl {
   const LanePlan lanes_;
   const EvaluationTransform transform_;
   const Normaliser normaliser_;
+  const OnDamage on_damage_;
+  std::mutex damage_mutex_;
   const std::vector<Part> parts_;
   PixelPool pixels_;
   Prefetcher<EvaluationBatch> prefetcher_;  // last: its threads use the rest
@@ -97,12 +108,12 @@ class EvaluationLoader::Impl {
 
 EvaluationLoader::EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
                                    const EvaluationTransform& transform, std::int64_t batch,
-                                   std::int64_t workers, const PixelMemory& memory) {
+                                   std::int64_t workers, const PixelMemory& memory, OnDamage on_damage) {
   check_lanes(lanes);
   require(batch >= 1, fmt::format("an evaluation batch of {} images", batch));
   require(workers >= 1, fmt::format("data.workers = {} is less than 1", workers));
   check_image_size(*dataset, transform.image_size);
-  impl_ = std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers, memory);
+  impl_ = std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers, memory, on_damage);
 }
 EvaluationLoader::~EvaluationLoader() = default;
 

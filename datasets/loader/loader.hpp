@@ -73,13 +73,16 @@ struct EvaluationBatch {
   PixelBuffer images;                 // [images_count, 3, S, S]
   std::vector<std::int64_t> labels;   // [images_count]
   std::vector<std::int64_t> indices;  // [images_count]
+  DamageLedger damaged;               // with OnDamage::report: images that are black instead, by index
 };
+
+enum class OnDamage { fail, report };  // of an image that cannot be decoded
 
 class EvaluationLoader {
  public:
   EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
                    const EvaluationTransform& transform, std::int64_t batch, std::int64_t workers,
-                   const PixelMemory& memory = ordinary_memory);
+                   const PixelMemory& memory = ordinary_memory, OnDamage on_damage = OnDamage::fail);
   ~EvaluationLoader();
 
   bool next(EvaluationBatch& out);  // lane by lane; false after the last

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "datasets/archives/compression.hpp"
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/pack/parallel.hpp"
 #include "datasets/packing/imagenet_devkit.hpp"
@@ -60,6 +61,7 @@ class ClassArchives final : public ListedSource {
   void find_in_folder(const fs::path& folder) {
     for (const TreeFile& file : files_below(folder)) {
       const auto wnid = wnid_of_archive(file.name);
+      refuse_compressed_class(folder.string(), file.name);
       if (wnid && file.is_file) {
         archives_.push_back({*wnid, folder / file.name, 0, file.bytes});
       } else {
@@ -72,6 +74,7 @@ class ClassArchives final : public ListedSource {
     outer_.emplace(path, File::Mode::read);
     for (const ArchiveMember& member : list_tar(*outer_, 0, outer_->size(), path.string())) {
       const auto wnid = wnid_of_archive(member.name);
+      refuse_compressed_class(path.string(), member.name);
       if (wnid && member.is_file) {
         archives_.push_back({*wnid, path, member.position, member.bytes});
       } else {
@@ -152,6 +155,17 @@ std::optional<std::string> wnid_of_archive(const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
   if (!name.ends_with(".tar") || !is_wnid(name.substr(0, name.size() - 4))) return std::nullopt;
   return name.substr(0, name.size() - 4);
+}
+
+void refuse_compressed_class(const std::string& where, const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  const Compression compression = compression_by_name(name);
+  if (compression == Compression::none || !is_wnid(name.substr(0, name.find('.')))) return;
+  throw Error(ExitCode::bad_data,
+              fmt::format("{}: {}: the archive of a class is compressed ({})", where, printable(path),
+                          name_of(compression)),
+              "classes are read in place, from plain tars: decompress each (" +
+                  std::string(program_of(compression)) + ")");
 }
 
 SourceItem stray_item(const std::string& name, std::uint64_t bytes) {

@@ -19,6 +19,9 @@ namespace vitrail::datasets {
 bool is_wnid(const std::string& name);                                // n01440764
 std::optional<std::string> wnid_of_archive(const std::string& path);  // of a/b/n01440764.tar
 
+// Left out, such a class would shift the labels of those behind it: Error(bad_data) for n01440764.tar.gz.
+void refuse_compressed_class(const std::string& where, const std::string& path);
+
 // A member that belongs to no class, with its flaw.
 SourceItem stray_item(const std::string& name, std::uint64_t bytes);
 

@@ -1,15 +1,15 @@
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 #include "datasets/archives/archive_reader.hpp"
+#include "datasets/archives/compression.hpp"
 #include "datasets/pack/pack_plan.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/source_kinds.hpp"
 #include "datasets/packing/spool.hpp"
+#include "datasets/packing/stream_source.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/hash.hpp"
 #include "trainer/base/progress.hpp"
 
 namespace vitrail::datasets {
@@ -20,68 +20,19 @@ namespace fs = std::filesystem;
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 constexpr std::uint64_t kMaxClassBytes = std::uint64_t{8} << 30;  // held in memory; the largest has some 0.5
 
-// Size, first and last MiB: a compressed archive cannot be listed without reading all of it.
-std::string fingerprint(const File& file) {
-  Hasher hasher;
-  std::vector<std::byte> piece(std::min<std::uint64_t>(kPiece, file.size()));
-  file.read_at(0, piece);
-  hasher.update(piece);
-  file.read_at(file.size() - piece.size(), piece);
-  hasher.update(piece);
-  return fmt::format("{} bytes {}", file.size(), hasher.digest().hex());
-}
-
-class ClassStream final : public Source {
+class ClassStream final : public StreamSource {
  public:
   ClassStream(const std::string& kind, const fs::path& path, const SourceOptions& options)
       : file_(path, File::Mode::read), options_(options) {
     if (!options.devkit.empty()) {
       throw Error(ExitCode::refused, fmt::format("--devkit with the compressed {}", path.string()),
-                  "decompress it first: gunzip");
+                  way_out_of(compression_of(path)));
     }
-    identity_ = fmt::format("{} stream {}\n{}\n", kind, fingerprint(file_), options.partition.text());
+    identity_ =
+        fmt::format("{} stream {}\n{}\n", kind, fingerprint_of_stream(file_), options.partition.text());
     const double bytes = static_cast<double>(file_.size()) * options.partition.expected_share();
     shards_ = shard_count(static_cast<std::uint64_t>(bytes), options.shard_bytes);
   }
-
-  std::string identity() const override { return identity_; }
-  std::uint64_t shards() const override { return shards_; }
-
-  bool is_stream() const override { return true; }
-  void spool(const fs::path& folder, const std::function<bool(std::uint64_t)>& is_finished) override {
-    if (const auto there = read_spool(folder); there && there->identity == identity_) {
-      bool complete = there->heap_images.size() == shards_;
-      for (std::uint64_t s = 0; s < shards_; ++s) {
-        complete = complete && (is_finished(s) || heap_is_there(folder, *there, s));
-      }
-      if (complete) return;
-    }
-    sort_into(folder);
-  }
-
-  void open_spool(const fs::path& folder) override {
-    auto contents = read_spool(folder);
-    if (!contents || contents->identity != identity_) {
-      throw Error(ExitCode::io,
-                  fmt::format("{}: rank 0 wrote it, but it cannot be seen from here", folder.string()),
-                  "is the folder shared by all nodes?");
-    }
-    folder_ = folder;
-    contents_ = std::move(*contents);
-  }
-
-  const std::vector<ClassEntry>& classes() const override { return contents_.classes; }
-  std::uint64_t images() const override { return contents_.images(); }
-  std::uint64_t longest_key() const override { return contents_.longest_key; }
-  std::string selection() const override { return contents_.selection; }
-  std::uint64_t images_of(std::uint64_t shard) const override { return contents_.heap_images[shard]; }
-  std::vector<SourceItem> items(std::uint64_t shard) const override {
-    return read_heap(folder_, contents_, shard);
-  }
-  std::vector<std::byte> read(const SourceItem& item) const override {
-    return read_from_heap(folder_, plan_key(item.key, shards_).shard, item);
-  }
-  void release(std::uint64_t shard) const override { remove_heap(folder_, shard); }
 
  private:
   struct Class {
@@ -90,16 +41,19 @@ class ClassStream final : public Source {
     std::uint64_t files = 0, selected = 0;
   };
 
-  void sort_into(const fs::path& folder) const {
+  void sort_into(const fs::path& folder) const override {
     std::string stray;
     SpoolWriter writer(folder, shards_);
     FileRange range(file_, 0, file_.size());
-    ArchiveReader outer(range, file_.path().string(), ArchiveReader::Form::tar_gz, kPiece);
+    const std::string name = file_.path().string();
+    const auto plain = decompress(range, compression_of(file_.path()), name);
+    ArchiveReader outer(*plain, name, kPiece);
     Progress progress("sort the stream", "MB", file_.size() / 1'000'000, options_.progress);
     std::uint64_t shown = 0;
     std::vector<Class> classes;
     while (const auto member = outer.next()) {
       const auto wnid = wnid_of_archive(member->name);
+      refuse_compressed_class(name, member->name);
       if (wnid && member->is_file) {
         classes.push_back(sort_class(*wnid, outer, static_cast<std::uint32_t>(classes.size()), writer));
       } else {
@@ -118,8 +72,7 @@ class ClassStream final : public Source {
   Class sort_class(const std::string& wnid, ArchiveReader& outer, std::uint32_t number,
                    SpoolWriter& writer) const {
     MemberStream stream(outer);
-    ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid),
-                        ArchiveReader::Form::tar, kPiece);
+    ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid), kPiece);
     std::vector<ArchiveMember> members;
     std::vector<std::vector<std::byte>> contents;
     std::uint64_t held = 0;
@@ -132,7 +85,7 @@ class ClassStream final : public Source {
       if (held > kMaxClassBytes) {
         throw Error(ExitCode::refused,
                     fmt::format("{}: {}.tar: more than 8 GiB in one class", file_.path().string(), wnid),
-                    "decompress the archive first: gunzip");
+                    way_out_of(compression_of(file_.path())));
       }
     }
     const auto items = class_items(wnid, members, options_.partition);
@@ -182,10 +135,6 @@ class ClassStream final : public Source {
 
   const File file_;
   const SourceOptions options_;
-  std::string identity_;
-  std::uint64_t shards_ = 0;
-  fs::path folder_;
-  SpoolContents contents_;
 };
 
 }  // namespace

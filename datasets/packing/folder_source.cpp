@@ -1,11 +1,16 @@
 #include <algorithm>
+#include <map>
 #include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/listed_source.hpp"
 #include "datasets/packing/source_kinds.hpp"
 #include "datasets/packing/source_path.hpp"
+#include "datasets/packing/split_names.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
@@ -14,9 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_class(const fs::directory_entry& entry) {
+bool is_folder(const fs::directory_entry& entry) {
   std::error_code ignored;  // what cannot be looked at is no folder
-  return !entry.path().filename().string().starts_with('.') && entry.is_directory(ignored);
+  return entry.is_directory(ignored);
+}
+
+bool is_class(const fs::directory_entry& entry) {
+  const std::string name = entry.path().filename().string();
+  return !name.starts_with('.') && !is_system_folder(name) && is_folder(entry);
 }
 
 // "2" is before "10" where all folders are called by number, as those of ImageNet-V2 by their class's: sorted
@@ -40,27 +50,17 @@ class FolderSource final : public ListedSource {
   FolderSource(fs::path folder, const SourceOptions& options) : folder_(std::move(folder)) {
     kind_ = "folder";
     require_folder("--source " + options.source, folder_, "one with a folder for each class");
-    for (const auto& entry : in_class_order(sorted_entries(folder_))) {
-      const std::string name = utf8_name(entry);
-      if (!is_class(entry)) {
-        listing_.add({name, 0, 0, 0, Flaw::outside_class});
-        continue;
-      }
-      const auto label = static_cast<std::uint32_t>(classes_.size());
-      classes_.push_back({name, is_wnid(name) ? name : ""});
-      for (const TreeFile& file : files_below(entry.path())) {
-        std::string key = name;
-        key.append("/").append(file.name);
-        Flaw flaw = flaw_of(key, file.bytes, file.is_file);
-        if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) flaw = Flaw::hidden;
-        listing_.add({std::move(key), label, file.bytes, 0, flaw});
-      }
+    const auto entries = in_class_order(sorted_entries(folder_));
+    refuse_splits(entries);
+    for (const auto& entry : entries) {
+      is_class(entry) ? add_class(entry) : add_other(entry);
     }
     if (classes_.empty()) {
       throw Error(ExitCode::bad_data,
                   fmt::format("{}: no folder inside, but there should be one per class", folder_.string()),
                   hint_for_files());
     }
+    warn();
     plan(options.source, options.shard_bytes);
   }
 
@@ -72,6 +72,78 @@ class FolderSource final : public ListedSource {
   }
 
  private:
+  // One level too high, "train" and "val" would become the classes.
+  void refuse_splits(const std::vector<fs::directory_entry>& entries) {
+    std::vector<std::string> splits;
+    std::size_t classes = 0;
+    for (const auto& entry : entries) {
+      if (!is_class(entry)) continue;
+      ++classes;
+      const std::string name = entry.path().filename().string();
+      if (!split_named(name).empty()) splits.push_back(name);
+    }
+    if (splits.empty()) return;
+    if (splits.size() < classes) {
+      warnings_.push_back(fmt::format("{}: {} among the classes: is this folder one level too high?",
+                                      folder_.string(), fmt::join(splits, ", ")));
+      return;
+    }
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}: holds {}, which are parts of a data set and not classes", folder_.string(),
+                            fmt::join(splits, ", ")),
+                fmt::format("go one level down: --source folder:{}", (folder_ / splits.front()).string()));
+  }
+
+  void add_class(const fs::directory_entry& entry) {
+    const std::string name = utf8_name(entry);
+    const auto label = static_cast<std::uint32_t>(classes_.size());
+    classes_.push_back({name, is_wnid(name) ? name : ""});
+    bool has_image = false;
+    for (const TreeFile& file : files_below(entry.path())) {
+      std::string key = name;
+      key.append("/").append(file.name);
+      Flaw flaw = file.is_loop ? Flaw::link_loop : flaw_of(key, file.bytes, file.is_file);
+      if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) flaw = Flaw::hidden;
+      if (is_in_system_folder(file.name)) flaw = Flaw::system_folder;
+      has_image = has_image || flaw == Flaw::none;
+      listing_.add({std::move(key), label, file.bytes, 0, flaw});
+    }
+    if (!has_image) empty_.push_back(name);
+    const auto [first, is_new] = places_.emplace(fs::canonical(entry.path()), name);
+    if (!is_new) {
+      warnings_.push_back(
+          fmt::format("{}: the classes {} and {} are links to one folder: its images come twice",
+                      folder_.string(), first->second, name));
+    }
+  }
+
+  void add_other(const fs::directory_entry& entry) {
+    const std::string name = utf8_name(entry);
+    if (is_folder(entry)) left_out_.push_back(name);
+    listing_.add({name, 0, 0, 0, is_system_folder(name) ? Flaw::system_folder : Flaw::outside_class});
+  }
+
+  void warn() {
+    const auto some = [](const std::vector<std::string>& names) {
+      constexpr std::size_t kShown = 5;
+      std::string text =
+          fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min(kShown, names.size()), ", "));
+      return names.size() > kShown ? fmt::format("{} and {} more", text, names.size() - kShown) : text;
+    };
+    if (!left_out_.empty()) {
+      warnings_.push_back(
+          fmt::format("{}: left out, as no folders of classes: {}", folder_.string(), some(left_out_)));
+    }
+    if (!empty_.empty()) {
+      warnings_.push_back(fmt::format("{}: {} of {} classes hold no image file, and keep their labels: {}",
+                                      folder_.string(), empty_.size(), classes_.size(), some(empty_)));
+    }
+    if (classes_.size() == 1) {
+      warnings_.push_back(fmt::format("{}: only one class, {}: is this folder one level too high?",
+                                      folder_.string(), classes_.front().name));
+    }
+  }
+
   std::string hint_for_files() const {
     for (const auto& entry : sorted_entries(folder_)) {
       const std::string name = entry.path().filename().string();
@@ -79,12 +151,19 @@ class FolderSource final : public ListedSource {
         return fmt::format("{} is the archive of a class: --source imagenet-21k:{} packs a folder of these",
                            name, folder_.string());
       }
-      if (looks_like_image(name)) return "put the images into folders that are called as their classes";
+      if (looks_like_image(name)) {
+        return fmt::format(
+            "put the images into folders that are called as their classes, or name a list of their labels: "
+            "--source flat:{},LABELS",
+            folder_.string());
+      }
     }
     return "give --source folder:DIR the folder that holds the folders of the classes";
   }
 
   const fs::path folder_;
+  std::vector<std::string> left_out_, empty_;
+  std::map<fs::path, std::string> places_;  // of the classes, links resolved
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "datasets/archives/archive_reader.hpp"
+#include "datasets/archives/compression.hpp"
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/archives/matlab_file.hpp"
 #include "datasets/packing/class_archives.hpp"
@@ -50,7 +51,10 @@ KitFiles files_of(const fs::path& path) {
   } else {
     const File file(path, File::Mode::read);
     FileRange range(file, 0, file.size());
-    ArchiveReader reader(range, path.string(), ArchiveReader::Form::tar_gz, std::size_t{1} << 16);
+    const Compression compression = compression_of(path);
+    const auto inside =
+        compression == Compression::none ? nullptr : decompress(range, compression, path.string());
+    ArchiveReader reader(inside ? *inside : range, path.string(), std::size_t{1} << 16);
     while (const auto member = reader.next()) {
       if (auto* wanted = files.wanted(member->name)) *wanted = reader.read_all(kMaxFileBytes);
     }

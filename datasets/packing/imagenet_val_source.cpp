@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "datasets/archives/archive_reader.hpp"
+#include "datasets/archives/compression.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/imagenet_devkit.hpp"
 #include "datasets/packing/listed_source.hpp"
@@ -58,9 +59,10 @@ class ImagenetVal final : public ListedSource {
                   "give --devkit ILSVRC2012_devkit_t12.tar.gz");
     }
     require_file("--source " + options.source, archive, "a tar of images");
-    if (is_gzip(archive)) {
-      throw Error(ExitCode::bad_data, fmt::format("--source {}: is compressed", options.source),
-                  "gunzip it first; ILSVRC2012_img_val.tar comes as a plain tar");
+    if (const Compression compression = compression_of(archive); compression != Compression::none) {
+      throw Error(ExitCode::bad_data,
+                  fmt::format("--source {}: is compressed ({})", options.source, name_of(compression)),
+                  way_out_of(compression) + "; ILSVRC2012_img_val.tar comes as a plain tar");
     }
     return archive;
   }

@@ -20,6 +20,7 @@ class ListedSource : public Source {
   std::string selection() const final { return selection_; }
   std::uint64_t images_of(std::uint64_t shard) const final { return plan_[shard].size(); }
   std::vector<SourceItem> items(std::uint64_t shard) const final;
+  std::vector<std::string> warnings() const final { return warnings_; }
 
  protected:
   void plan(const std::string& source, std::uint64_t shard_bytes);
@@ -28,6 +29,7 @@ class ListedSource : public Source {
   std::vector<ClassEntry> classes_;
   std::string kind_;  // first word of the identity, with whatever else decides the content
   std::string selection_;
+  std::vector<std::string> warnings_;
 
  private:
   std::vector<std::vector<std::uint32_t>> plan_;

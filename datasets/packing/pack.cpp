@@ -13,6 +13,7 @@
 #include "datasets/pack/pack_writer.hpp"
 #include "datasets/pack/parallel.hpp"
 #include "datasets/packing/pack_sources.hpp"
+#include "datasets/packing/split_names.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
@@ -67,7 +68,11 @@ Partition partition_of(const PackOptions& options) {
 // ImageNet's own halves are called what they are.
 PackOptions with_own_split(PackOptions options) {
   if (options.source.starts_with("imagenet-val:")) options.split = "val";
-  if (options.source.starts_with("imagenet-train:") && options.split != "train") {
+  const bool is_train = options.source.starts_with("imagenet-train:");
+  if (options.split.empty()) {
+    options.split = is_train ? "train" : split_of(options.source, options.output.string());
+  }
+  if (is_train && options.split != "train") {
     throw Error(
         ExitCode::refused,
         fmt::format("--split {} with {}: these are the training images", options.split, options.source),
@@ -101,8 +106,8 @@ Job prepare(const PackOptions& given) {
     throw Error(ExitCode::usage, "source and split must be UTF-8: they are written into the manifest");
   }
   Job job{options,
-          open_source({options.source, options.devkit, partition_of(options), options.shard_bytes,
-                       options.threads, options.progress}),
+          open_source({options.source, options.devkit, options.split, partition_of(options),
+                       options.shard_bytes, options.threads, options.progress}),
           {}};
   job.id =
       hash_text(fmt::format("vitrail-pack {}\n{}\n{}\n{} shards\nre-encoded {}\n", kPackVersion,
@@ -307,6 +312,7 @@ PackReport report_of(const Manifest& m) {
   report.images = m.images;
   report.quarantined = m.quarantined;
   report.shards = m.shards.size();
+  report.split = m.split;
   for (const ShardEntry& shard : m.shards) report.bytes += shard.file.bytes;
   return report;
 }
@@ -319,10 +325,14 @@ PackReport pack(const PackOptions& options, const PackRanks& ranks) try {
   if (already_complete(job)) {
     report = report_of(read_manifest(options.output));
     report.already_complete = true;
+    report.split = job.options.split;
     report.shards_kept = report.shards;
   } else {
     make_directories(options.output / kRecordsFolder);
     open_spool(job, ranks);
+    if (ranks.rank == 0 && options.warn) {
+      for (const std::string& line : job.source->warnings()) options.warn(line);
+    }
     report = pack_own_shards(job, ranks);
   }
   ranks.barrier();

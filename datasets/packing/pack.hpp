@@ -18,13 +18,14 @@ namespace vitrail::datasets {
 struct PackOptions {
   std::string source;  // see pack_sources.hpp
   std::filesystem::path output;
-  std::string split = "train";
+  std::string split = {};  // empty: by the names of source and output (split_names.hpp)
   std::uint64_t shard_bytes = std::uint64_t{1} << 30;  // target: shards = ceil(bytes of the source / this)
   int threads = 1;                                     // of this rank; each packs one shard at a time
   bool progress = true;                                // a line on stderr, from rank 0
   std::filesystem::path devkit = {};                   // of ImageNet-1k, for names and validation labels
   std::string validation = {};  // rule that cuts imagenet-21k (partition.hpp); empty: its default
   std::optional<Reencode> reencode = {};
+  std::function<void(const std::string&)> warn = {};  // on rank 0: what a user should look at
 };
 
 inline constexpr const char* kDefaultValidation = "hash:0.01";
@@ -46,6 +47,7 @@ struct PackReport {
   std::uint64_t shards = 0;
   std::uint64_t shards_kept = 0;  // this rank's, finished by an earlier interrupted run
   std::uint64_t bytes = 0;        // of the shard files
+  std::string split;
 };
 
 PackReport pack(const PackOptions& options, const PackRanks& ranks = {});

@@ -24,20 +24,14 @@ void refuse_known_formats(std::span<const std::byte> encoded) {
     std::string_view head;
     const char* name;
   };
-  static constexpr Format kFormats[] = {{"GIF87a"sv, "GIF"},
-                                        {"GIF89a"sv, "GIF"},
-                                        {"BM"sv, "BMP"},
-                                        {"RIFF"sv, "WebP or another RIFF file"},
-                                        {"II*\0"sv, "TIFF"},
-                                        {"MM\0*"sv, "TIFF"},
-                                        {"<!DOCTYPE"sv, "HTML"},
-                                        {"<html"sv, "HTML"},
-                                        {"\0\0\0\x0cjP"sv, "JPEG 2000"}};
+  static constexpr Format kFormats[] = {
+      {"GIF87a"sv, "GIF"}, {"GIF89a"sv, "GIF"},     {"BM"sv, "BMP"},     {"II*\0"sv, "TIFF"},
+      {"MM\0*"sv, "TIFF"}, {"<!DOCTYPE"sv, "HTML"}, {"<html"sv, "HTML"}, {"\0\0\0\x0cjP"sv, "JPEG 2000"}};
   const std::string_view head(reinterpret_cast<const char*>(encoded.data()),
                               std::min<std::size_t>(encoded.size(), 16));
   for (const Format& format : kFormats) {
     if (head.starts_with(format.head)) {
-      throw Error(ExitCode::bad_data, fmt::format("{}, not JPEG or PNG", format.name));
+      throw Error(ExitCode::bad_data, fmt::format("{}, not JPEG, PNG or WebP", format.name));
     }
   }
 }
@@ -60,6 +54,12 @@ const char* describe(Flaw flaw) {
       return "not in the folder of a class";
     case Flaw::hidden:
       return "hidden: a name that begins with a dot";
+    case Flaw::system_folder:
+      return "in a folder of the system's, not of a class";
+    case Flaw::link_loop:
+      return "a link to a folder that holds it";
+    case Flaw::no_label:
+      return "no label is known for it";
     case Flaw::not_class_archive:
       return "not the archive of a class, nXXXXXXXX.tar";
     case Flaw::not_a_file:

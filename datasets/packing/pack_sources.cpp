@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "datasets/archives/compression.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "datasets/packing/source_kinds.hpp"
 #include "datasets/packing/source_path.hpp"
@@ -11,9 +12,10 @@ namespace vitrail::datasets {
 namespace {
 
 void refuse_foreign_options(const std::string& kind, const SourceOptions& options) {
-  if (!options.devkit.empty() && kind != "imagenet-train" && kind != "imagenet-val") {
+  if (!options.devkit.empty() && kind != "imagenet-train" && kind != "imagenet-val" &&
+      kind != "imagenet-hf" && kind != "flat") {
     throw Error(ExitCode::refused, fmt::format("--devkit with source {}", options.source),
-                "the devkit belongs to imagenet-train and imagenet-val");
+                "the devkit belongs to imagenet-train, imagenet-val, imagenet-hf and flat");
   }
   if (!options.partition.text().empty() && kind != "imagenet-21k") {
     throw Error(ExitCode::refused, fmt::format("a rule for validation with source {}", options.source),
@@ -30,12 +32,18 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
   refuse_foreign_options(kind, options);
   if (!path.empty()) {
     if (kind == "folder") return open_folder_source(path, options);
+    if (kind == "flat") return open_flat_source(path, options);
+    if (kind == "imagenet-hf") return open_huggingface_source(path, options);
     if (kind == "idx") return open_idx_source(path, options);
     if (kind == "imagenet-val") return open_imagenet_val(path, options);
     if (kind == "imagenet-train" || kind == "imagenet-21k") {
       require_path("--source " + options.source, path);
-      return is_gzip(path) ? open_class_stream(kind, path, options)
-                           : open_class_archives(kind, path, options);
+      const Compression compression = compression_of(path);
+      if (compression == Compression::none) return open_class_archives(kind, path, options);
+      if (is_stream(compression)) return open_class_stream(kind, path, options);
+      throw Error(ExitCode::bad_data,
+                  fmt::format("--source {}: a {} archive, not a tar", options.source, name_of(compression)),
+                  way_out_of(compression));
     }
   }
   const bool is_missing = colon == std::string::npos && !std::filesystem::exists(options.source);
@@ -43,7 +51,8 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
               fmt::format("--source {}: not one that can be packed{}", options.source,
                           is_missing ? ", and there is no such file or folder" : ""),
               "sources are imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, "
-              "folder:DIR (a folder per class) and idx:IMAGES,LABELS");
+              "imagenet-hf:DIR|TAR.GZ,... (Hugging Face's), folder:DIR (a folder per class), "
+              "flat:DIR,LABELS (one folder and a list of labels) and idx:IMAGES,LABELS");
 }
 
 }  // namespace vitrail::datasets

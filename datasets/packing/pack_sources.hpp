@@ -21,6 +21,7 @@ namespace vitrail::datasets {
 struct SourceOptions {
   std::string source;            // KIND:PATH
   std::filesystem::path devkit;  // of ImageNet-1k; empty: none
+  std::string split;             // which part of a source that holds several
   Partition partition;           // of ImageNet-21k
   std::uint64_t shard_bytes = 0;
   int threads = 1;
@@ -50,6 +51,8 @@ class Source {
   virtual std::uint64_t images_of(std::uint64_t shard) const = 0;
   virtual std::vector<SourceItem> items(std::uint64_t shard) const = 0;  // in the order of the shard
   virtual std::vector<std::byte> read(const SourceItem& item) const = 0;
+  // What a user should look at, though the pack can be made: a line each.
+  virtual std::vector<std::string> warnings() const { return {}; }
   virtual void release(std::uint64_t /*shard*/) const {}  // it is written and will not be asked for again
 };
 

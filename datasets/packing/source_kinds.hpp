@@ -12,6 +12,13 @@ namespace vitrail::datasets {
 // A folder per class, in name order; every file below it is taken for an image, also in sub-folders.
 std::unique_ptr<Source> open_folder_source(const std::filesystem::path& folder, const SourceOptions& options);
 
+// FOLDER,LABELS: images of all classes in one folder, and a list of FILE,LABEL (label_list.hpp).
+std::unique_ptr<Source> open_flat_source(const std::string& paths, const SourceOptions& options);
+
+// The tars of Hugging Face's imagenet-1k, plain or compressed: images whose names end with their class's
+// wnid. A folder of them, or one or more joined by commas.
+std::unique_ptr<Source> open_huggingface_source(const std::string& paths, const SourceOptions& options);
+
 // IMAGES,LABELS: MNIST's format, plain or gzip. Each image becomes a lossless PNG; classes are "0", "1", ...
 std::unique_ptr<Source> open_idx_source(const std::string& files, const SourceOptions& options);
 

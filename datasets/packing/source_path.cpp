@@ -1,13 +1,11 @@
 #include "datasets/packing/source_path.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
 
 #include <fmt/format.h>
 
-#include "trainer/base/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -17,7 +15,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWays =
     "a tar, or a folder, of a tar for each class is imagenet-train: or imagenet-21k:, a tar of validation "
-    "images is imagenet-val:, a folder of images in a folder for each class is folder:";
+    "images is imagenet-val:, a folder of images in a folder for each class is folder:, one folder of images "
+    "with a list of labels flat:";
 
 }  // namespace
 
@@ -41,20 +40,10 @@ void require_folder(const std::string& option, const fs::path& path, const std::
               kWays);
 }
 
-bool is_gzip(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored)) return false;
-  const File file(path, File::Mode::read);
-  std::array<std::byte, 2> magic{};
-  if (file.size() < magic.size()) return false;
-  file.read_at(0, magic);
-  return magic == std::array{std::byte{0x1f}, std::byte{0x8b}};
-}
-
 bool looks_like_image(const std::string& name) {
   std::string ending = name.substr(std::min(name.size(), name.rfind('.')));
   std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  return ending == ".jpeg" || ending == ".jpg" || ending == ".png";
+  return ending == ".jpeg" || ending == ".jpg" || ending == ".png" || ending == ".webp";
 }
 
 }  // namespace vitrail::datasets

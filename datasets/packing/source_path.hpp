@@ -13,8 +13,6 @@ void require_file(const std::string& option, const std::filesystem::path& path, 
 void require_folder(const std::string& option, const std::filesystem::path& path, const std::string& form);
 void require_path(const std::string& option, const std::filesystem::path& path);
 
-bool is_gzip(const std::filesystem::path& path);
-
 bool looks_like_image(const std::string& name);  // by its ending
 
 }  // namespace vitrail::datasets

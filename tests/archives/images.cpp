@@ -142,19 +142,19 @@ std::vector<AwkwardFile> awkward_files(std::uint64_t seed) {
   const std::string plain = jpeg(image, 90);
   const std::string gif =
       "GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0;"s;
-  return {
-      {"grey", grey_jpeg(image, 90), ""},
-      {"cmyk", cmyk_jpeg(image, 90), ""},
-      {"png", png(image), ""},
-      {"rotated", with_exif_rotation(plain), ""},
-      {"one_pixel", jpeg({1, 1, {1, 2, 3}}, 90), ""},
-      {"junk_behind", plain + "\r\n<html>", ""},
-      {"gif", gif, "GIF, not JPEG or PNG"},
-      {"page", "<!DOCTYPE html><title>This photo is no longer available</title>", "HTML, not JPEG or PNG"},
-      {"truncated", plain.substr(0, plain.size() * 2 / 3), "JPEG: Premature end of JPEG file"},
-      {"empty", "", "empty image file"},
-      {"huge", with_claimed_size(plain, 20000, 20000), "image of 20000 x 20000 pixels"},
-      {"zeros", std::string(300, '\0'), "neither JPEG nor PNG"}};
+  return {{"grey", grey_jpeg(image, 90), ""},
+          {"cmyk", cmyk_jpeg(image, 90), ""},
+          {"png", png(image), ""},
+          {"rotated", with_exif_rotation(plain), ""},
+          {"one_pixel", jpeg({1, 1, {1, 2, 3}}, 90), ""},
+          {"junk_behind", plain + "\r\n<html>", ""},
+          {"gif", gif, "GIF, not JPEG, PNG or WebP"},
+          {"page", "<!DOCTYPE html><title>This photo is no longer available</title>",
+           "HTML, not JPEG, PNG or WebP"},
+          {"truncated", plain.substr(0, plain.size() * 2 / 3), "JPEG: Premature end of JPEG file"},
+          {"empty", "", "empty image file"},
+          {"huge", with_claimed_size(plain, 20000, 20000), "image of 20000 x 20000 pixels"},
+          {"zeros", std::string(300, '\0'), "not JPEG, PNG or WebP"}};
 }
 
 }  // namespace vitrail::tests

@@ -1,5 +1,6 @@
 // Tar archives: the first byte chooses plain or gzip; members are listed, read, and opened as tars again.
 #include "datasets/archives/archive_reader.hpp"
+#include "datasets/archives/compression.hpp"
 #include "datasets/packing/class_archives.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -31,7 +32,7 @@ class Memory final : public ByteStream {
 
 void read_nested(ArchiveReader& outer) {
   MemberStream stream(outer);
-  ArchiveReader inner(stream, "inner", ArchiveReader::Form::tar, 512);
+  ArchiveReader inner(stream, "inner", 512);
   std::vector<ArchiveMember> members;
   while (auto member = inner.next()) {
     if (member->is_file) inner.read_all(kLimit);
@@ -50,7 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool gzip = (data[0] & 1) != 0;
   vitrail::tests::expect_no_other_error([&] {
     Memory memory(bytes, !gzip);
-    ArchiveReader reader(memory, "outer", gzip ? ArchiveReader::Form::tar_gz : ArchiveReader::Form::tar, 512);
+    const auto plain = gzip ? decompress(memory, Compression::gzip, "outer") : nullptr;
+    ArchiveReader reader(plain ? *plain : memory, "outer", 512);
     while (const auto member = reader.next()) {
       if (member->name.ends_with(".tar")) {
         read_nested(reader);

@@ -1,5 +1,6 @@
 """Packs of ImageNet's archives in miniature, held to what Python's tarfile reads in the same archives."""
 
+import gzip
 import io
 import json
 import os
@@ -128,6 +129,77 @@ class ArchivesTest(harness.RunTest):
         ids = members(self.devkit)["ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"].split()
         by_id = {name: int(number) - 1 for name, number in zip(sorted(files), ids)}
         self.assertNotEqual(by_id, {name: label_of[files[name]] for name in files}, "ids would do as labels")
+
+    def test_a_val_folder_makes_a_val_pack(self):
+        """What the README's own commands are called; a flat folder with Kaggle's list gives the same labels."""
+        val, flat = self.folder / "images/val", self.folder / "images/flat"
+        flat.mkdir(parents=True)
+        rows = ["ImageId,PredictionString"]
+        for key, (_, data) in self.train.items():
+            wnid, name = key.split("/")
+            (val / wnid).mkdir(parents=True, exist_ok=True)
+            (val / wnid / name).write_bytes(data)
+            (flat / name).write_bytes(data)
+            rows.append(f"{pathlib.Path(name).stem},{wnid} 115 49 448 294 ")
+        (val / "__MACOSX").mkdir()
+        output = self.folder / "mine-val"
+        said = self.vitrail("pack", "--source", f"folder:{val}", "--output", output)[1]
+        self.assertIn("warning: ", said)
+        self.assertIn("left out, as no folders of classes: __MACOSX", said)
+        self.assertIn("split val: ", said)
+        self.assertEqual(json.loads((output / "manifest.json").read_text())["split"], "val")
+        labels = {key.split("/")[1]: label for key, (label, _) in read_pack(output).items()}
+        (self.folder / "LOC_val_solution.csv").write_text("\n".join(rows))
+        source = f"flat:{flat},{self.folder}/LOC_val_solution.csv"
+        pack = self.pack("flat-val", source)
+        self.assertEqual({key: label for key, (label, _) in read_pack(pack).items()}, labels)
+        self.assertEqual(len(labels), len(self.train) - BAD)
+        other = self.vitrail("pack", "--source", f"folder:{val}", "--output", self.folder / "mine-train", expect=78)[1]
+        self.assertIn("--split val", other)
+
+    def test_hugging_faces_tars(self):
+        data = self.folder / "data"
+        data.mkdir()
+        parts = [tarfile.open(data / f"train_images_{part}.tar.gz", "w:gz") for part in range(2)]
+        for number, (key, (_, content)) in enumerate(sorted(self.train.items(), key=lambda item: item[1][1])):
+            wnid, name = key.split("/")
+            member = tarfile.TarInfo(f"{pathlib.Path(name).stem}_{wnid}.JPEG")
+            member.size = len(content)
+            parts[number % 2].addfile(member, io.BytesIO(content))
+        for part in parts:
+            part.close()
+        for ranks in (None, 3):
+            with self.subTest(ranks=ranks):
+                pack = self.pack(f"hf-{ranks}", f"imagenet-hf:{data}", ranks=ranks)
+                self.assertEqual(sorted(read_pack(pack).values()), sorted(self.train[key] for key in self.accepted()))
+
+    def accepted(self):
+        pack = self.folder / "accepted"
+        if not pack.exists():
+            self.pack("accepted", f"imagenet-train:{self.archives}/ILSVRC2012_img_train.tar")
+        return read_pack(pack).keys()
+
+    def test_incomplete_archives(self):
+        """Cut behind a member, with an empty tail, and two in one file: never a pack, and the byte where it stops."""
+        whole = (self.archives / "ILSVRC2012_img_train.tar").read_bytes()
+        with tarfile.open(self.archives / "ILSVRC2012_img_train.tar") as tar:
+            member = tar.getmembers()[1]
+        cut = member.offset_data + -(-member.size // 512) * 512
+        cases = {
+            "cut.tar": (whole[:cut], f"cut.tar: incomplete: it stops at byte {cut}, after {member.name}"),
+            "tail.tar": (whole[:cut] + bytes(len(whole) - cut), f"tail.tar: incomplete: from byte {cut}, after"),
+            "two.tar": (whole + whole, f"but more follows from byte {len(whole)} on"),
+            "cut.tar.gz": (gzip.compress(whole[:cut], 1), f"cut.tar.gz: incomplete: it stops at byte {cut}"),
+            "short.tar.gz": (gzip.compress(whole, 1)[:-100], "short.tar.gz: incomplete: the gzip stream stops at byte"),
+            "trailing.tar.gz": (gzip.compress(whole, 1) + b"junk", "the gzip stream ends at byte"),
+        }
+        for name, (content, said) in cases.items():
+            with self.subTest(archive=name):
+                (self.folder / name).write_bytes(content)
+                output = self.folder / f"pack-{name}"
+                words = ("pack", "--source", f"imagenet-train:{self.folder / name}", "--output", output)
+                self.assertIn(said, self.vitrail(*words, expect=65)[1])
+                self.assertFalse((output / "manifest.json").exists())
 
     def test_refusals(self):
         val = f"imagenet-val:{self.archives}/ILSVRC2012_img_val.tar"

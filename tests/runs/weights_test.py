@@ -5,6 +5,7 @@ Logits are compared with timm's, which tests/peers/make_model_fixtures.py wrote.
 
 import array
 import json
+import math
 import unittest
 
 import harness
@@ -109,9 +110,21 @@ class WeightsTest(harness.RunTest):
         self.assertEqual([row["image"] for row in by_file], ["0.png", "below/1.png", "below/2.png"])
         for number, row in enumerate(by_file):
             self.assertEqual(row["top"], by_key[number]["top"])
+        # Files that are no images are named; the others get their answers all the same.
         (folder / "notes.txt").write_text("no image")
-        text = self.predict("--checkpoint", run, "--data", f"folder:{folder}", expect=65)[1]
-        self.assertIn("notes.txt", text)
+        (folder / "below" / "0.png").write_bytes((folder / "0.png").read_bytes()[:-20])
+        words = ("--checkpoint", run, "--data", f"folder:{folder}")
+        out, said = self.predict(*words, "--names", self.pack, "--format", "json", expect=65)
+        rows = json.loads(out)
+        self.assertEqual([row["top"] for row in rows if "top" in row], [row["top"] for row in by_file])
+        self.assertEqual([row["image"] for row in rows if "error" in row], ["below/0.png", "notes.txt"])
+        self.assertIn("2 of 5 images could not be decoded", said)
+        self.assertIn(f"{folder}/notes.txt: not JPEG, PNG or WebP", said)
+        logits = self.folder / "some.safetensors"
+        self.predict(*words, "--output", logits, expect=65)
+        shape, values = harness.read_safetensors(logits)[0]["logits"]
+        bad = [any(math.isnan(value) for value in values[row * shape[1] : (row + 1) * shape[1]]) for row in range(shape[0])]
+        self.assertEqual(bad, [False, True, False, False, True])
 
     def test_round_trip_is_equal_to_the_bit(self):
         """Doubles of timm's names in, a checkpoint, the same doubles out; a run's floats alike."""

@@ -82,7 +82,7 @@ TEST_F(Codec, GarbageNeverCrashes) {
 TEST_F(Codec, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(error_of({}), "empty image file");
   const std::vector<std::uint8_t> gif = {'G', 'I', 'F', '8', '9', 'a', 0, 0, 0};
-  EXPECT_EQ(error_of(bytes_of(gif)), "neither JPEG nor PNG: the file starts with 47 49 46 38 39 61 00 00");
+  EXPECT_EQ(error_of(bytes_of(gif)), "not JPEG, PNG or WebP: the file starts with 47 49 46 38 39 61 00 00");
   const auto jpeg = load("jpeg_420.file");
   EXPECT_EQ(error_of(bytes_of(jpeg).first(jpeg.size() - 2)), "JPEG: Premature end of JPEG file");
   const auto png = load("png_rgb.file");

@@ -57,7 +57,7 @@ class PackTest : public testing::Test {
 
   PackOptions options(const std::string& source, const std::string& output,
                       std::uint64_t shard_bytes = 1 << 30) const {
-    return {source, dir_ / output, "train", shard_bytes, 1, false};
+    return {source, dir_ / output, {}, shard_bytes, 1, false};
   }
 
   // Kills the process that packs after ever longer times until one gets through: how often it was killed.

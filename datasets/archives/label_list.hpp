@@ -1,0 +1,20 @@
+// Lists that say which class each image has: lines of FILE,LABEL (Kaggle's LOC_val_solution.csv), or FILE and
+// LABEL with a tab or blanks between them. The label is the second field; of "n03995372 85 1 499 272", a
+// class with its boxes, the first word. Throws: Error(bad_data) naming the line; Error(io).
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace vitrail::datasets {
+
+struct LabelLine {
+  std::string file, label;
+  std::size_t line = 0;  // from 1
+};
+
+std::vector<LabelLine> read_label_list(const std::filesystem::path& path);
+
+}  // namespace vitrail::datasets
