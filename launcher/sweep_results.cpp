@@ -9,6 +9,7 @@
 
 #include "launcher/options_text.hpp"
 #include "trainer/base/atomic_file.hpp"
+#include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 
 namespace vitrail::launcher {
@@ -228,7 +229,9 @@ TaskResult read_result(const SweepRun& run, const Outside& outside) {
   result.epochs = plan.epochs;
   try {
     if (fs::exists(directory.metrics())) read_metrics(read_text(directory.metrics()), result);
-    if (newest && is_finished(plan, newest->state, result)) result.state = TaskState::finished;
+    // Earlier builds left no record of the end, and did not say in a checkpoint how long the run is.
+    const bool recorded = newest && (newest->planned_steps == 0 || trainer::read_finished(directory));
+    if (recorded && is_finished(plan, newest->state, result)) result.state = TaskState::finished;
     read_state(run, outside, result);
   } catch (const nlohmann::json::exception& e) {
     throw Error(ExitCode::bad_data, fmt::format("{}: {}", directory.metrics().string(), e.what()));

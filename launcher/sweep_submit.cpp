@@ -31,9 +31,8 @@ std::vector<std::size_t> without_queued(const Sweep& sweep, std::vector<std::siz
 
 // A task of the array leaves a diverged one alone. The tasks that are such no more.
 std::vector<std::size_t> forget_diverged(const Sweep& sweep, std::vector<std::size_t> tasks) {
-  std::erase_if(tasks, [&](std::size_t task) {
-    return read_result(sweep.runs[task]).state != TaskState::diverged;
-  });
+  std::erase_if(tasks,
+                [&](std::size_t task) { return read_result(sweep.runs[task]).state != TaskState::diverged; });
   for (const std::size_t task : tasks) keep_status(sweep.runs[task], 0);
   return tasks;
 }

@@ -29,8 +29,9 @@ TEST(SweepCommandLineErrors, OptionsOfOtherActions) {
   EXPECT_EQ(told("run", {"--watch"}), "2 command line: --watch: nothing uses this without `sweep status`");
   EXPECT_EQ(told("status", {"--watch", "--format", "csv"}),
             "2 command line: --watch: nothing uses this when format = csv (it needs format = text or json)");
-  EXPECT_EQ(told("status", {"--change"}),
-            "2 command line: --change: nothing uses this without `sweep plan`, `sweep run` or `sweep submit`");
+  EXPECT_EQ(
+      told("status", {"--change"}),
+      "2 command line: --change: nothing uses this without `sweep plan`, `sweep run` or `sweep submit`");
   EXPECT_EQ(told("run", {"--retry-diverged", "--task", "1"}), "");
   EXPECT_EQ(told("submit", {"--at-once", "2", "--sbatch-args", "--time=1 -C 'a b'"}), "");
   EXPECT_EQ(

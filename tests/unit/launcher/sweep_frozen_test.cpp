@@ -26,7 +26,9 @@ class SweepFrozenTest : public ::testing::Test {
     return begun;
   }
   // What a task's `launch` would be given, read as that reads it now.
-  static SettingsMap launched(const SweepRun& run) { return resolved_settings(parse_command_line(run.words)); }
+  static SettingsMap launched(const SweepRun& run) {
+    return resolved_settings(parse_command_line(run.words));
+  }
   static std::string edit(const std::string& text) { return config_file(text, "base.cfg"); }
 
   const std::string base_ = edit("include = more.cfg\n[run]\nsteps = 200\n[data]\ntrain = packs/a\n");
@@ -46,9 +48,12 @@ TEST_F(SweepFrozenTest, TasksUseTheSettingsOfWhenItBegan) {
   Sweep later = sweep({"--config", base_, "-n", "1"}, "0.1, 0.2, 0.4");
   EXPECT_EQ(later.runs[1].settings, settings);
   EXPECT_EQ(later.runs[2].settings.at("run.steps"), "200") << "a value that was added";
-  EXPECT_EQ(later.notice, base_ + " now: optimizer.weight_decay = 0.3 (frozen: 0.05), run.steps = 150 "
-                          "(frozen: 200); the tasks use " + folder_ + "/config.cfg; --change takes the files "
-                          "as they are");
+  EXPECT_EQ(later.notice, base_ +
+                              " now: optimizer.weight_decay = 0.3 (frozen: 0.05), run.steps = 150 "
+                              "(frozen: 200); the tasks use " +
+                              folder_ +
+                              "/config.cfg; --change takes the files "
+                              "as they are");
   freeze(later);
   EXPECT_EQ(launched(later.runs[2]).at("optimizer.weight_decay"), "0.05");
   EXPECT_EQ(sweep({}).runs[1].settings, settings) << "nothing needs to be named again";

@@ -17,8 +17,8 @@ TEST(SweepQueue, LinesOfSqueue) {
   std::vector<std::string> found;
   for (const auto& [id, entry] : entries)
     found.push_back(id + " " + entry.job + " " + (entry.running ? "runs " : "waits ") + entry.node);
-  EXPECT_THAT(found, testing::ElementsAre("13 12_0 runs n0", "14 12_3 waits ", "12 12_4 waits ",
-                                          "16 16 runs n1"));
+  EXPECT_THAT(found,
+              testing::ElementsAre("13 12_0 runs n0", "14 12_3 waits ", "12 12_4 waits ", "16 16 runs n1"));
 }
 
 }  // namespace

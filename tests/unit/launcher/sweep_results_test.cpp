@@ -102,9 +102,8 @@ class SweepStatesTest : public SweepResultsTest {
   void begin(int task) const {
     std::string lines;
     for (int step = 1; step <= 5; ++step)
-      lines += fmt::format(
-          "{{\"step\":{},\"epoch\":{},\"loss\":2.0,\"images_per_s\":{},\"seconds\":0.5}}\n", step, step / 10.0,
-          step < 5 ? 90 : 140);
+      lines += fmt::format("{{\"step\":{},\"epoch\":{},\"loss\":2.0,\"images_per_s\":{},\"seconds\":0.5}}\n",
+                           step, step / 10.0, step < 5 ? 90 : 140);
     write(of_task(task) / "metrics.jsonl", lines);
   }
   std::unique_ptr<trainer::RunOwner> own(int task, const trainer::Attempt& attempt) const {
@@ -252,9 +251,9 @@ TEST_F(SweepResultsTest, ATaskThatEndedWith87IsDiverged) {
   EXPECT_EQ(results[0].state, TaskState::diverged);
   EXPECT_TRUE(results[0].is_over());
   EXPECT_THAT(ranking(results, SweepMetric::loss), testing::ElementsAre(1, 2, 0));
-  EXPECT_THAT(results_text(s, results, SweepMetric::loss),
-              testing::EndsWith("task 0 diverged (job 12_0): see " +
-                                (of_task(0) / "metrics.jsonl").string() + "\n"));
+  EXPECT_THAT(
+      results_text(s, results, SweepMetric::loss),
+      testing::EndsWith("task 0 diverged (job 12_0): see " + (of_task(0) / "metrics.jsonl").string() + "\n"));
   const auto row = nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[2];
   EXPECT_EQ(row["state"], "diverged");
   EXPECT_EQ(row["diverged"], true);

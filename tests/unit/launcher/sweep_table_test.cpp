@@ -14,8 +14,8 @@ class SweepTableTest : public ::testing::Test {
   SweepTableTest() {
     const std::string grid =
         config_file("[zip]\noptimizer.lr = 0.1, 0.2, 0.3\ndata.val = a\"b, c, d\n", "lr.ini");
-    sweep_ = read_sweep(parse_command_line({"sweep", "plan", grid, "--output", "here", "--data.train", "a",
-                                            "--run.steps", "20"}));
+    sweep_ = read_sweep(parse_command_line(
+        {"sweep", "plan", grid, "--output", "here", "--data.train", "a", "--run.steps", "20"}));
     results_[0].state = TaskState::running;
     results_[0].step = 5;
     results_[0].loss = 2;
@@ -50,12 +50,15 @@ TEST_F(SweepTableTest, APlaceIsShownWhileATaskHasOne) {
 
 TEST_F(SweepTableTest, CsvIsQuotedAsInRfc4180) {
   const std::string name = sweep_.runs[0].task.name;
-  EXPECT_EQ(results_csv(sweep_, results_, SweepMetric::loss),
-            "task,name,folder,optimizer.lr,data.val,state,step,epoch,loss,diverged,eval_loss,top1,top5,"
-            "status,log,attempts,job,node,images_per_s,seconds_left\n"
-            "0," + name + ",here/" + name + ",0.1,\"a\"\"b\",running,5,0.0,2.0,false,,,,,,0,12_0,n4,1234.5,90.0\n"
-            "1,lr-0.2_val-c,here/lr-0.2_val-c,0.2,c,failed,0,0.0,,false,,,,78,\"logs/a, b.log\",0,12_1,,,\n"
-            "2,lr-0.3_val-d,here/lr-0.3_val-d,0.3,d,waiting,0,0.0,,false,,,,,,0,,,,\n");
+  EXPECT_EQ(
+      results_csv(sweep_, results_, SweepMetric::loss),
+      "task,name,folder,optimizer.lr,data.val,state,step,epoch,loss,diverged,eval_loss,top1,top5,"
+      "status,log,attempts,job,node,images_per_s,seconds_left\n"
+      "0," +
+          name + ",here/" + name +
+          ",0.1,\"a\"\"b\",running,5,0.0,2.0,false,,,,,,0,12_0,n4,1234.5,90.0\n"
+          "1,lr-0.2_val-c,here/lr-0.2_val-c,0.2,c,failed,0,0.0,,false,,,,78,\"logs/a, b.log\",0,12_1,,,\n"
+          "2,lr-0.3_val-d,here/lr-0.3_val-d,0.3,d,waiting,0,0.0,,false,,,,,,0,,,,\n");
   EXPECT_THAT(plan_csv(sweep_),
               testing::StartsWith("task,name,folder,optimizer.lr,data.val\n0," + name + ","));
 }
