@@ -29,7 +29,7 @@ struct LaunchConfig {
   std::optional<std::int64_t> ranks, nodes, gpus_per_node;
 };
 
-enum class OutputFormat { text, json };
+enum class OutputFormat { text, json, csv };
 enum class CheckpointAction { list, verify, hash, compare };
 enum class SweepAction { plan, run, submit, status, folder };
 enum class SweepMetric { automatic, loss, eval_loss, top1, top5 };
@@ -66,6 +66,9 @@ struct Flags {
   SweepMetric metric = SweepMetric::automatic;  // sweep; automatic: top1, or loss where nothing is evaluated
   std::optional<double> quota_gib;              // sweep
   std::string sbatch_args;                      // sweep
+  bool change = false;                          // sweep: take the config files as they are now
+  bool retry_diverged = false;                  // sweep
+  std::optional<double> watch;                  // sweep: seconds between two looks
   trainer::StatePart part = trainer::StatePart::all;  // checkpoint hash
 };
 

@@ -84,7 +84,7 @@ ExitCode run(const CommandLine& line, const Environment& environment, const std:
     case Command::bench:
       return run_bench(line);
     case Command::sweep:
-      return run_sweep(line);
+      return run_sweep(line, environment);
   }
   return ExitCode::usage;
 }

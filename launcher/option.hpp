@@ -52,6 +52,7 @@ struct About {
   std::vector<Command> commands = {};  // the section's own where empty
   bool required = false;               // by every command that uses it
   char letter = '\0';                  // -n
+  std::string alone = {};              // the value of a flag that may stand without one
 };
 
 struct Option {

@@ -35,6 +35,11 @@ Condition of_all_tasks() {
   return {"task", "no --task", [](const CommandLine& line) { return !line.flags.task; }};
 }
 
+Condition without_csv() {
+  return {"format", "format = text or json",
+          [](const CommandLine& line) { return line.flags.format != OutputFormat::csv; }};
+}
+
 Condition without_ranks() {
   return {"ranks", "no --ranks", [](const CommandLine& line) { return !line.launch.ranks; }};
 }
@@ -237,20 +242,37 @@ void add_sweep_flags(std::vector<Option>& table) {
        {SweepMetric::top5, "top5"}},
       {.help = "what the table is sorted by, best first; auto: top1, or loss where nothing is evaluated",
        .when = {shows, of_all_tasks()}});
+  const Condition starts = in_sweep({SweepAction::plan, SweepAction::run, SweepAction::submit},
+                                    "`sweep plan`, `sweep run` or `sweep submit`");
   sweep.add("quota-gib", &Flags::quota_gib,
             {.help = "what the checkpoints of all tasks may take",
              .bounds = above(0),
              .unit = "GiB",
              .absent = "what is free in the file system",
-             .when = {in_sweep({SweepAction::plan, SweepAction::run, SweepAction::submit},
-                               "`sweep plan`, `sweep run` or `sweep submit`"),
-                      of_all_tasks()}});
-  sweep.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
-               {.help = "a text to read, or one JSON document",
+             .when = {starts, of_all_tasks()}});
+  sweep.choice("format", &Flags::format,
+               {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}, {OutputFormat::csv, "csv"}},
+               {.help = "a text to read, one JSON document, or a line of names and one for each task",
                 .placeholder = "FORM",
                 .when = {in_sweep({SweepAction::plan, SweepAction::run, SweepAction::status},
                                   "`sweep plan`, `sweep run` or `sweep status`"),
                          of_all_tasks()}});
+  sweep.add("watch", &Flags::watch,
+            {.help = "look again and again, until all tasks have ended; on a terminal in the same place, "
+                     "else where something has changed",
+             .bounds = above_to(0, 86400),
+             .unit = "seconds; 10 where none are given",
+             .placeholder = "[SECONDS]",
+             .absent = "one look",
+             .when = {in_sweep({SweepAction::status}, "`sweep status`"), without_csv()},
+             .alone = "10"});
+  sweep.add("change", &Flags::change,
+            {.help = "take the config files as they are now, not as they were when the sweep was submitted "
+                     "or first run; a task that was begun with other settings is refused",
+             .when = {starts, of_all_tasks()}});
+  sweep.add("retry-diverged", &Flags::retry_diverged,
+            {.help = "run diverged tasks again, too",
+             .when = {in_sweep({SweepAction::run, SweepAction::submit}, "`sweep run` or `sweep submit`")}});
   sweep.add("sbatch-args", &Flags::sbatch_args,
             {.help = "more arguments for sbatch",
              .absent = "none",

@@ -53,6 +53,17 @@ Error not_a_flag(const po::invalid_command_line_syntax& error, const std::vector
   return Error(ExitCode::usage, fmt::format("command line: {} stands alone: it takes no value", flag));
 }
 
+// A flag that may stand alone is given its value, unless the next word can be that.
+std::vector<std::string> completed(std::vector<std::string> words, const std::vector<Option>& options) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const Option* option = option_of_flag(words[i], options);
+    if (option == nullptr || option->about.alone.empty() || words[i].find('=') != std::string::npos) continue;
+    CommandLine scratch;
+    if (i + 1 == words.size() || !option->set(scratch, words[i + 1])) words[i] += "=" + option->about.alone;
+  }
+  return words;
+}
+
 std::string trimmed(const std::string& text) {
   const std::size_t first = text.find_first_not_of(" \t\r");
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r") + 1 - first);
@@ -82,8 +93,11 @@ Words split_flags(const std::vector<std::string>& words, const std::vector<Optio
   const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
   Words result;
   try {
-    const auto parsed =
-        po::command_line_parser(words).options(description).style(style).allow_unregistered().run();
+    const auto parsed = po::command_line_parser(completed(words, options))
+                            .options(description)
+                            .style(style)
+                            .allow_unregistered()
+                            .run();
     for (const po::option& option : parsed.options) {
       if (option.string_key.empty()) {
         result.arguments.insert(result.arguments.end(), option.value.begin(), option.value.end());

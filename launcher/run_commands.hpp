@@ -32,7 +32,7 @@ ExitCode run_import(const CommandLine& line);
 ExitCode run_checkpoint(const CommandLine& line);
 
 // sweep_command.cpp
-ExitCode run_sweep(const CommandLine& line);
+ExitCode run_sweep(const CommandLine& line, const Environment& environment);
 
 // plan_command.cpp
 ExitCode run_plan(const CommandLine& line);

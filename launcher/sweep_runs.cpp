@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "launcher/options.hpp"
-#include "launcher/options_text.hpp"
 #include "trainer/base/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/settings/setting_patterns.hpp"
@@ -32,9 +31,10 @@ constexpr std::array<std::string_view, 15> kNoResult = {"run.name",
                                                         "sharding.",
                                                         "model.activation_checkpointing"};
 
-std::vector<std::string> words_of(const CommandLine& line, const SweepTask& task, const fs::path& folder) {
+std::vector<std::string> words_of(const std::vector<std::string>& shared, const SweepTask& task,
+                                  const fs::path& folder) {
   std::vector<std::string> words = {"launch"};
-  words.insert(words.end(), line.launch_arguments.begin(), line.launch_arguments.end());
+  words.insert(words.end(), shared.begin(), shared.end());
   for (const auto& [key, value] : task.settings) {
     words.push_back("--" + key);
     words.push_back(value);
@@ -57,13 +57,63 @@ CommandLine parse_task(const SweepTask& task, const std::vector<std::string>& wo
 }
 
 // The grid would win without a word.
-void check_given_once(const CommandLine& line, const std::string& grid, const std::vector<std::string>& keys,
-                      const std::vector<Option>& options) {
-  for (const Setting& flag : split_flags(line.launch_arguments, options).flags) {
-    if (std::ranges::find(keys, flag.key) != keys.end())
+void check_given_once(const GivenWords& given, const std::string& grid,
+                      const std::vector<std::string>& keys) {
+  for (const auto& [key, value] : given.flags) {
+    if (std::ranges::find(keys, key) != keys.end())
       throw Error(ExitCode::usage,
-                  fmt::format("command line: --{}: {} varies this; leave one out", flag.key, grid));
+                  fmt::format("command line: --{}: {} varies this; leave one out", key, grid));
   }
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// What the files say now, beside the same flags. Files that are gone or broken since concern nobody.
+std::string notice_of(const Sweep& sweep, const SharedSettings& frozen, const std::vector<Option>& options) {
+  if (sweep.given.files.empty()) return "";
+  const std::string kept = frozen_file(sweep.folder).string();
+  try {
+    SharedSettings now = read_files(sweep.given.files);
+    GivenWords flags_of_then;
+    for (const std::string& key : frozen.words) {
+      if (frozen.values.contains(key)) flags_of_then.flags.emplace_back(key, frozen.values.at(key));
+    }
+    apply_flags(flags_of_then, now);
+    apply_flags(sweep.given, now);
+    const std::string otherwise = differences(sweep.shared, now, options);
+    if (otherwise.empty()) return "";
+    return fmt::format("{} now: {}; the tasks use {}; --change takes the files as they are",
+                       joined(sweep.given.files), otherwise, kept);
+  } catch (const Error& e) {
+    return fmt::format("{}; the tasks use {}", e.what(), kept);
+  }
+}
+
+void take_words(const CommandLine& line, const std::vector<Option>& options, Sweep& sweep) {
+  sweep.given = sort_words(line.launch_arguments, options);
+  sweep.fixed = names_frozen(sweep.given, sweep.folder);
+  const auto frozen = sweep.fixed || line.flags.change ? std::nullopt : read_frozen(sweep.folder);
+  sweep.launch_words = line.launch_arguments;
+  if (!frozen) return;
+  sweep.begun = true;
+  sweep.shared = *frozen;
+  apply_flags(sweep.given, sweep.shared);
+  sweep.notice = notice_of(sweep, *frozen, options);
+  std::vector<std::string>& words = sweep.launch_words;
+  words = {"--config", frozen_file(sweep.folder).string()};
+  words.insert(words.end(), sweep.given.rest.begin(), sweep.given.rest.end());
+  words.insert(words.end(), sweep.given.flag_words.begin(), sweep.given.flag_words.end());
+}
+
+// Once the words of the tasks have proved that the files can be read.
+void take_named_settings(Sweep& sweep) {
+  if (sweep.fixed || sweep.begun) return;
+  sweep.shared = read_files(sweep.given.files);
+  apply_flags(sweep.given, sweep.shared);
 }
 
 }  // namespace
@@ -78,20 +128,30 @@ Sweep read_sweep(const CommandLine& line) {
   sweep.folder = line.flags.output.empty() ? fs::path("runs") / sweep.name : fs::path(line.flags.output);
   const std::vector<Option> options = make_options();
   SweepPlan plan = plan_sweep(path.string(), sweep.text, options);
-  check_given_once(line, path.string(), plan.keys, options);
+  take_words(line, options, sweep);
+  check_given_once(sweep.given, path.string(), plan.keys);
   sweep.keys = std::move(plan.keys);
   for (SweepTask& task : plan.tasks) {
     SweepRun run;
     run.number = sweep.runs.size();
     run.folder = sweep.folder / task.name;
-    run.words = words_of(line, task, run.folder);
+    run.words = words_of(sweep.launch_words, task, run.folder);
     const CommandLine parsed = parse_task(task, run.words);
     run.config = parsed.config;
     run.settings = resolved_settings(parsed);
     run.task = std::move(task);
     sweep.runs.push_back(std::move(run));
   }
+  take_named_settings(sweep);
   return sweep;
+}
+
+void freeze(Sweep& sweep) {
+  if (sweep.fixed) return;
+  std::vector<std::string>& words = sweep.launch_words;
+  words = {"--config", write_frozen(sweep.folder, sweep.shared).string()};
+  words.insert(words.end(), sweep.given.rest.begin(), sweep.given.rest.end());
+  for (SweepRun& run : sweep.runs) run.words = words_of(words, run.task, run.folder);
 }
 
 std::optional<trainer::CheckpointManifest> newest_manifest(const SweepRun& run) {

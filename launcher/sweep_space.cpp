@@ -44,7 +44,7 @@ SweepSpace space_of(const Sweep& sweep, const std::vector<TaskResult>& results,
   for (std::size_t i = 0; i < sweep.runs.size(); ++i) {
     const std::uint64_t there = bytes_in(sweep.runs[i].folder / "checkpoints");
     used += there;
-    if (results[i].state == TaskState::finished) continue;
+    if (results[i].state == TaskState::finished || results[i].state == TaskState::diverged) continue;
     const std::uint64_t most = trainer::most_checkpoint_bytes(sweep.runs[i].config);
     space.needed += most - std::min(most, there);
   }

@@ -3,7 +3,8 @@
 #
 #   build/release/vitrail sweep submit GRID --config FILE [--at-once N] [--sbatch-args "..."] [--section.key VALUE ...]
 #
-# Adapt the lines below to your site, or give sbatch's own options with --sbatch-args, where they win over these.
+# Adapt the lines below to your site, or give sbatch's own options with --sbatch-args, where they win over these. The logs
+# are in the sweep's folder, logs/<array's job>_<task>.log.
 #SBATCH --partition=gpu
 #SBATCH --account=my_project
 #SBATCH --nodes=1
@@ -11,7 +12,6 @@
 #SBATCH --gpus-per-node=8
 #SBATCH --cpus-per-task=8
 #SBATCH --time=24:00:00
-#SBATCH --output=sweep-%A_%a.log
 #SBATCH --requeue --open-mode=append --signal=B:USR1@180
 
 [[ -f slurm/site.sh ]] || { echo "submit this from the repository's root" >&2; exit 2; }

@@ -1,5 +1,8 @@
-"""A sweep of four tiny runs, here: interrupted as a whole or one task alone, it ends as an undisturbed one."""
+"""A sweep of four tiny runs, here: interrupted as a whole or one task alone, it ends as an undisturbed one. What is begun
+keeps its settings, what diverged stays so, and the table tells which is which."""
 
+import csv
+import io
 import json
 import os
 import pathlib
@@ -41,7 +44,7 @@ class SweepTest(harness.RunTest):
     def rows(self, folder):
         """The table, without what must differ; and where the tasks lie."""
         rows = json.loads(self.vitrail(*self.of(folder, "status"), "--format", "json")[0])
-        return rows, [{key: value for key, value in row.items() if key != "folder"} for row in rows]
+        return rows, [{key: value for key, value in row.items() if key not in ("folder", "attempts")} for row in rows]
 
     def expect_undisturbed(self, folder):
         rows, shown = self.rows(folder)
@@ -95,7 +98,7 @@ class SweepTest(harness.RunTest):
         os.kill(job.process.pid, signal.SIGTERM)
         out = job.finish(85)[0]
         states = sorted((int(line.split()[0]), line.split()[3]) for line in out.splitlines()[1:])
-        self.assertEqual(states, [(0, "finished"), (1, "begun"), (2, "waiting"), (3, "waiting")])
+        self.assertEqual(states, [(0, "finished"), (1, "preempted"), (2, "waiting"), (3, "waiting")])
 
         finished = (folder / names[0] / "metrics.jsonl").stat()
         job = self.start(*self.of(folder, "run"))
@@ -105,14 +108,14 @@ class SweepTest(harness.RunTest):
         self.assertEqual((folder / names[0] / "metrics.jsonl").stat().st_mtime_ns, finished.st_mtime_ns)
         self.expect_undisturbed(folder)
         err = self.vitrail(*self.of(folder, "run"))[1]
-        self.assertIn("4 tasks, 4 finished", err)
+        self.assertIn("4 tasks: 4 finished;", err)
 
     def test_one_task_of_an_array(self):
         """What slurm/sweep.sh does."""
         folder = self.folder / "array"
         task = self.vitrail(*self.of(folder, "folder"), "--task", 2)[0].strip()
         self.vitrail(*self.of(folder, "run"), "--task", 2)
-        self.assertEqual(sorted(path.name for path in folder.iterdir()), [os.path.basename(task)])
+        self.assertEqual([path.name for path in folder.iterdir() if path.is_dir()], [os.path.basename(task)])
         self.assertIn("task 2 is finished", self.vitrail(*self.of(folder, "run"), "--task", 2)[1])
         self.vitrail(*self.of(folder, "run"), "--task", 4, expect=2)
 
@@ -146,6 +149,101 @@ class SweepTest(harness.RunTest):
             err = self.vitrail(*self.of(self.folder / "none", action), "--quota-gib", "0.001", expect=78)[1]
             self.assertIn("checkpoints of the tasks to run:", err)
         self.assertFalse((self.folder / "none").exists())
+
+    def two_tasks(self, name, rates, **more):
+        """(words after `sweep ACTION`, the config file, the folder) of a sweep whose settings are in a file."""
+        folder, grid, config = (self.folder / (name + end) for end in ("", ".ini", ".cfg"))
+        grid.write_text(f"[grid]\noptimizer.lr = {rates}\n")
+        settings = {key: value for key, value in BASE.items() if key != "optimizer.lr"} | {"data.train": self.settings["data.train"]}
+        self.write_config(config, settings | more)
+        return [grid, "--output", folder, "-n", "1"], config, folder
+
+    @staticmethod
+    def write_config(path, settings):
+        sections = {}
+        for key, value in settings.items():
+            section, _, name = key.partition(".")
+            sections.setdefault(section, []).append(f"{name} = {value}\n")
+        path.write_text("".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items()))
+
+    def status_of(self, words):
+        return json.loads(self.vitrail("sweep", "status", *words, "--format", "json")[0])
+
+    def test_config_edited_while_tasks_wait(self):
+        """All tasks end where the config said that they would when the sweep began, and nobody has to undo the edit."""
+        words, config, folder = self.two_tasks("edited", "5e-3, 1e-3")
+        job = self.start("sweep", "run", *words, "--config", config)
+        job.wait_for(lambda: self.steps_of(folder / "lr-0.005") >= 3, "third step of task 0")
+        text = config.read_text()
+        config.write_text(text.replace(f"steps = {STEPS}", f"steps = {STEPS - 10}"))
+        self.assertNotEqual(config.read_text(), text)
+        job.finish()
+        said = f"{config} now: run.steps = {STEPS - 10} (frozen: {STEPS}); the tasks use {folder}/config.cfg"
+        out, err = self.vitrail("sweep", "status", *words, "--config", config)
+        self.assertIn(said, err)
+        self.assertEqual(out.count(f"finished  {STEPS} of {STEPS} steps"), 2, out)
+        self.assertIn(said, self.vitrail("sweep", "run", *words, "--config", config)[1])
+        self.assertEqual([self.steps_of(folder / name) for name in ("lr-0.005", "lr-0.001")], [STEPS] * 2)
+        err = self.vitrail("sweep", "run", *words, "--config", config, "--change", expect=78)[1]
+        self.assertIn(f"was begun with run.steps = {STEPS}, now it is {STEPS - 10}", err)
+
+    def test_diverged(self):
+        words, config, folder = self.two_tasks("diverged", "1e30, 1e-3, 5e-3", **{"optimizer.name": "sgd", "optimizer.clip_norm": 0})
+        run = ["sweep", "run", *words, "--config", config]
+        self.assertIn("task 0 diverged: see", self.vitrail(*run, expect=87)[1])
+        rows = self.status_of(words)
+        self.assertEqual([row["state"] for row in rows], ["finished", "finished", "diverged"])
+        self.assertEqual((rows[2]["task"], rows[2]["diverged"], rows[2]["status"], rows[2]["loss"]), (0, True, 87, None))
+        log = pathlib.Path(rows[2]["log"])
+        printed = log.read_text()
+        self.assertIn("training diverged", printed)
+        out, err = self.vitrail(*run, expect=87)
+        self.assertIn("task 0 diverged and is left alone", err)
+        self.assertTrue(out.endswith(f"task 0 diverged: see {log}\n"), out)
+        self.assertEqual(log.read_text(), printed)
+        self.vitrail(*run, "--task", 0, expect=87)
+        self.assertEqual(log.read_text(), printed)
+        self.vitrail(*run, "--retry-diverged", expect=87)
+        self.assertEqual(log.read_text().count("training diverged"), 2 * printed.count("training diverged"))
+
+    def test_started_twice(self):
+        """Who comes second leaves running tasks alone and calls none failed."""
+        words, config, folder = self.two_tasks("twice", "5e-3, 1e-3", **{"run.steps": 100000})
+        job = self.start("sweep", "run", *words, "--config", config, "--at-once", 2)
+        names = ("lr-0.005", "lr-0.001")
+        job.wait_for(lambda: all(self.steps_of(folder / name) >= 3 for name in names), "third steps")
+        out, err = self.vitrail("sweep", "run", *words, "--config", config, expect=85)
+        for task in (0, 1):
+            self.assertIn(f"task {task} runs already, on ", err)
+        self.assertEqual(out.count(" running "), 2, out)
+        for row in self.status_of(words):
+            self.assertEqual((row["state"], row["status"], row["attempts"]), ("running", None, 1))
+            self.assertTrue(row["node"] and row["images_per_s"] > 0 and row["seconds_left"] > 0, row)
+        os.kill(job.process.pid, signal.SIGTERM)
+        job.finish(85)
+        self.assertEqual([row["state"] for row in self.status_of(words)], ["preempted"] * 2)
+
+    def test_watched(self):
+        """Tables until all have ended, each other than the one before; CSV says what JSON says."""
+        words, config, _ = self.two_tasks("watched", '5e-3, 1e-3')
+        self.vitrail("sweep", "status", *words, "--config", config, "--watch", "0", expect=2)
+        watch = self.start("sweep", "status", *words, "--config", config, "--watch", "0.05")
+        watch.wait_for(lambda: "2 waiting" in watch.text("out"), "a table before the start")
+        self.vitrail("sweep", "run", *words, "--config", config)
+        out, _ = watch.finish()
+        tables = out.split("task  optimizer.lr")[1:]
+        self.assertTrue(all(table != other for table, other in zip(tables, tables[1:])), out)
+        self.assertGreater(len(tables), 2)
+        self.assertTrue(out.endswith("2 tasks: 2 finished\n"), out)
+        self.assertNotIn("\x1b", out)
+        rows = list(csv.DictReader(io.StringIO(self.vitrail("sweep", "status", *words, "--format", "csv")[0])))
+        expected = self.status_of(words)
+        self.assertEqual(len(rows), 2)
+        for row, other in zip(rows, expected):
+            settings = other.pop("settings")
+            self.assertEqual({key: row.pop(key) for key in settings}, settings)
+            shown = {key: "" if value is None else value if isinstance(value, str) else json.dumps(value) for key, value in other.items()}
+            self.assertEqual(row, shown)
 
     def test_other_settings_are_refused(self):
         err = self.vitrail(*self.of(self.undisturbed, "run"), "--optimizer.weight_decay", "0.3", expect=78)[1]

@@ -5,8 +5,10 @@ By hand, as root: python3 tests/slurm/preempted_test.py
 """
 
 import contextlib
+import json
 import pathlib
 import re
+import subprocess
 
 import cluster
 import harness
@@ -163,32 +165,54 @@ class PreemptedTest(cluster.ClusterTest):
         self.assertEqual(self.end_of(f"{job}_0", log), ("COMPLETED", 0), log.read_text())
 
     def test_sweep(self):
-        """An array of three tasks, two at a time; one is preempted, and it alone starts again."""
-        grid = self.folder / "rates.ini"
-        text = f"[zip]\noptimizer.lr = 3e-3, 1e-3, 3e-4\nrun.steps = {TASK_STEPS}, 6, 6\n"
+        """An array of four tasks, two at a time: one is preempted, and it alone starts again; one diverges, and stays so.
+        The settings are those of when it was submitted, whatever happens to grid and config."""
+        grid, config, tasks = (self.folder / name for name in ("rates.ini", "base.cfg", "tasks"))
+        text = f"[zip]\noptimizer.lr = 3e-3, 1e30, 1e-3, 3e-4\nrun.steps = {TASK_STEPS}, 6, 6, 6\n"
         grid.write_text(text)
-        settings = SMALL | {"data.train": self.make_pack("sweep-data", 1024)}
-        words = harness.flags({key: value for key, value in settings.items() if key != "run.steps"})
-        tasks, log = self.folder / "tasks", self.folder / "sweep-%a.log"
-        place = [*PLACE, "--gpus-per-node=1", "--parsable", "--ntasks-per-node=1", f"--output={log}"]
-        array = slurm(self.program, "sweep", "submit", grid, "--output", tasks, "--at-once", 2, *words,
-                      "--sbatch-args", " ".join(place), VITRAIL=self.program, VITRAIL_STAGE="")
-        grid.write_text("[grid]\noptimizer.lr = 1\n")  # the array has a copy
-        first, log = tasks / f"lr-0.003_steps-{TASK_STEPS}", self.folder / "sweep-0.log"
-        metrics = first / "metrics.jsonl"
-        self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, "third step", log)
-        node = slurm("squeue", "--noheader", "--job", f"{array}_0", "--format", "%N")
-        slurm("srun", "--partition=hi", "--exclusive", f"--nodelist={node}", "sleep", 1)
-        undisturbed = self.folder / "undisturbed-task"  # while the task waits
-        self.vitrail("train", *words, "--run.steps", TASK_STEPS, "--run.dir", undisturbed, "--optimizer.lr", "3e-3")
-        restarts = [self.end_of(f"{array}_{task}", self.folder / f"sweep-{task}.log") for task in range(3)]
-        self.assertEqual(restarts, [("COMPLETED", 1), ("COMPLETED", 0), ("COMPLETED", 0)], log.read_text())
+        settings = SMALL | {"data.train": self.make_pack("sweep-data", 1024), "optimizer.name": "sgd"}
+        words = harness.flags({key: value for key, value in settings.items() if key not in ("run.steps", "log.every")})
+        config.write_text("[optimizer]\nmomentum = 0.8\n")
+        sweep = [grid, "--output", tasks]
+        place = [*PLACE, "--gpus-per-node=1", "--parsable", "--ntasks-per-node=1"]
+        submit = [self.program, "sweep", "submit", *sweep, "--config", config, "--at-once", 2, *words, "--sbatch-args", " ".join(place)]
+        array = slurm(*submit, VITRAIL=self.program, VITRAIL_STAGE="")
+        grid.write_text("[grid]\noptimizer.lr = 1\n")  # the array has copies
+        config.write_text("[optimizer]\nmomentum = 0.1\n")
+        names = [f"lr-0.003_steps-{TASK_STEPS}", "lr-1e+30_steps-6", "lr-0.001_steps-6", "lr-0.0003_steps-6"]
+        first, log = tasks / names[0], tasks / "logs" / f"{array}_0.log"
 
-        grid.write_text(text)
-        out = self.vitrail("sweep", "status", grid, "--output", tasks, *words)[0]
-        self.assertEqual(out.count("finished"), 3, out)
+        def told():
+            grid.write_text(text)
+            rows = json.loads(self.vitrail_in_slurm("sweep", "status", *sweep, "--format", "json"))
+            return {row["task"]: row for row in rows}
+
+        self.assertEqual(slurm("squeue", "--noheader", "--job", array, "--format", "%j").split()[0], "rates")
+        self.wait_for(lambda: harness.step_of(first) >= 3, "third step", log)
+        rows = told()
+        node = slurm("squeue", "--noheader", "--job", f"{array}_0", "--format", "%N")
+        self.assertEqual((rows[0]["state"], rows[0]["job"], rows[0]["node"]), ("running", f"{array}_0", node))
+        self.assertEqual((rows[3]["state"], rows[3]["job"], rows[3]["node"]), ("waiting", f"{array}_3", None))
+        self.assertEqual(slurm(*submit[:-2], "--sbatch-args", "--hold", VITRAIL=self.program), "")  # all is there
+        hi = subprocess.Popen(["srun", "--partition=hi", "--exclusive", f"--nodelist={node}", "sleep", "8"])
+        self.wait_for(lambda: told()[0]["state"] == "preempted", "preemption", log)
+        self.assertEqual(told()[0]["job"], f"{array}_0")
+        self.assertEqual(hi.wait(cluster.PATIENCE_S), 0)
+        undisturbed = self.folder / "undisturbed-task"  # while the task waits
+        self.vitrail("train", *words, "--optimizer.momentum", 0.8, "--run.steps", TASK_STEPS, "--run.dir", undisturbed, "--optimizer.lr", "3e-3")
+        ends = [self.end_of(f"{array}_{task}", tasks / "logs" / f"{array}_{task}.log") for task in range(4)]
+        self.assertEqual(ends, [("COMPLETED", 1), ("FAILED", 0), ("COMPLETED", 0), ("COMPLETED", 0)], log.read_text())
+
+        rows = told()
+        self.assertEqual([rows[task]["state"] for task in range(4)], ["finished", "diverged", "finished", "finished"])
+        self.assertEqual((rows[1]["job"], rows[1]["log"]), (f"{array}_1", str(tasks / "logs" / f"{array}_1.log")))
+        self.assertIn("training diverged", pathlib.Path(rows[1]["log"]).read_text())
         self.check_same_state(first, undisturbed)
-        print(out)
+        self.assertEqual(list(ROOT.glob("sweep-*.log")), [])
+
+    def vitrail_in_slurm(self, *words):
+        """As on a login node: the program's environment names the cluster."""
+        return slurm(self.program, *words)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ std::optional<Claim> read_claim(const fs::path& path) {
   }
 }
 
-enum class Life { ended, alive, unknown };
+using Life = LastOwner::Life;
 
 Life life_of(const Claim& claim, const Attempt& self) {
   if (claim.released) return Life::ended;
@@ -214,6 +214,17 @@ std::string Attempt::label() const {
 std::string Attempt::description() const {
   return job.empty() ? fmt::format("process {} on {}", process, host)
                      : fmt::format("job {} (restart {}) on {}", job, restart, host);
+}
+
+std::optional<LastOwner> last_owner(const fs::path& folder) {
+  if (std::error_code error; !fs::is_directory(folder, error)) return std::nullopt;
+  const std::int64_t number = highest_claim(folder);
+  const auto claim = read_claim(claim_path(folder, number));
+  if (number == 0 || !claim) return std::nullopt;
+  const std::chrono::seconds sign(last_sign(claim_path(folder, number)).tv_sec);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return LastOwner{claim->attempt, number, life_of(*claim, {}),
+                   std::chrono::duration_cast<std::chrono::seconds>(now - sign)};
 }
 
 RunOwner::RunOwner(const fs::path& folder, const Attempt& self, const OwnerWait& wait,

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -36,6 +37,18 @@ struct OwnerWait {
   std::function<void(const std::string&)> say;  // told about waiting and taking over
   std::function<bool()> stopped;                // asked while waiting; true ends it with Error(saved)
 };
+
+// Who wrote into a run last, as far as can be seen from here without waiting.
+struct LastOwner {
+  enum class Life { ended, alive, unknown };  // unknown: it is not of this machine
+
+  Attempt attempt;
+  std::int64_t number = 0;  // of its claim: how often the run was begun or gone on with
+  Life life = Life::unknown;
+  std::chrono::seconds silent{0};  // since its last sign of life, by the clock of this machine
+};
+
+std::optional<LastOwner> last_owner(const std::filesystem::path& folder);  // absent: nobody claimed it yet
 
 class RunOwner {
  public:

@@ -5,8 +5,10 @@
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "launcher/sweep_space.hpp"
+#include "launcher/sweep_table.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/checkpoint/checkpoint_size.hpp"
@@ -62,23 +64,110 @@ TEST_F(SweepResultsTest, StatesAreReadFromTheFolders) {
   for (int step = 1; step <= 20; ++step) lines += step_line(step, step);
   write(of_task(0) / "metrics.jsonl", lines.substr(0, lines.size() - 3));  // being written
   const TaskResult begun = read_result(s.runs[0]);
-  EXPECT_EQ(begun.state, TaskState::begun);
+  EXPECT_EQ(begun.state, TaskState::preempted);
   EXPECT_EQ(begun.step, 19);
   EXPECT_DOUBLE_EQ(*begun.loss, 10);
   EXPECT_FALSE(begun.top1.has_value());
 
   write(of_task(0) / "metrics.jsonl", lines + evaluation_line(10, 1) + evaluation_line(20, 70.5));
-  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::begun) << "nothing is saved";
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::preempted) << "nothing is saved";
   save(0, 10, true);
-  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::begun) << "the last step is not saved";
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::preempted) << "the last step is not saved";
   save(0, 20, false);
-  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::begun) << "the last step is not evaluated";
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::preempted) << "the last step is not evaluated";
   save(0, 20, true);
   const TaskResult finished = read_result(s.runs[0]);
   EXPECT_EQ(finished.state, TaskState::finished);
   EXPECT_EQ(finished.top1, 70.5);
   EXPECT_EQ(finished.eval_loss, 1.5);
-  EXPECT_EQ(read_result(sweep({"--run.epochs", "3"}).runs[0]).state, TaskState::begun) << "longer now";
+}
+
+// A config that was edited for the next experiment said "200 of 150 steps".
+TEST_F(SweepResultsTest, TheLengthIsThatOfTheTasksOwnSettings) {
+  write(of_task(0) / "metrics.jsonl", step_line(20, 1) + evaluation_line(20, 50));
+  write(of_task(0) / "config.cfg", "[run]\nepochs = 2\nsteps = 0\n[data]\nval = b\n");
+  save(0, 20, true);
+  for (const std::string epochs : {"1", "2", "3"}) {
+    const Sweep s = sweep({"--run.epochs", epochs});
+    const TaskResult result = read_result(s.runs[0]);
+    EXPECT_EQ(result.state, TaskState::finished) << epochs;
+    EXPECT_THAT(results_text(s, {result, {}, {}}, SweepMetric::loss), testing::HasSubstr("2 of 2 epochs"));
+  }
+  write(of_task(0) / "config.cfg", "[run]\nepochs = 0\nsteps = 30\n");
+  EXPECT_EQ(read_result(sweep().runs[0]).state, TaskState::preempted) << "it was begun anew, longer";
+}
+
+class SweepStatesTest : public SweepResultsTest {
+ protected:
+  void begin(int task) const {
+    std::string lines;
+    for (int step = 1; step <= 5; ++step)
+      lines += fmt::format("{{\"step\":{},\"epoch\":{},\"loss\":2.0,\"images_per_s\":{},\"seconds\":0.5}}\n",
+                           step, step / 10.0, step < 5 ? 90 : 140);
+    write(of_task(task) / "metrics.jsonl", lines);
+  }
+  std::unique_ptr<trainer::RunOwner> own(int task, const trainer::Attempt& attempt) const {
+    return std::make_unique<trainer::RunOwner>(
+        of_task(task) / ".owners", attempt,
+        trainer::OwnerWait{[](const std::string&) {}, [] { return false; }});
+  }
+  // As another machine would have left it: nothing here tells whether its process lives.
+  void own_from_elsewhere(int task, const std::string& job) const {
+    write(of_task(task) / ".owners/00000003",
+          R"({"host":"elsewhere","process":1,"job":")" + job +
+              R"(","restart":0,"space":"another boot","start":"1","released":false})");
+  }
+};
+
+TEST_F(SweepStatesTest, ATaskRunsWhileItsOwnerLives) {
+  const Sweep s = sweep();
+  begin(0);
+  auto owner = own(0, {.host = "here", .process = ::getpid()});
+  keep_status(s.runs[0], 78);  // of a second attempt, which the owner kept out
+  const TaskResult running = read_result(s.runs[0]);
+  EXPECT_EQ(running.state, TaskState::running);
+  EXPECT_EQ(running.node, "here");
+  EXPECT_EQ(running.attempts, 1);
+  EXPECT_DOUBLE_EQ(*running.images_per_s, 100);
+  EXPECT_DOUBLE_EQ(*running.seconds_left, 15 * 0.5) << "2 epochs of 10 steps, after 5 of them";
+  EXPECT_THAT(owned_elsewhere(s.runs[0], "77"), testing::EndsWith("on here"));
+  owner.reset();
+  EXPECT_EQ(read_result(s.runs[0]).state, TaskState::failed);
+  EXPECT_EQ(owned_elsewhere(s.runs[0], ""), "");
+  keep_status(s.runs[0], 0);
+  const TaskResult left = read_result(s.runs[0]);
+  EXPECT_EQ(left.state, TaskState::preempted);
+  EXPECT_FALSE(left.images_per_s || left.seconds_left);
+}
+
+TEST_F(SweepStatesTest, OfAnotherMachineSlurmKnowsOrTheSignsOfLife) {
+  const Sweep s = sweep();
+  own_from_elsewhere(0, "77");
+  const QueueEntry running{"70_0", "n4", true}, waiting{"70_0", "", false};
+  const auto state = [&](const Outside& outside) { return read_result(s.runs[0], outside).state; };
+  EXPECT_EQ(state({true, running, running}), TaskState::running);
+  EXPECT_EQ(read_result(s.runs[0], {true, running, running}).job, "70_0");
+  EXPECT_EQ(read_result(s.runs[0], {true, running, running}).node, "n4");
+  EXPECT_EQ(state({true, {}, {}}), TaskState::preempted) << "its job is gone";
+  EXPECT_EQ(state({true, waiting, waiting}), TaskState::preempted) << "it waits to go on";
+  EXPECT_EQ(state({false, {}, {}}), TaskState::running) << "it gave a sign of life just now";
+  fs::last_write_time(of_task(0) / ".owners/00000003",
+                      fs::file_time_type::clock::now() - std::chrono::minutes(5));
+  EXPECT_EQ(state({false, {}, {}}), TaskState::preempted);
+  EXPECT_EQ(state({true, running, running}), TaskState::running);
+  EXPECT_EQ(read_result(s.runs[0]).attempts, 3);
+}
+
+TEST_F(SweepStatesTest, WhatWaitsInTheQueueHasNotFailed) {
+  const Sweep s = sweep();
+  const QueueEntry running{"70_1", "n4", true}, waiting{"70_1", "", false};
+  EXPECT_EQ(read_result(s.runs[1], {true, {}, waiting}).state, TaskState::waiting);
+  EXPECT_TRUE(read_result(s.runs[1], {true, {}, waiting}).queued);
+  EXPECT_EQ(read_result(s.runs[1], {true, {}, running}).state, TaskState::running) << "just started";
+  begin(1);
+  keep_status(s.runs[1], 74);
+  EXPECT_EQ(read_result(s.runs[1], {true, {}, waiting}).state, TaskState::preempted) << "tried again";
+  EXPECT_EQ(read_result(s.runs[1], {true, {}, running}).state, TaskState::failed) << "its script is ending";
 }
 
 TEST_F(SweepResultsTest, TheLossIsThatOfTheLastTwentySteps) {
@@ -149,6 +238,40 @@ TEST_F(SweepResultsTest, ADivergedTaskHasNoLossAndComesLast) {
     EXPECT_EQ(ranking(results, metric).front(), 1U);
   EXPECT_THAT(results_text(s, results, SweepMetric::loss), testing::HasSubstr("  diverged  "));
   EXPECT_EQ(nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[1]["diverged"], true);
+}
+
+// The loss guard gives up while the loss is still a number.
+TEST_F(SweepResultsTest, ATaskThatEndedWith87IsDiverged) {
+  const Sweep s = sweep();
+  write(of_task(0) / "metrics.jsonl", step_line(1, 0.5));
+  write(of_task(1) / "metrics.jsonl", step_line(1, 2));
+  keep_start(s.runs[0], "12_0", of_task(0) / "metrics.jsonl");  // any file
+  keep_status(s.runs[0], 87);
+  const std::vector<TaskResult> results = {read_result(s.runs[0]), read_result(s.runs[1]), {}};
+  EXPECT_EQ(results[0].state, TaskState::diverged);
+  EXPECT_TRUE(results[0].is_over());
+  EXPECT_THAT(ranking(results, SweepMetric::loss), testing::ElementsAre(1, 2, 0));
+  EXPECT_THAT(
+      results_text(s, results, SweepMetric::loss),
+      testing::EndsWith("task 0 diverged (job 12_0): see " + (of_task(0) / "metrics.jsonl").string() + "\n"));
+  const auto row = nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[2];
+  EXPECT_EQ(row["state"], "diverged");
+  EXPECT_EQ(row["diverged"], true);
+  EXPECT_EQ(row["status"], 87);
+  EXPECT_TRUE(row["loss"].is_null());
+}
+
+TEST_F(SweepResultsTest, TheLogIsThatOfTheLastStart) {
+  const Sweep s = sweep();
+  write(of_task(1) / "launch.txt", "of an earlier start here");
+  write(folder_ / "logs/12_1.log", "");
+  keep_start(s.runs[1], "12_1", folder_ / "logs/12_1.log");
+  EXPECT_EQ(read_result(s.runs[1]).state, TaskState::waiting) << "the start forgets the status";
+  keep_status(s.runs[1], 1);
+  EXPECT_EQ(read_result(s.runs[1]).log, folder_ / "logs/12_1.log");
+  EXPECT_EQ(read_result(s.runs[1]).job, "12_1");
+  fs::remove(folder_ / "logs/12_1.log");
+  EXPECT_EQ(read_result(s.runs[1]).log, of_task(1) / "launch.txt");
 }
 
 TEST_F(SweepResultsTest, AFlagThatTheGridVariesIsRefused) {

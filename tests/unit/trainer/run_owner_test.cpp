@@ -64,6 +64,25 @@ TEST_F(RunOwnerTest, AReleasedFolderIsFreeAtOnce) {
       << "only the last claim stays";
 }
 
+TEST_F(RunOwnerTest, TheLastOwnerIsToldWithoutWaiting) {
+  const fs::path folder = root_ / ".owners";
+  EXPECT_FALSE(last_owner(folder)) << "no folder";
+  fs::create_directories(folder);
+  EXPECT_FALSE(last_owner(folder)) << "no claim";
+  own(here());
+  EXPECT_EQ(last_owner(folder)->life, LastOwner::Life::ended) << "released";
+  const auto owner = own({.host = "here", .process = ::getpid(), .job = "77", .restart = 2});
+  EXPECT_EQ(last_owner(folder)->life, LastOwner::Life::alive);
+  EXPECT_EQ(last_owner(folder)->number, 2);
+  EXPECT_EQ(last_owner(folder)->attempt.description(), "job 77 (restart 2) on here");
+  leave_claim_of_elsewhere("00000003");
+  EXPECT_EQ(last_owner(folder)->life, LastOwner::Life::unknown);
+  fs::last_write_time(folder / "00000003", fs::file_time_type::clock::now() - 1h);
+  EXPECT_GE(last_owner(folder)->silent, 3599s);
+  std::ofstream(folder / "00000004") << "{";
+  EXPECT_FALSE(last_owner(folder)) << "being written";
+}
+
 TEST_F(RunOwnerTest, AnOwnerThatWasKilledIsTakenOverAtOnce) {
   const pid_t child = ::fork();
   if (child == 0) {
