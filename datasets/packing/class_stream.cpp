@@ -17,13 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kDecompressedAtOnce = std::size_t{1} << 20;
 constexpr std::uint64_t kMaxClassBytes = std::uint64_t{8} << 30;  // held in memory; the largest has some 0.5
 
 // Size, first and last MiB: a compressed archive cannot be listed without reading all of it.
 std::string fingerprint(const File& file) {
   Hasher hasher;
-  std::vector<std::byte> piece(std::min<std::uint64_t>(kPiece, file.size()));
+  std::vector<std::byte> piece(std::min<std::uint64_t>(kDecompressedAtOnce, file.size()));
   file.read_at(0, piece);
   hasher.update(piece);
   file.read_at(file.size() - piece.size(), piece);
@@ -94,7 +94,7 @@ class ClassStream final : public Source {
     std::string stray;
     SpoolWriter writer(folder, shards_);
     FileRange range(file_, 0, file_.size());
-    ArchiveReader outer(range, file_.path().string(), ArchiveReader::Form::tar_gz, kPiece);
+    ArchiveReader outer(range, file_.path().string(), ArchiveReader::Form::tar_gz, kDecompressedAtOnce);
     Progress progress("sort the stream", "MB", file_.size() / 1'000'000, options_.progress);
     std::uint64_t shown = 0;
     std::vector<Class> classes;
@@ -119,7 +119,7 @@ class ClassStream final : public Source {
                    SpoolWriter& writer) const {
     MemberStream stream(outer);
     ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid),
-                        ArchiveReader::Form::tar, kPiece);
+                        ArchiveReader::Form::tar, kDecompressedAtOnce);
     std::vector<ArchiveMember> members;
     std::vector<std::vector<std::byte>> contents;
     std::uint64_t held = 0;
