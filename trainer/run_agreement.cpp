@@ -1,7 +1,6 @@
 #include "trainer/run_agreement.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/version.h>
 
 #include "sharding/agreement.hpp"
 #include "trainer/base/hash.hpp"
