@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kScript = "slurm/sweep.sh";
 
-void say(const std::string& text) { std::fputs(fmt::format("vitrail sweep: {}\n", text).c_str(), stderr); }
+void tell(const std::string& text) { std::fputs(fmt::format("vitrail sweep: {}\n", text).c_str(), stderr); }
 
 std::vector<TaskResult> results_of(const Sweep& sweep) {
   std::vector<TaskResult> results;
@@ -78,10 +78,10 @@ ExitCode run_one(const CommandLine& line, const Sweep& sweep) {
   const SweepRun& run = asked_task(line, sweep);
   check_unchanged(run);
   if (read_result(run).state == TaskState::finished) {
-    say(fmt::format("task {} is finished: {}", run.number, run.folder.string()));
+    tell(fmt::format("task {} is finished: {}", run.number, run.folder.string()));
     return ExitCode::done;
   }
-  say(fmt::format("task {}: {}", run.number, run.folder.string()));
+  tell(fmt::format("task {}: {}", run.number, run.folder.string()));
   make_directories(run.folder);
   keep_status(run, 0);
   const int status = run_child(program_words(run), say).status;
@@ -95,8 +95,8 @@ std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& swee
   const auto results = results_of(sweep);
   const SweepSpace space = space_of(sweep, results, line.flags.quota_gib);
   auto tasks = unfinished(results);
-  say(fmt::format("{} tasks, {} finished; {}", sweep.runs.size(), sweep.runs.size() - tasks.size(),
-                  describe(space)));
+  tell(fmt::format("{} tasks, {} finished; {}", sweep.runs.size(), sweep.runs.size() - tasks.size(),
+                   describe(space)));
   check_space(sweep, space);
   return tasks;
 }
@@ -115,19 +115,19 @@ ExitCode run_all(const CommandLine& line, const Sweep& sweep) {
     started.push_back(run.number);
     make_directories(run.folder);
     keep_status(run, 0);
-    say(fmt::format("task {} begins: {}", run.number, run.folder.string()));
+    tell(fmt::format("task {} begins: {}", run.number, run.folder.string()));
     return ChildJob{program_words(run), run.launch_output()};
   };
   const auto ended = [&](std::size_t job, int status) {
     const SweepRun& run = sweep.runs[started[job]];
     if (status == 0) {
-      say(fmt::format("task {} is finished, {} to go", run.number, --left));
+      tell(fmt::format("task {} is finished, {} to go", run.number, --left));
     } else if (status == static_cast<int>(ExitCode::saved)) {
-      say(fmt::format("task {} was interrupted and goes on later", run.number));
+      tell(fmt::format("task {} was interrupted and goes on later", run.number));
       queue.push_back(run.number);
     } else {
-      say(fmt::format("task {} ended with status {}: see {}", run.number, status,
-                      run.launch_output().string()));
+      tell(fmt::format("task {} ended with status {}: see {}", run.number, status,
+                       run.launch_output().string()));
       keep_status(run, status);
       if (failure == 0) failure = status;
     }
@@ -146,7 +146,7 @@ ExitCode submit(const CommandLine& line, const Sweep& sweep) {
   }
   const auto tasks = tasks_to_run(line, sweep);
   if (tasks.empty()) {
-    say("nothing is left to run");
+    tell("nothing is left to run");
     return ExitCode::done;
   }
   make_directories(sweep.folder);
