@@ -1,5 +1,6 @@
 # Target vitrail_torch: LibTorch's libraries (CPU; with VITRAIL_CUDA also CUDA) as they lie in the PyPI wheel (or any LibTorch folder), and the
-# one precompiled header that all targets which include torch share.
+# one precompiled header that all targets which include torch share: tensors, and nothing of torch/torch.h beyond them, which
+# takes three times as long to read in every source.
 # The package's own TorchConfig.cmake is not used: for a CUDA wheel it demands a whole CUDA toolkit.
 set(torch_root "${VITRAIL_TORCH_DIR}/torch")
 set(torch_lib_dir "${torch_root}/lib")
@@ -35,7 +36,7 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/torch_pch.cpp"
      CONTENT "// the precompiled header needs one source file\n")
 add_library(vitrail_torch_pch STATIC "${PROJECT_BINARY_DIR}/torch_pch.cpp")
 target_link_libraries(vitrail_torch_pch PUBLIC vitrail_flags vitrail_torch)
-target_precompile_headers(vitrail_torch_pch PRIVATE <torch/torch.h>)
+target_precompile_headers(vitrail_torch_pch PRIVATE <ATen/ATen.h>)
 
 # vitrail_uses_torch(TARGET): links LibTorch and takes the shared precompiled header.
 function(vitrail_uses_torch target)

@@ -41,13 +41,16 @@ check() {
   python3 "ci/check_$1.py" "${@:2}"
 }
 
+# Source by source, with what each includes itself.
+configure_sources() { configure dev "${flags[0]}" -DVITRAIL_TORCH=$torch -DCMAKE_UNITY_BUILD=OFF; }
+
 headers() {
-  configure dev "${flags[0]}" -DVITRAIL_TORCH=$torch
+  configure_sources
   check headers "${flags[@]}"
 }
 
 tidy() {
-  configure dev "${flags[0]}" -DVITRAIL_TORCH=$torch
+  configure_sources
   CLANG_TIDY=$(clang_tool clang-tidy) check tidy "${flags[@]}"
 }
 

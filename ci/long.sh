@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The checks that do not fit into ci/test.sh: tidy and header builds of files that include torch, every unit test
+# The checks that do not fit into .ci/run: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
 # each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the bundle for GPU machines.
 #

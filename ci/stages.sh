@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by lint.sh, test.sh and long.sh: runs named stages one after another, notes minutes and outcome, and closes with a
+# Sourced by scripts that are made of stages: runs named stages one after another, notes minutes and outcome, and closes with a
 # table. A failed stage does not stop the others, unless they say that they need it.
 names=() outcomes=() minutes=()
 only=''

@@ -6,7 +6,7 @@ namespace {
 
 using namespace trainer;
 
-Condition with_weights() {
+Condition with_pretrained() {
   return {"model.weights", "model.weights",
           [](const CommandLine& line) { return !line.config.model.weights.empty(); }};
 }
@@ -68,12 +68,12 @@ void add_learning_settings(std::vector<Option>& table) {
       table, "finetune", kTraining, [](auto& line) -> auto& { return line.config.finetune; });
   finetune.choice("weights", &FinetuneConfig::weights, {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
                   {.help = "where model.weights is a checkpoint: the weights themselves, or their average",
-                   .when = {with_weights()}});
+                   .when = {with_pretrained()}});
   finetune.choice("head", &FinetuneConfig::head,
                   {{HeadStart::fresh, "fresh"}, {HeadStart::by_name, "by_name"}},
                   {.help = "where model.weights has other classes: a new head, or the rows of its head whose "
                            "classes the training data name, too",
-                   .when = {with_weights()}});
+                   .when = {with_pretrained()}});
   finetune.add("train_only", &FinetuneConfig::train_only,
                {.help = "the parameters to train, others stay as they are: names with * for any letters, as "
                         "*.attn.*,head.*,pos_embed",

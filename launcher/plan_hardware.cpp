@@ -10,7 +10,7 @@ namespace {
 
 using trainer::Precision;
 
-struct Row {
+struct GpuRow {
   GpuKind kind;
   const char* option;
   const char* name;
@@ -25,7 +25,7 @@ struct Row {
 // nodes of 8, DGX-1 with 4 ports of 100 Gbit/s, DGX A100 with 8 of 200, DGX H100 and H200 with 8 of 400.
 constexpr const char* kVolta = "V100 data sheet (SXM2), DGX-1 data sheet";
 constexpr const char* kAmpere = "A100 data sheet (SXM4), DGX A100 data sheet";
-constexpr std::array<Row, 6> kRows = {{
+constexpr std::array<GpuRow, 6> kGpuRows = {{
     {GpuKind::v100_16, "v100-16", "V100 16 GB", 16, 125, 15.7, 7.8, false, 900, 150, 6.25, kVolta},
     {GpuKind::v100, "v100", "V100 32 GB", 32, 125, 15.7, 7.8, false, 900, 150, 6.25, kVolta},
     {GpuKind::a100_40, "a100-40", "A100 40 GB", 40, 312, 19.5, 9.7, true, 1555, 300, 25, kAmpere},
@@ -36,7 +36,7 @@ constexpr std::array<Row, 6> kRows = {{
      "H200 data sheet (SXM5), DGX H200 data sheet"},
 }};
 
-double tflops_of(const Row& row, Precision precision) {
+double tflops_of(const GpuRow& row, Precision precision) {
   if (precision == Precision::fp64) return row.double_tflops;
   if (precision == Precision::fp32) return row.single_tflops;
   if (precision == Precision::bf16 && !row.has_bf16) {
@@ -51,8 +51,8 @@ double tflops_of(const Row& row, Precision precision) {
 }  // namespace
 
 Hardware hardware_of(GpuKind kind, Precision precision) {
-  const auto* row = std::ranges::find(kRows, kind, &Row::kind);
-  if (row == kRows.end()) return {.name = "a device by hand"};
+  const auto* row = std::ranges::find(kGpuRows, kind, &GpuRow::kind);
+  if (row == kGpuRows.end()) return {.name = "a device by hand"};
   return {row->name,
           row->memory_gb,
           tflops_of(*row, precision),
@@ -64,7 +64,7 @@ Hardware hardware_of(GpuKind kind, Precision precision) {
 
 std::vector<std::pair<GpuKind, std::string>> gpu_names() {
   std::vector<std::pair<GpuKind, std::string>> names = {{GpuKind::by_hand, "by-hand"}};
-  for (const Row& row : kRows) names.emplace_back(row.kind, row.option);
+  for (const GpuRow& row : kGpuRows) names.emplace_back(row.kind, row.option);
   return names;
 }
 

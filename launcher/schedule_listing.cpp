@@ -12,13 +12,13 @@ namespace {
 using trainer::Config;
 using trainer::Schedule;
 
-constexpr std::int64_t kRows = 40;
+constexpr std::int64_t kListedRows = 40;
 
 // Whole epochs where there are enough of them.
 std::set<std::int64_t> listed_steps(const Schedule& schedule) {
   const std::int64_t total = schedule.total_steps(), epoch = schedule.steps_per_epoch();
-  const std::int64_t unit = total / epoch >= kRows / 4 ? epoch : 1;
-  const std::int64_t stride = (total / unit + kRows - 1) / kRows * unit;
+  const std::int64_t unit = total / epoch >= kListedRows / 4 ? epoch : 1;
+  const std::int64_t stride = (total / unit + kListedRows - 1) / kListedRows * unit;
   std::set<std::int64_t> steps = {0, total - 1};
   for (std::int64_t step = 0; step < total; step += std::max<std::int64_t>(stride, 1)) steps.insert(step);
   if (schedule.warmup_steps() < total) steps.insert(schedule.warmup_steps());

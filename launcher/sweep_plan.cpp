@@ -15,7 +15,7 @@
 namespace vitrail::launcher {
 namespace {
 
-using Row = std::vector<std::pair<std::string, std::string>>;  // some of a task's settings
+using TaskRow = std::vector<std::pair<std::string, std::string>>;  // some of a task's settings
 
 constexpr std::size_t kMostTasks = 100'000;
 constexpr std::size_t kLongestName = 120;
@@ -99,14 +99,14 @@ std::string checked_value(const Axis& axis, const std::string& value, const std:
   return option->get(line).value_or(value);
 }
 
-std::vector<Row> grid_rows(const std::vector<Axis>& axes, const std::vector<Option>& options) {
-  std::vector<Row> rows = {{}};
+std::vector<TaskRow> grid_rows(const std::vector<Axis>& axes, const std::vector<Option>& options) {
+  std::vector<TaskRow> rows = {{}};
   for (const Axis& axis : axes) {
     const auto values = split_values(axis.text, axis.place);
     if (rows.size() * values.size() > kMostTasks)
       throw wrong(axis.place, fmt::format("more than {} tasks", kMostTasks));
-    std::vector<Row> longer;
-    for (const Row& row : rows) {
+    std::vector<TaskRow> longer;
+    for (const TaskRow& row : rows) {
       for (const std::string& value : values) {
         longer.push_back(row);
         longer.back().emplace_back(axis.key, checked_value(axis, value, options));
@@ -117,9 +117,9 @@ std::vector<Row> grid_rows(const std::vector<Axis>& axes, const std::vector<Opti
   return rows;
 }
 
-std::vector<Row> zip_rows(const std::vector<Axis>& axes, const std::vector<Option>& options) {
+std::vector<TaskRow> zip_rows(const std::vector<Axis>& axes, const std::vector<Option>& options) {
   if (axes.empty()) return {{}};
-  std::vector<Row> rows(split_values(axes.front().text, axes.front().place).size());
+  std::vector<TaskRow> rows(split_values(axes.front().text, axes.front().place).size());
   for (const Axis& axis : axes) {
     const auto values = split_values(axis.text, axis.place);
     if (values.size() != rows.size()) {
@@ -134,16 +134,16 @@ std::vector<Row> zip_rows(const std::vector<Axis>& axes, const std::vector<Optio
 }
 
 // Different ones: what was drawn before is passed over.
-std::vector<Row> random_rows(const GridFile& file, const std::vector<Option>& options) {
+std::vector<TaskRow> random_rows(const GridFile& file, const std::vector<Option>& options) {
   if (file.random.empty()) return {{}};
-  constexpr std::uint64_t kPatience = 1000;  // draws in a row that bring nothing new
+  constexpr std::uint64_t kFruitless = 1000;  // draws in a row that bring nothing new
   std::vector<DrawLaw> laws;
   for (const Axis& axis : file.random) laws.emplace_back(axis.key, axis.text, axis.place);
-  std::vector<Row> rows;
-  std::set<Row> drawn;
+  std::vector<TaskRow> rows;
+  std::set<TaskRow> drawn;
   std::uint64_t last_new = 0;
   for (std::uint64_t draw = 0; rows.size() < *file.count; ++draw) {
-    Row row;
+    TaskRow row;
     for (std::size_t i = 0; i < laws.size(); ++i) {
       const Axis& axis = file.random[i];
       row.emplace_back(axis.key, checked_value(axis, laws[i].draw(file.seed.value_or(0), draw), options));
@@ -152,7 +152,7 @@ std::vector<Row> random_rows(const GridFile& file, const std::vector<Option>& op
       rows.push_back(row);
       last_new = draw;
     }
-    if (draw - last_new == kPatience) {
+    if (draw - last_new == kFruitless) {
       throw wrong(
           file.random.front().place,
           fmt::format("[random] has no {} different draws, it seems to have {}", *file.count, rows.size()));
@@ -161,11 +161,12 @@ std::vector<Row> random_rows(const GridFile& file, const std::vector<Option>& op
   return rows;
 }
 
-std::vector<Row> product(const std::vector<Row>& a, const std::vector<Row>& b, const std::string& path) {
+std::vector<TaskRow> product(const std::vector<TaskRow>& a, const std::vector<TaskRow>& b,
+                             const std::string& path) {
   if (a.size() * b.size() > kMostTasks) throw wrong(path, fmt::format("more than {} tasks", kMostTasks));
-  std::vector<Row> all;
-  for (const Row& x : a) {
-    for (const Row& y : b) {
+  std::vector<TaskRow> all;
+  for (const TaskRow& x : a) {
+    for (const TaskRow& y : b) {
       all.push_back(x);
       all.back().insert(all.back().end(), y.begin(), y.end());
     }
@@ -181,7 +182,7 @@ std::string short_key(const std::string& key, const std::vector<std::string>& ke
 }
 
 // What a folder's name cannot hold, or is too long, is told apart by a hash.
-std::string name_of(const Row& settings, const std::vector<std::string>& keys) {
+std::string name_of(const TaskRow& settings, const std::vector<std::string>& keys) {
   constexpr std::size_t kHashDigits = 8;
   std::string exact, plain;
   for (const auto& [key, value] : settings) {
@@ -213,8 +214,8 @@ SweepPlan plan_sweep(const std::string& path, const std::string& text, const std
   const GridFile file = read_grid_file(path, text);
   const auto fixed = product(grid_rows(file.grid, options), zip_rows(file.zip, options), path);
   SweepPlan plan;
-  std::map<Row, std::size_t> seen;
-  for (Row& row : product(fixed, random_rows(file, options), path)) {
+  std::map<TaskRow, std::size_t> seen;
+  for (TaskRow& row : product(fixed, random_rows(file, options), path)) {
     const auto [earlier, is_new] = seen.emplace(row, plan.tasks.size());
     if (!is_new) {
       throw wrong(path, fmt::format("tasks {} and {} have the same settings: {}", earlier->second,

@@ -1,6 +1,6 @@
 #include "models/cait.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "models/blocks.hpp"
 #include "models/layers.hpp"

@@ -10,13 +10,13 @@
 namespace vitrail::models {
 namespace {
 
-struct Row {
+struct CaitRow {
   ModelNames names;
   TransformerSize size;  // patch, width, depth, heads
 };
 
 // Heads of 48 channels. B12 is the paper's step between DeiT-B and CaiT (table 3).
-constexpr std::array<Row, 11> kRows = {{
+constexpr std::array<CaitRow, 11> kCaitRows = {{
     {{"cait_xxs24", {"cait_xxs24_224", "cait_xxs24_384"}}, {16, 192, 24, 4}},
     {{"cait_xxs36", {"cait_xxs36_224", "cait_xxs36_384"}}, {16, 192, 36, 4}},
     {{"cait_xs24", {"cait_xs24_384"}}, {16, 288, 24, 6}},
@@ -45,10 +45,10 @@ void add_layer_scales(ParameterSpecs& specs, const std::string& block, const Cai
 
 }  // namespace
 
-std::vector<ModelNames> CaitConfig::names() { return names_of(kRows); }
+std::vector<ModelNames> CaitConfig::names() { return names_of(kCaitRows); }
 
 CaitConfig CaitConfig::resolve(const ModelConfig& config) {
-  const Row& row = row_named(kRows, config.name);
+  const CaitRow& row = row_named(kCaitRows, config.name);
   const std::string name(row.names.name);
   if (config.parallel.value_or(1) != 1) {
     throw Error(ExitCode::refused, fmt::format("model.parallel = {}: the blocks of {} have no parallel form",

@@ -1,6 +1,6 @@
 #include "models/layers.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "trainer/base/error.hpp"
 

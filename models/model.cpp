@@ -1,6 +1,6 @@
 #include "models/model.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "models/families.hpp"
 #include "models/logits.hpp"

@@ -1,6 +1,7 @@
 #include "models/precision.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace vitrail::models {
 namespace {

@@ -1,6 +1,6 @@
 #include "models/regnet.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "models/layers.hpp"
 #include "models/logits.hpp"

@@ -9,17 +9,17 @@
 namespace vitrail::models {
 namespace {
 
-struct Row {
+struct RegNetRow {
   ModelNames names;
   std::int64_t group;
   std::array<RegNetConfig::Stage, 4> stages;  // width, depth
 };
 
-constexpr std::array<Row, 1> kRows = {
+constexpr std::array<RegNetRow, 1> kRegNetRows = {
     {{{"regnety_160"}, 112, {{{224, 2}, {448, 4}, {1232, 11}, {3024, 1}}}}}};
 
-constexpr Init kZero{Init::Law::constant, 0.0};
-constexpr Init kOne{Init::Law::constant, 1.0};
+constexpr Init kStartsAtZero{Init::Law::constant, 0.0};
+constexpr Init kStartsAtOne{Init::Law::constant, 1.0};
 
 void add_convolution(ParameterSpecs& specs, const std::string& name, std::vector<std::int64_t> shape) {
   const auto fan_out = static_cast<double>(shape[0] * shape[2] * shape[3]);
@@ -31,13 +31,13 @@ void add_normed(ParameterSpecs& specs, const std::string& name, std::vector<std:
   const std::int64_t out = shape[0];
   add_convolution(specs, name + ".conv.weight", std::move(shape));
   add_norm(specs, name + ".bn", out);
-  specs.push_back({name + ".bn.running_mean", {out}, kZero, true});
-  specs.push_back({name + ".bn.running_var", {out}, kOne, true});
+  specs.push_back({name + ".bn.running_mean", {out}, kStartsAtZero, true});
+  specs.push_back({name + ".bn.running_var", {out}, kStartsAtOne, true});
 }
 
 void add_squeeze(ParameterSpecs& specs, const std::string& name, std::int64_t out, std::int64_t in) {
   add_convolution(specs, name + ".weight", {out, in, 1, 1});
-  specs.push_back({name + ".bias", {out}, kZero});
+  specs.push_back({name + ".bias", {out}, kStartsAtZero});
 }
 
 template <class T>
@@ -49,10 +49,10 @@ std::int64_t halved(std::int64_t side) { return (side + 1) / 2; }
 
 }  // namespace
 
-std::vector<ModelNames> RegNetConfig::names() { return names_of(kRows); }
+std::vector<ModelNames> RegNetConfig::names() { return names_of(kRegNetRows); }
 
 RegNetConfig RegNetConfig::resolve(const ModelConfig& config) {
-  const Row& row = row_named(kRows, config.name);
+  const RegNetRow& row = row_named(kRegNetRows, config.name);
   const std::string name(row.names.name);
   refuse_if_given("patch", config.patch, name);
   refuse_if_given("width", config.width, name);

@@ -1,6 +1,8 @@
 #include "models/talking_heads.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "models/parameter_spec.hpp"
 #include "models/precision.hpp"

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
 
 #include "models/talking_heads_kernels.hpp"
 #include "models/talking_heads_passes.hpp"

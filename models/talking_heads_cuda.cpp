@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/ATen.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
-#include <torch/torch.h>
 
 #include "models/talking_heads_cuda_kernels.hpp"
 #include "models/talking_heads_passes.hpp"

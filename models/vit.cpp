@@ -1,6 +1,6 @@
 #include "models/vit.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "models/blocks.hpp"
 #include "models/layers.hpp"
@@ -15,7 +15,7 @@ namespace {
 
 using at::Tensor;
 
-struct Attention {  // a whole branch
+struct AttentionBranch {  // a whole branch
   Affine norm, qkv, proj;
   Tensor scale;
 
@@ -28,7 +28,7 @@ struct Attention {  // a whole branch
 };
 
 struct VitBlock {  // one of each, or several in parallel
-  std::vector<Attention> attentions;
+  std::vector<AttentionBranch> attentions;
   std::vector<Mlp> mlps;
 };
 
@@ -54,8 +54,8 @@ class Vit final : public Model {
 void Vit::bind(const std::vector<Tensor>& tensors) {
   const NamedTensors named(config_.name, specs_, tensors);
   const auto attention = [&](const std::string& norm, const std::string& name, const std::string& scale) {
-    return Attention{named.affine(norm), named.affine(name + ".qkv"), named.affine(name + ".proj"),
-                     named.find(scale + ".gamma")};
+    return AttentionBranch{named.affine(norm), named.affine(name + ".qkv"), named.affine(name + ".proj"),
+                           named.find(scale + ".gamma")};
   };
   const auto mlp = [&](const std::string& norm, const std::string& name, const std::string& scale) {
     return Mlp{named.affine(norm), named.affine(name + ".fc1"), named.affine(name + ".fc2"),
@@ -103,7 +103,7 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2 * parallel};
   Tensor attended = x;
   for (int i = 0; i < parallel; ++i) {
-    const Attention& attention = p.attentions[static_cast<std::size_t>(i)];
+    const AttentionBranch& attention = p.attentions[static_cast<std::size_t>(i)];
     const Branch branch = [&attention, heads = config_.heads](const Tensor& z) {
       return attention(z, heads);
     };

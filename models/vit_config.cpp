@@ -11,7 +11,7 @@ namespace {
 
 enum class Form { deit3, deit, deit_distilled };
 
-struct Row {
+struct VitRow {
   ModelNames names;
   TransformerSize size;  // patch, width, depth, heads
   Form form = Form::deit3;
@@ -21,7 +21,7 @@ struct Row {
 // vit_xxs4 is ours, for images of some 30 pixels; the rest are published: Touvron et al. 2022 (table 1), 2022
 // ("Three things everyone should know about vision transformers") and 2021 (DeiT). timm's own networks of 18
 // x 2 blocks give the class token a position, which the paper's have not: they are no aliases.
-constexpr std::array<Row, 18> kRows = {{
+constexpr std::array<VitRow, 18> kVitRows = {{
     {{"vit_xxs4"}, {4, 128, 6, 4}},
     {{"vit_ti16"}, {16, 192, 12, 3}},
     {{"vit_s16", {"deit3_small_patch16_224", "deit3_small_patch16_384"}}, {16, 384, 12, 6}},
@@ -69,10 +69,10 @@ void add_mlp(ParameterSpecs& specs, const std::string& norm, const std::string& 
 
 }  // namespace
 
-std::vector<ModelNames> VitConfig::names() { return names_of(kRows); }
+std::vector<ModelNames> VitConfig::names() { return names_of(kVitRows); }
 
 VitConfig VitConfig::resolve(const ModelConfig& config) {
-  const Row& row = row_named(kRows, config.name);
+  const VitRow& row = row_named(kVitRows, config.name);
   const bool deit3 = row.form == Form::deit3;
   VitConfig vit{transformer_config(config, std::string(row.names.name), row.size, deit3 ? 1e-4 : 0.0,
                                    deit3 ? DropPathLaw::constant : DropPathLaw::linear)};

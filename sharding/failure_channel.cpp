@@ -8,8 +8,6 @@
 namespace vitrail::sharding {
 namespace {
 
-enum class Kind : int { failed, stopped, verdict, reported };
-
 template <std::size_t N>
 void copy_text(std::array<char, N>& to, const std::string& from) {
   const std::size_t n = std::min(from.size(), N - 1);
@@ -21,6 +19,7 @@ void copy_text(std::array<char, N>& to, const std::string& from) {
 
 // Small enough for MPI's eager path: it leaves without the receiver's help.
 struct FailureChannel::Message {
+  enum class Kind : int { failed, stopped, verdict, reported };
   Kind kind = Kind::stopped;
   int rank = 0;
   ExitCode code = ExitCode::crash;
@@ -49,7 +48,7 @@ void FailureChannel::send(const Message& message, int to) {
 
 void FailureChannel::announce(const Failure& failure) {
   Message message;
-  message.kind = Kind::failed;
+  message.kind = Message::Kind::failed;
   message.rank = comm_.rank();
   message.code = failure.code;
   copy_text(message.text, failure.message);
@@ -64,18 +63,18 @@ void FailureChannel::poll() {
   while (receive_.test()) {
     const Message& message = *incoming_;
     switch (message.kind) {
-      case Kind::failed:
+      case Message::Kind::failed:
         failures_[message.rank] = {message.code, message.text.data(), message.hint.data(),
                                    message.recent_calls.data()};
         stopped_[message.rank] = true;
         break;
-      case Kind::stopped:
+      case Message::Kind::stopped:
         stopped_[message.rank] = true;
         break;
-      case Kind::verdict:
+      case Message::Kind::verdict:
         verdict_ = message.code;
         break;
-      case Kind::reported:
+      case Message::Kind::reported:
         reported_ = true;
         break;
     }
@@ -105,7 +104,7 @@ Settlement FailureChannel::settle(const std::optional<Failure>& own, std::chrono
     if (!own) send(message, 0);
     wait_for([&] { return verdict_.has_value(); }, deadline);
     if (verdict_ || !own) return {verdict_.value_or(code()), {}, {}};
-    message.kind = Kind::reported;  // should rank 0 wake up after all
+    message.kind = Message::Kind::reported;  // should rank 0 wake up after all
     send(message, 0);
     return {code(), {{comm_.rank(), *own}}, {0}};
   }
@@ -113,7 +112,7 @@ Settlement FailureChannel::settle(const std::optional<Failure>& own, std::chrono
   // At half time, so that the verdict arrives before anyone gives up waiting for it.
   wait_for([&] { return static_cast<int>(stopped_.size()) == peers; }, deadline / 2);
   if (reported_) return {code(), {}, {}};
-  message.kind = Kind::verdict;
+  message.kind = Message::Kind::verdict;
   message.code = code();
   for (int peer = 1; peer < comm_.size(); ++peer) send(message, peer);
   verdict_ = message.code;

@@ -1,6 +1,7 @@
 #include "trainer/assembly.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "datasets/loader/sampler.hpp"
 #include "models/catalogue.hpp"

@@ -3,7 +3,8 @@
 #include <filesystem>
 #include <map>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "models/precision.hpp"
 #include "trainer/base/error.hpp"

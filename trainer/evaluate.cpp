@@ -5,7 +5,8 @@
 #include <limits>
 #include <span>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "models/logits.hpp"
 #include "sharding/lanes.hpp"

@@ -1,8 +1,9 @@
 #include "trainer/gradient_hooks.hpp"
 
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
-#include <torch/torch.h>
 
 #include "trainer/device/tensor_type.hpp"
 

@@ -1,8 +1,8 @@
 #include "trainer/metrics.hpp"
 
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
+#include <cstdint>
+#include <fstream>
 #include <string>
 
 #include <fmt/format.h>
@@ -131,17 +131,9 @@ void MetricsFile::sync(std::uint64_t bytes) {
 }
 
 std::int64_t resident_bytes() {
-  const std::string statm = [] {
-    std::string text(128, '\0');  // /proc files have no size: read what comes
-    FILE* file = std::fopen("/proc/self/statm", "r");
-    if (file == nullptr) return std::string();
-    text.resize(std::fread(text.data(), 1, text.size(), file));
-    std::fclose(file);
-    return text;
-  }();
-  const auto space = statm.find(' ');
-  if (space == std::string::npos) return 0;
-  return std::strtoll(statm.c_str() + space, nullptr, 10) * ::sysconf(_SC_PAGESIZE);
+  std::ifstream statm("/proc/self/statm");  // pages: all, resident, ...
+  std::int64_t all = 0, resident = 0;
+  return statm >> all >> resident ? resident * ::sysconf(_SC_PAGESIZE) : 0;
 }
 
 }  // namespace vitrail::trainer

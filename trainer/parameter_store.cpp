@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/weights/param_groups.hpp"

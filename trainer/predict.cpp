@@ -6,7 +6,8 @@
 #include <numeric>
 #include <optional>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "datasets/loader/loader.hpp"
 #include "sharding/local_communicator.hpp"

@@ -12,8 +12,6 @@
 namespace vitrail::trainer {
 namespace {
 
-using nlohmann::json;
-
 Error wrong(const std::string& file, const std::string& why) {
   return {ExitCode::bad_data, fmt::format("{}: {}", file, why),
           "evaluate.real_labels wants the file real.json of the data set that data.val is"};
@@ -28,15 +26,15 @@ std::size_t number_of(const std::string& name) {
   return number;
 }
 
-json parsed(const std::string& file) {
+nlohmann::json parsed(const std::string& file) {
   try {
-    return json::parse(read_text(file), nullptr, false);
+    return nlohmann::json::parse(read_text(file), nullptr, false);
   } catch (const Error& e) {
     throw e.in("evaluate.real_labels");
   }
 }
 
-const json* entry_of(const json& all, const std::string& name) {
+const nlohmann::json* entry_of(const nlohmann::json& all, const std::string& name) {
   if (all.is_object()) {
     const auto found = all.find(name);
     return found == all.end() ? nullptr : &*found;
@@ -48,14 +46,14 @@ const json* entry_of(const json& all, const std::string& name) {
 }  // namespace
 
 RealLabels::RealLabels(const std::string& file, const datasets::Dataset& dataset, std::int64_t classes) {
-  const json all = parsed(file);
+  const nlohmann::json all = parsed(file);
   if (!all.is_array() && !all.is_object()) throw wrong(file, "no JSON list of lists of classes");
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
-    const json* entry = entry_of(all, dataset.name(i));
+    const nlohmann::json* entry = entry_of(all, dataset.name(i));
     if (entry == nullptr || !entry->is_array())
       throw wrong(file, fmt::format("no labels for {} of {}", dataset.name(i), dataset.describe()));
     std::vector<std::int64_t>& labels = labels_.emplace_back();
-    for (const json& label : *entry) {
+    for (const nlohmann::json& label : *entry) {
       if (!label.is_number_integer() || label < 0 || label >= classes)
         throw wrong(file, fmt::format("{} has the label {}, the model {} classes", dataset.name(i),
                                       label.dump(), classes));

@@ -2,7 +2,7 @@
 
 #include <new>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/distillation.hpp"

@@ -1,6 +1,6 @@
 #include "trainer/restore.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "sharding/gather_text.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"

@@ -1,6 +1,6 @@
 #include "trainer/run_agreement.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "sharding/agreement.hpp"
 #include "trainer/base/hash.hpp"

@@ -4,7 +4,8 @@
 #include <limits>
 #include <optional>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "sharding/weight_average.hpp"
 #include "trainer/base/error.hpp"
@@ -115,7 +116,7 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
 // A failure that is rehearsed: memory that lost a bit.
 void flip_a_sign(StepContext& c) {
   c.gather.finish();
-  const torch::NoGradGuard no_gradient;
+  const at::NoGradGuard no_gradient;
   c.parameters.tensors().front().view({-1}).slice(0, 0, 1).neg_();
 }
 

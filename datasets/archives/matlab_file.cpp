@@ -13,7 +13,7 @@
 namespace vitrail::datasets {
 namespace {
 
-using Bytes = std::span<const std::byte>;
+using ByteView = std::span<const std::byte>;
 
 constexpr std::size_t kHeader = 128;
 constexpr std::size_t kMaxInflated = std::size_t{64} << 20;
@@ -38,11 +38,11 @@ enum Class : std::uint32_t { kStruct = 2, kChar = 4, kFirstNumber = 6, kLastNumb
 
 struct Element {
   std::uint32_t type = 0;
-  Bytes data;
+  ByteView data;
 };
 
 template <class T>
-T load(Bytes bytes, std::size_t at) {
+T load(ByteView bytes, std::size_t at) {
   T value;
   std::memcpy(&value, bytes.data() + at, sizeof value);
   return value;
@@ -53,7 +53,7 @@ T load(Bytes bytes, std::size_t at) {
 // Takes elements off the front of a range of bytes.
 class Elements {
  public:
-  explicit Elements(Bytes rest) : rest_(rest) {}
+  explicit Elements(ByteView rest) : rest_(rest) {}
 
   bool empty() const { return rest_.size() < 8; }
 
@@ -81,10 +81,10 @@ class Elements {
   }
 
  private:
-  Bytes rest_;
+  ByteView rest_;
 };
 
-std::vector<std::byte> inflate_all(Bytes packed) {
+std::vector<std::byte> inflate_all(ByteView packed) {
   z_stream stream{};
   if (inflateInit(&stream) != Z_OK) throw std::bad_alloc();
   std::vector<std::byte> all;
@@ -105,7 +105,7 @@ std::vector<std::byte> inflate_all(Bytes packed) {
   return all;
 }
 
-std::string chars_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+std::string chars_of(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 std::string utf8_of(const Element& element) {
   if (element.type == kUtf8 || element.type == kInt8 || element.type == kUint8) return chars_of(element.data);
@@ -130,7 +130,7 @@ std::string utf8_of(const Element& element) {
 }
 
 template <class T>
-std::vector<double> widen(Bytes bytes) {
+std::vector<double> widen(ByteView bytes) {
   std::vector<double> values;
   for (std::size_t i = 0; i + sizeof(T) <= bytes.size(); i += sizeof(T)) {
     values.push_back(static_cast<double>(load<T>(bytes, i)));
@@ -173,7 +173,7 @@ struct Matrix {
   Elements rest;
 };
 
-Matrix open_matrix(Bytes data) {
+Matrix open_matrix(ByteView data) {
   Elements parts(data);
   const Element flags = parts.next(kUint32, "a matrix without flags");
   if (flags.data.size() != 8) fail("flags of a matrix that are not 8 bytes");
@@ -188,7 +188,7 @@ Matrix open_matrix(Bytes data) {
   return {load<std::uint32_t>(flags.data, 0) & 0xff, elements, chars_of(name.data), parts};
 }
 
-MatlabValue read_value(Bytes data) {
+MatlabValue read_value(ByteView data) {
   if (data.empty()) return {};  // how an empty field may be written
   Matrix matrix = open_matrix(data);
   if (matrix.matrix_class == kChar) return {matrix.elements == 0 ? "" : utf8_of(matrix.rest.next()), {}};
@@ -220,7 +220,7 @@ MatlabStructs read_structs(Matrix& matrix) {
   return structs;
 }
 
-MatlabStructs find_structs(Bytes file, const std::string& variable) {
+MatlabStructs find_structs(ByteView file, const std::string& variable) {
   if (file.size() < kHeader) fail("not a MATLAB file: too short");
   if (load<std::uint16_t>(file, 124) != 0x0100 || file[126] != std::byte{'I'} ||
       file[127] != std::byte{'M'}) {
@@ -250,7 +250,7 @@ std::size_t MatlabStructs::field(const std::string& name, const std::string& pat
   return static_cast<std::size_t>(found - fields.begin());
 }
 
-MatlabStructs read_matlab_structs(Bytes file, const std::string& variable, const std::string& path) {
+MatlabStructs read_matlab_structs(ByteView file, const std::string& variable, const std::string& path) {
   try {
     return find_structs(file, variable);
   } catch (const Error& e) {

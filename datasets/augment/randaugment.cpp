@@ -33,7 +33,7 @@ enum class LevelLaw : std::uint8_t {
 namespace {
 
 using Choice = RandAugment::Choice;
-using Kind = OperationKind;
+using Does = OperationKind;
 using Law = LevelLaw;
 
 constexpr double kLevels = 10.0;          // of the scale of magnitudes
@@ -44,62 +44,62 @@ constexpr int kMostMagnitude = 100;
 
 std::vector<Choice> standard_set(bool increasing) {
   const Law enhance = increasing ? Law::enhance_increasing : Law::enhance;
-  return {{Kind::auto_contrast, Law::none},
-          {Kind::equalize, Law::none},
-          {Kind::invert, Law::none},
-          {Kind::rotate, Law::rotate},
-          {Kind::posterize, increasing ? Law::posterize_increasing : Law::posterize},
-          {Kind::solarize, increasing ? Law::solarize_increasing : Law::solarize},
-          {Kind::solarize_add, Law::solarize_add},
-          {Kind::saturation, enhance},
-          {Kind::contrast, enhance},
-          {Kind::brightness, enhance},
-          {Kind::sharpness, enhance},
-          {Kind::shear_x, Law::shear},
-          {Kind::shear_y, Law::shear},
-          {Kind::translate_x, Law::translate},
-          {Kind::translate_y, Law::translate}};
+  return {{Does::auto_contrast, Law::none},
+          {Does::equalize, Law::none},
+          {Does::invert, Law::none},
+          {Does::rotate, Law::rotate},
+          {Does::posterize, increasing ? Law::posterize_increasing : Law::posterize},
+          {Does::solarize, increasing ? Law::solarize_increasing : Law::solarize},
+          {Does::solarize_add, Law::solarize_add},
+          {Does::saturation, enhance},
+          {Does::contrast, enhance},
+          {Does::brightness, enhance},
+          {Does::sharpness, enhance},
+          {Does::shear_x, Law::shear},
+          {Does::shear_y, Law::shear},
+          {Does::translate_x, Law::translate},
+          {Does::translate_y, Law::translate}};
 }
 
 std::vector<Choice> weighted_set() {
-  return {{Kind::rotate, Law::rotate, 3.0},
-          {Kind::shear_x, Law::shear, 2.0},
-          {Kind::shear_y, Law::shear, 2.0},
-          {Kind::translate_x, Law::translate, 1.0},
-          {Kind::translate_y, Law::translate, 1.0},
-          {Kind::saturation, Law::enhance_increasing, 0.25},
-          {Kind::sharpness, Law::enhance_increasing, 0.25},
-          {Kind::auto_contrast, Law::none, 0.25},
-          {Kind::solarize, Law::solarize_increasing, 0.05},
-          {Kind::solarize_add, Law::solarize_add, 0.05},
-          {Kind::contrast, Law::enhance_increasing, 0.05},
-          {Kind::brightness, Law::enhance_increasing, 0.05},
-          {Kind::equalize, Law::none, 0.05},
-          {Kind::posterize, Law::posterize_increasing, 0.05},
-          {Kind::invert, Law::none, 0.05}};
+  return {{Does::rotate, Law::rotate, 3.0},
+          {Does::shear_x, Law::shear, 2.0},
+          {Does::shear_y, Law::shear, 2.0},
+          {Does::translate_x, Law::translate, 1.0},
+          {Does::translate_y, Law::translate, 1.0},
+          {Does::saturation, Law::enhance_increasing, 0.25},
+          {Does::sharpness, Law::enhance_increasing, 0.25},
+          {Does::auto_contrast, Law::none, 0.25},
+          {Does::solarize, Law::solarize_increasing, 0.05},
+          {Does::solarize_add, Law::solarize_add, 0.05},
+          {Does::contrast, Law::enhance_increasing, 0.05},
+          {Does::brightness, Law::enhance_increasing, 0.05},
+          {Does::equalize, Law::none, 0.05},
+          {Does::posterize, Law::posterize_increasing, 0.05},
+          {Does::invert, Law::none, 0.05}};
 }
 
 std::vector<Choice> three_set() {
-  return {{Kind::solarize, Law::solarize_increasing},
-          {Kind::saturation, Law::desaturate},
-          {Kind::blur, Law::blur}};
+  return {{Does::solarize, Law::solarize_increasing},
+          {Does::saturation, Law::desaturate},
+          {Does::blur, Law::blur}};
 }
 
 std::vector<Choice> weighted_three_set() {
-  return {{Kind::solarize, Law::solarize_increasing, 6.0},
-          {Kind::saturation, Law::desaturate, 6.0},
-          {Kind::blur, Law::blur, 6.0},
-          {Kind::rotate, Law::rotate, 3.0},
-          {Kind::shear_x, Law::shear, 2.0},
-          {Kind::shear_y, Law::shear, 2.0},
-          {Kind::posterize, Law::posterize_increasing, 1.0},
-          {Kind::auto_contrast, Law::none, 1.0},
-          {Kind::saturation, Law::enhance_increasing, 1.0},
-          {Kind::sharpness, Law::enhance_increasing, 1.0},
-          {Kind::contrast, Law::enhance_increasing, 1.0},
-          {Kind::brightness, Law::enhance_increasing, 1.0},
-          {Kind::equalize, Law::none, 1.0},
-          {Kind::invert, Law::none, 1.0}};
+  return {{Does::solarize, Law::solarize_increasing, 6.0},
+          {Does::saturation, Law::desaturate, 6.0},
+          {Does::blur, Law::blur, 6.0},
+          {Does::rotate, Law::rotate, 3.0},
+          {Does::shear_x, Law::shear, 2.0},
+          {Does::shear_y, Law::shear, 2.0},
+          {Does::posterize, Law::posterize_increasing, 1.0},
+          {Does::auto_contrast, Law::none, 1.0},
+          {Does::saturation, Law::enhance_increasing, 1.0},
+          {Does::sharpness, Law::enhance_increasing, 1.0},
+          {Does::contrast, Law::enhance_increasing, 1.0},
+          {Does::brightness, Law::enhance_increasing, 1.0},
+          {Does::equalize, Law::none, 1.0},
+          {Does::invert, Law::none, 1.0}};
 }
 
 template <class Number>

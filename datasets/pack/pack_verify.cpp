@@ -21,9 +21,9 @@ namespace vitrail::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-using Kind = ElementType::Kind;
+using Element = ElementType::Kind;
 
-constexpr std::uint64_t kPiece = std::uint64_t{1} << 22;
+constexpr std::uint64_t kReadAtOnce = std::uint64_t{1} << 22;
 
 // Runs `check` and turns Error(bad_data) into a problem of `file`, which the problem names once.
 template <class Check>
@@ -66,7 +66,8 @@ bool whole(const fs::path& pack, const FileEntry& entry, std::vector<Problem>& p
 }
 
 template <class T>
-std::vector<T> read_all(const H5File& file, const char* name, Kind kind, std::vector<std::uint64_t> shape) {
+std::vector<T> read_all(const H5File& file, const char* name, Element kind,
+                        std::vector<std::uint64_t> shape) {
   const ArrayInfo info = file.array(name);
   if (info.type.kind != kind || info.shape != shape) {
     throw Error(ExitCode::bad_data, fmt::format("/{}: its type or shape is not what a pack has", name));
@@ -131,13 +132,14 @@ class ShardCheck {
       whole_file.update(piece);
     };
     const auto pass_over = [&](std::uint64_t begin, std::uint64_t end) {
-      for (; begin < end; begin += std::min(kPiece, end - begin)) read(begin, std::min(end, begin + kPiece));
+      for (; begin < end; begin += std::min(kReadAtOnce, end - begin))
+        read(begin, std::min(end, begin + kReadAtOnce));
     };
     const std::uint64_t address = entry_.blob.bytes == 0 ? 0 : entry_.blob.address;
     pass_over(0, address);
     for (std::uint64_t first = 0; first < entry_.images;) {
       std::uint64_t end = first + 1;  // as many records as fit into a piece, or one
-      while (end < entry_.images && offset_[end + 1] - offset_[first] <= kPiece) ++end;
+      while (end < entry_.images && offset_[end + 1] - offset_[first] <= kReadAtOnce) ++end;
       read(address + offset_[first], address + offset_[end]);
       blob.update(piece);
       for (std::uint64_t row = first; row < end; ++row) {
@@ -177,13 +179,13 @@ class ShardCheck {
 
   void check_arrays(const H5File& file) {
     const std::uint64_t images = entry_.images;
-    const auto offset = read_all<std::uint64_t>(file, "offset", Kind::u64, {images + 1});
-    const auto label = read_all<std::uint32_t>(file, "label", Kind::u32, {images});
-    const auto crc = read_all<std::uint32_t>(file, "crc32c", Kind::u32, {images});
-    const auto size = read_all<std::uint16_t>(file, "size", Kind::u16, {images, 2});
-    const auto keys = read_all<char>(file, "key", Kind::text, {images});
+    const auto offset = read_all<std::uint64_t>(file, "offset", Element::u64, {images + 1});
+    const auto label = read_all<std::uint32_t>(file, "label", Element::u32, {images});
+    const auto crc = read_all<std::uint32_t>(file, "crc32c", Element::u32, {images});
+    const auto size = read_all<std::uint16_t>(file, "size", Element::u16, {images, 2});
+    const auto keys = read_all<char>(file, "key", Element::text, {images});
     const ArrayInfo blob = file.array("blob"), key = file.array("key");
-    demand(blob.type.kind == Kind::u8 && blob.bytes() == entry_.blob.bytes &&
+    demand(blob.type.kind == Element::u8 && blob.bytes() == entry_.blob.bytes &&
                blob.address == entry_.blob.address,
            "/blob does not lie where the manifest says");
     demand(key.bytes() == entry_.key.bytes && key.address == entry_.key.address,
@@ -236,7 +238,7 @@ void check_index_file(const PackIndex& index, std::vector<Problem>& problems) {
   collect(problems, index.path(), kIndexFile, [&] {
     const Manifest& m = index.manifest();
     const H5File file = H5File::open(index.path() / kIndexFile);
-    const auto first = read_all<std::uint64_t>(file, "first", Kind::u64, {m.shards.size() + 1});
+    const auto first = read_all<std::uint64_t>(file, "first", Element::u64, {m.shards.size() + 1});
     for (std::uint64_t s = 0; s <= m.shards.size(); ++s) {
       if (first[s] != index.first_image(s)) {
         throw Error(ExitCode::bad_data, fmt::format("/first[{}] does not fit the manifest", s));

@@ -17,13 +17,13 @@ namespace vitrail::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-using Kind = ElementType::Kind;
+using Element = ElementType::Kind;
 
 // Large arrays start at multiples of a parallel file system's stripe. So a blob of this size or more, which
 // is the first array of its file, starts exactly here; a smaller one lies wherever the library puts it.
 constexpr std::uint64_t kAlignment = std::uint64_t{1} << 20;
 constexpr std::uint64_t kIndexAlignment = 64;  // a cache line: the index is mapped, u64 must not straddle
-constexpr std::size_t kPiece = std::size_t{1} << 22;
+constexpr std::size_t kCopiedAtOnce = std::size_t{1} << 22;
 
 fs::path with_suffix(fs::path path, const char* suffix) {
   path += suffix;
@@ -61,7 +61,7 @@ ArrayEntry add_array(H5File& file, const char* name, ElementType type, std::vect
 Hash128 hash_file(const fs::path& path) {
   const File file(path, File::Mode::read);
   const std::uint64_t size = file.size();
-  std::vector<std::byte> piece(std::min<std::uint64_t>(kPiece, size));
+  std::vector<std::byte> piece(std::min<std::uint64_t>(kCopiedAtOnce, size));
   Hasher hasher;
   for (std::uint64_t at = 0; at < size; at += piece.size()) {
     const auto part = std::span(piece).first(std::min<std::uint64_t>(piece.size(), size - at));
@@ -105,14 +105,14 @@ ShardEntry ShardWriter::write_skeleton(const fs::path& path) {
   const std::uint64_t images = label_.size();
   const std::lock_guard lock(hdf5_);
   H5File file = H5File::create(path, kAlignment, kAlignment);
-  const ArrayInfo blob = file.create_array("blob", {Kind::u8}, {offset_.back()});
-  add_array(file, "offset", {Kind::u64}, {images + 1}, offset_);
-  add_array(file, "label", {Kind::u32}, {images}, label_);
-  add_array(file, "crc32c", {Kind::u32}, {images}, crc32c_);
-  add_array(file, "size", {Kind::u16}, {images, 2}, size_);
+  const ArrayInfo blob = file.create_array("blob", {Element::u8}, {offset_.back()});
+  add_array(file, "offset", {Element::u64}, {images + 1}, offset_);
+  add_array(file, "label", {Element::u32}, {images}, label_);
+  add_array(file, "crc32c", {Element::u32}, {images}, crc32c_);
+  add_array(file, "size", {Element::u16}, {images, 2}, size_);
   ShardEntry entry;
   entry.images = images;
-  entry.key = add_array(file, "key", {Kind::text, key_bytes_}, {images}, key_);
+  entry.key = add_array(file, "key", {Element::text, key_bytes_}, {images}, key_);
   entry.blob = {blob.address, blob.bytes(), blob_hash_.digest().hex()};
   file.set_attribute("format", fmt::format("vitrail-pack {}", kPackVersion));
   file.set_attribute("pack", pack_id_);
@@ -124,7 +124,7 @@ ShardEntry ShardWriter::write_skeleton(const fs::path& path) {
 void ShardWriter::copy_around_blob(const fs::path& skeleton, const ArrayEntry& blob) {
   const File source(skeleton, File::Mode::read);
   const std::uint64_t size = source.size();
-  std::vector<std::byte> piece(kPiece);
+  std::vector<std::byte> piece(kCopiedAtOnce);
   const auto copy = [&](std::uint64_t begin, std::uint64_t end) {
     seek(file_, begin);
     while (begin < end) {
@@ -185,11 +185,11 @@ IndexEntry write_index(const fs::path& pack, const std::vector<ShardEntry>& shar
   // Every node holds the index in memory: where all blobs are below 4 GiB, half the bytes tell an offset.
   const bool narrow = std::ranges::all_of(
       shards, [](const ShardEntry& s) { return s.blob.bytes <= std::numeric_limits<std::uint32_t>::max(); });
-  const ElementType offset_type{narrow ? Kind::u32 : Kind::u64};
+  const ElementType offset_type{narrow ? Element::u32 : Element::u64};
   Column columns[] = {{"offset", 8, 1, file.create_array("offset", offset_type, {images + shards.size()})},
-                      {"label", 4, 0, file.create_array("label", {Kind::u32}, {images})},
-                      {"crc32c", 4, 0, file.create_array("crc32c", {Kind::u32}, {images})}};
-  add_array(file, "first", {Kind::u64}, {first.size()}, first);
+                      {"label", 4, 0, file.create_array("label", {Element::u32}, {images})},
+                      {"crc32c", 4, 0, file.create_array("crc32c", {Element::u32}, {images})}};
+  add_array(file, "first", {Element::u64}, {first.size()}, first);
   for (const ShardEntry& entry : shards) {
     const H5File shard = H5File::open(pack / entry.file.name);
     for (Column& column : columns) {

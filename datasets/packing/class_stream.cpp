@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kDecompressedAtOnce = std::size_t{1} << 20;
 constexpr std::uint64_t kMaxClassBytes = std::uint64_t{8} << 30;  // held in memory; the largest has some 0.5
 
 class ClassStream final : public StreamSource {
@@ -47,7 +47,7 @@ class ClassStream final : public StreamSource {
     FileRange range(file_, 0, file_.size());
     const std::string name = file_.path().string();
     const auto plain = decompress(range, compression_of(file_.path()), name);
-    ArchiveReader outer(*plain, name, kPiece);
+    ArchiveReader outer(*plain, name, kDecompressedAtOnce);
     Progress progress("sort the stream", "MB", file_.size() / 1'000'000, options_.progress);
     std::uint64_t shown = 0;
     std::vector<Class> classes;
@@ -72,7 +72,7 @@ class ClassStream final : public StreamSource {
   Class sort_class(const std::string& wnid, ArchiveReader& outer, std::uint32_t number,
                    SpoolWriter& writer) const {
     MemberStream stream(outer);
-    ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid), kPiece);
+    ArchiveReader inner(stream, fmt::format("{}: {}.tar", file_.path().string(), wnid), kDecompressedAtOnce);
     std::vector<ArchiveMember> members;
     std::vector<std::vector<std::byte>> contents;
     std::uint64_t held = 0;

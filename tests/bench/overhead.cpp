@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "models/logits.hpp"
 #include "sharding/local_communicator.hpp"

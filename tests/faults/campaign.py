@@ -123,9 +123,9 @@ class RunCampaign(Campaign):
             return any(".tmp" in name for name in os.listdir(run / "checkpoints"))
         return False
 
-    def check_gone(self, job, seconds=faults.END_S):
-        """Whatever was killed: soon nothing of the job is left."""
-        deadline = time.monotonic() + seconds
+    def check_gone(self, job):
+        """Whatever was killed: nothing of the job is left, long before a machine could be called slow."""
+        deadline = time.monotonic() + harness.PATIENCE_S
         while job.process.poll() is None or job.members():
             self.assertLess(time.monotonic(), deadline, f"processes {job.members()} are left: {job.report()}")
             time.sleep(0.01)

@@ -53,7 +53,7 @@ class Calls(RunCampaign):
         }
         job = harness.Job([self.program, *self.command(run, 2)], environment, self.scratch)
         self.addCleanup(job.kill)
-        self.check_gone(job, harness.PATIENCE_S)
+        self.check_gone(job)
         failed = report.read_text() if report.exists() else ""
         told = f"{failed.strip()}: {os.strerror(error)}: {job.report()}"
         status = job.process.returncode

@@ -7,13 +7,11 @@ import os
 import pathlib
 import re
 import sys
-import time
 
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "runs"))
 import harness
 
 DONE, USAGE, BAD_DATA, IO, REFUSED, SAVED = 0, 2, 65, 74, 78, 85
-END_S = 20  # within this time after its last step, all ranks of a failed run are gone
 
 STEPS = 12
 IMAGES = 96  # one epoch
@@ -76,13 +74,10 @@ class FaultTest(harness.RunTest):
     def check_fails(self, code, *causes, run=None, changes=None, ranks=2):
         """A run that ends with that exit status, one report with all causes, and no process left; the report."""
         run = run or self.run_folder()
-        began = time.time()
         job = self.start(*self.words(run, ranks, changes or {}))
         text = job.finish(expect=code)[1]
         self.assertEqual(job.members(), [], f"still there after: {text}")
-        metrics = run / "metrics.jsonl"
-        last_step = metrics.stat().st_mtime if metrics.exists() else began
-        self.assertLess(time.time() - max(began, last_step), END_S, text)
+        self.assertNotIn("did not answer", text, "a rank that was told of the failure was waited for")
         return self.check_report(text, *causes)
 
     def skip(self, reason):

@@ -3,12 +3,10 @@
 import pathlib
 import re
 import signal
-import time
 
-import faults
 from campaign import RunCampaign, send
 
-TIMEOUT_S = 2
+TIMEOUT_S = 10  # no healthy call takes that long
 WATCHDOG = 86
 
 
@@ -22,12 +20,11 @@ class Hangs(RunCampaign):
         hung = self.random.choice(job.ranks())
         number = self.rank_of(hung)
         send(hung, signal.SIGSTOP)
-        began = time.monotonic()
-        self.check_gone(job, TIMEOUT_S + 8 + faults.END_S)
+        self.check_gone(job)
         if job.process.returncode == 0:  # it had nothing left to do
             return False
         self.assertEqual(job.process.returncode, WATCHDOG, job.report())
-        self.assertGreater(time.monotonic() - began, TIMEOUT_S)
+        self.assertIn(f"after {TIMEOUT_S} s: another rank stopped responding", job.text("err"))
         self.assertRegex(job.text("err"), rf"ranks? [\d, ]*\b{number}\b[\d, ]* on \S+ stopped responding")
         self.check_no_damage(job)
         return True

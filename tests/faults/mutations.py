@@ -18,7 +18,7 @@ class Mutations(Campaign):
     PROGRAM = BUILD / "asan-plain" / "unit_trainer"
     EACH = 1000
 
-    BUILT_BY = "ci/test.sh --stage sanitizers"
+    BUILT_BY = "ci/checks.sh --stage sanitizers"
 
     @classmethod
     def setUpClass(cls):

@@ -10,7 +10,6 @@ from campaign import KILL, RunCampaign, send
 
 ASKING = (signal.SIGUSR1, signal.SIGTERM)
 WHOM = ("rank", "all", "launch", "launch and all")
-PATIENCE_S = 30  # from the signal to the end
 
 
 class Asked(RunCampaign):
@@ -53,9 +52,7 @@ class Signals(Asked):
 
     def check_stopped(self, job, run, may_die_of_it, number):
         """`may_die_of_it`: the program was only just starting. The job script tries that again."""
-        began = time.monotonic()
         self.check_gone(job)
-        self.assertLess(time.monotonic() - began, PATIENCE_S)
         self.check_no_damage(job)
         status = job.process.returncode
         if status == 0:  # it was asked in the last step

@@ -5,6 +5,7 @@ import subprocess
 import unittest
 
 import faults
+import harness
 from faults import DONE, IO, USAGE
 
 
@@ -12,7 +13,7 @@ class StreamsTest(faults.FaultTest):
     def shell(self, script, *words):
         """Runs a shell script whose "$@" is the program with these words: (exit status, stderr)."""
         command = ["sh", "-c", script, "sh", self.program, *map(str, words)]
-        done = subprocess.run(command, env=self.environment, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, timeout=harness.PATIENCE_S, check=False)
         return done.returncode, done.stderr.decode()
 
     def test_results_that_do_not_arrive(self):
@@ -45,7 +46,7 @@ class StreamsTest(faults.FaultTest):
         run = os.fsdecode(os.fsencode(self.run_folder()) + b"-\xff")
         settings = {"data.train": "synthetic:64,10,28", "run.dir": run, "run.steps": 1}
         words = [os.fsencode(str(word)) for word in self.words(run, 1, settings)]
-        done = subprocess.run([self.program, *words], env=self.environment, capture_output=True, timeout=60, check=False)
+        done = subprocess.run([self.program, *words], env=self.environment, capture_output=True, timeout=harness.PATIENCE_S, check=False)
         self.assertEqual(done.returncode, USAGE, done.stderr)
         self.assertIn(b"--run.dir", done.stderr)
         self.assertIn(b"UTF-8", done.stderr)

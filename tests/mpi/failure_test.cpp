@@ -1,6 +1,5 @@
 // Ranks that fail: the others learn it while they wait, and all leave with one verdict.
 #include <set>
-#include <thread>
 
 #include <gmock/gmock.h>
 
@@ -20,7 +19,8 @@ Failure failure_of(int rank) {
 
 class Failing : public MpiWorld {
  protected:
-  static constexpr milliseconds kDeadline{5000};
+  // Nobody reaches it: who waits for it hangs, and ctest ends that.
+  static constexpr std::chrono::minutes kDeadline{30};
 
   // What a rank does that failed itself.
   Settlement fail() {
@@ -32,22 +32,18 @@ class Failing : public MpiWorld {
   // What one does that waits in a collective which `failing` never comes to.
   template <class Collective>
   Settlement wait_in(Collective&& collective, const std::set<int>& failing) {
-    const auto begin = Clock::now();
     try {
       collective();
       ADD_FAILURE() << "the collective completed without rank " << *failing.begin();
     } catch (const PeerFailure& e) {
       EXPECT_TRUE(failing.contains(e.peer())) << e.what();
     }
-    EXPECT_LT(seconds_since(begin), 1.0);
     return failures_.settle(std::nullopt, kDeadline);
   }
 
   template <class Collective>
   void expect_one_verdict(const std::set<int>& failing, Collective&& collective) {
-    const auto begin = Clock::now();
     const Settlement settlement = failing.contains(rank()) ? fail() : wait_in(collective, failing);
-    EXPECT_LT(seconds_since(begin), 2.0) << "nobody waited for the deadline";
     EXPECT_EQ(settlement.code, failure_of(*failing.begin()).code)
         << "the lowest failed rank's, on every rank";
     EXPECT_TRUE(settlement.unanswered.empty());
@@ -92,7 +88,6 @@ TEST_P(FailingInCall, TheOthersHearOfIt) {
   using Effect = tests::Fault::Effect;
   const int last = size() - 1;
   tests::FaultyCommunicator world(world_, {rank() == last ? Effect::fail : Effect::none, GetParam(), 1});
-  const auto begin = Clock::now();
   std::optional<Failure> own;
   try {
     call_all_ranks(world, GetParam());
@@ -104,7 +99,6 @@ TEST_P(FailingInCall, TheOthersHearOfIt) {
     failures_.announce(*own);
   }
   EXPECT_EQ(failures_.settle(own, kDeadline).code, ExitCode::io);
-  EXPECT_LT(seconds_since(begin), 2.0);
 }
 
 TEST_P(FailingInCall, ALateRankIsWaitedFor) {
@@ -118,14 +112,15 @@ TEST_P(FailingInCall, ALateRankIsWaitedFor) {
 // Nobody has failed, one just does not come.
 TEST_P(FailingInCall, NobodyWaitsForEver) {
   if (size() < 2) GTEST_SKIP() << "needs two ranks";
+  const int last = size() - 1;
+  const Marks marks(world_);
   FailureChannel failures;
-  MpiCommunicator world(failures, milliseconds(300));
-  if (rank() == size() - 1) {
-    std::this_thread::sleep_for(milliseconds(1500));
+  MpiCommunicator world(failures, rank() == last ? milliseconds(kDeadline) : milliseconds(300));
+  if (rank() == last) {
+    marks.wait_for_all_but(last, "gave up");
     EXPECT_THROW(call_all_ranks(world, GetParam()), PeerFailure);
     return;
   }
-  const auto begin = Clock::now();
   try {
     call_all_ranks(world, GetParam());
     ADD_FAILURE() << "it completed without the last rank";
@@ -133,10 +128,10 @@ TEST_P(FailingInCall, NobodyWaitsForEver) {
     EXPECT_EQ(e.code(), ExitCode::watchdog);
     EXPECT_THAT(e.what(), testing::HasSubstr("another rank stopped responding"));
   } catch (const PeerFailure& e) {  // another one's patience has ended a moment earlier
-    EXPECT_NE(e.peer(), size() - 1);
+    EXPECT_NE(e.peer(), last);
   }
-  EXPECT_LT(seconds_since(begin), 1.2);
   failures.announce({ExitCode::watchdog, "late", ""});  // the last rank must not wait for us
+  marks.leave("gave up");
 }
 
 TEST_F(Failing, TwoAtOnce) {
@@ -167,37 +162,40 @@ TEST_F(Failing, LongWordsAreCutNotLost) {
   EXPECT_EQ(heard, words.substr(0, heard.size()));
 }
 
-// A rank that computes on for longer than the others wait.
+// A rank that computes on until the others have stopped waiting for it.
 TEST_F(Failing, ARankThatDoesNotAnswerIsNotWaitedForLongerThanTheDeadline) {
   if (size() < 2) GTEST_SKIP() << "needs two ranks";
   const int silent = size() - 1;
-  const auto begin = Clock::now();
+  const Marks marks(world_);
   if (rank() == silent) {
-    std::this_thread::sleep_for(milliseconds(1500));
+    marks.wait_for_all_but(silent, "settled");
     EXPECT_THROW(world_.barrier(), PeerFailure);
-    EXPECT_EQ(failures_.settle(std::nullopt, milliseconds(500)).code, ExitCode::io) << "the verdict has come";
+    EXPECT_EQ(failures_.settle(std::nullopt, kDeadline).code, ExitCode::io) << "the verdict has come";
     return;
   }
-  const auto own = rank() == 0 ? std::optional(failure_of(0)) : std::nullopt;
-  if (own) {
-    failures_.announce(*own);
+  Settlement settlement;
+  if (rank() == 0) {
+    failures_.announce(failure_of(0));
+    for (int peer = 1; peer < silent; ++peer) marks.wait_for("answers", peer);
+    settlement = failures_.settle(failure_of(0), milliseconds(size() == 2 ? 300 : 4000));
   } else {
     EXPECT_THROW(world_.barrier(), PeerFailure);
+    marks.leave("answers");
+    settlement = failures_.settle(std::nullopt, kDeadline);
   }
-  const Settlement settlement = failures_.settle(own, milliseconds(500));
-  EXPECT_LT(seconds_since(begin), 1.0);
+  marks.leave("settled");
   EXPECT_EQ(settlement.code, ExitCode::io);
-  EXPECT_EQ(settlement.unanswered, rank() == 0 ? std::vector{size() - 1} : std::vector<int>{});
+  EXPECT_EQ(settlement.unanswered, rank() == 0 ? std::vector{silent} : std::vector<int>{});
 }
 
 // Then nobody would report: the rank that failed does it in rank 0's place.
 TEST_F(Failing, RankZeroDoesNotAnswer) {
   if (size() < 2) GTEST_SKIP() << "needs two ranks";
-  const auto begin = Clock::now();
+  const Marks marks(world_);
   if (rank() == 0) {
-    std::this_thread::sleep_for(milliseconds(1500));
+    marks.wait_for_all_but(0, "settled");
     EXPECT_THROW(world_.barrier(), PeerFailure);
-    const Settlement late = failures_.settle(std::nullopt, milliseconds(500));
+    const Settlement late = failures_.settle(std::nullopt, kDeadline);
     EXPECT_EQ(late.code, ExitCode::bad_data);
     EXPECT_TRUE(late.failures.empty()) << "rank 1 has reported already";
     return;
@@ -209,7 +207,7 @@ TEST_F(Failing, RankZeroDoesNotAnswer) {
     EXPECT_THROW(world_.barrier(), PeerFailure);
   }
   const Settlement settlement = failures_.settle(own, milliseconds(500));
-  EXPECT_LT(seconds_since(begin), 1.0);
+  marks.leave("settled");
   EXPECT_EQ(settlement.code, ExitCode::bad_data) << "what the failed rank announced to all";
   EXPECT_EQ(settlement.failures.size(), own ? 1U : 0U);
   EXPECT_EQ(settlement.unanswered, own ? std::vector{0} : std::vector<int>{});

@@ -24,10 +24,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures"
 # ci/long.sh: every combination; else those that show something that no other one shows.
 LONG = bool(os.environ.get("VITRAIL_LONG"))
-PATIENCE_S = 300  # for one command; a hang must end before ctest's own timeout, and say where
+PATIENCE_S = 600  # for one command: only a hang takes that long. It ends before ctest's own timeout, and says where
 POLL_S = 0.001
 METRICS_TAIL = 8192  # bytes; more than its last two lines
-SETTLE_S = 3  # a rank that was killed may still be going when its launcher has gone
+SETTLE_S = 60  # a rank that was killed may still be going when its launcher has gone
 MEASURED = (  # in metrics.jsonl; all else is computed
     "images_per_s", "data_wait", "read_mb_per_s", "decode_images_per_s", "queue_depth", "comm_exposed", "memory_bytes",
     "seconds", "time", "attempt",

@@ -18,7 +18,7 @@ import harness
 
 ONENODE = ROOT / "tests" / "slurm" / "onenode.sh"
 SKIPPED = 77
-PATIENCE_S = 120
+PATIENCE_S = 600  # only a hang takes that long
 PLACE = ["--partition=main", "--account=test", "--cpus-per-task=1"]
 
 

@@ -117,9 +117,9 @@ class PreemptedTest(cluster.ClusterTest):
                 self.assertEqual(text.count(hint), 1, text)
 
     def test_time_limit_whose_signal_is_lost(self):
-        """The run has asked Slurm when its minute is over: it saves and stops by itself, and comes back."""
-        words = harness.flags(SMALL | {"data.train": "synthetic:1024,10,28", "run.steps": 100000, "run.stop_before": "50s"})
-        job, log = self.submit("limit", "--nodes=1", "--time=1", "--signal=B:USR2@1", words=words, VITRAIL=self.program,
+        """The run has asked Slurm when its two minutes are over: it saves and stops by itself, and comes back."""
+        words = harness.flags(SMALL | {"data.train": "synthetic:1024,10,28", "run.steps": 100000, "run.stop_before": "70s"})
+        job, log = self.submit("limit", "--nodes=1", "--time=2", "--signal=B:USR2@1", words=words, VITRAIL=self.program,
                                VITRAIL_SIGNAL_LEAD=1)
         self.wait_for(lambda: log.exists() and "back to the queue" in log.read_text(), "requeue", log)
         slurm("scancel", job)

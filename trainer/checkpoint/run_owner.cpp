@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-using Json = nlohmann::json;
 
 constexpr std::chrono::milliseconds kPoll{200};
 constexpr std::size_t kDigits = 8;  // of a claim's number
@@ -64,13 +63,13 @@ struct Claim {
 
 std::string to_text(const Claim& claim) {
   const Attempt& a = claim.attempt;
-  return Json({{"host", a.host},
-               {"process", a.process},
-               {"job", a.job},
-               {"restart", a.restart},
-               {"space", claim.space},
-               {"start", claim.start},
-               {"released", claim.released}})
+  return nlohmann::json({{"host", a.host},
+                         {"process", a.process},
+                         {"job", a.job},
+                         {"restart", a.restart},
+                         {"space", claim.space},
+                         {"start", claim.start},
+                         {"released", claim.released}})
              .dump() +
          "\n";
 }
@@ -79,7 +78,7 @@ std::string to_text(const Claim& claim) {
 std::optional<Claim> read_claim(const fs::path& path) {
   if (std::error_code error; !fs::is_regular_file(path, error)) return std::nullopt;  // a pipe would block
   try {
-    const Json json = Json::parse(read_text(path));
+    const auto json = nlohmann::json::parse(read_text(path));
     return Claim{{json.at("host"), json.at("process"), json.at("job"), json.at("restart")},
                  json.at("space"),
                  json.at("start"),

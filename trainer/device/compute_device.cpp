@@ -5,9 +5,10 @@
 
 #include <sys/resource.h>
 
+#include <ATen/ATen.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <torch/torch.h>
+#include <torch/cuda.h>
 
 #include "sharding/gather_text.hpp"
 #include "sharding/gpu_device.hpp"

@@ -1,7 +1,7 @@
 // Element types and batches as LibTorch sees them. Includes torch.
 #pragma once
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "datasets/pixel_buffer.hpp"
 #include "trainer/base/data_type.hpp"

@@ -5,7 +5,8 @@
 #include <filesystem>
 #include <map>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "models/families.hpp"
 #include "models/position_resize.hpp"

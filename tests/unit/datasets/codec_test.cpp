@@ -33,7 +33,7 @@ class Codec : public testing::Test {
   const SafetensorsReader fixture_{std::filesystem::path(VITRAIL_FIXTURES) / "datasets/codec.safetensors"};
 };
 
-std::string error_of(std::span<const std::byte> encoded) {
+std::string decode_error(std::span<const std::byte> encoded) {
   try {
     decode_image(encoded);
   } catch (const Error& e) {
@@ -59,7 +59,7 @@ TEST_F(Codec, EveryTruncationIsAnError) {
        {"jpeg_420", "jpeg_420_progressive", "jpeg_grey", "jpeg_cmyk", "png_rgb", "png_palette"}) {
     const auto whole = load(std::string(name) + ".file");
     for (std::size_t size = 0; size < whole.size(); ++size) {
-      EXPECT_NE(error_of(bytes_of(whole).first(size)), "") << name << " cut to " << size << " bytes";
+      EXPECT_NE(decode_error(bytes_of(whole).first(size)), "") << name << " cut to " << size << " bytes";
     }
   }
 }
@@ -71,7 +71,7 @@ TEST_F(Codec, GarbageNeverCrashes) {
     for (std::size_t i = 0; i < file.size(); i += 7) {
       const std::uint8_t before = file[i];
       file[i] = static_cast<std::uint8_t>(file[i] ^ (1U << (i % 8)));
-      error_of(bytes_of(file)).empty() ? ++decoded : ++errors;
+      decode_error(bytes_of(file)).empty() ? ++decoded : ++errors;
       file[i] = before;
     }
   }
@@ -80,13 +80,14 @@ TEST_F(Codec, GarbageNeverCrashes) {
 }
 
 TEST_F(Codec, ErrorsSayWhatIsWrong) {
-  EXPECT_EQ(error_of({}), "empty image file");
+  EXPECT_EQ(decode_error({}), "empty image file");
   const std::vector<std::uint8_t> gif = {'G', 'I', 'F', '8', '9', 'a', 0, 0, 0};
-  EXPECT_EQ(error_of(bytes_of(gif)), "not JPEG, PNG or WebP: the file starts with 47 49 46 38 39 61 00 00");
+  EXPECT_EQ(decode_error(bytes_of(gif)),
+            "not JPEG, PNG or WebP: the file starts with 47 49 46 38 39 61 00 00");
   const auto jpeg = load("jpeg_420.file");
-  EXPECT_EQ(error_of(bytes_of(jpeg).first(jpeg.size() - 2)), "JPEG: Premature end of JPEG file");
+  EXPECT_EQ(decode_error(bytes_of(jpeg).first(jpeg.size() - 2)), "JPEG: Premature end of JPEG file");
   const auto png = load("png_rgb.file");
-  EXPECT_EQ(error_of(bytes_of(png).first(png.size() - 20)), "PNG: the file is truncated");
+  EXPECT_EQ(decode_error(bytes_of(png).first(png.size() - 20)), "PNG: the file is truncated");
 }
 
 TEST_F(Codec, HugeClaimsAreRefusedBeforeAllocation) {
@@ -97,7 +98,7 @@ TEST_F(Codec, HugeClaimsAreRefusedBeforeAllocation) {
       break;
     }
   }
-  EXPECT_EQ(error_of(bytes_of(jpeg)), "image of 65278 x 65278 pixels; the limit is 268435456 pixels");
+  EXPECT_EQ(decode_error(bytes_of(jpeg)), "image of 65278 x 65278 pixels; the limit is 268435456 pixels");
 }
 
 TEST_F(Codec, EncodedPngIsLosslessAndRepeatable) {

@@ -15,7 +15,7 @@
 namespace vitrail::datasets {
 namespace {
 
-constexpr int kDraws = 30'000;
+constexpr int kDrawn = 30'000;
 constexpr std::size_t kKinds = 17;
 
 void expect_share(double found, double found_of, double share, double share_of, const std::string& what) {
@@ -49,7 +49,7 @@ TEST_P(RandAugmentLaw, IsTimms) {
   const RandAugment config = parse_randaugment(kConfigs.at(GetParam()));
   std::array<double, 8> counts{};
   std::array<std::vector<double>, kKinds> arguments;
-  for (std::uint64_t i = 0; i < kDraws; ++i) {
+  for (std::uint64_t i = 0; i < kDrawn; ++i) {
     Philox stream(5, Purpose::test, GetParam(), i);
     const auto operations = draw_operations(config, 100, stream);
     ++counts.at(operations.size());
@@ -62,13 +62,13 @@ TEST_P(RandAugmentLaw, IsTimms) {
   const auto laws = fixture.table(prefix + "law");
   ASSERT_EQ(kind_law.size(), kKinds);
   for (std::size_t n = 0; n < counts.size(); ++n) {
-    expect_share(counts[n] / kDraws, kDraws, count_law[n], kFixtureDraws, fmt::format("{} operations", n));
+    expect_share(counts[n] / kDrawn, kDrawn, count_law[n], kFixtureDraws, fmt::format("{} operations", n));
   }
   for (std::size_t k = 0; k < kKinds; ++k) {
     const std::string name(name_of(static_cast<OperationKind>(k)));
     const auto drawn = static_cast<double>(arguments[k].size());
-    EXPECT_NEAR(drawn / kDraws, kind_law[k],
-                5 * std::sqrt((kind_law[k] + 1e-4) * (1.0 / kDraws + 1 / kFixtureDraws)))
+    EXPECT_NEAR(drawn / kDrawn, kind_law[k],
+                5 * std::sqrt((kind_law[k] + 1e-4) * (1.0 / kDrawn + 1 / kFixtureDraws)))
         << name;
     if (kind_law[k] > 0) expect_law(arguments[k], laws[k], kind_law[k] * kFixtureDraws, name);
   }
@@ -123,7 +123,7 @@ TEST(ColorJitterTest, FactorsAndOrderFollowTorchvisionsLaw) {
     config.color_jitter = i == 0 ? 0.3 : 1.5;
     std::array<double, 6> orders{};
     std::array<std::vector<double>, 3> factors;
-    for (std::uint64_t id = 0; id < kDraws; ++id) {
+    for (std::uint64_t id = 0; id < kDrawn; ++id) {
       const auto operations = draw_augmentation(config, {.seed = 4, .sample = id}, 50, 40, 32).operations;
       ASSERT_EQ(operations.size(), 3U);
       const auto kind = [&](std::size_t k) {
@@ -135,17 +135,17 @@ TEST(ColorJitterTest, FactorsAndOrderFollowTorchvisionsLaw) {
     }
     const auto order_law = fixture.doubles(fmt::format("jitter.{}.order", i));
     for (std::size_t k = 0; k < 6; ++k) {
-      expect_share(orders[k] / kDraws, kDraws, order_law[k], 60'000, fmt::format("order {}", k));
+      expect_share(orders[k] / kDrawn, kDrawn, order_law[k], 60'000, fmt::format("order {}", k));
     }
     const auto law = fixture.table(fmt::format("jitter.{}.law", i));
     const double low = std::max(0.0, 1 - config.color_jitter), high = 1 + config.color_jitter;
     for (std::size_t k = 0; k < 3; ++k) {
-      ASSERT_EQ(factors[k].size(), static_cast<std::size_t>(kDraws));
+      ASSERT_EQ(factors[k].size(), static_cast<std::size_t>(kDrawn));
       for (std::size_t t = 0; t < 21; ++t) {
         const double threshold = low + (high - low) * static_cast<double>(t) / 20;
         double below = 0;
         for (const double factor : factors[k]) below += factor <= threshold;
-        expect_share(below / kDraws, kDraws, law[k][t], 60'000, fmt::format("factor {} at {}", k, threshold));
+        expect_share(below / kDrawn, kDrawn, law[k][t], 60'000, fmt::format("factor {} at {}", k, threshold));
       }
     }
   }
@@ -166,7 +166,7 @@ TEST(RandomErasingTest, BoxesFollowTimmsLaw) {
     config.random_erasing_count = cases[i].count;
     std::array<double, 4> counts{};
     std::array<std::vector<double>, 4> values;
-    for (std::uint64_t id = 0; id < kDraws; ++id) {
+    for (std::uint64_t id = 0; id < kDrawn; ++id) {
       const auto erased = draw_augmentation(config, {.seed = 6, .sample = id}, 50, 40, cases[i].size).erased;
       ++counts.at(erased.size());
       for (const Erasure& erasure : erased) {
@@ -177,7 +177,7 @@ TEST(RandomErasingTest, BoxesFollowTimmsLaw) {
     }
     const auto count_law = fixture.doubles(fmt::format("erase.{}.count", i));
     for (std::size_t n = 0; n < 4; ++n) {
-      expect_share(counts[n] / kDraws, kDraws, count_law[n], 100'000, fmt::format("{} boxes", n));
+      expect_share(counts[n] / kDrawn, kDrawn, count_law[n], 100'000, fmt::format("{} boxes", n));
     }
     const auto law = fixture.table(fmt::format("erase.{}.law", i));
     for (std::size_t c = 0; c < 4; ++c) {

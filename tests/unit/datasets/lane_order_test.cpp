@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/chi_square.hpp"
+
 namespace vitrail::datasets {
 namespace {
 
@@ -134,13 +136,6 @@ TEST(WindowOrderTest, RunsHoldJustTheirWindow) {
   }
 }
 
-double chi_square_z(const std::vector<double>& observed, double expected) {
-  double sum = 0;
-  for (const double o : observed) sum += (o - expected) * (o - expected) / expected;
-  const double degrees = static_cast<double>(observed.size()) - 1;
-  return (sum - degrees) / std::sqrt(2 * degrees);
-}
-
 // Over epochs a sample comes everywhere, and none is left out more often than another: 37 = 2 * 16 + 5.
 TEST(WindowOrderTest, EverySampleComesEverywhereEquallyOften) {
   const OrderPlan plan = plan_of(Order::window, 37, 16, 2, 1, 5, 2);
@@ -155,8 +150,8 @@ TEST(WindowOrderTest, EverySampleComesEverywhereEquallyOften) {
       }
     }
   }
-  EXPECT_LT(std::abs(chi_square_z(seen, kEpochs * 32.0 / 37)), 4.0);
-  EXPECT_LT(std::abs(chi_square_z(place, kEpochs / 37.0)), 4.0);
+  EXPECT_LT(std::abs(tests::chi_square_z(seen, kEpochs * 32.0 / 37)), 4.0);
+  EXPECT_LT(std::abs(tests::chi_square_z(place, kEpochs / 37.0)), 4.0);
 }
 
 TEST(WindowOrderTest, LargeSetsAreInRangeAtOnce) {

@@ -167,7 +167,7 @@ TEST(LoaderTest, NoMoreIsReadThanThePrefetchAllows) {
   loader.next();
   constexpr std::int64_t kAllowed =
       (3 * 2 + 1) * 8;  // three steps of two lanes ahead of the batch handed out
-  for (int i = 0; i < 2000 && dataset->reads() < kAllowed; ++i) {
+  for (int i = 0; i < 60'000 && dataset->reads() < kAllowed; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/chi_square.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -18,14 +19,6 @@ std::vector<std::uint64_t> ids(std::uint64_t seed, std::uint64_t epoch, std::uin
   std::vector<std::uint64_t> out(samples);
   for (std::uint64_t i = 0; i < samples; ++i) out[i] = order.sample_at(i);
   return out;
-}
-
-// Pearson's statistic less its mean, in standard deviations: a standard normal for many cells.
-double chi_square_z(const std::vector<double>& observed, double expected) {
-  double sum = 0;
-  for (const double o : observed) sum += (o - expected) * (o - expected) / expected;
-  const double degrees = static_cast<double>(observed.size()) - 1;
-  return (sum - degrees) / std::sqrt(2 * degrees);
 }
 
 TEST(SamplerTest, EveryEpochIsAPermutationForEveryN) {
@@ -69,7 +62,7 @@ TEST(SamplerTest, SmallSetsReachAllPermutationsEquallyOften) {
     ASSERT_EQ(count.size(), permutations) << n;
     std::vector<double> observed;
     for (const auto& entry : count) observed.push_back(entry.second);
-    EXPECT_LT(std::abs(chi_square_z(observed, per_permutation)), 4.0) << n;
+    EXPECT_LT(std::abs(tests::chi_square_z(observed, per_permutation)), 4.0) << n;
   }
 }
 
@@ -83,12 +76,12 @@ TEST(SamplerTest, PositionsAndNeighboursAreUniform) {
     for (std::uint64_t i = 0; i < n; ++i) ++place[i * n + order[i]];
     for (std::uint64_t i = 0; i + 1 < n; ++i) ++follows[order[i] * n + order[i + 1]];
   }
-  EXPECT_LT(std::abs(chi_square_z(place, static_cast<double>(epochs) / n)), 4.0);
+  EXPECT_LT(std::abs(tests::chi_square_z(place, static_cast<double>(epochs) / n)), 4.0);
   std::vector<double> pairs;
   for (std::uint64_t i = 0; i < n * n; ++i) {
     if (i / n != i % n) pairs.push_back(follows[i]);
   }
-  EXPECT_LT(std::abs(chi_square_z(pairs, static_cast<double>(epochs) / n)), 4.0);
+  EXPECT_LT(std::abs(tests::chi_square_z(pairs, static_cast<double>(epochs) / n)), 4.0);
 }
 
 // One epoch of a large set: its batches are unrelated to the file order, seen as 32 x 32 cells and as rising
@@ -102,7 +95,7 @@ TEST(SamplerTest, OneLargeEpochIsWellMixed) {
     ++grid[i * cells / n * cells + order[i] * cells / n];
     if (i > 0) rising += order[i] > order[i - 1];
   }
-  EXPECT_LT(std::abs(chi_square_z(grid, static_cast<double>(n) / (cells * cells))), 4.0);
+  EXPECT_LT(std::abs(tests::chi_square_z(grid, static_cast<double>(n) / (cells * cells))), 4.0);
   EXPECT_NEAR(rising, (static_cast<double>(n) - 1) / 2, 4 * std::sqrt(static_cast<double>(n) / 12));
 }
 

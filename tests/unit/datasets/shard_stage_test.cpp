@@ -32,7 +32,8 @@ class ShardStageTest : public PackTest {
     return std::make_unique<ShardStage>(dir_ / "pack", index_->manifest(), "id", stage_dir());
   }
   static bool wait_for(const std::function<bool()>& condition) {
-    for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int i = 0; i < 60'000 && !condition(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return condition();
   }
   bool wait_until_whole(const ShardStage& stage) const {

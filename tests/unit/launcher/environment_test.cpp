@@ -20,7 +20,7 @@ Environment read(const Variables& variables) {
       "node17");
 }
 
-std::string refusal(const Variables& variables) {
+std::string environment_refusal(const Variables& variables) {
   try {
     read(variables);
   } catch (const Error& error) {
@@ -98,19 +98,19 @@ TEST(Environment, MpirunInsideAnAllocationIsOpenMpi) {
 }
 
 TEST(Environment, ContradictionsNameTheVariable) {
-  EXPECT_EQ(refusal({{"OMPI_COMM_WORLD_RANK", "0"}}),
+  EXPECT_EQ(environment_refusal({{"OMPI_COMM_WORLD_RANK", "0"}}),
             "2 environment: OMPI_COMM_WORLD_SIZE is missing beside the launcher's other variables");
-  EXPECT_EQ(refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_SIZE", "many"}})),
+  EXPECT_EQ(environment_refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_SIZE", "many"}})),
             "2 environment: OMPI_COMM_WORLD_SIZE = many: expected a whole number");
-  EXPECT_EQ(refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_RANK", "-1"}})),
+  EXPECT_EQ(environment_refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_RANK", "-1"}})),
             "2 environment: OMPI_COMM_WORLD_RANK = -1: expected a whole number");
-  EXPECT_EQ(refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_RANK", "8"}})),
+  EXPECT_EQ(environment_refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_RANK", "8"}})),
             "2 environment: the launcher says rank 8 of 8");
-  EXPECT_EQ(refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_LOCAL_RANK", "4"}})),
+  EXPECT_EQ(environment_refusal(with(kOpenMpi, {{"OMPI_COMM_WORLD_LOCAL_RANK", "4"}})),
             "2 environment: the launcher says local rank 4 of 4");
-  EXPECT_EQ(
-      refusal(with(kBatch, {{"PMIX_RANK", "0"}, {"SLURM_STEP_TASKS_PER_NODE", "4"}, {"SLURM_NODEID", "1"}})),
-      "2 environment: SLURM_STEP_TASKS_PER_NODE = 4 does not tell the tasks of node 1");
+  EXPECT_EQ(environment_refusal(with(
+                kBatch, {{"PMIX_RANK", "0"}, {"SLURM_STEP_TASKS_PER_NODE", "4"}, {"SLURM_NODEID", "1"}})),
+            "2 environment: SLURM_STEP_TASKS_PER_NODE = 4 does not tell the tasks of node 1");
 }
 
 // As pam_slurm_adopt, containers and editors leave it.

@@ -16,14 +16,13 @@ namespace vitrail::launcher {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-using Words = std::vector<std::string>;
+using WordList = std::vector<std::string>;
 
-const Words kPlan = {"plan", "--data.train", "packs/a", "--run.steps", "100", "--run.lanes", "16"};
+const WordList kPlan = {"plan", "--data.train", "packs/a", "--run.steps", "100", "--run.lanes", "16"};
 
-PlanInput planned(const Words& more) { return plan_input(parse_command_line(kPlan + more), 100); }
+PlanInput planned(const WordList& more) { return plan_input(parse_command_line(kPlan + more), 100); }
 
-std::string told(const Words& more) {
+std::string told(const WordList& more) {
   try {
     planned(more);
   } catch (const Error& error) {
@@ -33,8 +32,8 @@ std::string told(const Words& more) {
 }
 
 TEST(PlanCommandLines, RanksHaveAPlace) {
-  const auto places = [](const Words& more) {
-    const PlanInput in = planned(Words{"--gpu", "a100"} + more);
+  const auto places = [](const WordList& more) {
+    const PlanInput in = planned(WordList{"--gpu", "a100"} + more);
     return std::pair(in.ranks, in.ranks_per_node);
   };
   using Places = std::pair<std::int64_t, std::int64_t>;
@@ -54,18 +53,18 @@ TEST(PlanCommandLines, DevicesByNameAndByHand) {
   EXPECT_EQ(planned({"--gpu", "a100", "--node-gb-per-s", "10"}).gpu.node_gb_per_s, 10);
   EXPECT_EQ(planned({"--gpu", "a100", "--mfu", "0.3"}).mfu, 0.3);
   EXPECT_EQ(planned({"--gpu", "a100", "--model.name", "cait_m48"}).mfu, 0.2);
-  const Words by_hand = {"--memory-gb", "8", "--run.peak_tflops", "0.1", "--memory-gb-per-s", "20"};
-  EXPECT_EQ(planned(by_hand + Words{"-n", "1"}).gpu.memory_gb, 8);
-  EXPECT_EQ(planned(by_hand + Words{"-n", "2", "--node-gb-per-s", "5"}).gpu.node_gb_per_s, 5);
+  const WordList by_hand = {"--memory-gb", "8", "--run.peak_tflops", "0.1", "--memory-gb-per-s", "20"};
+  EXPECT_EQ(planned(by_hand + WordList{"-n", "1"}).gpu.memory_gb, 8);
+  EXPECT_EQ(planned(by_hand + WordList{"-n", "2", "--node-gb-per-s", "5"}).gpu.node_gb_per_s, 5);
 }
 
 TEST(PlanCommandLineErrors, AreOneLineThatNamesTheFlag) {
   EXPECT_EQ(told({}), "2 command line: `vitrail plan` needs --memory-gb, or a named --gpu");
   EXPECT_EQ(told({"--memory-gb", "8"}),
             "2 command line: `vitrail plan` needs --run.peak_tflops, or a named --gpu");
-  const Words by_hand = {"--memory-gb", "8", "--run.peak_tflops", "0.1", "--memory-gb-per-s", "20"};
+  const WordList by_hand = {"--memory-gb", "8", "--run.peak_tflops", "0.1", "--memory-gb-per-s", "20"};
   EXPECT_EQ(told(by_hand), "2 command line: `vitrail plan` needs --node-gb-per-s, or a named --gpu");
-  EXPECT_EQ(told(by_hand + Words{"--node-gb-per-s", "5"}),
+  EXPECT_EQ(told(by_hand + WordList{"--node-gb-per-s", "5"}),
             "2 command line: `vitrail plan` needs --network-gb-per-s, or a named --gpu");
   EXPECT_EQ(told({"--gpu", "h300"}),
             "2 command line: --gpu h300: expected by-hand, v100-16, v100, a100-40, a100, h100 or h200");
@@ -75,12 +74,12 @@ TEST(PlanCommandLineErrors, AreOneLineThatNamesTheFlag) {
   EXPECT_EQ(told({"--gpu", "a100", "--up-to", "64", "-n", "4"}),
             "2 command line: --ranks: nothing uses this when up-to = 64 (it needs no --up-to)");
   EXPECT_THAT(told({"--gpu", "a100", "--data.global_batch_size", "24"}), ::testing::HasSubstr("78 "));
-  EXPECT_EQ(refusal(minimal_training() + Words{"--gpu", "a100"}),
+  EXPECT_EQ(refusal(minimal_training() + WordList{"--gpu", "a100"}),
             "2 command line: --gpu: `vitrail train` does not use this; it is of plan");
 }
 
 // All numbers below an object, by "step.total_s".
-void for_each_number(const json& value, const std::string& name,
+void for_each_number(const nlohmann::json& value, const std::string& name,
                      const std::function<void(std::string, double)>& visit) {
   for (const auto& [key, inner] : value.items()) {
     const std::string path = name.empty() ? key : fmt::format("{}.{}", name, key);
@@ -104,7 +103,7 @@ TEST(PlanListings, EveryRecipeHasFiniteFigures) {
   for (const auto& entry : fs::directory_iterator(kConfigs)) {
     if (entry.path().extension() != ".cfg") continue;
     const PlanInput in = recipe(entry.path(), "h100");
-    const json plan = json::parse(plan_json(in, std::nullopt));
+    const nlohmann::json plan = nlohmann::json::parse(plan_json(in, std::nullopt));
     for_each_number(plan, "", [&](const std::string& name, double value) {
       EXPECT_TRUE(std::isfinite(value) && value >= 0) << entry.path() << ": " << name << " = " << value;
     });
@@ -151,7 +150,7 @@ TEST(PlanListings, TablesOfTheRecipesAreTheCommands) {
 
 TEST(PlanListings, ATableHasARowForEachPowerOfTwo) {
   const PlanInput in = planned({"--gpu", "a100", "--up-to", "8"});
-  const json rows = json::parse(plans_json(in, 8)).at("rows");
+  const nlohmann::json rows = nlohmann::json::parse(plans_json(in, 8)).at("rows");
   ASSERT_EQ(rows.size(), 4U);
   for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].at("ranks"), 1 << i);
   EXPECT_THAT(plans_text(in, 8), ::testing::HasSubstr("\n| 8 | 16 | "));

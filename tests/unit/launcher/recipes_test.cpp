@@ -21,16 +21,15 @@ namespace vitrail::launcher {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 using Values = std::map<std::string, std::string>;
 
-const fs::path kConfigs = fs::path(VITRAIL_FIXTURES) / "../../configs";
+const fs::path kRecipes = fs::path(VITRAIL_FIXTURES) / "../../configs";
 
 // Run -> key -> value. "distilled": what the twin of every run, NAME_distill, has besides.
 std::map<std::string, Values> recipes() {
   std::map<std::string, Values> all;
-  for (const json& family :
-       json::parse(read_text((fs::path(VITRAIL_FIXTURES) / "recipes/recipes.json").string()))) {
+  for (const nlohmann::json& family :
+       nlohmann::json::parse(read_text((fs::path(VITRAIL_FIXTURES) / "recipes/recipes.json").string()))) {
     for (const auto& [name, own] : family.at("runs").items()) {
       Values values = own.get<Values>();
       values.merge(family.at("settings").get<Values>());
@@ -77,7 +76,7 @@ TEST(Recipes, EveryHyperParameterIsThatOfTheTable) {
   const auto wanted = recipes();
   EXPECT_GT(wanted.size(), 60U);
   for (const auto& [name, values] : wanted) {
-    const CommandLine run = parse_config(kConfigs / (name + ".cfg"));
+    const CommandLine run = parse_config(kRecipes / (name + ".cfg"));
     const SettingsMap is = resolved_settings(run), should_be = resolved_settings(typed(values, run));
     EXPECT_EQ(run.config.run.name, name);
     for (const auto& [key, value] : should_be) {
@@ -96,10 +95,10 @@ TEST(Recipes, EveryHyperParameterIsThatOfTheTable) {
 TEST(Recipes, EveryFileIsInTheTableAndEveryPartInAFile) {
   const auto known = recipes();
   std::set<std::string> parts, included;
-  for (const auto& entry : fs::directory_iterator(kConfigs / "parts"))
+  for (const auto& entry : fs::directory_iterator(kRecipes / "parts"))
     parts.insert(entry.path().filename().string());
   std::size_t files = 0;
-  for (const auto& entry : fs::directory_iterator(kConfigs)) {
+  for (const auto& entry : fs::directory_iterator(kRecipes)) {
     if (entry.path().extension() != ".cfg") continue;
     const std::string name = entry.path().stem().string();
     EXPECT_TRUE(known.contains(name) || name == "quickstart") << name;
@@ -123,7 +122,7 @@ TEST(Recipes, ModelsHaveThePublishedSizes) {
       {"cait_m48", 356.0},  {"vit_h14_52", 1000}, {"vit_h14_26x2", 1000}};
   std::set<std::string> seen;
   for (const auto& [name, values] : recipes()) {
-    models::ModelConfig model = parse_config(kConfigs / (name + ".cfg")).config.model;
+    models::ModelConfig model = parse_config(kRecipes / (name + ".cfg")).config.model;
     EXPECT_GT(models::describe_model(model).activation_bytes, 0);
     model.classes = 1000;
     const auto expected = printed.find(model.name);
@@ -140,11 +139,11 @@ TEST(Recipes, ModelsHaveThePublishedSizes) {
 
 TEST(Recipes, SchedulesReachTheirRatesOverTheWholeRun) {
   for (const auto& [name, values] : recipes()) {
-    const trainer::Config config = parse_config(kConfigs / (name + ".cfg")).config;
+    const trainer::Config config = parse_config(kRecipes / (name + ".cfg")).config;
     const std::int64_t images = config.model.classes == 1000 ? 1281167 : 14197122;
     const std::int64_t per_epoch = datasets::steps_per_epoch(images, config.data.global_batch_size);
     const trainer::Schedule schedule(config, trainer::total_steps(config.run, per_epoch), per_epoch);
-    const json listing = json::parse(schedule_json(config, schedule));
+    const nlohmann::json listing = nlohmann::json::parse(schedule_json(config, schedule));
     EXPECT_EQ(listing.at("steps"), config.run.epochs * per_epoch);
     const double scale = config.schedule.scale_lr == trainer::LrScaling::off
                              ? 1.0
@@ -167,10 +166,10 @@ TEST(Recipes, SchedulesReachTheirRatesOverTheWholeRun) {
 TEST(Recipes, ChainsLeadToRunsOfTheSameNetwork) {
   int chained = 0;
   for (const auto& [name, values] : recipes()) {
-    const trainer::Config config = parse_config(kConfigs / (name + ".cfg")).config;
+    const trainer::Config config = parse_config(kRecipes / (name + ".cfg")).config;
     if (config.model.weights.empty()) continue;
     ASSERT_TRUE(config.model.weights.starts_with("runs/")) << name;
-    const fs::path before = kConfigs / (config.model.weights.substr(5) + ".cfg");
+    const fs::path before = kRecipes / (config.model.weights.substr(5) + ".cfg");
     ASSERT_TRUE(fs::exists(before)) << name << " begins with " << before;
     EXPECT_EQ(parse_config(before).config.model.name, config.model.name) << name;
     ++chained;

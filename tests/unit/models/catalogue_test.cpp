@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 
 nlohmann::json timm() { return nlohmann::json::parse(read_text(VITRAIL_FIXTURES "/models/models.json")); }
 
-ModelConfig named(const std::string& name, std::int64_t image_size = 224) {
+ModelConfig config_named(const std::string& name, std::int64_t image_size = 224) {
   ModelConfig config;
   config.name = name;
   config.image_size = image_size;
@@ -31,7 +31,7 @@ TEST(CatalogueTest, ParametersAndMacsAreTimms) {
   const nlohmann::json fixture = timm();
   ASSERT_EQ(fixture.at("networks").size(), 45U);
   for (const auto& row : fixture.at("networks")) {
-    const ModelSummary summary = describe_model(named(row.at("name"), row.at("image_size")));
+    const ModelSummary summary = describe_model(config_named(row.at("name"), row.at("image_size")));
     EXPECT_EQ(summary.params, row.at("params").get<std::int64_t>()) << row;
     const auto macs = row.at("macs").get<double>();
     EXPECT_NEAR(static_cast<double>(summary.macs), macs, 1e-3 * macs) << row;
@@ -41,7 +41,7 @@ TEST(CatalogueTest, ParametersAndMacsAreTimms) {
 TEST(CatalogueTest, ParameterNamesShapesAndOrderAreTimms) {
   const nlohmann::json fixture = timm();
   for (const auto& [name, rows] : fixture.at("parameters").items()) {
-    const std::vector<ParameterSpec> specs = parameters_of(named(name));
+    const std::vector<ParameterSpec> specs = parameters_of(config_named(name));
     ASSERT_EQ(specs.size(), rows.size());
     for (std::size_t i = 0; i < specs.size(); ++i) {
       EXPECT_EQ(specs[i].name, rows[i][0].get<std::string>());
@@ -88,7 +88,7 @@ std::string rounded_as(const std::string& printed, double computed) {
 TEST(CatalogueTest, PrintedFiguresAreReached) {
   std::set<std::string> other_digits;
   for (const Printed& row : kPrinted) {
-    const ModelSummary summary = describe_model(named(row.name, row.image_size));
+    const ModelSummary summary = describe_model(config_named(row.name, row.image_size));
     const auto compare = [&](const std::string& printed, double computed, const char* what) {
       if (printed.empty()) return;
       const double value = std::stod(printed);
@@ -117,7 +117,7 @@ TEST(CatalogueTest, PrintedFiguresAreReached) {
 TEST(CatalogueTest, KeptActivationsAreWhatAutogradKeepsForTimm) {
   const nlohmann::json fixture = timm();
   for (const auto& [name, bytes] : fixture.at("activation_bytes_64_pixels_10_classes").items()) {
-    ModelConfig config = named(name, 64);
+    ModelConfig config = config_named(name, 64);
     config.classes = 10;
     const auto kept = bytes.get<double>();
     EXPECT_NEAR(static_cast<double>(describe_model(config).activation_bytes), kept, 0.05 * kept) << name;
@@ -131,16 +131,16 @@ TEST(CatalogueTest, KeptActivationsAreWhatAutogradKeepsForTimm) {
 TEST(CatalogueTest, EveryKnownNameAndAliasDescribesOneNetwork) {
   const std::vector<std::string> names = known_models();
   EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
-  for (const std::string& name : names) EXPECT_EQ(describe_model(named(name)).name, name);
+  for (const std::string& name : names) EXPECT_EQ(describe_model(config_named(name)).name, name);
   for (const std::string& alias : model_aliases())
-    EXPECT_THAT(names, ::testing::Contains(describe_model(named(alias)).name));
-  EXPECT_EQ(describe_model(named("deit3_huge_patch14_224")).name, "vit_h14");
+    EXPECT_THAT(names, ::testing::Contains(describe_model(config_named(alias)).name));
+  EXPECT_EQ(describe_model(config_named("deit3_huge_patch14_224")).name, "vit_h14");
 }
 
 TEST(CatalogueTest, RecomputationKeepsLess) {
   for (const char* name : {"vit_s16", "vit_s16_18x2", "cait_xxs36"}) {
     const auto kept = [&](const std::string& checkpointing, double drop_path = 0) {
-      ModelConfig config = named(name);
+      ModelConfig config = config_named(name);
       config.activation_checkpointing = checkpointing;
       config.drop_path = drop_path;
       return static_cast<double>(describe_model(config).activation_bytes);
@@ -153,7 +153,7 @@ TEST(CatalogueTest, RecomputationKeepsLess) {
   }
   // By hand: of each of 12 blocks its input [197, 384], and one block whole (17 x width + 6 heads + 4 a
   // token).
-  ModelConfig config = named("deit_s16");
+  ModelConfig config = config_named("deit_s16");
   config.activation_checkpointing = "block";
   const std::int64_t block = 197 * (16 * 384 + 4 + 6);
   EXPECT_EQ(describe_model(config).activation_bytes, 4 * (196 * 768 + 12 * 197 * 384 + block));
@@ -161,7 +161,7 @@ TEST(CatalogueTest, RecomputationKeepsLess) {
 
 TEST(CatalogueTest, DropPathIsConstantOrRisesLinearly) {
   const auto first_and_last = [](const std::string& name, DropPathLaw law) {
-    ModelConfig config = named(name);
+    ModelConfig config = config_named(name);
     config.drop_path = 0.3;
     config.drop_path_law = law;
     return std::visit(
@@ -194,7 +194,7 @@ TEST(CatalogueTest, TimmsNamesHoldAnImageSize) {
 }
 
 TEST(CatalogueTest, OverridesAndTheFloorRule) {
-  ModelConfig config = named("vit_xxs4", 30);  // 30 / 8: three patches a side, six pixels unused
+  ModelConfig config = config_named("vit_xxs4", 30);  // 30 / 8: three patches a side, six pixels unused
   config.patch = 8;
   config.width = 60;
   config.depth = 2;
@@ -225,18 +225,18 @@ std::string refusal(const ModelConfig& config, ExitCode code) {
 }
 
 TEST(CatalogueTest, UnknownNamesNameTheNearest) {
-  EXPECT_THAT(refusal(named("vit_s61"), ExitCode::usage),
+  EXPECT_THAT(refusal(config_named("vit_s61"), ExitCode::usage),
               AllOf(HasSubstr("model.name"), HasSubstr("vit_s16")));
-  EXPECT_THAT(refusal(named("deit3_smal_patch16_224"), ExitCode::usage),
+  EXPECT_THAT(refusal(config_named("deit3_smal_patch16_224"), ExitCode::usage),
               HasSubstr("deit3_small_patch16_224"));
-  EXPECT_THAT(refusal(named("cait_m49"), ExitCode::usage), HasSubstr("cait_m48"));
-  EXPECT_THAT(refusal(named("regnety_016"), ExitCode::usage), HasSubstr("regnety_160"));
-  refusal(named(""), ExitCode::usage);
+  EXPECT_THAT(refusal(config_named("cait_m49"), ExitCode::usage), HasSubstr("cait_m48"));
+  EXPECT_THAT(refusal(config_named("regnety_016"), ExitCode::usage), HasSubstr("regnety_160"));
+  refusal(config_named(""), ExitCode::usage);
 }
 
 TEST(CatalogueTest, ImpossibleNumbersAreRefusedByKey) {
   const auto with = [](auto change) {
-    ModelConfig config = named("vit_s16");
+    ModelConfig config = config_named("vit_s16");
     change(config);
     return refusal(config, ExitCode::refused);
   };
@@ -261,7 +261,7 @@ TEST(CatalogueTest, ImpossibleNumbersAreRefusedByKey) {
 
 TEST(CatalogueTest, WhatAFamilyHasNotIsRefusedByKey) {
   const auto with = [](const char* name, auto change) {
-    ModelConfig config = named(name);
+    ModelConfig config = config_named(name);
     change(config);
     return refusal(config, ExitCode::refused);
   };

@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
-#include <torch/torch.h>
 
 #include "models/logits.hpp"
 #include "tests/unit/models/pattern.hpp"
@@ -47,16 +49,16 @@ class Take final : public torch::autograd::FunctionPostHook {
   std::vector<Tensor>& taken_;
 };
 
-struct Outcome {
+struct Recomputed {
   Tensor logits;
   std::vector<std::vector<Tensor>> gradients;  // of each parameter, as often as it was handed out
   std::vector<int> announced;
 };
 
-Outcome train_once(const ModelConfig& config, at::ScalarType type) {
+Recomputed train_once(const ModelConfig& config, at::ScalarType type) {
   const std::unique_ptr<Model> model = make_model(config);
   std::vector<Tensor> leaves = pattern_weights(model->parameters(), type);
-  Outcome outcome;
+  Recomputed outcome;
   outcome.gradients.resize(leaves.size());
   std::vector<std::shared_ptr<torch::autograd::Node>> accumulators;
   for (std::size_t i = 0; i < leaves.size(); ++i) {
@@ -78,8 +80,8 @@ class RecomputeTest : public ::testing::TestWithParam<std::tuple<std::string, st
 
 TEST_P(RecomputeTest, SameBitsAsKeepingAll) {
   const auto& [name, checkpointing, type] = GetParam();
-  const Outcome kept = train_once(network(name, "none"), type);
-  const Outcome again = train_once(network(name, checkpointing), type);
+  const Recomputed kept = train_once(network(name, "none"), type);
+  const Recomputed again = train_once(network(name, checkpointing), type);
   EXPECT_TRUE(at::equal(kept.logits, again.logits));
   EXPECT_EQ(kept.announced, again.announced);
   for (std::size_t i = 0; i < kept.gradients.size(); ++i) {

@@ -2,20 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace vitrail::models {
 namespace {
 
 constexpr double kScale = 1 / (1 - 0.4);
 
-struct Outcome {
+struct BranchOutcome {
   at::Tensor value, x_gradient, weight_gradient, gain_gradient;
 };
 
 // Value and gradients of a branch with a norm and a matrix, by `combine(x, branch)`.
 template <class Combine>
-Outcome outcome(Combine combine) {
+BranchOutcome outcome(Combine combine) {
   at::Generator generator = at::detail::createCPUGenerator(4);
   const auto random = [&](std::vector<std::int64_t> shape) {
     return at::randn(shape, generator, at::TensorOptions().dtype(at::kDouble));
@@ -34,11 +34,11 @@ class StochasticDepthTest : public ::testing::TestWithParam<std::vector<std::int
 
 TEST_P(StochasticDepthTest, IsComputingAllAndZeroingTheDropped) {
   const std::vector<std::int64_t>& kept = GetParam();
-  const Outcome ours = outcome(
+  const BranchOutcome ours = outcome(
       [&](const at::Tensor& x, const Branch& branch) { return add_to_kept(x, x, kept, kScale, branch); });
   at::Tensor mask = at::zeros({5, 1, 1}, at::kDouble);
   for (const std::int64_t row : kept) mask[row] = kScale;
-  const Outcome reference =
+  const BranchOutcome reference =
       outcome([&](const at::Tensor& x, const Branch& branch) { return x + mask * branch(x); });
   EXPECT_TRUE(at::allclose(ours.value, reference.value, 1e-13, 1e-13));
   EXPECT_TRUE(at::allclose(ours.x_gradient, reference.x_gradient, 1e-13, 1e-13));

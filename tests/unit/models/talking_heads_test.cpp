@@ -7,8 +7,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/core/CPUAllocator.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "models/talking_heads_passes.hpp"
 #include "models/weights.hpp"
@@ -59,15 +62,15 @@ Inputs random_inputs(const Sizes& s, at::ScalarType type) {
   return inputs;
 }
 
-struct Outcome {
+struct AttentionOutcome {
   at::Tensor value;
   std::array<at::Tensor, kNames.size()> gradient;
 };
 
-Outcome outcome(const Inputs& inputs, const at::Tensor& value) {
+AttentionOutcome outcome(const Inputs& inputs, const at::Tensor& value) {
   const std::vector<at::Tensor> gradients = torch::autograd::grad(
       {value}, {inputs.leaf.begin(), inputs.leaf.end()}, {inputs.probe.to(value.scalar_type())});
-  Outcome result{value.detach(), {}};
+  AttentionOutcome result{value.detach(), {}};
   std::copy(gradients.begin(), gradients.end(), result.gradient.begin());
   return result;
 }
@@ -85,8 +88,8 @@ class TalkingHeadsTest : public ::testing::TestWithParam<Sizes> {
     const Inputs inputs = random_inputs(GetParam(), type);
     Inputs reference = inputs;
     for (at::Tensor& x : reference.leaf) x = x.detach().to(at::kDouble).requires_grad_();
-    const Outcome ours = outcome(inputs, inputs.attention());
-    const Outcome theirs = outcome(
+    const AttentionOutcome ours = outcome(inputs, inputs.attention());
+    const AttentionOutcome theirs = outcome(
         reference, composed(reference.leaf[0], reference.leaf[1], reference.leaf[2], reference.mix()));
     EXPECT_EQ(ours.value.scalar_type(), type);
     EXPECT_LE(difference(ours.value, theirs.value), tolerance);
@@ -105,10 +108,10 @@ TEST_P(TalkingHeadsTest, HasTheSameBitsForAnyNumberOfThreads) {
   const Inputs inputs = random_inputs(GetParam(), at::kFloat);
   const int before = at::get_num_threads();
   at::set_num_threads(1);
-  const Outcome one = outcome(inputs, inputs.attention());
+  const AttentionOutcome one = outcome(inputs, inputs.attention());
   for (const int threads : {2, 3}) {
     at::set_num_threads(threads);
-    const Outcome several = outcome(inputs, inputs.attention());
+    const AttentionOutcome several = outcome(inputs, inputs.attention());
     EXPECT_TRUE(at::equal(several.value, one.value)) << threads;
     for (std::size_t i = 0; i < kNames.size(); ++i)
       EXPECT_TRUE(at::equal(several.gradient[i], one.gradient[i])) << threads << " " << kNames[i];
@@ -164,7 +167,7 @@ TEST(TalkingHeadsPassesTest, AutogradRunsThePassesItIsGiven) {
 
 TEST(TalkingHeadsBatchTest, NoImagesHaveGradientsOfZero) {
   const Inputs inputs = random_inputs({0, 4, 9, 8}, at::kFloat);
-  const Outcome none = outcome(inputs, inputs.attention());
+  const AttentionOutcome none = outcome(inputs, inputs.attention());
   EXPECT_EQ(none.value.sizes(), at::IntArrayRef({0, 4, 9, 8}));
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     ASSERT_EQ(none.gradient[i].sizes(), inputs.leaf[i].sizes()) << kNames[i];
@@ -230,8 +233,8 @@ TEST(TalkingHeadsStridesTest, AnyStridesGiveTheValuesOfContiguousInputs) {
   strided.probe = at::ones({}, at::kDouble).expand({2, 4, 21, 6});
   Inputs plain = inputs;
   plain.probe = strided.probe.contiguous();
-  const Outcome ours = outcome(strided, strided.attention());
-  const Outcome reference = outcome(plain, plain.attention());
+  const AttentionOutcome ours = outcome(strided, strided.attention());
+  const AttentionOutcome reference = outcome(plain, plain.attention());
   EXPECT_LE(difference(ours.value, reference.value), 1e-13);
   for (std::size_t i = 0; i < kNames.size(); ++i)
     EXPECT_LE(difference(ours.gradient[i], reference.gradient[i]), 1e-13) << kNames[i];

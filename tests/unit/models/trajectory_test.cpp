@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <torch/nn/utils/clip_grad.h>
+#include <torch/optim.h>
 
 #include "models/logits.hpp"
 #include "models/model.hpp"

@@ -6,7 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "models/drop_path_mask.hpp"
 #include "models/logits.hpp"
@@ -118,7 +119,7 @@ TEST_P(VitTest, NothingDerivedFromParametersIsKept) {
   bind(*model);
   const at::Tensor before = model->forward(stored("images"), {}).classes;
   {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     for (at::Tensor& leaf : leaves_) leaf.mul_(1.5);
   }
   const at::Tensor after = model->forward(stored("images"), {}).classes;
@@ -146,7 +147,7 @@ TEST_P(VitTest, WithoutLayerScaleGammaIsOne) {
   const std::unique_ptr<Model> without = make_model(config);
   std::vector<at::Tensor> rest;
   {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       if (with->parameters()[i].name.ends_with("gamma")) {
         leaves_[i].fill_(1);

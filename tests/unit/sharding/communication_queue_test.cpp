@@ -17,6 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::chrono::minutes kHang{5};
+
 // Holds back every exchange until somebody opens the gate, or for so long that a test fails.
 class GatedCommunicator final : public InterceptedCommunicator {
  public:
@@ -31,7 +33,7 @@ class GatedCommunicator final : public InterceptedCommunicator {
   void around(const Call& call, const std::function<void()>& forward) override {
     if (call.kind == CallKind::all_to_all || call.kind == CallKind::all_gather) {
       ++begun_;
-      if (open_.wait_for(20s) != std::future_status::ready) gave_up_ = true;
+      if (open_.wait_for(kHang) != std::future_status::ready) gave_up_ = true;
     }
     forward();
   }
@@ -55,7 +57,7 @@ void add(GradientReducer& gradients, const BucketPlan& plan, std::size_t paramet
 
 template <class Condition>
 bool soon(const Condition& condition) {
-  const auto end = std::chrono::steady_clock::now() + 20s;
+  const auto end = std::chrono::steady_clock::now() + kHang;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
     std::this_thread::sleep_for(1ms);

@@ -16,16 +16,16 @@
 namespace vitrail::sharding {
 namespace {
 
-constexpr std::int64_t kLanes = 8;
+constexpr std::int64_t kPlanLanes = 8;
 
 constexpr std::int64_t kMatrix = 1'000'000;
 
 // 12 M weights in matrices, two in a bucket, so that everything is large beside a page.
-BucketPlan plan() {
+BucketPlan plan_of_lanes() {
   std::vector<ParameterShape> parameters = {{"bias", 5000, false}};
   for (int i = 0; i < 12; ++i) parameters.push_back({fmt::format("w{}", i), kMatrix, true});
   parameters.push_back({"norm", 5000, false});
-  return make_bucket_plan(parameters, kLanes, 2 * kMatrix);
+  return make_bucket_plan(parameters, kPlanLanes, 2 * kMatrix);
 }
 
 std::int64_t resident() {
@@ -57,7 +57,7 @@ Taken take(const GradientSettings& settings, std::size_t kinds, int world) {
   EXPECT_EQ(::pipe(ends.data()), 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    const BucketPlan p = plan();
+    const BucketPlan p = plan_of_lanes();
     tests::AbsentWorld ranks(world, world - 1);
     const std::vector<std::byte> zeros(static_cast<std::size_t>(kMatrix) * sizeof(float));
     ::malloc_trim(0);  // what the parent gave back would be taken again unseen
@@ -89,9 +89,9 @@ constexpr double kShare = 0.02;
 class MemoryPlans : public testing::TestWithParam<GradientSettings> {};
 
 TEST_P(MemoryPlans, AreWithinTwoPercentOfWhatIsTaken) {
-  const BucketPlan p = plan();
+  const BucketPlan p = plan_of_lanes();
   for (const int world : {1, 2, 4, 8}) {
-    if (GetParam().stage == 2 && world != kLanes) continue;
+    if (GetParam().stage == 2 && world != kPlanLanes) continue;
     for (const std::size_t kinds : {3U, 4U}) {
       const MemoryPlan planned = memory_plan(p, GetParam(), DataType::f32, kinds, world);
       const Taken taken = take(GetParam(), kinds, world);

@@ -16,7 +16,7 @@
 namespace vitrail::sharding {
 namespace {
 
-constexpr std::int64_t kLanes = 4;
+constexpr std::int64_t kRecordedLanes = 4;
 constexpr int kSteps = 4;
 constexpr float kTolerance = 1e-6F;
 
@@ -55,7 +55,7 @@ struct Recording {
 // Takes the recorded steps on `world` ranks, all lanes with the recorded gradient, whose mean it is to the
 // bit. Returns tensors under the fixture's names.
 Tensors replay(const Recording& recording, int world) {
-  const BucketPlan plan = make_bucket_plan(recording.parameters, kLanes, 4000);
+  const BucketPlan plan = make_bucket_plan(recording.parameters, kRecordedLanes, 4000);
   Tensors result;
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& communicator) {
@@ -92,7 +92,7 @@ Tensors replay(const Recording& recording, int world) {
         gradients.end_lane();
       }
       gradients.exchange();
-      const double scale = 1.0 / kLanes;
+      const double scale = 1.0 / kRecordedLanes;
       PieceSums squares = optimizer.clip_values(state, gradients, scale);
       communicator.all_reduce_sum(squares.values());
       optimizer.step(state, gradients, recording.settings.at("lr"), scale, squares);

@@ -27,7 +27,7 @@ std::vector<ParameterRule> rules(double scale) {
   return {{scale * kDecay[0], 1}, {scale * kDecay[1], 0.5}, {scale * kDecay[2], 1}};
 }
 
-std::vector<ParameterShape> parameters() {
+std::vector<ParameterShape> updated_parameters() {
   return {{"bias", 100, false}, {"w0", 150000, true}, {"w1", 777, true}};
 }
 
@@ -48,7 +48,7 @@ template <class Real>
 std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, int steps,
                                      double* last_norm = nullptr, const Means& means = {},
                                      const DecayScales& decay = {}) {
-  const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
+  const BucketPlan plan = make_bucket_plan(updated_parameters(), kLanes, 1000);
   const DataType type = sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
   std::vector<std::vector<Real>> result;
   for (const ParameterShape& p : plan.parameters) result.emplace_back(static_cast<std::size_t>(p.elements));
@@ -158,8 +158,8 @@ TEST(ShardedOptimizer, NormIsThatOfTheMeanGradient) {
   double norm = 0;
   train<double>(2, OptimizerConfig{}, 1, &norm);
   double squares = 0;
-  for (std::size_t p = 0; p < parameters().size(); ++p) {
-    for (std::int64_t i = 0; i < parameters()[p].elements; ++i) {
+  for (std::size_t p = 0; p < updated_parameters().size(); ++p) {
+    for (std::int64_t i = 0; i < updated_parameters()[p].elements; ++i) {
       double mean = 0;
       for (std::uint64_t lane = 0; lane < kLanes; ++lane) mean += value(100 + lane, p, i) / kLanes;
       squares += mean * mean;
@@ -173,8 +173,8 @@ TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
   OptimizerConfig config;
   config.lamb_max_grad_norm = 0;
   const auto after = train<double>(3, config, 1);
-  for (std::size_t p = 0; p < parameters().size(); ++p) {
-    const std::int64_t n = parameters()[p].elements;
+  for (std::size_t p = 0; p < updated_parameters().size(); ++p) {
+    const std::int64_t n = updated_parameters()[p].elements;
     std::vector<double> update(static_cast<std::size_t>(n));
     double weight_squares = 0, update_squares = 0;
     for (std::int64_t i = 0; i < n; ++i) {
@@ -195,7 +195,7 @@ TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
 }
 
 void check_gather(Communicator& communicator, bool lazily) {
-  const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 1000);
+  const BucketPlan plan = make_bucket_plan(updated_parameters(), kLanes, 1000);
   tests::Place place(communicator, lazily);
   std::vector<Buffer> buckets;
   std::vector<BucketData> whole;

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "datasets/pixels/normalise.hpp"
 #include "trainer/base/safetensors.hpp"
@@ -16,7 +16,7 @@
 namespace vitrail::trainer {
 namespace {
 
-at::Tensor read(const SafetensorsReader& file, const std::string& name) {
+at::Tensor read_case(const SafetensorsReader& file, const std::string& name) {
   return at::tensor(file.read_as_double(name), at::kDouble).view(file.info(name).shape);
 }
 
@@ -37,13 +37,13 @@ TEST(Distillation, ValuesAndGradientsAreDeiTs) {
     file.read("labels", std::as_writable_bytes(std::span(batch.labels)));
     batch.partner_labels = batch.labels;
     batch.weights.assign(6, 1.0);
-    models::Logits logits{read(file, "classes").requires_grad_(), {}};
-    if (told.at("token")) logits.distillation = read(file, "token").requires_grad_();
-    const at::Tensor loss = lane_loss(config, batch, logits, read(file, "teacher"));
+    models::Logits logits{read_case(file, "classes").requires_grad_(), {}};
+    if (told.at("token")) logits.distillation = read_case(file, "token").requires_grad_();
+    const at::Tensor loss = lane_loss(config, batch, logits, read_case(file, "teacher"));
     loss.backward();
-    EXPECT_NEAR(loss.item<double>(), read(file, name + ".loss").item<double>(), 1e-12) << name;
+    EXPECT_NEAR(loss.item<double>(), read_case(file, name + ".loss").item<double>(), 1e-12) << name;
     const auto worst = [&](const at::Tensor& gradient, const char* head) {
-      return (gradient - read(file, name + "." + head)).abs().max().item<double>();
+      return (gradient - read_case(file, name + "." + head)).abs().max().item<double>();
     };
     EXPECT_LE(worst(logits.classes.grad(), "classes"), 1e-12) << name;
     if (told.at("token")) {

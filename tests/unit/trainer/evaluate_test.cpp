@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "models/logits.hpp"
 #include "sharding/local_communicator.hpp"

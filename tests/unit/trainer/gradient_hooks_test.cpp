@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "sharding/host_device.hpp"
 #include "sharding/local_communicator.hpp"

@@ -13,7 +13,7 @@ using ::testing::Not;
 
 const std::vector<std::string> kKnown = {"n02", "n07", "n01", "n05", "n01x"};
 
-std::string refusal(const std::vector<std::string>& known, const std::vector<std::string>& wanted) {
+std::string rows_refusal(const std::vector<std::string>& known, const std::vector<std::string>& wanted) {
   try {
     head_rows(known, wanted, "runs/first");
   } catch (const Error& e) {
@@ -29,16 +29,16 @@ TEST(HeadRows, AreInTheOrderOfTheNewClasses) {
 }
 
 TEST(HeadRows, ClassesThatTheHeadDoesNotKnowAreNamed) {
-  EXPECT_THAT(refusal(kKnown, {"n01", "n09"}),
+  EXPECT_THAT(rows_refusal(kKnown, {"n01", "n09"}),
               AllOf(HasSubstr("runs/first was trained for 5 classes without n09 |"),
                     HasSubstr("data.classes"), HasSubstr("finetune.head = fresh")));
-  EXPECT_THAT(refusal(kKnown, {"a", "b", "c", "d", "n01", "e"}),
+  EXPECT_THAT(rows_refusal(kKnown, {"a", "b", "c", "d", "n01", "e"}),
               AllOf(HasSubstr("without a, b, c and 2 more"), Not(HasSubstr("d,"))));
 }
 
 // "crane" is a bird and a machine; only where the head has no wnids, and only if somebody asks for it.
 TEST(HeadRows, ANameOfTwoClassesIsNoAnswer) {
-  EXPECT_THAT(refusal({"crane", "tench", "crane"}, {"tench", "crane"}),
+  EXPECT_THAT(rows_refusal({"crane", "tench", "crane"}, {"tench", "crane"}),
               HasSubstr("several are called crane"));
   EXPECT_EQ(head_rows({"crane", "tench", "crane"}, {"tench"}, ""), std::vector<std::int64_t>{1});
 }

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "trainer/base/error.hpp"
 #include "trainer/base/safetensors.hpp"

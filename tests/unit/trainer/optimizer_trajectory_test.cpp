@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "sharding/local_communicator.hpp"
 #include "tests/support/assembled.hpp"
@@ -17,7 +17,6 @@
 namespace vitrail::trainer {
 namespace {
 
-using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr int kSteps = 50;
@@ -25,15 +24,15 @@ const fs::path kFolder = fs::path(VITRAIL_FIXTURES) / "trajectory";
 
 struct Cases {
   SafetensorsReader file;
-  Json settings;
+  nlohmann::json settings;
 
   explicit Cases(const char* name)
-      : file(kFolder / name), settings(Json::parse(file.metadata().at("settings"))) {}
+      : file(kFolder / name), settings(nlohmann::json::parse(file.metadata().at("settings"))) {}
 
   std::vector<double> column(const std::string& name) const { return file.read_as_double(name); }
 };
 
-Config base_config(const Json& model) {
+Config base_config(const nlohmann::json& model) {
   Config config;
   config.run.lanes = 8;
   config.run.steps = kSteps;
@@ -56,7 +55,7 @@ Config base_config(const Json& model) {
 Config config_of(const Cases& cases, const std::string& name) {
   Config config = base_config(cases.settings.at("model"));
   sharding::OptimizerConfig& o = config.optimizer;
-  const Json& s = cases.settings.at("cases").at(name);
+  const nlohmann::json& s = cases.settings.at("cases").at(name);
   const auto number = [&](const char* key, double absent) { return s.value(key, absent); };
   const std::string rule = s.at("optimizer.name");
   o.name = rule == "adamw"  ? sharding::OptimizerName::adamw

@@ -4,7 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "sharding/host_device.hpp"
 #include "trainer/weights/param_groups.hpp"

@@ -42,7 +42,7 @@ RealLabels read(const std::string& text, const Names& images = kImages) {
   return RealLabels(file, images, 10);
 }
 
-std::string refusal(const std::string& text, const Names& images = kImages) {
+std::string labels_refusal(const std::string& text, const Names& images = kImages) {
   try {
     read(text, images);
   } catch (const Error& e) {
@@ -66,15 +66,15 @@ TEST(RealLabels, OrNamesTheImages) {
 }
 
 TEST(RealLabels, WhatIsNotOfTheseImagesIsBadData) {
-  EXPECT_THAT(refusal("[[7], []]"), HasSubstr("no labels for ILSVRC2012_val_00000003.JPEG of names"));
-  EXPECT_THAT(refusal("[[7], [], 1]"), HasSubstr("no labels for"));
-  EXPECT_THAT(refusal("[[7], [], [10]]"), HasSubstr("has the label 10, the model 10 classes"));
-  EXPECT_THAT(refusal("[[-1], [], []]"), HasSubstr("has the label -1"));
-  EXPECT_THAT(refusal("[[0.5], [], []]"), HasSubstr("has the label 0.5"));
-  EXPECT_THAT(refusal("[[7]]", Names({"cat.png"})), HasSubstr("no labels for cat.png"));
-  EXPECT_THAT(refusal("[[7]]", Names({"image_99999999999999999999.png"})), HasSubstr("no labels for"));
-  EXPECT_THAT(refusal("7"), HasSubstr("no JSON list"));
-  EXPECT_THAT(refusal("[[7"), HasSubstr("no JSON list"));
+  EXPECT_THAT(labels_refusal("[[7], []]"), HasSubstr("no labels for ILSVRC2012_val_00000003.JPEG of names"));
+  EXPECT_THAT(labels_refusal("[[7], [], 1]"), HasSubstr("no labels for"));
+  EXPECT_THAT(labels_refusal("[[7], [], [10]]"), HasSubstr("has the label 10, the model 10 classes"));
+  EXPECT_THAT(labels_refusal("[[-1], [], []]"), HasSubstr("has the label -1"));
+  EXPECT_THAT(labels_refusal("[[0.5], [], []]"), HasSubstr("has the label 0.5"));
+  EXPECT_THAT(labels_refusal("[[7]]", Names({"cat.png"})), HasSubstr("no labels for cat.png"));
+  EXPECT_THAT(labels_refusal("[[7]]", Names({"image_99999999999999999999.png"})), HasSubstr("no labels for"));
+  EXPECT_THAT(labels_refusal("7"), HasSubstr("no JSON list"));
+  EXPECT_THAT(labels_refusal("[[7"), HasSubstr("no JSON list"));
 }
 
 TEST(RealLabels, AFileThatIsNotThere) {

@@ -17,16 +17,20 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr OwnerTimes kQuick{50ms, 300ms, 800ms};
+constexpr OwnerTimes kPatient{50ms, 30min, 60min};  // who waits that long hangs
 
 class RunOwnerTest : public testing::Test {
  protected:
   ~RunOwnerTest() override { fs::remove_all(root_); }
 
-  std::unique_ptr<RunOwner> own(const Attempt& self) {
-    return std::make_unique<RunOwner>(
-        root_ / ".owners", self,
-        OwnerWait{[&](const std::string& text) { said_ += text + "\n"; }, [this] { return stopped_; }},
-        kQuick);
+  std::unique_ptr<RunOwner> own(const Attempt& self, const OwnerTimes& times = kQuick) {
+    return std::make_unique<RunOwner>(root_ / ".owners", self,
+                                      OwnerWait{[&](const std::string& text) {
+                                                  said_ += text + "\n";
+                                                  told_ = true;
+                                                },
+                                                [this] { return stopped_; }},
+                                      times);
   }
   static Attempt here() { return {.host = "here", .process = ::getpid()}; }
   // A claim as another machine would have left it: nothing here tells whether its process lives.
@@ -40,6 +44,7 @@ class RunOwnerTest : public testing::Test {
 
   const fs::path root_ = fs::path(testing::TempDir()) / fmt::format("vitrail_owner_{}", ::getpid());
   std::string said_;
+  std::atomic<bool> told_ = false;
   bool stopped_ = false;
 };
 
@@ -99,10 +104,10 @@ TEST_F(RunOwnerTest, AnOwnerThatWasKilledIsTakenOverAtOnce) {
 TEST_F(RunOwnerTest, AnOwnerThatIsEndingIsWaitedFor) {
   auto first = own(here());
   std::jthread ending([&] {
-    std::this_thread::sleep_for(100ms);
+    while (!told_) std::this_thread::sleep_for(1ms);
     first.reset();
   });
-  own({.host = "here", .process = ::getpid(), .job = "5"});
+  own({.host = "here", .process = ::getpid(), .job = "5"}, kPatient);
   EXPECT_THAT(said_, testing::HasSubstr("waiting for it to end"));
 }
 
@@ -128,7 +133,7 @@ TEST_F(RunOwnerTest, ASignOfLifeElsewhereIsBelieved) {
       fs::last_write_time(root_ / ".owners" / "00000004", fs::file_time_type::clock::now());
     }
   });
-  EXPECT_THROW(own(here()), Error);
+  EXPECT_THROW(own(here(), {.beat = 60s, .patience = 300ms, .lease = 60min}), Error);
 }
 
 TEST_F(RunOwnerTest, WaitingEndsWhenAsked) {
@@ -170,7 +175,7 @@ TEST_F(RunOwnerTest, ALaterAttemptFencesAnEarlierOne) {
       return true;
     }
   };
-  for (int i = 0; i < 1000 && !seen(); ++i) std::this_thread::sleep_for(10ms);
+  for (int i = 0; i < 30'000 && !seen(); ++i) std::this_thread::sleep_for(10ms);
   EXPECT_TRUE(seen());
 }
 
@@ -184,7 +189,7 @@ TEST_F(RunOwnerTest, RacesHaveOneWinnerAtATime) {
         try {
           const RunOwner owner(root_ / ".owners",
                                {.host = "here", .process = ::getpid(), .job = std::to_string(i)},
-                               OwnerWait{[](const std::string&) {}, [] { return false; }}, {50ms, 20s, 30s});
+                               OwnerWait{[](const std::string&) {}, [] { return false; }}, kPatient);
           const int now = ++inside;
           if (now > most) most = now;
           std::this_thread::sleep_for(20ms);

@@ -9,9 +9,7 @@
 namespace vitrail::trainer {
 namespace {
 
-using Json = nlohmann::json;
-
-Config config_of(const Json& c) {
+Config config_of(const nlohmann::json& c) {
   const std::map<std::string, ScheduleName> names = {{"cosine", ScheduleName::cosine},
                                                      {"linear", ScheduleName::linear},
                                                      {"step", ScheduleName::step},
@@ -40,7 +38,7 @@ Config constant_run() {
 // Whole runs of published lengths and short ones at the edges, and two epochs beyond their end.
 TEST(Schedule, EveryStepHasTimmsRate) {
   const SafetensorsReader fixture(VITRAIL_FIXTURES "/trainer/schedule.safetensors");
-  const Json cases = Json::parse(fixture.metadata().at("cases"));
+  const nlohmann::json cases = nlohmann::json::parse(fixture.metadata().at("cases"));
   EXPECT_EQ(cases.size(), 8 * 3 + 9 * 4 * 3 * 2U);
   for (const auto& [name, c] : cases.items()) {
     const std::int64_t epoch = c.at("steps_per_epoch"), steps = c.at("epochs").get<std::int64_t>() * epoch;
@@ -107,10 +105,10 @@ TEST(Schedule, WarmupAndEndAreNotScaled) {
 // The same curves as learning rates of timm's: its cosine for weight decay, its line for drop-path.
 TEST(Schedule, WeightDecayAndDropPathFollowTimmsCurves) {
   const SafetensorsReader fixture(VITRAIL_FIXTURES "/trainer/schedule.safetensors");
-  const Json cases = Json::parse(fixture.metadata().at("cases"));
+  const nlohmann::json cases = nlohmann::json::parse(fixture.metadata().at("cases"));
   for (const std::string stepping : {"off", "timm", "deit"}) {
     const std::string cosine = "no_warmup.cosine." + stepping, linear = "no_warmup.linear." + stepping;
-    const Json& c = cases.at(cosine);
+    const nlohmann::json& c = cases.at(cosine);
     Config config = config_of(c);
     config.optimizer.weight_decay = c.at("lr");
     config.schedule.weight_decay_end = c.at("min_lr");

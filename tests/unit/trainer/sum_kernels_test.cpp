@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "trainer/device/tensor_type.hpp"
 

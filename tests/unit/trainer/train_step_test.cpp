@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "sharding/local_communicator.hpp"
 #include "tests/support/assembled.hpp"

@@ -10,6 +10,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::MatchesRegex;
+
+constexpr std::chrono::minutes kHang{5};  // longer than any machine takes that has a second for this test
 
 WatchdogConfig limits(std::int64_t step, std::int64_t other) {
   return {.step = {step, Duration::Unit::seconds}, .other = {other, Duration::Unit::seconds}};
@@ -35,10 +38,8 @@ TEST(Watchdog, BitesWhereAPhaseOfAStepTakesTooLongAndShowsAllStacks) {
   Watched watched(limits(1, 1000));
   for (int i = 0; i < 5; ++i) watched.dog.step_took(milliseconds(10));
   watched.phases.enter(Phase::backward, 12);
-  EXPECT_THAT(
-      watched.bite(seconds(10)),
-      HasSubstr(
-          "rank 3 on node2: watchdog: 1 s in phase `backward` of step 12, longer than the limit of 1 s"));
+  EXPECT_THAT(watched.bite(kHang), MatchesRegex("rank 3 on node2: watchdog: [0-9]+ s in phase `backward` of "
+                                                "step 12, longer than the limit of 1 s"));
   const std::string shown = testing::internal::GetCapturedStderr();
   EXPECT_THAT(shown, HasSubstr("vitrail: rank 3 on node2: watchdog: "));
   EXPECT_THAT(shown, HasSubstr("thread "));
@@ -48,20 +49,20 @@ TEST(Watchdog, BitesWhereAPhaseOfAStepTakesTooLongAndShowsAllStacks) {
 
 TEST(Watchdog, InTheExchangeOnlyWaitingForOthersIsNoHanging) {
   Watched watched(limits(1, 1));
-  watched.phases.enter(Phase::reduce, 3);
   {
     const PhaseLog::Wait waiting(watched.phases);
+    watched.phases.enter(Phase::reduce, 3);
     EXPECT_EQ(watched.bite(milliseconds(2000)), "");
   }
-  EXPECT_THAT(watched.bite(seconds(10)), HasSubstr("1 s in phase `reduce` of step 3"));
+  EXPECT_THAT(watched.bite(kHang), HasSubstr("s in phase `reduce` of step 3"));
 }
 
 TEST(Watchdog, LongStepsGiveLongLimits) {
   Watched watched(limits(1, 1000));
-  for (int i = 0; i < 5; ++i) watched.dog.step_took(milliseconds(500));
+  for (int i = 0; i < 5; ++i) watched.dog.step_took(milliseconds(300));
   watched.phases.enter(Phase::forward, 1);
-  EXPECT_EQ(watched.bite(milliseconds(2500)), "") << "ten times the median are 5 s";
-  EXPECT_EQ(watched.dog.longest_wait(), milliseconds(10'000));
+  EXPECT_EQ(watched.dog.longest_wait(), milliseconds(8000));
+  EXPECT_THAT(watched.bite(kHang), HasSubstr("longer than the limit of 3 s")) << "ten times the median";
 }
 
 TEST(Watchdog, KnowsNoLimitForAStepBeforeItKnowsSteps) {
@@ -75,7 +76,7 @@ TEST(Watchdog, KnowsNoLimitForAStepBeforeItKnowsSteps) {
 TEST(Watchdog, LooksAtTheWritingThreadToo) {
   Watched watched(limits(0, 1));
   watched.phases.enter(Phase::rename, 8, PhaseLog::Track::writing);
-  EXPECT_THAT(watched.bite(seconds(10)), HasSubstr("`rename` of step 8"));
+  EXPECT_THAT(watched.bite(kHang), HasSubstr("`rename` of step 8"));
 }
 
 TEST(Watchdog, IdleOrOffItIsQuiet) {
