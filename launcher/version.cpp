@@ -8,7 +8,7 @@
 #include "datasets/pack/hdf5_handles.hpp"
 #include "sharding/mpi_handles.hpp"
 
-#include "vitrail_commit.hpp"  // made by ci/commit.cmake
+#include "launcher/commit.hpp"  // made by ci/commit.cmake
 
 namespace vitrail::launcher {
 
