@@ -1,5 +1,5 @@
-# Writes OUTPUT, a header with the commit that SOURCE is at; left alone where nothing changed, so that only a new
-# commit compiles anything.
+# Writes OUTPUT, a source with the commit that SOURCE is at; left alone where nothing changed, so that only a new commit
+# compiles anything.
 set(commit "unknown")
 find_program(GIT git)
 if(GIT)
@@ -9,4 +9,7 @@ if(GIT)
     set(commit "${described}")
   endif()
 endif()
-file(CONFIGURE OUTPUT "${OUTPUT}" CONTENT "#define VITRAIL_COMMIT \"@commit@\"\n" @ONLY)
+file(CONFIGURE OUTPUT "${OUTPUT}" @ONLY CONTENT "#include \"launcher/version.hpp\"
+
+const char* vitrail::launcher::commit() { return \"@commit@\"; }
+")

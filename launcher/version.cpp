@@ -8,11 +8,9 @@
 #include "datasets/pack/hdf5_handles.hpp"
 #include "sharding/mpi_handles.hpp"
 
-#include "launcher/commit.hpp"  // made by ci/commit.cmake
-
 namespace vitrail::launcher {
 
-trainer::ProgramFacts build_facts() { return {{"version", VITRAIL_VERSION}, {"commit", VITRAIL_COMMIT}}; }
+trainer::ProgramFacts build_facts() { return {{"version", VITRAIL_VERSION}, {"commit", commit()}}; }
 
 std::string version_text() {
 #ifdef VITRAIL_TORCH
@@ -20,8 +18,8 @@ std::string version_text() {
 #else
   const std::string torch = "none";
 #endif
-  return fmt::format("vitrail {}\ncommit {}; LibTorch {}; {}; HDF5 {}\n", VITRAIL_VERSION, VITRAIL_COMMIT,
-                     torch, sharding::mpi_library(), datasets::hdf5_library());
+  return fmt::format("vitrail {}\ncommit {}; LibTorch {}; {}; HDF5 {}\n", VITRAIL_VERSION, commit(), torch,
+                     sharding::mpi_library(), datasets::hdf5_library());
 }
 
 }  // namespace vitrail::launcher

@@ -7,6 +7,8 @@
 
 namespace vitrail::launcher {
 
+const char* commit();  // in a source that ci/commit.cmake writes at every build
+
 trainer::ProgramFacts build_facts();  // version and commit
 
 // "vitrail 0.1.0" and a line with the commit and the libraries.
