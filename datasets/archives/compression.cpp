@@ -13,7 +13,7 @@
 namespace vitrail::datasets {
 namespace {
 
-struct Form {
+struct KnownForm {
   Compression compression;
   const char* name;
   std::string_view magic;
@@ -22,19 +22,19 @@ struct Form {
 };
 
 constexpr std::array kForms = {
-    Form{Compression::gzip, "gzip", "\x1f\x8b", {".gz", ".tgz", "", ""}, "gunzip"},
-    Form{Compression::bzip2, "bzip2", "BZh", {".bz2", ".tbz2", ".tbz", ""}, "bunzip2"},
-    Form{Compression::xz, "xz", "\xfd\x37zXZ", {".xz", ".txz", "", ""}, "unxz"},
-    Form{Compression::zstd, "Zstandard", "\x28\xb5\x2f\xfd", {".zst", ".tzst", "", ""}, "unzstd"},
-    Form{Compression::lz4, "LZ4", "\x04\x22\x4d\x18", {".lz4", "", "", ""}, "unlz4"},
-    Form{Compression::compress, "compress", "\x1f\x9d", {".Z", ".taz", "", ""}, "uncompress"},
-    Form{Compression::zip, "ZIP", "PK\x03\x04", {".zip", "", "", ""}, "unzip"},
-    Form{Compression::seven_zip, "7-Zip", "7z\xbc\xaf\x27\x1c", {".7z", "", "", ""}, "7z x"},
-    Form{Compression::rar, "RAR", "Rar!", {".rar", "", "", ""}, "unrar x"},
+    KnownForm{Compression::gzip, "gzip", "\x1f\x8b", {".gz", ".tgz", "", ""}, "gunzip"},
+    KnownForm{Compression::bzip2, "bzip2", "BZh", {".bz2", ".tbz2", ".tbz", ""}, "bunzip2"},
+    KnownForm{Compression::xz, "xz", "\xfd\x37zXZ", {".xz", ".txz", "", ""}, "unxz"},
+    KnownForm{Compression::zstd, "Zstandard", "\x28\xb5\x2f\xfd", {".zst", ".tzst", "", ""}, "unzstd"},
+    KnownForm{Compression::lz4, "LZ4", "\x04\x22\x4d\x18", {".lz4", "", "", ""}, "unlz4"},
+    KnownForm{Compression::compress, "compress", "\x1f\x9d", {".Z", ".taz", "", ""}, "uncompress"},
+    KnownForm{Compression::zip, "ZIP", "PK\x03\x04", {".zip", "", "", ""}, "unzip"},
+    KnownForm{Compression::seven_zip, "7-Zip", "7z\xbc\xaf\x27\x1c", {".7z", "", "", ""}, "7z x"},
+    KnownForm{Compression::rar, "RAR", "Rar!", {".rar", "", "", ""}, "unrar x"},
 };
 
-const Form* form_of(Compression compression) {
-  const auto* const found = std::ranges::find(kForms, compression, &Form::compression);
+const KnownForm* form_of(Compression compression) {
+  const auto* const found = std::ranges::find(kForms, compression, &KnownForm::compression);
   return found == kForms.end() ? nullptr : found;
 }
 
@@ -42,7 +42,7 @@ const Form* form_of(Compression compression) {
 
 Compression compression_of(std::span<const std::byte> head) {
   const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
-  for (const Form& form : kForms) {
+  for (const KnownForm& form : kForms) {
     if (text.starts_with(form.magic)) return form.compression;
   }
   return Compression::none;
@@ -58,7 +58,7 @@ Compression compression_of(const std::filesystem::path& path) {
 }
 
 Compression compression_by_name(const std::string& name) {
-  for (const Form& form : kForms) {
+  for (const KnownForm& form : kForms) {
     for (const std::string_view ending : form.endings) {
       if (!ending.empty() && name.size() > ending.size() && name.ends_with(ending)) return form.compression;
     }
@@ -67,17 +67,17 @@ Compression compression_by_name(const std::string& name) {
 }
 
 const char* name_of(Compression compression) {
-  const Form* form = form_of(compression);
+  const KnownForm* form = form_of(compression);
   return form == nullptr ? "not compressed" : form->name;
 }
 
 const char* program_of(Compression compression) {
-  const Form* form = form_of(compression);
+  const KnownForm* form = form_of(compression);
   return form == nullptr ? "" : form->program;
 }
 
 std::string way_out_of(Compression compression) {
-  const Form* form = form_of(compression);
+  const KnownForm* form = form_of(compression);
   if (form == nullptr) return "";
   return is_stream(compression) ? fmt::format("decompress it first: {}", form->program)
                                 : fmt::format("unpack it first ({}) and give the folder", form->program);

@@ -17,11 +17,12 @@
 namespace vitrail::datasets {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{1} << 16;
-constexpr const char* kHint = "is the download complete? Compare its size or checksum with the publisher's";
+constexpr std::size_t kCompressedAtOnce = std::size_t{1} << 16;
+constexpr const char* kComparePublisher =
+    "is the download complete? Compare its size or checksum with the publisher's";
 
 Error broken(const std::string& name, const std::string& what) {
-  return {ExitCode::bad_data, fmt::format("{}: {}", name, what), kHint};
+  return {ExitCode::bad_data, fmt::format("{}: {}", name, what), kComparePublisher};
 }
 
 // What stands behind the last gzip member or xz stream: zeros that fill up a record, as gzip itself takes
@@ -44,7 +45,8 @@ void check_nothing_follows(const std::string& name, std::uint64_t at, std::span<
 
 class GzipStream final : public ByteStream {
  public:
-  GzipStream(ByteStream& source, std::string name) : source_(source), name_(std::move(name)), input_(kPiece) {
+  GzipStream(ByteStream& source, std::string name)
+      : source_(source), name_(std::move(name)), input_(kCompressedAtOnce) {
     if (inflateInit2(&zlib_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
   }
   ~GzipStream() override { inflateEnd(&zlib_); }
@@ -109,7 +111,7 @@ class FilteredStream final : public ByteStream {
       : source_(source),
         form_(form),
         name_(std::move(name)),
-        input_(kPiece),
+        input_(kCompressedAtOnce),
         archive_(archive_read_new(), archive_read_free) {
     if (!archive_) throw std::bad_alloc();
     archive* const reader = archive_.get();

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kReadOfTar = std::size_t{1} << 20;
 constexpr std::size_t kClassesOfImagenet = 1000;
 
 // Of n01440764_10026_n01440764.JPEG and ILSVRC2012_val_00000293_n01440764.JPEG: what stands behind the last
@@ -113,7 +113,7 @@ class HuggingFaceTars final : public StreamSource {
     FileRange range(file, 0, file.size());
     const Compression compression = compression_of(path);
     const auto inside = compression == Compression::none ? nullptr : decompress(range, compression, name);
-    ArchiveReader reader(inside ? *inside : range, name, kPiece);
+    ArchiveReader reader(inside ? *inside : range, name, kReadOfTar);
     Progress progress("sort " + path.filename().string(), "MB", file.size() / 1'000'000, options_.progress);
     std::uint64_t shown = 0;
     while (const auto member = reader.next()) {
