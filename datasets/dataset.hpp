@@ -19,7 +19,7 @@ namespace vitrail::datasets {
 
 // What one sample is before it is transformed (transform.hpp): one of these, the others are empty.
 struct Sample {
-  Bytes encoded;              // JPEG or PNG
+  Bytes encoded;              // JPEG, PNG or WebP
   Image image;                // pixels
   std::vector<float> tensor;  // [3, S, S], used as it is
 };

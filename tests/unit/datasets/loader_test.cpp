@@ -279,5 +279,25 @@ TEST(EvaluationLoaderTest, AnErrorNamesTheSample) {
   EXPECT_THAT([&] { loader.next(batch); }, testing::ThrowsMessage<Error>(HasSubstr("uneven set: sample 12")));
 }
 
+TEST(EvaluationLoaderTest, ReportedDamageLeavesTheOthersAsTheyAre) {
+  const EvaluationTransform transform{.image_size = 8, .crop_ratio = 1.0};
+  const auto whole = std::make_shared<UnevenDataset>(20), damaged = std::make_shared<UnevenDataset>(20, 12);
+  EvaluationLoader good(whole, {}, transform, 8, 2),
+      bad(damaged, {}, transform, 8, 3, ordinary_memory, OnDamage::report);
+  EvaluationBatch expected, found;
+  for (std::int64_t first = 0; first < 20; first += 8) {
+    ASSERT_TRUE(good.next(expected));
+    ASSERT_TRUE(bad.next(found));
+    EXPECT_EQ(found.indices, expected.indices);
+    EXPECT_EQ(found.damaged.size(), first == 8 ? 1U : 0U);
+    if (first == 8) {
+      EXPECT_THAT(found.damaged.at(12), HasSubstr("uneven set: sample 12: cannot be decoded"));
+      std::fill_n(expected.images.begin() + 4 * 3 * 8 * 8, 3 * 8 * 8, 0.0F);
+    }
+    EXPECT_TRUE(std::equal(found.images.begin(), found.images.end(), expected.images.begin()));
+  }
+  EXPECT_FALSE(bad.next(found));
+}
+
 }  // namespace
 }  // namespace vitrail::datasets
