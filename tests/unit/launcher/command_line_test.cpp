@@ -234,9 +234,8 @@ TEST(CommandLineErrors, OfCommands) {
   EXPECT_EQ(
       refusal({"pack", "--output", "x"}),
       "2 command line: `vitrail pack` needs --source SPEC: what to pack: imagenet-train:TAR|DIR|TAR.GZ, "
-      "imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, folder:DIR (a folder for each "
-      "class) or "
-      "idx:IMAGES,LABELS");
+      "imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, imagenet-hf:DIR|TAR.GZ (Hugging Face's), folder:DIR (a "
+      "folder for each class), flat:DIR,LABELS (one folder and a list FILE,LABEL) or idx:IMAGES,LABELS");
   EXPECT_EQ(refusal({"train"}),
             "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder, "
             "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
