@@ -125,7 +125,7 @@ class ErrorPipe {
 // The children that live, and what we have been asked meanwhile.
 class Children {
  public:
-  explicit Children(const Say& say) : say_(say), held_(watched()) {
+  explicit Children(const Say& say) : say_(say), watched_(signals_to_watch()), held_(watched_) {
     std::signal(SIGCHLD, SIG_DFL);  // ignored, it would never come, and the exit status would be lost
   }
 
@@ -134,7 +134,7 @@ class Children {
   std::size_t living() const { return living_.size(); }
 
   void add(const std::vector<std::string>& words, const Streams& streams, std::size_t job) {
-    living_[start(words, watched(), streams)] = job;
+    living_[start(words, watched_, streams)] = job;
   }
 
   // One that has ended, and its status.
@@ -152,17 +152,16 @@ class Children {
   }
 
  private:
-  static const sigset_t& watched() {
-    static const sigset_t signals = [] {
-      sigset_t set = trainer::stop_signals();
-      for (const int signal : {SIGINT, SIGCHLD}) sigaddset(&set, signal);
-      return set;
-    }();
+  // Asked anew each time: whether SIGHUP is ignored may change.
+  static sigset_t signals_to_watch() {
+    sigset_t signals = trainer::stop_signals();
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGCHLD);
     return signals;
   }
 
   void listen() {
-    const int signal = ::sigtimedwait(&watched(), nullptr, &kPatience);
+    const int signal = ::sigtimedwait(&watched_, nullptr, &kPatience);
     if (signal < 0 && errno == EAGAIN && asked_to_stop_) tell(SIGUSR1);
     if (signal < 0 || signal == SIGCHLD) return;
     interrupts_ += signal == SIGINT ? 1 : 0;
@@ -178,6 +177,7 @@ class Children {
   }
 
   const Say& say_;
+  const sigset_t watched_;
   HeldSignals held_;
   std::map<pid_t, std::size_t> living_;
   int interrupts_ = 0;

@@ -18,6 +18,11 @@
 source slurm/site.sh
 source slurm/requeue.sh
 run_dir=$("$vitrail" sweep folder "$@" --task "$SLURM_ARRAY_TASK_ID") || exit
+# What was asked for when the array was submitted stands in its settings' file: only where that names no device, the site's.
+on=(--run.device "$device")
+for word in "$@"; do
+  if [[ -f $word ]] && sed -n '/^\[run\]/,/^\[/p' "$word" | grep -q '^device *='; then on=(); fi
+done
 run_and_requeue "$run_dir" \
-  staged "$stage_dir" "$vitrail" sweep run --launch.mpi "$mpi" --run.device "$device" "$@" \
+  staged "$stage_dir" "$vitrail" sweep run --launch.mpi "$mpi" "${on[@]}" "$@" \
   --task "$SLURM_ARRAY_TASK_ID" -n "$SLURM_NTASKS"
