@@ -237,7 +237,7 @@ TEST_F(SweepResultsTest, ADivergedTaskHasNoLossAndComesLast) {
   for (const SweepMetric metric : {SweepMetric::loss, SweepMetric::top1, SweepMetric::eval_loss})
     EXPECT_EQ(ranking(results, metric).front(), 1U);
   EXPECT_THAT(results_text(s, results, SweepMetric::loss), testing::HasSubstr("  diverged  "));
-  EXPECT_EQ(nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[1]["diverged"], true);
+  EXPECT_EQ(nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[2]["diverged"], true);
 }
 
 // The loss guard gives up while the loss is still a number.
