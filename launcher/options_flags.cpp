@@ -232,6 +232,31 @@ void add_sweep_flags(std::vector<Option>& table) {
              .bounds = from_to(0, 99999),
              .absent = "all of them",
              .when = {in_sweep({SweepAction::run, SweepAction::folder}, "`sweep run` or `sweep folder`")}});
+  const Condition starts = in_sweep({SweepAction::plan, SweepAction::run, SweepAction::submit},
+                                    "`sweep plan`, `sweep run` or `sweep submit`");
+  sweep.add("quota-gib", &Flags::quota_gib,
+            {.help = "what the checkpoints of all tasks may take",
+             .bounds = above(0),
+             .unit = "GiB",
+             .absent = "what is free in the file system",
+             .when = {starts, of_all_tasks()}});
+  sweep.add("change", &Flags::change,
+            {.help = "take the config files as they are now, not as they were when the sweep was submitted "
+                     "or first run; a task that was begun with other settings is refused",
+             .when = {starts, of_all_tasks()}});
+  sweep.add("retry-diverged", &Flags::retry_diverged,
+            {.help = "run diverged tasks again, too",
+             .when = {in_sweep({SweepAction::run, SweepAction::submit}, "`sweep run` or `sweep submit`")}});
+  sweep.add("sbatch-args", &Flags::sbatch_args,
+            {.help = "more arguments for sbatch",
+             .absent = "none",
+             .when = {in_sweep({SweepAction::submit}, "`sweep submit`")}},
+            {kShellWords, is_shell_words});
+}
+
+void add_sweep_table_flags(std::vector<Option>& table) {
+  const Section sweep(
+      table, "", {Command::sweep}, [](auto& line) -> auto& { return line.flags; });
   const Condition shows = in_sweep({SweepAction::run, SweepAction::status}, "`sweep run` or `sweep status`");
   sweep.choice(
       "metric", &Flags::metric,
@@ -242,14 +267,6 @@ void add_sweep_flags(std::vector<Option>& table) {
        {SweepMetric::top5, "top5"}},
       {.help = "what the table is sorted by, best first; auto: top1, or loss where nothing is evaluated",
        .when = {shows, of_all_tasks()}});
-  const Condition starts = in_sweep({SweepAction::plan, SweepAction::run, SweepAction::submit},
-                                    "`sweep plan`, `sweep run` or `sweep submit`");
-  sweep.add("quota-gib", &Flags::quota_gib,
-            {.help = "what the checkpoints of all tasks may take",
-             .bounds = above(0),
-             .unit = "GiB",
-             .absent = "what is free in the file system",
-             .when = {starts, of_all_tasks()}});
   sweep.choice("format", &Flags::format,
                {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}, {OutputFormat::csv, "csv"}},
                {.help = "a text to read, one JSON document, or a line of names and one for each task",
@@ -266,18 +283,6 @@ void add_sweep_flags(std::vector<Option>& table) {
              .absent = "one look",
              .when = {in_sweep({SweepAction::status}, "`sweep status`"), without_csv()},
              .alone = "10"});
-  sweep.add("change", &Flags::change,
-            {.help = "take the config files as they are now, not as they were when the sweep was submitted "
-                     "or first run; a task that was begun with other settings is refused",
-             .when = {starts, of_all_tasks()}});
-  sweep.add("retry-diverged", &Flags::retry_diverged,
-            {.help = "run diverged tasks again, too",
-             .when = {in_sweep({SweepAction::run, SweepAction::submit}, "`sweep run` or `sweep submit`")}});
-  sweep.add("sbatch-args", &Flags::sbatch_args,
-            {.help = "more arguments for sbatch",
-             .absent = "none",
-             .when = {in_sweep({SweepAction::submit}, "`sweep submit`")}},
-            {kShellWords, is_shell_words});
 }
 
 void add_launch_flags(std::vector<Option>& table) {
@@ -312,6 +317,7 @@ void add_flags(std::vector<Option>& table) {
   add_bench_flags(table);
   add_plan_flags(table);
   add_sweep_flags(table);
+  add_sweep_table_flags(table);
   add_launch_flags(table);
 
   const Section configured(table, "", kConfigured, reach);

@@ -57,7 +57,6 @@ std::vector<std::string> fields_of(const std::string& line) {
   return fields;
 }
 
-// A job that is completing has ended, and says nothing of what becomes of it.
 bool is_running(const std::string& state) {
   const std::array<const char*, 7> states = {"RUNNING",   "CONFIGURING", "SUSPENDED", "STOPPED",
                                              "SIGNALING", "RESIZING",    "STAGE_OUT"};
@@ -102,10 +101,13 @@ std::vector<std::pair<std::string, QueueEntry>> parse_queue(const std::string& t
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     const std::vector<std::string> fields = fields_of(line);
-    if (fields.size() != 5 || (!is_running(fields[3]) && !is_waiting(fields[3]))) continue;
+    if (fields.size() != 5) continue;
+    const QueueEntry state{"", fields[4], is_running(fields[3]), is_waiting(fields[3])};
+    // A job that is completing has ended, and says nothing of what becomes of it.
+    if (!state.running && !state.waiting && fields[3] != "COMPLETING") continue;
     const bool of_array = !fields[2].empty() && fields[2] != "N/A";
-    entries.push_back(
-        {fields[0], {of_array ? fields[1] + "_" + fields[2] : fields[0], fields[4], is_running(fields[3])}});
+    entries.emplace_back(fields[0], state);
+    entries.back().second.job = of_array ? fields[1] + "_" + fields[2] : fields[0];
   }
   return entries;
 }

@@ -19,7 +19,7 @@ namespace vitrail::launcher {
 struct QueueEntry {
   std::string job;  // "12_3"
   std::string node;
-  bool running = false;  // else it waits
+  bool running = false, waiting = false;  // neither: it is ending
 };
 
 struct SweepQueue {

@@ -180,7 +180,7 @@ void read_state(const SweepRun& run, const Outside& outside, TaskResult& result)
   if (owner) result.attempts = owner->number;
   if (result.state == TaskState::finished) return;
   const auto entry = outside.by_task ? outside.by_task : outside.by_job;
-  result.queued = entry && !entry->running;
+  result.queued = entry && entry->waiting;
   if (entry) {
     result.job = entry->job;
     result.node = entry->node;
@@ -193,7 +193,7 @@ void read_state(const SweepRun& run, const Outside& outside, TaskResult& result)
     result.state = begun ? TaskState::preempted : TaskState::waiting;
   } else if (fs::exists(status_file(run))) {
     read_end(run, result);
-  } else if (entry) {
+  } else if (entry && entry->running) {
     result.state = TaskState::running;
   } else if (begun) {
     result.state = TaskState::preempted;

@@ -42,8 +42,11 @@ std::string job_of(const Environment& environment) {
 // last.
 class LocalTasks {
  public:
-  LocalTasks(const Sweep& sweep, const std::vector<std::size_t>& tasks)
-      : sweep_(sweep), queue_(tasks.begin(), tasks.end()), left_(tasks.size()) {}
+  LocalTasks(const Sweep& sweep, const std::vector<std::size_t>& tasks, bool retry_diverged)
+      : sweep_(sweep),
+        queue_(tasks.begin(), tasks.end()),
+        left_(tasks.size()),
+        retry_diverged_(retry_diverged) {}
 
   int failure() const { return failure_; }  // status of the first that failed; 0: none
 
@@ -84,16 +87,19 @@ class LocalTasks {
 
  private:
   // By another `sweep run`, since we looked.
-  static bool is_taken(const SweepRun& run) {
+  bool is_taken(const SweepRun& run) const {
     const std::string owner = owned_elsewhere(run, "");
     if (!owner.empty()) say_sweep(fmt::format("task {} runs already: {}", run.number, owner));
-    return !owner.empty() || read_result(run).state == TaskState::finished;
+    const TaskState state = read_result(run).state;
+    return !owner.empty() || state == TaskState::finished ||
+           (state == TaskState::diverged && !retry_diverged_);
   }
 
   const Sweep& sweep_;
   std::deque<std::size_t> queue_;
   std::vector<std::size_t> started_;
   std::size_t left_;
+  bool retry_diverged_;
   int failure_ = 0;
 };
 
@@ -124,7 +130,7 @@ std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& swee
 ExitCode run_tasks(const CommandLine& line, Sweep& sweep) {
   const auto tasks = tasks_to_run(line, sweep);
   freeze(sweep);
-  LocalTasks local(sweep, tasks);
+  LocalTasks local(sweep, tasks, line.flags.retry_diverged);
   run_children(
       static_cast<std::size_t>(line.flags.at_once), [&] { return local.next(); },
       [&](std::size_t job, int status) { local.ended(job, status); }, say_sweep);

@@ -73,15 +73,20 @@ class SweepTest(harness.RunTest):
         self.assertEqual(self.table, self.vitrail(*self.of(self.undisturbed, "status"))[0])
         self.assertEqual([int(line.split()[0]) for line in self.table.splitlines()[1:]], [row["task"] for row in rows])
 
+    @staticmethod
+    def interrupt(job, run):
+        """Asks one task alone to save and stop."""
+        for pid in job.members():
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            if words[1:2] == ["launch"] and str(run) in words:
+                os.kill(pid, signal.SIGUSR1)
+
     def test_one_task_interrupted(self):
         folder = self.folder / "alone"
         job = self.start(*self.of(folder, "run"), "--at-once", 2)
         names = [row["name"] for row in sorted(self.rows(self.undisturbed)[0], key=lambda row: row["task"])]
         job.wait_for(lambda: self.steps_of(folder / names[1]) >= 3, "third step of task 1")
-        for pid in job.members():
-            words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if words[1:2] == ["launch"] and str(folder / names[1]) in words:
-                os.kill(pid, signal.SIGUSR1)
+        self.interrupt(job, folder / names[1])
         err = job.finish()[1]
         self.assertIn("task 1 was interrupted and goes on later", err)
         self.assertEqual(err.count("was interrupted"), 1)
@@ -222,6 +227,19 @@ class SweepTest(harness.RunTest):
         os.kill(job.process.pid, signal.SIGTERM)
         job.finish(85)
         self.assertEqual([row["state"] for row in self.status_of(words)], ["preempted"] * 2)
+
+    def test_two_that_share_the_work(self):
+        """What the second of two sweeps saw diverge, the first does not begin again."""
+        words, config, folder = self.two_tasks("shared", "1e-3, 1e30", **{"optimizer.name": "sgd", "run.steps": 100000})
+        run = ["sweep", "run", *words, "--config", config]
+        job = self.start(*run)
+        job.wait_for(lambda: self.steps_of(folder / "lr-0.001") >= 3, "third step of task 0")
+        self.assertIn("task 1 diverged: see", self.vitrail(*run, expect=85)[1])
+        self.interrupt(job, folder / "lr-0.001")
+        job.wait_for(lambda: job.text("err").count("task 0 begins") == 2, "second beginning of task 0")
+        self.assertNotIn("task 1", job.text("err"))
+        os.kill(job.process.pid, signal.SIGTERM)
+        job.finish(85)
 
     def test_watched(self):
         """Tables until all have ended, each other than the one before; CSV says what JSON says."""

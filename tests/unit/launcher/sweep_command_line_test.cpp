@@ -52,7 +52,7 @@ TEST(SweepCommandLine, WatchMayStandAlone) {
   EXPECT_EQ(seconds({"sweep", "status", "--watch=3", "g.ini", "-n", "1"}), 3);
   EXPECT_EQ(seconds({"sweep", "status", "g.ini", "--watch", "-n", "1"}), 10);
   EXPECT_EQ(refusal({"sweep", "status", "g.ini", "--watch=0"}),
-            "2 command line: --watch = 0: expected a number, > 0, <= 86400 seconds; 10 where none are given");
+            "2 command line: --watch 0: expected a number, > 0, <= 86400 seconds; 10 where none are given");
 }
 
 }  // namespace

@@ -16,9 +16,13 @@ TEST(SweepQueue, LinesOfSqueue) {
       "squeue: error: something else\n");
   std::vector<std::string> found;
   for (const auto& [id, entry] : entries)
-    found.push_back(id + " " + entry.job + " " + (entry.running ? "runs " : "waits ") + entry.node);
-  EXPECT_THAT(found,
-              testing::ElementsAre("13 12_0 runs n0", "14 12_3 waits ", "12 12_4 waits ", "16 16 runs n1"));
+    found.push_back(id + " " + entry.job + " " +
+                    (entry.running   ? "runs "
+                     : entry.waiting ? "waits "
+                                     : "ends ") +
+                    entry.node);
+  EXPECT_THAT(found, testing::ElementsAre("13 12_0 runs n0", "14 12_3 waits ", "12 12_4 waits ",
+                                          "15 12_5 ends n1", "16 16 runs n1"));
 }
 
 }  // namespace

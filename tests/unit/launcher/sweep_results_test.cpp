@@ -143,12 +143,15 @@ TEST_F(SweepStatesTest, ATaskRunsWhileItsOwnerLives) {
 TEST_F(SweepStatesTest, OfAnotherMachineSlurmKnowsOrTheSignsOfLife) {
   const Sweep s = sweep();
   own_from_elsewhere(0, "77");
-  const QueueEntry running{"70_0", "n4", true}, waiting{"70_0", "", false};
+  const QueueEntry running{"70_0", "n4", true, false}, waiting{"70_0", "", false, true};
   const auto state = [&](const Outside& outside) { return read_result(s.runs[0], outside).state; };
   EXPECT_EQ(state({true, running, running}), TaskState::running);
   EXPECT_EQ(read_result(s.runs[0], {true, running, running}).job, "70_0");
   EXPECT_EQ(read_result(s.runs[0], {true, running, running}).node, "n4");
   EXPECT_EQ(state({true, {}, {}}), TaskState::preempted) << "its job is gone";
+  const QueueEntry ending{"70_0", "n4", false, false};
+  EXPECT_EQ(state({true, ending, ending}), TaskState::preempted);
+  EXPECT_EQ(read_result(s.runs[0], {true, ending, ending}).job, "70_0");
   EXPECT_EQ(state({true, waiting, waiting}), TaskState::preempted) << "it waits to go on";
   EXPECT_EQ(state({false, {}, {}}), TaskState::running) << "it gave a sign of life just now";
   fs::last_write_time(of_task(0) / ".owners/00000003",
@@ -160,7 +163,7 @@ TEST_F(SweepStatesTest, OfAnotherMachineSlurmKnowsOrTheSignsOfLife) {
 
 TEST_F(SweepStatesTest, WhatWaitsInTheQueueHasNotFailed) {
   const Sweep s = sweep();
-  const QueueEntry running{"70_1", "n4", true}, waiting{"70_1", "", false};
+  const QueueEntry running{"70_1", "n4", true, false}, waiting{"70_1", "", false, true};
   EXPECT_EQ(read_result(s.runs[1], {true, {}, waiting}).state, TaskState::waiting);
   EXPECT_TRUE(read_result(s.runs[1], {true, {}, waiting}).queued);
   EXPECT_EQ(read_result(s.runs[1], {true, {}, running}).state, TaskState::running) << "just started";
@@ -237,7 +240,7 @@ TEST_F(SweepResultsTest, ADivergedTaskHasNoLossAndComesLast) {
   for (const SweepMetric metric : {SweepMetric::loss, SweepMetric::top1, SweepMetric::eval_loss})
     EXPECT_EQ(ranking(results, metric).front(), 1U);
   EXPECT_THAT(results_text(s, results, SweepMetric::loss), testing::HasSubstr("  diverged  "));
-  EXPECT_EQ(nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[1]["diverged"], true);
+  EXPECT_EQ(nlohmann::json::parse(results_json(s, results, SweepMetric::loss))[2]["diverged"], true);
 }
 
 // The loss guard gives up while the loss is still a number.

@@ -34,16 +34,17 @@ class SweepTableTest : public ::testing::Test {
 };
 
 TEST_F(SweepTableTest, APlaceIsShownWhileATaskHasOne) {
-  EXPECT_EQ(results_text(sweep_, results_, SweepMetric::loss),
-            "task  optimizer.lr  data.val    state           done    loss  eval loss  top-1  top-5   job  "
-            "node  images/s   left\n"
-            "   0           0.1       a\"b  running  5 of 20 steps  2.0000          -      -      -  12_0    "
-            "n4      1234  1m30s\n"
-            "   1           0.2         c   failed  0 of 20 steps       -          -      -      -     -     "
-            "-         -      -\n"
-            "   2           0.3         d  waiting  0 of 20 steps       -          -      -      -     -     "
-            "-         -      -\n"
-            "task 1 failed with status 78 (job 12_1): see logs/a, b.log\n");
+  EXPECT_EQ(
+      results_text(sweep_, results_, SweepMetric::loss),
+      "task  optimizer.lr  data.val    state           done    loss  eval loss  top-1  top-5   job  node  "
+      "images/s        left\n"
+      "   0           0.1       a\"b  running  5 of 20 steps  2.0000          -      -      -  12_0    n4  "
+      "    1234  1 min 30 s\n"
+      "   1           0.2         c   failed  0 of 20 steps       -          -      -      -     -     -  "
+      "       -           -\n"
+      "   2           0.3         d  waiting  0 of 20 steps       -          -      -      -     -     -  "
+      "       -           -\n"
+      "task 1 failed with status 78 (job 12_1): see logs/a, b.log\n");
   results_[0].state = TaskState::finished;
   EXPECT_THAT(results_text(sweep_, results_, SweepMetric::loss), testing::Not(testing::HasSubstr("node")));
 }
