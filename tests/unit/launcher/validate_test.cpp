@@ -10,8 +10,8 @@ namespace vitrail::trainer {
 namespace {
 
 // What a good configuration is refused with after `change`: "78 ..."; empty: accepted.
-std::string refusal(const std::function<void(Config&)>& change,
-                    const std::function<void(const Config&)>& check = validate) {
+std::string rule_refusal(const std::function<void(Config&)>& change,
+                         const std::function<void(const Config&)>& check = validate) {
   Config config;
   config.run.lanes = 4;
   config.run.steps = 20;
@@ -26,13 +26,13 @@ std::string refusal(const std::function<void(Config&)>& change,
 }
 
 TEST(Validate, ATeacherIsNotTrained) {
-  const auto text = refusal([](Config& c) { c.model.name = "regnety_160"; });
+  const auto text = rule_refusal([](Config& c) { c.model.name = "regnety_160"; });
   EXPECT_EQ(text.substr(0, 28), "78 model.name = regnety_160:") << text;
 }
 
 TEST(Validate, ATeacherHasWeightsAndAKnownName) {
   const auto taught = [](const std::string& weights, const std::string& model) {
-    return refusal([&](Config& c) {
+    return rule_refusal([&](Config& c) {
       c.distillation.type = DistillationType::soft;
       c.distillation.teacher_model = model;
       c.distillation.teacher_weights = weights;
@@ -48,7 +48,7 @@ TEST(Validate, ATeacherHasWeightsAndAKnownName) {
 
 TEST(Validate, PatternsOfTrainedParametersMatchSome) {
   const auto only = [](const std::string& patterns) {
-    return refusal([&](Config& c) { c.finetune.train_only = patterns; });
+    return rule_refusal([&](Config& c) { c.finetune.train_only = patterns; });
   };
   EXPECT_EQ(only("head.*,*.attn.*,pos_embed"), "");
   EXPECT_EQ(only("*"), "");
@@ -62,7 +62,7 @@ TEST(Validate, PatternsOfTrainedParametersMatchSome) {
 }
 
 TEST(Validate, ReassessedLabelsCountAllClasses) {
-  const auto text = refusal(
+  const auto text = rule_refusal(
       [](Config& c) {
         c.evaluation.real_labels = "real.json";
         c.data.classes = "few.txt";
@@ -72,8 +72,8 @@ TEST(Validate, ReassessedLabelsCountAllClasses) {
 }
 
 TEST(Validate, AcceptsAGoodConfiguration) {
-  EXPECT_EQ(refusal([](Config&) {}), "");
-  EXPECT_EQ(refusal([](Config& c) {
+  EXPECT_EQ(rule_refusal([](Config&) {}), "");
+  EXPECT_EQ(rule_refusal([](Config& c) {
               c.run.steps = 0;
               c.run.epochs = 90;
               c.augment.mixup = 0.8;
@@ -87,26 +87,26 @@ TEST(Validate, AcceptsAGoodConfiguration) {
 
 TEST(Validate, LanesAreAPowerOfTwo) {
   for (const std::int64_t lanes : {0, 3, 6, -4}) {
-    EXPECT_EQ(refusal([&](Config& c) { c.run.lanes = lanes; }),
+    EXPECT_EQ(rule_refusal([&](Config& c) { c.run.lanes = lanes; }),
               "78 run.lanes = " + std::to_string(lanes) +
                   ": lanes are a power of two; choose the most ranks the run will ever use, rounded up");
   }
 }
 
 TEST(Validate, ExactlyOneLength) {
-  EXPECT_EQ(refusal([](Config& c) { c.run.steps = 0; }),
+  EXPECT_EQ(rule_refusal([](Config& c) { c.run.steps = 0; }),
             "78 run.epochs = 0 with run.steps = 0: set exactly one of them, the length of the run");
-  EXPECT_EQ(refusal([](Config& c) { c.run.epochs = 2; }),
+  EXPECT_EQ(rule_refusal([](Config& c) { c.run.epochs = 2; }),
             "78 run.epochs = 2 with run.steps = 20: set exactly one of them, the length of the run");
 }
 
 TEST(Validate, EveryLaneTakesTheSame) {
   EXPECT_EQ(
-      refusal([](Config& c) { c.data.global_batch_size = 30; }),
+      rule_refusal([](Config& c) { c.data.global_batch_size = 30; }),
       "78 data.global_batch_size = 30 with run.lanes = 4: every lane takes the same number of images; set "
       "data.global_batch_size = 28 or 32");
   EXPECT_EQ(
-      refusal([](Config& c) { c.data.global_batch_size = 3; }),
+      rule_refusal([](Config& c) { c.data.global_batch_size = 3; }),
       "78 data.global_batch_size = 3 with run.lanes = 4: every lane takes the same number of images; set "
       "data.global_batch_size = 4");
 }
@@ -116,44 +116,44 @@ TEST(Validate, MixingNeedsPairs) {
       " with data.global_batch_size = 36 and run.lanes = 4: mixing pairs the images of a lane, and 9 is odd; "
       "set "
       "data.global_batch_size = 32 or 40, or both alphas to 0";
-  EXPECT_EQ(refusal([](Config& c) {
+  EXPECT_EQ(rule_refusal([](Config& c) {
               c.data.global_batch_size = 36;
               c.augment.mixup = 0.8;
             }),
             "78 augment.mixup = 0.8 and augment.cutmix = 0" + end);
-  EXPECT_EQ(refusal([](Config& c) {
+  EXPECT_EQ(rule_refusal([](Config& c) {
               c.data.global_batch_size = 36;
               c.augment.cutmix = 1;
             }),
             "78 augment.mixup = 0 and augment.cutmix = 1" + end);
-  EXPECT_EQ(refusal([](Config& c) { c.data.global_batch_size = 36; }), "");
+  EXPECT_EQ(rule_refusal([](Config& c) { c.data.global_batch_size = 36; }), "");
 }
 
 TEST(Validate, SmoothingWithBinaryCrossEntropy) {
-  EXPECT_EQ(refusal([](Config& c) {
+  EXPECT_EQ(rule_refusal([](Config& c) {
               c.loss.name = LossName::bce;
               c.loss.smoothing = 0.1;
             }),
             "78 loss.smoothing = 0.1 with loss.name = bce and loss.threshold = 0: smoothing would make every "
             "class a "
             "positive one; set loss.smoothing = 0, a larger loss.threshold, or loss.name = ce");
-  EXPECT_EQ(refusal([](Config& c) { c.loss = {LossName::bce, 0.1, 0.2}; }), "");
-  EXPECT_NE(refusal([](Config& c) {
+  EXPECT_EQ(rule_refusal([](Config& c) { c.loss = {LossName::bce, 0.1, 0.2}; }), "");
+  EXPECT_NE(rule_refusal([](Config& c) {
               c.loss = {LossName::bce, 0.5, 0.2};
               c.model.classes = 2;
             }),
             "");
-  EXPECT_EQ(refusal([](Config& c) { c.loss.name = LossName::bce; }), "");
+  EXPECT_EQ(rule_refusal([](Config& c) { c.loss.name = LossName::bce; }), "");
 }
 
 TEST(Validate, TraceOfAStepThatComes) {
-  EXPECT_EQ(refusal([](Config& c) { c.log.trace_step = c.run.steps + 1; }).substr(0, 20),
+  EXPECT_EQ(rule_refusal([](Config& c) { c.log.trace_step = c.run.steps + 1; }).substr(0, 20),
             "78 log.trace_step = ");
-  EXPECT_EQ(refusal([](Config& c) { c.log.trace_step = c.run.steps; }), "");
+  EXPECT_EQ(rule_refusal([](Config& c) { c.log.trace_step = c.run.steps; }), "");
 }
 
 TEST(Validate, EvaluationNeedsNoLength) {
-  EXPECT_EQ(refusal([](Config& c) { c.run.steps = 0; }, validate_evaluation), "");
+  EXPECT_EQ(rule_refusal([](Config& c) { c.run.steps = 0; }, validate_evaluation), "");
 }
 
 }  // namespace

@@ -101,11 +101,12 @@ TEST(Distillation, ATeacherSeesImagesAsItWasTrainedToSeeThem) {
     normaliser.apply(image, {images[i].mutable_data_ptr<float>(), bytes});
   }
   const Teacher teacher(config, c10::kCPU);
-  EXPECT_LT((teacher.logits(images) - read(file, "logits")).abs().max().item<double>(), 1e-4);
+  EXPECT_LT((teacher.logits(images) - read_case(file, "logits")).abs().max().item<double>(), 1e-4);
   EXPECT_THAT(teacher.words(), testing::Contains(testing::HasSubstr("the teacher's images are normalised")));
   config.data.normalisation = kHalves;  // nothing to convert
-  EXPECT_GT((Teacher(config, c10::kCPU).logits(images) - read(file, "logits")).abs().max().item<double>(),
-            0.01);
+  EXPECT_GT(
+      (Teacher(config, c10::kCPU).logits(images) - read_case(file, "logits")).abs().max().item<double>(),
+      0.01);
   std::filesystem::remove_all(folder);
 }
 
