@@ -97,7 +97,7 @@ class PreemptedTest(cluster.ClusterTest):
         by_script = {key: value for key, value in words.items() if key != "run.device"}
         auto = words | {"run.device": "auto"}
         cases = {
-            "none": (words, {"VITRAIL_MPI": "none"}, "2 tasks were started by srun --mpi=none, which this Open MPI does not join"),
+            "none": (words, {"VITRAIL_MPI": "none"}, "2 tasks were started by srun without PMIx, which this Open MPI does not join"),
             "pmi2": (words, {"VITRAIL_MPI": "pmi2"}, "2 tasks were started by srun --mpi=pmi2, which this Open MPI does not join"),
             "cuda": (by_script, {}, "run.device = cuda, but LibTorch finds no GPU on n"),
             "auto": (auto, {}, "where SLURM_GPUS_ON_NODE = 1: this program was built without CUDA"),

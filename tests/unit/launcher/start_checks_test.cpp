@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 // Code, message and hint; empty where nothing is refused.
-std::string start_refusal(const std::function<void()>& check) {
+std::string complaint_of(const std::function<void()>& check) {
   try {
     check();
   } catch (const Error& e) {
@@ -24,9 +24,9 @@ std::string start_refusal(const std::function<void()>& check) {
 
 TEST(StartChecks, TasksThatAreNotJoinedAreRefused) {
   Environment environment;
-  EXPECT_EQ(start_refusal([&] { check_joined(environment); }), "");
+  EXPECT_EQ(complaint_of([&] { check_joined(environment); }), "");
   environment.unjoined = {2, 1, "srun --mpi=pmi2"};
-  EXPECT_THAT(start_refusal([&] { check_joined(environment); }),
+  EXPECT_THAT(complaint_of([&] { check_joined(environment); }),
               AllOf(StartsWith("78 2 tasks were started by srun --mpi=pmi2"), HasSubstr("srun --mpi=pmix"),
                     HasSubstr("launch.mpi"), HasSubstr("slurm/site.sh")));
 }
@@ -36,24 +36,23 @@ TEST(StartChecks, TheWorldIsAsLargeAsTheLauncherSaid) {
   environment.launcher = Launcher::slurm;
   environment.rank = 1;
   environment.world = 2;
-  EXPECT_EQ(start_refusal([&] { check_world(environment, 1, 2); }), "");
-  EXPECT_THAT(start_refusal([&] { check_world(environment, 0, 1); }),
+  EXPECT_EQ(complaint_of([&] { check_world(environment, 1, 2); }), "");
+  EXPECT_THAT(complaint_of([&] { check_world(environment, 0, 1); }),
               AllOf(StartsWith("78 task 1 of 2 by the launcher's word, but rank 0 of 1 by MPI's"),
                     HasSubstr("launch.mpi")));
   environment.launcher = Launcher::open_mpi;
-  EXPECT_THAT(start_refusal([&] { check_world(environment, 1, 3); }),
-              HasSubstr("unset the variables OMPI_*"));
+  EXPECT_THAT(complaint_of([&] { check_world(environment, 1, 3); }), HasSubstr("unset the variables OMPI_*"));
 }
 
 TEST(StartChecks, AFolderForTemporaryFilesIsNeeded) {
   const std::filesystem::path good = testing::TempDir();
-  EXPECT_EQ(start_refusal([&] { check_temporary_folder({good.string(), "TMPDIR"}); }), "");
-  EXPECT_THAT(start_refusal([&] {
+  EXPECT_EQ(complaint_of([&] { check_temporary_folder({good.string(), "TMPDIR"}); }), "");
+  EXPECT_THAT(complaint_of([&] {
                 check_temporary_folder({(good / "none").string(), "TMPDIR"});
               }),
               AllOf(StartsWith("74 TMPDIR (temporary files): "), HasSubstr("none: No such file or directory"),
                     HasSubstr("set TMPDIR")));
-  EXPECT_THAT(start_refusal([&] {
+  EXPECT_THAT(complaint_of([&] {
                 check_temporary_folder({"/proc", ""});
               }),
               StartsWith("74 temporary files: /proc: "));
