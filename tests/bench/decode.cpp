@@ -55,7 +55,7 @@ using Stage = std::function<void(const Sample&, const SampleKey&, std::span<floa
 
 struct Buffers {
   Transformer transformer;
-  Normaliser normaliser{kImageNet};
+  Normaliser normaliser{vitrail::kImageNet};
   std::vector<std::uint8_t> decoded;
   ResizeScratch scratch;
   Image picture;
