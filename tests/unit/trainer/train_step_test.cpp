@@ -249,7 +249,7 @@ TEST(TrainStep, WhatARankSaysAllRanksKnow) {
   });
 }
 
-TEST(TrainStep, ARunThatDivergedIsRefused) {
+TEST(TrainStep, ARunThatDivergedEndsWithItsOwnCode) {
   Config config = tiny_run();
   config.optimizer.name = sharding::OptimizerName::adamw;
   config.optimizer.lr = 1e30;
@@ -258,7 +258,7 @@ TEST(TrainStep, ARunThatDivergedIsRefused) {
     train_alone(config, 5);
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ExitCode::refused);
+    EXPECT_EQ(e.code(), ExitCode::diverged);
     EXPECT_THAT(e.what(), testing::StartsWith("training diverged: loss "));
     EXPECT_THAT(e.hint(), testing::HasSubstr("optimizer.lr"));
   }
