@@ -130,7 +130,7 @@ class Children {
   }
 
   bool asked() const { return asked_to_stop_ || insisted_; }
-  bool asked_to_stop() const { return asked_to_stop_; }
+  bool stopped_early() const { return stopped_early_; }
   std::size_t living() const { return living_.size(); }
 
   void add(const std::vector<std::string>& words, const Streams& streams, std::size_t job) {
@@ -143,7 +143,12 @@ class Children {
       for (const auto& [child, job] : living_) {
         int status = 0;
         if (::waitpid(child, &status, WNOHANG) == 0) continue;
-        const std::pair<std::size_t, int> end{job, status_of(status)};
+        // One that died of the request itself, or whose own child did, had not begun to listen and has
+        // nothing to save.
+        const int plain = status_of(status);
+        const bool early = asked_to_stop_ && (plain == 128 + SIGUSR1 || plain == 128 + SIGTERM);
+        stopped_early_ = stopped_early_ || early;
+        const std::pair<std::size_t, int> end{job, early ? static_cast<int>(ExitCode::saved) : plain};
         living_.erase(child);
         return end;
       }
@@ -181,7 +186,7 @@ class Children {
   HeldSignals held_;
   std::map<pid_t, std::size_t> living_;
   int interrupts_ = 0;
-  bool asked_to_stop_ = false, insisted_ = false;
+  bool asked_to_stop_ = false, insisted_ = false, stopped_early_ = false;
 };
 
 }  // namespace
@@ -194,7 +199,7 @@ ChildEnd run_child(const std::vector<std::string>& words, const Say& say,
   children.add(words, {.errors = pipe ? pipe->entrance() : -1}, 0);
   if (pipe) pipe->listen();
   const int status = children.wait().second;
-  return {status, children.asked_to_stop()};
+  return {status, children.stopped_early()};
 }
 
 bool run_children(std::size_t at_once, const std::function<std::optional<ChildJob>()>& next,

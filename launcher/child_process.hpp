@@ -13,7 +13,7 @@ namespace vitrail::launcher {
 
 struct ChildEnd {
   int status = 0;              // its exit status, or 128 + the signal that ended it
-  bool asked_to_stop = false;  // the last word to it was USR1
+  bool stopped_early = false;  // asked to stop before it listened: it died of the request, status 85
 };
 
 using Say = std::function<void(const std::string&)>;

@@ -91,7 +91,7 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment,
                 "a rank could not be started, or ended without a word: see what stands above");
   }
   // A rank that has begun holds these signals back: it was asked before its first step.
-  if (end.asked_to_stop && (end.status == 128 + SIGUSR1 || end.status == 128 + SIGTERM)) {
+  if (end.stopped_early) {
     say("stopped before the first step; the same command begins again");
     return ExitCode::saved;
   }

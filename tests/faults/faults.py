@@ -11,7 +11,7 @@ import sys
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "runs"))
 import harness
 
-DONE, USAGE, BAD_DATA, IO, REFUSED, SAVED = 0, 2, 65, 74, 78, 85
+DONE, USAGE, BAD_DATA, IO, REFUSED, SAVED, DIVERGED = 0, 2, 65, 74, 78, 85, 87
 
 STEPS = 12
 IMAGES = 96  # one epoch

@@ -102,7 +102,8 @@ class RequeueTest(unittest.TestCase):
         ):
             with self.subTest(words=words):
                 said, calls = self.job("", before=f"{train} {words}")
-                self.assertIn(f"launch -n 2 --config configs/vit_h_21k.cfg {words} --run.dir {folder}".replace("  ", " "), said)
+                self.assertIn(f"launch -n 2 --launch.mpi pmix --run.device cuda --config configs/vit_h_21k.cfg {words} --run.dir {folder}".replace("  ", " "),
+                              said)  # fmt: skip
                 self.assertIn(f"update jobid=7 jobname={os.path.basename(folder)}", calls)
 
     def test_from_another_directory(self):

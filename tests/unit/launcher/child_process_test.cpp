@@ -43,14 +43,14 @@ TEST(ChildProcess,
   EXPECT_EQ(run_script("read -r _ _ _ _ group _ < /proc/$$/stat; [ $group = $$ ] && exit 7"), 7);
 }
 
-TEST(ChildProcess, TellsWhetherItWasAskedToStop) {
+TEST(ChildProcess, OneThatDiesOfTheRequestHasNothingToSave) {
   const auto end_of = [](const char* script) {
     return run_child({"sh", "-c", script}, [](const std::string&) {});
   };
-  EXPECT_FALSE(end_of("exit 3").asked_to_stop);
+  EXPECT_FALSE(end_of("exit 3").stopped_early);
   const ChildEnd end = end_of("kill -TERM $PPID; sleep 5 & wait");  // has no handler yet
-  EXPECT_TRUE(end.asked_to_stop);
-  EXPECT_EQ(end.status, 128 + SIGUSR1);
+  EXPECT_TRUE(end.stopped_early);
+  EXPECT_EQ(end.status, 85);
 }
 
 // The child asks its parent, once it is ready for what will come of it.
@@ -72,7 +72,7 @@ TEST(ChildProcess, AHangupThatIsIgnoredIsNoRequest) {
   const auto end = run_child({"sh", "-c", "kill -HUP $PPID; sleep 0.2; exit 7"}, [](const std::string&) {});
   std::signal(SIGHUP, before);
   EXPECT_EQ(end.status, 7);
-  EXPECT_FALSE(end.asked_to_stop);
+  EXPECT_FALSE(end.stopped_early);
 }
 
 TEST(ChildProcess, ASecondInterruptEndsItByTerm) {
