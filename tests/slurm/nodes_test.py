@@ -66,6 +66,27 @@ class NodesTest(cluster.ClusterTest):
         self.check_same_state(run, undisturbed)
         print(f"{lost} lost: {self.hash_of(run)}, as undisturbed")
 
+    def test_nodes_that_stay_down(self):
+        """The requeued job waits for as many nodes as it had: slurm/resume.sh takes the run to the one that is left."""
+        job, log, run, words = self.submit("down", **{"data.train": self.make_pack("few", 1024)})
+        batch_node, _ = self.nodes_of(job)
+        for node in {"n0", "n1", "n2"} - {batch_node}:
+            self.node("crash", node)
+        self.wait_for(lambda: slurm("squeue", "--noheader", "--job", job, "--format", "%T") == "PENDING", "requeue", log)
+        place = ["--nodes=1", "--account=test", "--ntasks-per-node=2", "--cpus-per-task=1", "--gpus-per-node=1", f"--output={log}"]
+        environment = os.environ | {"VITRAIL": str(self.program), "VITRAIL_STAGE": "/dev/shm"}
+        told = subprocess.run([ROOT / "slurm" / "resume.sh", run, *place], cwd=ROOT, env=environment, check=True,
+                              capture_output=True, text=True).stdout  # fmt: skip
+        self.assertIn(f"cancelled job {job}, which was waiting", told)
+        other = told.split()[-1]
+        self.assertEqual(self.end_of(other, log), ("COMPLETED", 0), log.read_text())
+        self.assertIn("written by 2 ranks", log.read_text())
+        undisturbed = self.folder / "undisturbed-on-one"
+        self.vitrail("train", "--config", ROOT / "configs" / "vit_h_21k.cfg", *words, "--run.dir", undisturbed)
+        self.check_same_state(run, undisturbed)
+        for node in {"n0", "n1", "n2"} - {batch_node}:
+            self.node("boot", node)
+
 
 if __name__ == "__main__":
     cluster.run_tests(nodes=3)
