@@ -1,5 +1,6 @@
 #include "launcher/rank_deaths.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace vitrail::launcher {
@@ -44,7 +45,8 @@ TEST(RankDeaths, BoxesAboutRanksAreSwallowedHoweverTheyArrive) {
   const std::string other =
       kBorder + "\nNo network interfaces were found for out-of-band communications.\n" + kBorder + "\n";
   for (const std::size_t piece : {1U, 7U, 4096U}) {
-    EXPECT_EQ(filtered("one\n" + box + "two\n" + other + "three", piece), "one\ntwo\n" + other + "three");
+    EXPECT_EQ(filtered(fmt::format("one\n{}two\n{}three", box, other), piece),
+              fmt::format("one\ntwo\n{}three", other));
   }
 }
 

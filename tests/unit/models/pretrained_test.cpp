@@ -26,8 +26,9 @@ TEST(Pretrained, EveryNameAndTagOfTimmsIsNormalisedAsTimmDoesIt) {
   for (const auto& [name, entry] : table.items()) {
     const auto& told = entry.at("normalisation");
     for (const auto& [tag, values] : told.items()) {
-      EXPECT_EQ(pretrained_normalisation(name + "." + tag), read(values)) << name << " " << tag;
-      EXPECT_TRUE(is_known_model(name + "." + tag) || name == "regnety_160") << name;
+      const std::string tagged = fmt::format("{}.{}", name, tag);
+      EXPECT_EQ(pretrained_normalisation(tagged), read(values)) << name << " " << tag;
+      EXPECT_TRUE(is_known_model(tagged) || name == "regnety_160") << name;
       ++tags;
     }
     EXPECT_EQ(pretrained_normalisation(name), read(told.at(entry.at("default").get<std::string>()))) << name;

@@ -10,8 +10,6 @@
 namespace vitrail::trainer {
 namespace {
 
-using testing::HasSubstr;
-
 class Origin : public CheckpointTest {
  protected:
   fs::path of_run(std::int64_t planned, const char* fingerprint = "abc") const {
