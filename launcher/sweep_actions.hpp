@@ -24,7 +24,8 @@ ExitCode run_tasks(const CommandLine& line, Sweep& sweep);
 ExitCode run_task(const CommandLine& line, const Environment& environment, Sweep& sweep);
 
 // The tasks that are not over, or that run somewhere else already, which is said; check_unchanged() of all.
-std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& sweep);
+std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& sweep,
+                                      const std::vector<TaskResult>& results);
 
 // sweep_submit.cpp
 ExitCode submit_sweep(const CommandLine& line, Sweep& sweep);

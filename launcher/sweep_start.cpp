@@ -105,9 +105,9 @@ class LocalTasks {
 
 }  // namespace
 
-std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& sweep) {
+std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& sweep,
+                                      const std::vector<TaskResult>& results) {
   for (const SweepRun& run : sweep.runs) check_unchanged(run);
-  const std::vector<TaskResult> results = results_of(sweep).tasks;
   const SweepSpace space = space_of(sweep, results, line.flags.quota_gib);
   say_sweep(fmt::format("{}; {}", summary(results), describe(space)));
   check_space(sweep, space);
@@ -128,7 +128,7 @@ std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& swee
 }
 
 ExitCode run_tasks(const CommandLine& line, Sweep& sweep) {
-  const auto tasks = tasks_to_run(line, sweep);
+  const auto tasks = tasks_to_run(line, sweep, results_of(sweep).tasks);
   freeze(sweep);
   LocalTasks local(sweep, tasks, line.flags.retry_diverged);
   run_children(

@@ -19,8 +19,8 @@ std::string literal(const std::string& path) {
   return text;
 }
 
-std::vector<std::size_t> without_queued(const Sweep& sweep, std::vector<std::size_t> tasks) {
-  const std::vector<TaskResult> results = read_results(sweep).tasks;
+std::vector<std::size_t> without_queued(const std::vector<TaskResult>& results,
+                                        std::vector<std::size_t> tasks) {
   std::erase_if(tasks, [&](std::size_t task) {
     if (results[task].queued)
       say_sweep(fmt::format("task {} waits already, as job {}: it is left to that", task, results[task].job));
@@ -46,7 +46,9 @@ ExitCode submit_sweep(const CommandLine& line, Sweep& sweep) {
     throw Error(ExitCode::usage, fmt::format("{}: not here", kScript),
                 "submit from the folder that has it, the repository's root");
   }
-  const auto tasks = without_queued(sweep, tasks_to_run(line, sweep));
+  // One look at the queue for all: a task that begins between two would be neither queued nor running.
+  const std::vector<TaskResult> results = results_of(sweep).tasks;
+  const auto tasks = without_queued(results, tasks_to_run(line, sweep, results));
   if (tasks.empty()) {
     say_sweep("nothing is left to submit");
     return ExitCode::done;

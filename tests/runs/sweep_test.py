@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import unittest
 
 import harness
@@ -227,6 +228,29 @@ class SweepTest(harness.RunTest):
         os.kill(job.process.pid, signal.SIGTERM)
         job.finish(85)
         self.assertEqual([row["state"] for row in self.status_of(words)], ["preempted"] * 2)
+
+    def test_submitted_while_a_task_begins(self):
+        """A queue in which a task waits when it is asked first, and runs from then on: it is submitted once."""
+        words, config, folder = self.two_tasks("submitted", "5e-3, 1e-3")
+        commands = self.folder / "slurm-commands"
+        commands.mkdir()
+        asked = commands / "asked"
+        answers = f"if test -e {asked}; then echo '13|12|0|RUNNING|n0'; else echo '13|12|0|PENDING|'; fi; echo '14|12|1|PENDING|'; touch {asked}"
+        for name, does in (("squeue", answers), ("sbatch", "echo 12")):
+            (commands / name).write_text(f"#!/bin/sh\n{does}\n")
+            (commands / name).chmod(0o755)
+        environment = self.environment | {"PATH": f"{commands}:{self.environment['PATH']}"}
+
+        def submit():
+            submitted = [self.program, "sweep", "submit", *words, "--config", config]
+            done = subprocess.run(submitted, cwd=harness.ROOT, env=environment, capture_output=True, text=True, check=True)
+            return done.stdout, done.stderr
+
+        self.assertEqual(submit()[0], "12\n")
+        self.assertEqual(json.loads((folder / "array-12.json").read_text())["tasks"], {"0": "lr-0.005", "1": "lr-0.001"})
+        out, err = submit()
+        self.assertEqual(out, "")
+        self.assertRegex(err, r"task 0 .* 12_0: it is left to that\n.*task 1 .* 12_1: it is left to that\n.*nothing is left to submit")
 
     def test_two_that_share_the_work(self):
         """What the second of two sweeps saw diverge, the first does not begin again."""
