@@ -27,7 +27,7 @@ constexpr std::array<CommandInfo, 15> kCommands = {{
      "start train on many ranks, here or in a Slurm job, and report how they ended",
      "vitrail launch -n 2 --config configs/quickstart.cfg"},
     {Command::train, "train", "[--config FILE ...] [--section.key VALUE ...]",
-     "train a model; one rank of launch, or a world of one by itself",
+     "train a model in this process: one rank of launch, or world size 1",
      "vitrail train --config configs/quickstart.cfg --run.steps 20"},
     {Command::eval, "eval", "--data SOURCE [--checkpoint DIR] [--config FILE ...] [--section.key VALUE ...]",
      "exact top-1, top-5 and loss of a checkpoint or of a safetensors file",

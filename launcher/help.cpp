@@ -104,8 +104,8 @@ std::string help_text() {
   return text +
          "\nvitrail COMMAND --help lists the options of a command.\n"
          "vitrail --version prints the version.\n\n"
-         "exit codes: 0 done, 2 unknown or malformed option, 65 bad data, 74 I/O, 78 options that cannot be\n"
-         "honoured together, 85 saved and may be continued\n";
+         "exit codes: 0 done, 2 unknown or malformed option, 65 bad data, 74 I/O, 78 invalid configuration,\n"
+         "85 checkpoint saved, requeue the job, 86 a rank hung or timed out, 87 training diverged\n";
 }
 
 std::string help_text(Command command, const std::vector<Option>& options) {

@@ -153,13 +153,13 @@ void add_precision_settings(std::vector<Option>& table) {
                     {Precision::fp16, "fp16"},
                     {Precision::bf16, "bf16"},
                     {Precision::fp64, "fp64"}},
-                   {.help = "type of matrices and activations; master weights, norms and the loss stay fp32 "
-                            "beside halves, fp64 is for comparisons",
+                   {.help = "type of matrices and activations; with fp16 and bf16, master weights, norms and "
+                            "the loss stay fp32; fp64 is for comparisons",
                     .commands = kAsking});
   const Section loss_scale(
       table, "precision", kTraining, [](auto& line) -> auto& { return line.config.precision.loss_scale; });
   loss_scale.add("loss_scale", &LossScaleConfig::initial,
-                 {.help = "factor of the loss at first, halved when a gradient overflows",
+                 {.help = "initial loss scale, halved when a gradient overflows",
                   .bounds = from_to(1, 4294967296.0),
                   .when = {with_fp16()}},
                  {"a power of two",
@@ -175,7 +175,7 @@ void add_evaluation_settings(std::vector<Option>& table) {
   const Section evaluate(
       table, "evaluate", kTraining, [](auto& line) -> auto& { return line.config.evaluation; });
   evaluate.add("every", &EvaluationConfig::every,
-               {.help = "time between evaluations; 0ep: none on the way", .when = {with_validation()}});
+               {.help = "time between evaluations; 0ep: only at the end", .when = {with_validation()}});
   evaluate.add("crop_ratio", &EvaluationConfig::crop_ratio,
                {.help = "side of the centre crop over the resized image's shorter side",
                 .bounds = above_to(0, 1),
@@ -186,7 +186,7 @@ void add_evaluation_settings(std::vector<Option>& table) {
                 .when = {with_validation()},
                 .commands = kAsking});
   evaluate.add("batch_size", &EvaluationConfig::batch_size,
-               {.help = "images of a lane computed at once",
+               {.help = "images per forward pass of an evaluation",
                 .bounds = from_to(1, 65536),
                 .unit = "images",
                 .when = {with_validation()},
@@ -194,7 +194,7 @@ void add_evaluation_settings(std::vector<Option>& table) {
 
   evaluate.choice("weights", &EvaluationConfig::weights,
                   {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
-                  {.help = "the weights themselves, or their average (ema.decay)",
+                  {.help = "raw: the weights, or ema: their moving average (ema.decay)",
                    .when = {with_validation()},
                    .commands = kAsking});
   evaluate.add(
@@ -216,38 +216,41 @@ void add_sharding_settings(std::vector<Option>& table) {
        {CommunicatorKind::mpi, "mpi"},
        {CommunicatorKind::nccl, "nccl"},
        {CommunicatorKind::local, "local"}},
-      {.help = "how ranks talk; auto: from GPU to GPU by nccl where each rank has one of its own; "
-               "local is a world of one"});
-  sharding.add("stage", &ShardingConfig::stage,
-               {.help = "what ranks share out: 0 nothing, 1 optimizer state, 2 gradients as well (one lane a "
-                        "rank); no result depends on it",
-                .bounds = from_to(0, 2)},
-               {.words = "", .holds = {}, .complaint = [](std::int64_t stage) -> std::string {
-                  return stage == 3 ? "weights are not shared out yet" : "";
-                }});
+      {.help = "library for communication between ranks; auto: nccl where each rank has a GPU of its own, "
+               "else mpi; local: world size 1"});
+  sharding.add(
+      "stage", &ShardingConfig::stage,
+      {.help =
+           "what is sharded over ranks, as in ZeRO: 0 nothing, 1 optimizer state, 2 gradients as well (one "
+           "micro-batch a rank); no result depends on it",
+       .bounds = from_to(0, 2)},
+      {.words = "", .holds = {}, .complaint = [](std::int64_t stage) -> std::string {
+         return stage == 3 ? "weights are not sharded yet" : "";
+       }});
   sharding.choice(
       "reduction", &ShardingConfig::reduction,
       {{Reduction::reproducible, "reproducible"}, {Reduction::fast, "fast"}},
-      {.help = "sums over ranks: the same bits on any number of ranks, or as the library adds them"});
+      {.help = "sums of gradients: the same bits at any world size, or in the library's own order"});
   sharding.choice("sum_type", &ShardingConfig::sum_type,
                   {{SumType::fp32, "fp32"}, {SumType::compute, "compute"}},
-                  {.help = "type of matrices' gradients in sums over lanes and on the wire; compute: "
+                  {.help = "type in which matrices' gradients are accumulated and sent; compute: that of "
                            "precision.compute, half the bytes",
                    .when = {with_halves()}});
   sharding.add("bucket_mib", &ShardingConfig::bucket_mib,
-               {.help = "gradients exchanged at once", .bounds = from_to(1, 4096), .unit = "MiB"});
+               {.help = "gradients reduced in one call", .bounds = from_to(1, 4096), .unit = "MiB"});
   sharding.add("overlap", &ShardingConfig::overlap,
-               {.help = "exchange while computing; no result depends on it"});
+               {.help = "overlap communication with backward; no result depends on it"});
   sharding.add(
       "timeout", &ShardingConfig::timeout,
-      {.help = "longest wait for other ranks in one call; then the run ends (exit status 86), up to 8 s "
-               "later: so long do ranks wait for each other's reports",
+      {.help = "longest wait for other ranks in one call; then the run ends with exit status 86, up to 8 s "
+               "later, which ranks spend waiting for each other's reports",
        .commands = kRunning},
       {"a time: 30s, 10min, 2h; 0s: no limit", is_time});
-  sharding.add("compare_every", &ShardingConfig::compare_every,
-               {.help = "time between comparisons of all ranks' weights, which name a rank whose weights are "
-                        "corrupted just then; 0st: at the start only"},
-               {"a length in epochs or steps: 5ep, 1000st", counts_images});
+  sharding.add(
+      "compare_every", &ShardingConfig::compare_every,
+      {.help = "time between checks that all ranks hold the same weights; a rank with other weights is "
+               "named; 0st: at the start only"},
+      {"a length in epochs or steps: 5ep, 1000st", counts_images});
 }
 
 }  // namespace
@@ -261,8 +264,9 @@ void add_run_settings(std::vector<Option>& table) {
           {.help = "folder of the run: configuration, metrics, log and checkpoints",
            .placeholder = "DIR",
            .absent = "runs/<run.name>"});
-  run.add("seed", &RunConfig::seed,
-          {.help = "of every random draw: order, crops, mixing, initial weights", .commands = kAugmenting});
+  run.add(
+      "seed", &RunConfig::seed,
+      {.help = "seed of every random draw: order, crops, mixing, initial weights", .commands = kAugmenting});
   run.add(
       "lanes", &RunConfig::lanes,
       {.help = "micro-batches per optimizer step, shared by the ranks (gradient accumulation); fixed for the "

@@ -120,11 +120,13 @@ void add_pixel_settings(const Section<Reach>& augment) {
 
 template <class Reach>
 void add_mixing_settings(const Section<Reach>& augment) {
-  augment.add("mixup", &AugmentConfig::mixup,
-              {.help = "alpha of the Beta law that blends pairs of images of a lane; 0: never",
-               .bounds = from_to(0, 100)});
+  augment.add(
+      "mixup", &AugmentConfig::mixup,
+      {.help = "alpha of mixup's Beta distribution; pairs of images of a micro-batch are blended; 0: off",
+       .bounds = from_to(0, 100)});
   augment.add("cutmix", &AugmentConfig::cutmix,
-              {.help = "alpha of the Beta law that pastes a box between pairs of images of a lane; 0: never",
+              {.help = "alpha of CutMix's Beta distribution; a box is pasted between pairs of images of a "
+                       "micro-batch; 0: off",
                .bounds = from_to(0, 100)});
   augment.add("mix_probability", &AugmentConfig::mix_probability,
               {.help = "probability of mixing at all", .bounds = from_to(0, 1), .when = {with_mixing()}});
@@ -134,8 +136,7 @@ void add_mixing_settings(const Section<Reach>& augment) {
                .when = {with_both_mixings()}});
   augment.choice("mix_mode", &AugmentConfig::mix_mode,
                  {{MixMode::batch, "batch"}, {MixMode::pair, "pair"}, {MixMode::element, "elem"}},
-                 {.help = "one draw for all images of a lane, for each pair or for each image",
-                  .when = {with_mixing()}});
+                 {.help = "one draw per micro-batch, per pair or per image", .when = {with_mixing()}});
 }
 
 template <class Reach>
@@ -151,16 +152,18 @@ void add_order_settings(const Section<Reach>& data) {
             .unit = "images",
             .when = {with_windows()}});
   data.add("window_extents", &DataConfig::window_extents,
-           {.help = "extents whose images a lane mixes; it holds up to twice as many in memory",
+           {.help = "extents shuffled together by each micro-batch stream; memory: up to twice as many",
             .bounds = from_to(1, 256),
             .unit = "extents",
             .when = {with_windows()}});
-  data.add("repeated_augmentation", &DataConfig::repeated_augmentation,
-           {.help = "times that an epoch shows an image, each time augmented anew and in another lane; it "
-                    "shows as many images fewer",
-            .bounds = from_to(1, 64),
-            .unit = "copies",
-            .commands = kTraining});
+  data.add(
+      "repeated_augmentation", &DataConfig::repeated_augmentation,
+      {.help =
+           "copies of an image in an epoch, each augmented anew and in another micro-batch; an epoch keeps "
+           "its length and shows fewer images",
+       .bounds = from_to(1, 64),
+       .unit = "copies",
+       .commands = kTraining});
 }
 
 void add_normalisation(std::vector<Option>& table) {
@@ -205,7 +208,7 @@ void add_data_settings(std::vector<Option>& table) {
             .when = {with_images()},
             .commands = kTraining});
   data.add("global_batch_size", &DataConfig::global_batch_size,
-           {.help = "images of a step, over all lanes; a multiple of run.lanes",
+           {.help = "images per optimizer step over all ranks; a multiple of run.lanes",
             .bounds = from_to(1, 1 << 20),
             .unit = "images",
             .commands = kTraining});

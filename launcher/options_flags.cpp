@@ -63,10 +63,9 @@ void add_pack_flags(std::vector<Option>& table) {
            "each class), flat:DIR,LABELS (one folder and a list FILE,LABEL) or idx:IMAGES,LABELS",
        .placeholder = "SPEC",
        .required = true});
-  pack.add("output", &Flags::output,
-           {.help = "folder of the pack; a pack begun there is completed",
-            .placeholder = "DIR",
-            .required = true});
+  pack.add(
+      "output", &Flags::output,
+      {.help = "folder of the pack; an incomplete one is completed", .placeholder = "DIR", .required = true});
   pack.add("split", &Flags::split,
            {.help = "name of this part of the data, kept in the pack; train where no name says",
             .placeholder = "NAME",
@@ -289,7 +288,7 @@ void add_launch_flags(std::vector<Option>& table) {
   const Section launch(
       table, "", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
   launch.add("ranks", &LaunchConfig::ranks,
-             {.help = "how many ranks; at most run.lanes",
+             {.help = "world size; at most run.lanes",
               .bounds = from_to(1, 65536),
               .unit = "ranks",
               .absent = "one for each GPU or slot",
@@ -331,7 +330,7 @@ void add_flags(std::vector<Option>& table) {
   trained.add("print-schedule", &Flags::print_schedule,
               {.help = "print learning rate and weight decay over the run, and do nothing else"});
   trained.add("images", &Flags::images,
-              {.help = "size of the training set, where it is not at hand",
+              {.help = "size of the training set, where data.train cannot be read",
                .bounds = from_to(1, 1e12),
                .unit = "images",
                .absent = "that of data.train",

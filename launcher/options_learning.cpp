@@ -56,7 +56,7 @@ void add_distillation_settings(std::vector<Option>& table) {
                     .bounds = from_to(0, 1),
                     .when = {with_teacher()}});
   distillation.add("tau", &DistillationConfig::tau,
-                   {.help = "temperature that both networks' logits are divided by",
+                   {.help = "temperature: both networks' logits are divided by it",
                     .bounds = above_to(0, 1000),
                     .when = {with_soft_teacher()}});
 }
@@ -66,9 +66,10 @@ void add_distillation_settings(std::vector<Option>& table) {
 void add_learning_settings(std::vector<Option>& table) {
   const Section finetune(
       table, "finetune", kTraining, [](auto& line) -> auto& { return line.config.finetune; });
-  finetune.choice("weights", &FinetuneConfig::weights, {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
-                  {.help = "where model.weights is a checkpoint: the weights themselves, or their average",
-                   .when = {with_pretrained()}});
+  finetune.choice(
+      "weights", &FinetuneConfig::weights, {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
+      {.help = "where model.weights is a checkpoint: raw: the weights, or ema: their moving average",
+       .when = {with_pretrained()}});
   finetune.choice("head", &FinetuneConfig::head,
                   {{HeadStart::fresh, "fresh"}, {HeadStart::by_name, "by_name"}},
                   {.help = "where model.weights has other classes: a new head, or the rows of its head whose "
@@ -84,8 +85,9 @@ void add_learning_settings(std::vector<Option>& table) {
       table, "loss", kTraining, [](auto& line) -> auto& { return line.config.loss; });
   loss.choice("name", &LossConfig::name, {{LossName::ce, "ce"}, {LossName::bce, "bce"}},
               {.help = "cross-entropy, or binary cross-entropy for each class"});
-  loss.add("smoothing", &LossConfig::smoothing,
-           {.help = "share of the target spread over all classes", .bounds = from_below(0, 1)});
+  loss.add(
+      "smoothing", &LossConfig::smoothing,
+      {.help = "label smoothing: share of the target spread over all classes", .bounds = from_below(0, 1)});
   loss.add(
       "threshold", &LossConfig::threshold,
       {.help = "what a mixed and smoothed target has to exceed to count as 1, not 0: DeiT III 0, commands "

@@ -13,7 +13,7 @@ void add_places(std::vector<Option>& table) {
   const Section launch(
       table, "", {Command::plan}, [](auto& line) -> auto& { return line.launch; });
   launch.add("ranks", &LaunchConfig::ranks,
-             {.help = "how many ranks; at most run.lanes",
+             {.help = "world size; at most run.lanes",
               .bounds = from_to(1, 65536),
               .unit = "ranks",
               .absent = "a full --nodes, else run.lanes",
@@ -97,7 +97,7 @@ void add_plan_flags(std::vector<Option>& table) {
   const Section data(
       table, "", {Command::plan}, [](auto& line) -> auto& { return line.flags; });
   data.add("images", &Flags::images,
-           {.help = "size of the training set, where it is not at hand",
+           {.help = "size of the training set, where data.train cannot be read",
             .bounds = from_to(1, 1e12),
             .unit = "images",
             .absent = "that of data.train"});

@@ -20,18 +20,19 @@ void add_checkpoint_settings(std::vector<Option>& table) {
   const Section checkpoint(
       table, "checkpoint", kTraining, [](auto& line) -> auto& { return line.config.checkpoint; });
   checkpoint.add("every", &CheckpointConfig::every,
-                 {.help = "time between checkpoints; 0st: none on the way"});
+                 {.help = "time between checkpoints; 0st: only at the end"});
   checkpoint.add("keep_last", &CheckpointConfig::keep_last,
-                 {.help = "how many are kept; never fewer than two whole ones",
+                 {.help = "checkpoints to keep; never fewer than two whole ones",
                   .bounds = from_to(2, 1e6),
                   .unit = "checkpoints"});
   checkpoint.add(
       "resume", &CheckpointConfig::resume,
-      {.help = "go on from the run's latest checkpoint if there is one, begin anew, or begin from that one",
+      {.help =
+           "resume from the run's latest checkpoint if there is one, start anew, or start from the given one",
        .placeholder = "auto|never|DIR"},
       {"auto, never or a checkpoint's folder", is_given});
   checkpoint.add("keep_every", &CheckpointConfig::keep_every,
-                 {.help = "those at multiples of it are kept for good; 0st: none"},
+                 {.help = "checkpoints at multiples of this are kept for good; 0st: none"},
                  {"a length in epochs or steps: 5ep, 1000st", is_by_counting});
   checkpoint.choice("keep_best", &CheckpointConfig::keep_best,
                     {{BestBy::none, "none"}, {BestBy::top1, "top1"}, {BestBy::loss, "loss"}},
@@ -58,7 +59,7 @@ void add_guard_settings(std::vector<Option>& table) {
              .unit = "steps",
              .when = {with_guard()}});
   guard.add("skip", &GuardConfig::skip,
-            {.help = "so many more batches are left out",
+            {.help = "further batches to skip after going back",
              .bounds = from_to(0, 1e9),
              .unit = "batches",
              .when = {with_guard()}});

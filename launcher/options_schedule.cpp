@@ -54,7 +54,8 @@ void add_learning_rate(const S& schedule) {
                    {ScheduleName::constant, "constant"}},
                   {.help = "the learning rate over the run, as in timm"});
   schedule.add("warmup", &ScheduleConfig::warmup,
-               {.help = "linear rise from warmup_lr to the peak, during which the decay has begun already"},
+               {.help = "linear warm-up from warmup_lr to the peak; the decay runs from step 0, so it counts "
+                        "during the warm-up too"},
                {"a length in epochs or steps: 5ep, 1000st", counts_images});
   schedule.add("warmup_lr", &ScheduleConfig::warmup_lr,
                {.help = "learning rate of the first step", .bounds = at_least(0), .when = {with_warmup()}});
@@ -66,11 +67,10 @@ void add_learning_rate(const S& schedule) {
                 .bounds = at_least(0),
                 .when = {with_end()}});
   schedule.add("decay_every", &ScheduleConfig::decay_every,
-               {.help = "time after which the rate is multiplied by decay_rate, again and again",
-                .when = {with_step()}},
+               {.help = "interval at which the rate is multiplied by decay_rate", .when = {with_step()}},
                {"a length above 0 in epochs or steps: 5ep, 1000st", is_period});
   schedule.add("decay_rate", &ScheduleConfig::decay_rate,
-               {.help = "factor of the rate every decay_every", .bounds = above(0), .when = {with_step()}});
+               {.help = "factor of the rate at each decay_every", .bounds = above(0), .when = {with_step()}});
 }
 
 }  // namespace

@@ -32,13 +32,13 @@ std::vector<std::string> distinct(const std::vector<std::string>& names) {
 
 RunSaver::RunSaver(const Assembly& run, sharding::LaneState& masters, const TrainState& state,
                    const TrainRequest& request, const RunDirectory& directory, const RunOwner* owner,
-                   MetricsFile* metrics, PhaseLog& phases, Log& log)
+                   MetricsFile* metrics, const std::vector<std::string>& hosts, PhaseLog& phases, Log& log)
     : run_(run),
       request_(request),
       metrics_(metrics),
       log_(log),
       label_(sharding::gather_text(run.communicator, request.attempt.label()).front()),
-      hosts_(distinct(sharding::gather_text(run.communicator, request.attempt.host))),
+      hosts_(distinct(hosts)),
       program_(request.program),
       writer_(
           directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),

@@ -21,10 +21,11 @@ namespace vitrail::trainer {
 
 class RunSaver {
  public:
-  // `owner` and `metrics`: of rank 0, null on the others. `state` is what the newest checkpoint holds.
+  // `owner` and `metrics`: of rank 0, null on the others. `state` is what the newest checkpoint holds,
+  // `hosts` by rank.
   RunSaver(const Assembly& run, sharding::LaneState& masters, const TrainState& state,
            const TrainRequest& request, const RunDirectory& directory, const RunOwner* owner,
-           MetricsFile* metrics, PhaseLog& phases, Log& log);
+           MetricsFile* metrics, const std::vector<std::string>& hosts, PhaseLog& phases, Log& log);
 
   bool wished() const;  // rank 0: a checkpoint is due by the clock
   bool due(const TrainState& state) const;

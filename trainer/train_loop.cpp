@@ -52,7 +52,7 @@ TrainLoop::TrainLoop(Assembly& run, TrainState state, const std::optional<GoneBa
   if (gone_back) append_metrics(to_json_line(*gone_back));
   if (gone_back) log_.line(describe(*gone_back));
   saver_.emplace(run, run.masters, state_, request, directory, owner_, metrics_ ? &*metrics_ : nullptr,
-                 phases_, log_);
+                 hosts_, phases_, log_);
 }
 
 std::optional<ExitCode> TrainLoop::run() {

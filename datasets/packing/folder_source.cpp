@@ -65,10 +65,7 @@ class FolderSource final : public ListedSource {
   }
 
   std::vector<std::byte> read(const SourceItem& item) const override {
-    const File file(folder_ / item.key, File::Mode::read);
-    std::vector<std::byte> bytes(file.size());
-    file.read_at(0, bytes);
-    return bytes;
+    return read_bytes(folder_ / item.key);
   }
 
  private:

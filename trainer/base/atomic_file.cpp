@@ -93,6 +93,13 @@ std::string read_text(const std::filesystem::path& path) {
   return text;
 }
 
+std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
+  const File file(path, File::Mode::read);
+  std::vector<std::byte> bytes(file.size());
+  file.read_at(0, bytes);
+  return bytes;
+}
+
 void check_replaceable(const std::filesystem::path& path) {
   std::error_code error;
   const auto type = std::filesystem::status(path, error).type();

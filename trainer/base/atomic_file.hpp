@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace vitrail {
 
@@ -38,6 +39,7 @@ class File {
 };
 
 std::string read_text(const std::filesystem::path& path);
+std::vector<std::byte> read_bytes(const std::filesystem::path& path);
 void write_text_atomically(const std::filesystem::path& path, const std::string& text);
 void write_bytes_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 

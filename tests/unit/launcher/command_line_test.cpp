@@ -204,7 +204,7 @@ TEST(CommandLineErrors, NameKeyValueAndWhatIsExpected) {
       {{"--sharding.timeout", "5st"},
        "2 command line: --sharding.timeout 5st: expected a time: 30s, 10min, 2h; 0s: no limit"},
       {{"--sharding.stage", "3"},
-       "2 command line: --sharding.stage 3: weights are not shared out yet: expected a whole number, 0 to 2"},
+       "2 command line: --sharding.stage 3: weights are not sharded yet: expected a whole number, 0 to 2"},
       {{"--data.train", "a#b"},
        "2 command line: --data.train a#b: expected UTF-8 text without '#', line breaks or blanks at its "
        "ends"},
