@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Who may include whom: launcher -> trainer -> {sharding, datasets, models}, everybody -> trainer/base; and inside of
-trainer: its own files -> weights -> checkpoint -> watch, device -> settings.
+trainer: run -> evaluation -> its own files -> tasks -> weights -> checkpoint -> watch, device -> settings.
 
 Includes of our own files are written from the root ("datasets/loader/loader.hpp") and name a file that exists.
 """
@@ -14,7 +14,11 @@ LIBRARIES = {"trainer/base", "datasets", "models", "sharding"}
 SETTINGS = LIBRARIES | {"trainer/settings"}
 CHECKPOINT = SETTINGS | {"trainer/watch", "trainer/device"}
 WEIGHTS = CHECKPOINT | {"trainer/checkpoint"}
-TRAINER = WEIGHTS | {"trainer/weights"}
+TASKS = WEIGHTS | {"trainer/weights"}
+STEP = TASKS | {"trainer/tasks"}
+EVALUATION = STEP | {"trainer"}
+RUN = EVALUATION | {"trainer/evaluation"}
+TRAINER = RUN | {"trainer/run"}
 MAY_INCLUDE = {
     "trainer/base": set(),
     "datasets": {"trainer/base"},
@@ -25,9 +29,12 @@ MAY_INCLUDE = {
     "trainer/device": SETTINGS,
     "trainer/checkpoint": CHECKPOINT,
     "trainer/weights": WEIGHTS,
-    "trainer": TRAINER,
-    "launcher": TRAINER | {"trainer"},
-    "tests": TRAINER | {"trainer", "launcher"},
+    "trainer/tasks": TASKS,
+    "trainer": STEP,
+    "trainer/evaluation": EVALUATION,
+    "trainer/run": RUN,
+    "launcher": TRAINER,
+    "tests": TRAINER | {"launcher"},
 }
 
 
@@ -62,11 +69,11 @@ def self_test():
 
     assert broken("launcher/main.cpp", '#include "trainer/loop.hpp"\n#include "trainer/base/error.hpp"\n') == 0
     assert broken("trainer/loop.cpp", '#include <vector>\n#include "datasets/loader/loader.hpp"\n') == 0
-    assert broken("tests/unit/base/a_test.cpp", '#include "launcher/options.hpp"\n') == 0
+    assert broken("tests/unit/base/a_test.cpp", '#include "launcher/options/options.hpp"\n') == 0
     assert broken("datasets/loader.cpp", '#include "models/model.hpp"\n') == 1
     assert broken("sharding/plan.hpp", '  # include "trainer/settings/config.hpp"\n') == 1
     assert broken("trainer/base/hash.hpp", '#include "datasets/pixels/image.hpp"\n') == 1
-    assert broken("trainer/loop.cpp", '#include "launcher/options.hpp"\n') == 1
+    assert broken("trainer/loop.cpp", '#include "launcher/options/options.hpp"\n') == 1
     assert broken("trainer/loop.cpp", '#include "tests/support.hpp"\n') == 1
     assert broken("datasets/loader.cpp", '#include "image.hpp"\n') == 1
     assert broken("datasets/loader.cpp", "#include <datasets/image.hpp>\n") == 1

@@ -2,6 +2,7 @@
 """House rules that no compiler knows: sizes, opening words of headers, what may be called where,
 what a configuration records, what lies at the top of the repository."""
 
+import collections
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import sources
 
 MAX_LINES = {".cpp": 400, ".cu": 400, ".hpp": 200, ".cuh": 200}
+MAX_FILES = 25  # of a folder with sources: beyond that its rooms need names
 MAX_LINES_OF = {"trainer/train_step.cpp": 299}
 TOP = {
     "CMakeLists.txt", "CMakePresets.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
@@ -19,15 +21,15 @@ TOP = {
 CALLS = (
     (r"\b(MPI_[A-Z]\w*|nccl[A-Z]\w*|H5[A-Z]{1,2}[a-z_]\w*)\s*\(", r"_handles\.(hpp|cpp)$",
      "is called only in *_handles.*, where each call is checked and each handle owned"),
-    (r"\b((?:secure_)?getenv|setenv|putenv|unsetenv|environ)\b", r"^launcher/environment\.cpp$|^tests/",
-     "is used only in launcher/environment.cpp"),
+    (r"\b((?:secure_)?getenv|setenv|putenv|unsetenv|environ)\b", r"^launcher/ranks/environment\.cpp$|^tests/",
+     "is used only in launcher/ranks/environment.cpp"),
     (r"(std::s?rand\b|(?<![\w:.>])s?rand(?=\s*\()|\brandom_device\b)", r"^$",
      "has a state of its own: use trainer/base/philox.hpp"),
     (r"\bstatic\b[^;(){}=]*\b(\w*[iI]nstance\w*)\b", r"^$", "looks like a singleton: pass the object in"),
 )
 INCLUDES = (
     (r"(mpi|nccl|hdf5|H5\w*)\.h", r"_handles\.(hpp|cpp)$", "is included only in *_handles.*"),
-    (r"boost/program_options.*", r"^launcher/\w+\.cpp$", "is included only in launcher/*.cpp"),
+    (r"boost/program_options.*", r"^launcher/options/\w+\.cpp$", "is included only in launcher/options/*.cpp"),
 )
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 # Homes, scratch folders of one person, work folders of one machine: nobody else has them.
@@ -89,6 +91,14 @@ def check_top(paths):
     return [f"{name}: the top level is fixed (ci/check_style.py)" for name in sorted(tops - TOP) if name[0] != "."]
 
 
+def check_folders(paths):
+    """Records and data may lie side by side by the hundred; what is read as a program may not."""
+    programs = {path.parent for path in paths if path.suffix in {".cpp", ".hpp", ".cu", ".py", ".sh"}}
+    counts = collections.Counter(path.parent for path in paths if path.parent in programs)
+    return [f"{folder}: {count} files, {MAX_FILES} are allowed: give its rooms names"
+            for folder, count in sorted(counts.items()) if count > MAX_FILES]
+
+
 def self_test():
     def cpp(text, path="datasets/a.cpp"):
         return len(check_cpp(Path(path), text))
@@ -100,14 +110,14 @@ def self_test():
     assert cpp("#pragma once\n", "a.hpp") == 1 and cpp("// a\n" * 6 + "#pragma once\n", "a.hpp") == 1
     assert cpp("// a\n#ifndef A\n#pragma once\n", "a.hpp") == 1 and cpp("// a\n", "a.hpp") == 1
     assert cpp("MPI_Send(x);") == 1 and cpp("H5Fopen (x);") == 1 and cpp("ncclGroupStart();") == 1
-    assert cpp("MPI_Send(x);", "sharding/mpi_handles.cpp") == 0
+    assert cpp("MPI_Send(x);", "sharding/comm/mpi_handles.cpp") == 0
     assert cpp('// MPI_Send(x)\nf("H5Fopen(", \'"\'); /* getenv */ g(R"x(getenv)x");') == 0
     assert cpp("auto x = 1'000; std::getenv(a);  // ' '") == 1
-    assert cpp("getenv(a);", "launcher/environment.cpp") == 0
+    assert cpp("getenv(a);", "launcher/ranks/environment.cpp") == 0
     assert cpp("int x = std::rand();") == 1 and cpp("srand(1);") == 1 and cpp("std::random_device d;") == 1
     assert cpp("torch::rand({2}); x.rand(1); operand(1);") == 0
     assert cpp("static Foo& get_instance();") == 1 and cpp("static int count_of(Foo instance);") == 0
-    assert cpp("#include <mpi.h>\n") == 1 and cpp("#include <mpi.h>\n", "sharding/mpi_handles.hpp") == 1  # opening
+    assert cpp("#include <mpi.h>\n") == 1 and cpp("#include <mpi.h>\n", "sharding/comm/mpi_handles.hpp") == 1  # opening
     assert cpp("#include <boost/program_options.hpp>\n") == 1
     assert len(check_text(Path("a.md"), "a TODO\nand /home/me/x\n")) == 2
     assert not check_text(Path("a.md"), "todo, $SCRATCH/work/x and https://a.org/home/x\n")
@@ -116,6 +126,8 @@ def self_test():
     assert check_config("a.cfg", header.replace("x\n# Hardware:", "\n# Hardware:")) != []
     assert check_config("a.cfg", "[run]\n" + header) != []
     assert check_top([Path("helpers/a.cpp"), Path(".gitignore"), Path("ci/x")]) != []
+    assert check_folders([Path(f"a/{i}.cpp") for i in range(26)]) != []
+    assert check_folders([Path(f"a/{i}.cpp") for i in range(25)] + [Path(f"b/{i}.cfg") for i in range(99)]) == []
     assert check_top([Path(".gitignore"), Path("ci/x"), Path("README.md")]) == []
 
 
@@ -123,7 +135,7 @@ def main():
     if "--self-test" in sys.argv:
         return self_test()
     paths = sources.files()
-    problems = check_top(paths)
+    problems = check_top(paths) + check_folders(paths)
     for path in paths:
         if path.suffix in TEXT and str(path) not in CHECKERS | {"LICENSE"}:
             problems += check_text(path, sources.read(path))

@@ -9,7 +9,7 @@ if(GIT)
     set(commit "${described}")
   endif()
 endif()
-file(CONFIGURE OUTPUT "${OUTPUT}" @ONLY CONTENT "#include \"launcher/version.hpp\"
+file(CONFIGURE OUTPUT "${OUTPUT}" @ONLY CONTENT "#include \"launcher/cli/version.hpp\"
 
 const char* vitrail::launcher::commit() { return \"@commit@\"; }
 ")

@@ -4,7 +4,7 @@
 # each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the bundle for GPU machines.
 #
 #   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, faults, bundle
-#   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/long.py does, after its builds; the table
+#   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/campaigns/long.py does, after its builds; the table
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # Faults by the hundred. Counts add up in build/faults over several runs.
@@ -13,7 +13,7 @@ faults() {
   build dev build/dev
   configure asan build/asan-plain -DVITRAIL_TORCH=OFF && cmake --build build/asan-plain --target unit_trainer
   configure fuzz build/fuzz && cmake --build build/fuzz --target "${programs[@]/#/fuzz_}"
-  python3 -B -u tests/faults/long.py "$@"
+  python3 -B -u tests/faults/campaigns/long.py "$@"
 }
 if [[ ${1:-} == faults ]]; then
   shift

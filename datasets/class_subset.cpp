@@ -5,7 +5,7 @@
 #include <map>
 #include <sstream>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {

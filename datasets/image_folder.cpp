@@ -4,7 +4,7 @@
 
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/codec/codec.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 

@@ -6,7 +6,7 @@
 
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::datasets {
 namespace {

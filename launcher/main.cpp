@@ -12,11 +12,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "launcher/failure_report.hpp"
-#include "launcher/frozen_settings.hpp"
-#include "launcher/run_commands.hpp"
-#include "launcher/stored_settings.hpp"
-#include "trainer/stop_signal.hpp"
+#include "launcher/ranks/failure_report.hpp"
+#include "launcher/cli/frozen_settings.hpp"
+#include "launcher/commands/run_commands.hpp"
+#include "launcher/cli/stored_settings.hpp"
+#include "trainer/run/stop_signal.hpp"
 
 namespace vitrail::launcher {
 namespace {

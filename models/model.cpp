@@ -2,9 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include "models/families.hpp"
+#include "models/families/families.hpp"
 #include "models/logits.hpp"
-#include "models/precision.hpp"
+#include "models/layers/precision.hpp"
 
 namespace vitrail::models {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/init.hpp"
+#include "models/weights/init.hpp"
 
 namespace vitrail::models {
 

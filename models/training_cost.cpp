@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "models/families.hpp"
+#include "models/families/families.hpp"
 
 namespace vitrail::models {
 namespace {

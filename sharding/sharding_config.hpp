@@ -1,9 +1,9 @@
-// Settings of sharding and of the update; bound to keys in launcher/options.cpp.
+// Settings of sharding and of the update; bound to keys in launcher/options/options.cpp.
 #pragma once
 
 #include <cstdint>
 
-#include "trainer/base/duration.hpp"
+#include "trainer/base/text/duration.hpp"
 
 namespace vitrail::sharding {
 

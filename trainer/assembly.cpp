@@ -4,13 +4,13 @@
 #include <ATen/Parallel.h>
 
 #include "datasets/loader/sampler.hpp"
-#include "models/catalogue.hpp"
-#include "sharding/gather_text.hpp"
-#include "sharding/weight_average.hpp"
-#include "trainer/distillation.hpp"
+#include "models/families/catalogue.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "sharding/state/weight_average.hpp"
+#include "trainer/tasks/distillation.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
-#include "trainer/same_classes.hpp"
+#include "trainer/tasks/same_classes.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
 #include "trainer/weights/param_groups.hpp"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "sharding/memory_plan.hpp"
+#include "sharding/plan/memory_plan.hpp"
 #include "trainer/base/log.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/train_step.hpp"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "sharding/gradient_reducer.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 
 namespace at {
 class Tensor;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/wall_time.hpp"
+#include "trainer/base/text/wall_time.hpp"
 
 namespace vitrail::trainer {
 namespace {

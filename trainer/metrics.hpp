@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::trainer {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "datasets/dataset.hpp"
-#include "sharding/communicator.hpp"
+#include "sharding/comm/communicator.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {

@@ -8,9 +8,9 @@
 #include <c10/core/Device.h>
 
 #include "models/model.hpp"
-#include "sharding/bucket_plan.hpp"
-#include "sharding/lane_state.hpp"
-#include "sharding/parameter_gather.hpp"
+#include "sharding/plan/bucket_plan.hpp"
+#include "sharding/state/lane_state.hpp"
+#include "sharding/state/parameter_gather.hpp"
 
 namespace vitrail::trainer {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "models/model.hpp"
-#include "sharding/bucket_plan.hpp"
-#include "sharding/gradient_reducer.hpp"
+#include "sharding/plan/bucket_plan.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {

@@ -7,11 +7,11 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "sharding/weight_average.hpp"
+#include "sharding/state/weight_average.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/device/tensor_type.hpp"
-#include "trainer/distillation.hpp"
+#include "trainer/tasks/distillation.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::datasets {
 

@@ -8,7 +8,7 @@
 
 #include "datasets/pack/pack_format.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/utf8.hpp"
+#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/utf8.hpp"
+#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {

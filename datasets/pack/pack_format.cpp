@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/base/utf8.hpp"
+#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {

@@ -15,7 +15,7 @@
 #include "datasets/pack/parallel.hpp"
 #include "datasets/pack/shard_reader.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/progress.hpp"
+#include "trainer/base/text/progress.hpp"
 
 namespace vitrail::datasets {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "datasets/pack/pack_format.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {

@@ -17,7 +17,7 @@
 #include "datasets/dataset.hpp"
 #include "datasets/pack/pack_index.hpp"
 #include "datasets/pack/shard_stage.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::datasets {
 

@@ -13,12 +13,12 @@
 #include "datasets/pack/pack_writer.hpp"
 #include "datasets/pack/parallel.hpp"
 #include "datasets/packing/pack_sources.hpp"
-#include "datasets/packing/split_names.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "datasets/packing/sources/split_names.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/base/progress.hpp"
-#include "trainer/base/utf8.hpp"
+#include "trainer/base/text/progress.hpp"
+#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {

@@ -12,7 +12,7 @@
 #include "datasets/codec/jpeg_encoder.hpp"
 #include "datasets/pixels/resize.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/utf8.hpp"
+#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {

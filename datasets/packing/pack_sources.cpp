@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "datasets/archives/compression.hpp"
-#include "datasets/packing/class_archives.hpp"
-#include "datasets/packing/source_kinds.hpp"
-#include "datasets/packing/source_path.hpp"
+#include "datasets/packing/sources/class_archives.hpp"
+#include "datasets/packing/sources/source_kinds.hpp"
+#include "datasets/packing/sources/source_path.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {

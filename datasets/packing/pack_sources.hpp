@@ -14,7 +14,7 @@
 
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/packing/partition.hpp"
-#include "datasets/packing/source_listing.hpp"
+#include "datasets/packing/sources/source_listing.hpp"
 
 namespace vitrail::datasets {
 

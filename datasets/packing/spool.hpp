@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "datasets/pack/pack_format.hpp"
-#include "datasets/packing/source_listing.hpp"
+#include "datasets/packing/sources/source_listing.hpp"
 
 namespace vitrail::datasets {
 

@@ -10,10 +10,10 @@
 
 #include <fmt/format.h>
 
-#include "models/catalogue.hpp"
-#include "sharding/host_device.hpp"
-#include "sharding/local_communicator.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "models/families/catalogue.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/comm/local_communicator.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"
 #include "trainer/weights/param_groups.hpp"

@@ -9,10 +9,10 @@
 
 #include <fmt/format.h>
 
-#include "sharding/gradient_reducer.hpp"
-#include "sharding/host_device.hpp"
-#include "sharding/mpi_communicator.hpp"
-#include "sharding/parameter_gather.hpp"
+#include "sharding/state/gradient_reducer.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/comm/mpi_communicator.hpp"
+#include "sharding/state/parameter_gather.hpp"
 #include "tests/bench/exchange_handles.hpp"
 
 namespace vitrail {

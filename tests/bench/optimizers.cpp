@@ -9,11 +9,11 @@
 
 #include <fmt/format.h>
 
-#include "models/catalogue.hpp"
-#include "sharding/gpu_device.hpp"
-#include "sharding/host_device.hpp"
-#include "sharding/local_communicator.hpp"
-#include "sharding/sharded_optimizer.hpp"
+#include "models/families/catalogue.hpp"
+#include "sharding/device/gpu_device.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/comm/local_communicator.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/philox.hpp"
 #include "trainer/weights/param_groups.hpp"
 

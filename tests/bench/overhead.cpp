@@ -16,7 +16,7 @@
 #include <ATen/ATen.h>
 
 #include "models/logits.hpp"
-#include "sharding/local_communicator.hpp"
+#include "sharding/comm/local_communicator.hpp"
 #include "tests/support/assembled.hpp"
 #include "trainer/watch/slow_ranks.hpp"
 #include "trainer/watch/watchdog.hpp"

@@ -17,7 +17,7 @@
 #include "datasets/packing/pack.hpp"
 #include "tests/archives/archives.hpp"
 #include "tests/archives/images.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::tests {
 namespace {

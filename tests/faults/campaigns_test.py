@@ -1,11 +1,14 @@
 """The short forms of those campaigns that no other test stands for, and the ledger in which the long ones add up."""
 
 import pathlib
+import sys
 import tempfile
 import types
 import unittest
 
 import faults
+
+sys.path.append(str(pathlib.Path(__file__).parent / "campaigns"))
 import ledger
 import long
 from campaign import Campaign

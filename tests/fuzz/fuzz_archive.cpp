@@ -1,7 +1,7 @@
 // Tar archives: the first byte chooses plain or gzip; members are listed, read, and opened as tars again.
 #include "datasets/archives/archive_reader.hpp"
 #include "datasets/archives/compression.hpp"
-#include "datasets/packing/class_archives.hpp"
+#include "datasets/packing/sources/class_archives.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace vitrail::datasets {

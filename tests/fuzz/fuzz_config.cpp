@@ -2,7 +2,7 @@
 // as a file that means the same.
 #include <exception>
 
-#include "launcher/command_line.hpp"
+#include "launcher/cli/command_line.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "tests/fuzz/fuzz_folder.hpp"
 

@@ -10,7 +10,7 @@
 #include "tests/archives/archives.hpp"
 #include "tests/archives/images.hpp"
 #include "tests/fuzz/fuzz.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 

@@ -12,9 +12,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "sharding/failure_channel.hpp"
-#include "sharding/gather_text.hpp"
-#include "sharding/mpi_communicator.hpp"
+#include "sharding/agreement/failure_channel.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "sharding/comm/mpi_communicator.hpp"
 
 namespace vitrail::sharding {
 

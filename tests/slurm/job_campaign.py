@@ -11,7 +11,7 @@ import time
 import cluster
 from cluster import ROOT, slurm
 
-sys.path.append(str(ROOT / "tests" / "faults"))
+sys.path += [str(ROOT / "tests" / "faults" / folder) for folder in ("", "campaigns")]
 import harness
 from campaign import Campaign
 

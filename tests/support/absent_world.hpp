@@ -2,7 +2,7 @@
 // on the place in a world only, such as memory.
 #pragma once
 
-#include "sharding/communicator.hpp"
+#include "sharding/comm/communicator.hpp"
 
 namespace vitrail::tests {
 

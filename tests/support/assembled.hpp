@@ -1,4 +1,4 @@
-// A run as trainer/train.cpp puts it together, on the device that its configuration asks for.
+// A run as trainer/run/train.cpp puts it together, on the device that its configuration asks for.
 #pragma once
 
 #include "trainer/assembly.hpp"

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <thread>
 
-#include "sharding/intercepted_communicator.hpp"
+#include "sharding/comm/intercepted_communicator.hpp"
 
 namespace vitrail::tests {
 

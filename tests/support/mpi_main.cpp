@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "sharding/mpi_handles.hpp"
+#include "sharding/comm/mpi_handles.hpp"
 
 namespace vitrail::tests {
 namespace {

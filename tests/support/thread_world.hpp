@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "sharding/communicator.hpp"
-#include "sharding/sum_kernels.hpp"
+#include "sharding/comm/communicator.hpp"
+#include "sharding/device/sum_kernels.hpp"
 
 namespace vitrail::tests {
 

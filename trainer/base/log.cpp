@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/wall_time.hpp"
+#include "trainer/base/text/wall_time.hpp"
 
 namespace vitrail {
 

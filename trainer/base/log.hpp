@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail {
 

@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "trainer/base/number.hpp"
+#include "trainer/base/text/number.hpp"
 
 namespace vitrail {
 namespace {

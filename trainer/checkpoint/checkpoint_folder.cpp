@@ -6,9 +6,9 @@
 
 #include <unistd.h>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/number.hpp"
+#include "trainer/base/text/number.hpp"
 
 namespace vitrail::trainer {
 namespace {

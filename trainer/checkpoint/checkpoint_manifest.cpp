@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/model.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "datasets/damage.hpp"
-#include "sharding/bucket_plan.hpp"
-#include "sharding/lane_state.hpp"
-#include "sharding/loss_scale.hpp"
+#include "sharding/plan/bucket_plan.hpp"
+#include "sharding/state/lane_state.hpp"
+#include "sharding/state/loss_scale.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::models {

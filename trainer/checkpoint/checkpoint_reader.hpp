@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 namespace vitrail::trainer {

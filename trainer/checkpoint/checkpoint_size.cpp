@@ -1,7 +1,7 @@
 #include "trainer/checkpoint/checkpoint_size.hpp"
 
-#include "models/catalogue.hpp"
-#include "sharding/sharded_optimizer.hpp"
+#include "models/families/catalogue.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::trainer {

@@ -7,8 +7,8 @@
 
 #include <fcntl.h>
 
-#include "sharding/gather_text.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 
 namespace vitrail::trainer {

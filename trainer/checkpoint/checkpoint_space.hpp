@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "sharding/communicator.hpp"
+#include "sharding/comm/communicator.hpp"
 #include "trainer/base/log.hpp"
 
 namespace vitrail::trainer {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "datasets/pack/hdf5_handles.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 

@@ -12,9 +12,9 @@
 #include <optional>
 #include <string>
 
-#include "sharding/communicator.hpp"
-#include "sharding/gather_text.hpp"
-#include "sharding/lane_state.hpp"
+#include "sharding/comm/communicator.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "sharding/state/lane_state.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/watch/phase.hpp"

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/wall_time.hpp"
+#include "trainer/base/text/wall_time.hpp"
 
 namespace vitrail::trainer {
 

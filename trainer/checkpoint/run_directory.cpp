@@ -1,6 +1,6 @@
 #include "trainer/checkpoint/run_directory.hpp"
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::trainer {

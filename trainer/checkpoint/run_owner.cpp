@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::trainer {

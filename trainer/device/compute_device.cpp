@@ -10,11 +10,11 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/cuda.h>
 
-#include "sharding/gather_text.hpp"
-#include "sharding/gpu_device.hpp"
-#include "sharding/host_device.hpp"
-#include "sharding/nodes.hpp"
-#include "sharding/staged_communicator.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "sharding/device/gpu_device.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/plan/nodes.hpp"
+#include "sharding/comm/staged_communicator.hpp"
 #include "trainer/device/device_line.hpp"
 
 namespace vitrail::trainer {

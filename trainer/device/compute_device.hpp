@@ -10,8 +10,8 @@
 #include <c10/core/Device.h>
 
 #include "datasets/pixel_buffer.hpp"
-#include "sharding/communicator.hpp"
-#include "sharding/device.hpp"
+#include "sharding/comm/communicator.hpp"
+#include "sharding/device/device.hpp"
 #include "trainer/device/gpu_promise.hpp"
 #include "trainer/settings/config.hpp"
 

@@ -1,4 +1,4 @@
-// All settings of a run in one value: each owner's struct, and the trainer's own. launcher/options.cpp fills
+// All settings of a run in one value: each owner's struct, and the trainer's own. launcher/options/options.cpp fills
 // it.
 #pragma once
 
@@ -9,7 +9,7 @@
 #include "datasets/data_config.hpp"
 #include "models/model_config.hpp"
 #include "sharding/sharding_config.hpp"
-#include "trainer/base/duration.hpp"
+#include "trainer/base/text/duration.hpp"
 
 namespace vitrail::trainer {
 

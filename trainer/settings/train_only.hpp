@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "models/parameter_spec.hpp"
-#include "sharding/gradient_reducer.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 
 namespace vitrail::trainer {
 

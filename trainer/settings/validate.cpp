@@ -5,9 +5,9 @@
 #include <iterator>
 #include <utility>
 
-#include "models/catalogue.hpp"
+#include "models/families/catalogue.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/nearest.hpp"
+#include "trainer/base/text/nearest.hpp"
 #include "trainer/settings/train_only.hpp"
 
 namespace vitrail::trainer {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "trainer/base/number.hpp"
+#include "trainer/base/text/number.hpp"
 
 namespace vitrail::trainer {
 namespace {

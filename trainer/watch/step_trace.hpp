@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "sharding/intercepted_communicator.hpp"
+#include "sharding/comm/intercepted_communicator.hpp"
 
 namespace vitrail::trainer {
 

@@ -2,7 +2,7 @@
 // other ranks, for which the watchdog does not bite this one.
 #pragma once
 
-#include "sharding/intercepted_communicator.hpp"
+#include "sharding/comm/intercepted_communicator.hpp"
 #include "trainer/watch/phase.hpp"
 
 namespace vitrail::trainer {

@@ -1,7 +1,7 @@
 #include "trainer/weights/export_weights.hpp"
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
 
 namespace vitrail::trainer {

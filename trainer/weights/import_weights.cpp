@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "models/catalogue.hpp"
-#include "sharding/host_device.hpp"
-#include "sharding/local_communicator.hpp"
-#include "trainer/base/atomic_file.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "models/families/catalogue.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/comm/local_communicator.hpp"
+#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/safetensors.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"
 #include "trainer/device/compute_device.hpp"

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "models/model.hpp"
-#include "sharding/bucket_plan.hpp"
-#include "sharding/sharded_optimizer.hpp"
+#include "sharding/plan/bucket_plan.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::trainer {

@@ -5,11 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/model_names.hpp"
-#include "models/pretrained.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "models/families/model_names.hpp"
+#include "models/weights/pretrained.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 

@@ -8,8 +8,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "models/families.hpp"
-#include "models/position_resize.hpp"
+#include "models/families/families.hpp"
+#include "models/weights/position_resize.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"

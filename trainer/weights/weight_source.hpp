@@ -13,8 +13,8 @@
 #include <c10/core/Device.h>
 
 #include "models/model.hpp"
-#include "models/weights.hpp"
-#include "sharding/lane_state.hpp"
+#include "models/weights/weights.hpp"
+#include "sharding/state/lane_state.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/weights.hpp"
+#include "models/weights/weights.hpp"
 
 namespace vitrail::trainer {
 

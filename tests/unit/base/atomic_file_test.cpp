@@ -1,4 +1,4 @@
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 #include <filesystem>
 

@@ -1,4 +1,4 @@
-#include "trainer/base/nearest.hpp"
+#include "trainer/base/text/nearest.hpp"
 
 #include <gtest/gtest.h>
 

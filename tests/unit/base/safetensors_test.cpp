@@ -1,4 +1,4 @@
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 #include <array>
 #include <cstring>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "datasets/pixels/image.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::datasets {
 

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "datasets/packing/pack.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::datasets {
 

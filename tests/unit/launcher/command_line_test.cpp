@@ -1,4 +1,4 @@
-#include "launcher/command_line.hpp"
+#include "launcher/cli/command_line.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "launcher/config_file.hpp"
+#include "launcher/cli/config_file.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

@@ -1,6 +1,6 @@
 // The help texts against committed ones. After a wanted change, write them anew and read the difference:
 //   VITRAIL_REGENERATE=1 build/dev/unit_launcher --gtest_filter='Help*' ; git diff tests/fixtures/launcher
-#include "launcher/help.hpp"
+#include "launcher/cli/help.hpp"
 
 #include <cstdlib>
 #include <filesystem>
@@ -9,8 +9,8 @@
 
 #include <gtest/gtest.h>
 
-#include "launcher/options.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "launcher/options/options.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::launcher {
 namespace {

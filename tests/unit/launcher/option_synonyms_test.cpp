@@ -1,8 +1,8 @@
-#include "launcher/option_synonyms.hpp"
+#include "launcher/options/option_synonyms.hpp"
 
 #include <gmock/gmock.h>
 
-#include "launcher/options.hpp"
+#include "launcher/options/options.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 
 namespace vitrail::launcher {

@@ -1,11 +1,11 @@
-#include "launcher/option_value.hpp"
+#include "launcher/options/option_value.hpp"
 
 #include <bit>
 #include <cmath>
 
 #include <gtest/gtest.h>
 
-#include "launcher/option.hpp"
+#include "launcher/options/option.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::launcher {

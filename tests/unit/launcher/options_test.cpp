@@ -1,8 +1,8 @@
-#include "launcher/options.hpp"
+#include "launcher/options/options.hpp"
 
 #include <gtest/gtest.h>
 
-#include "trainer/base/nearest.hpp"
+#include "trainer/base/text/nearest.hpp"
 
 namespace vitrail::launcher {
 namespace {

@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "launcher/command_line.hpp"
+#include "launcher/cli/command_line.hpp"
 
 namespace vitrail::launcher {
 

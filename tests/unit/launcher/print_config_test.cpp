@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "launcher/options.hpp"
-#include "launcher/options_text.hpp"
+#include "launcher/options/options.hpp"
+#include "launcher/options/options_text.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 #include "trainer/base/philox.hpp"
 

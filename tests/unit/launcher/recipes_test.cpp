@@ -10,12 +10,12 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/loader/sampler.hpp"
-#include "launcher/config_file.hpp"
-#include "launcher/options.hpp"
-#include "launcher/schedule_listing.hpp"
-#include "models/catalogue.hpp"
+#include "launcher/cli/config_file.hpp"
+#include "launcher/options/options.hpp"
+#include "launcher/commands/schedule_listing.hpp"
+#include "models/families/catalogue.hpp"
 #include "tests/unit/launcher/parsing.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::launcher {
 namespace {

@@ -1,4 +1,4 @@
-#include "launcher/stored_settings.hpp"
+#include "launcher/cli/stored_settings.hpp"
 
 #include <filesystem>
 
@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "tests/unit/launcher/parsing.hpp"
-#include "trainer/base/atomic_file.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/safetensors.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 
 namespace vitrail::launcher {

@@ -1,4 +1,4 @@
-#include "models/catalogue.hpp"
+#include "models/families/catalogue.hpp"
 
 #include <cmath>
 #include <set>
@@ -8,8 +8,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "models/families.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "models/families/families.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {

@@ -1,4 +1,4 @@
-#include "models/drop_path_mask.hpp"
+#include "models/layers/drop_path_mask.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "models/init.hpp"
+#include "models/weights/init.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "models/catalogue.hpp"
-#include "trainer/base/atomic_file.hpp"
+#include "models/families/catalogue.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::models {
 namespace {

@@ -7,9 +7,9 @@
 
 #include <ATen/ATen.h>
 
-#include "models/families.hpp"
+#include "models/families/families.hpp"
 #include "models/logits.hpp"
-#include "models/weights.hpp"
+#include "models/weights/weights.hpp"
 #include "tests/unit/models/pattern.hpp"
 #include "trainer/base/error.hpp"
 

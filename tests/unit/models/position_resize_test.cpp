@@ -1,4 +1,4 @@
-#include "models/position_resize.hpp"
+#include "models/weights/position_resize.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::models {
 namespace {

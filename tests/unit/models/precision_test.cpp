@@ -1,6 +1,6 @@
 // Half precision on a CPU: storage and rounding around fp32 products. LibTorch's own half kernels, slow and
 // made by others, are the reference.
-#include "models/precision.hpp"
+#include "models/layers/precision.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "models/pretrained.hpp"
+#include "models/weights/pretrained.hpp"
 
 #include <fstream>
 
@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "models/catalogue.hpp"
+#include "models/families/catalogue.hpp"
 
 namespace vitrail::models {
 namespace {

@@ -1,6 +1,6 @@
 // Computing parts of the network a second time in backward changes no bit, and no parameter's gradient is
 // handed out more than once.
-#include "models/recompute.hpp"
+#include "models/layers/recompute.hpp"
 
 #include <gtest/gtest.h>
 

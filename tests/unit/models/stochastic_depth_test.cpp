@@ -1,4 +1,4 @@
-#include "models/stochastic_depth.hpp"
+#include "models/layers/stochastic_depth.hpp"
 
 #include <gtest/gtest.h>
 

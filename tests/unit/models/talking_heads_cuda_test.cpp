@@ -8,7 +8,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>
 
-#include "models/talking_heads.hpp"
+#include "models/kernels/talking_heads.hpp"
 
 namespace vitrail::models {
 namespace {

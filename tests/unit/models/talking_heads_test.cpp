@@ -1,4 +1,4 @@
-#include "models/talking_heads.hpp"
+#include "models/kernels/talking_heads.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -13,8 +13,8 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "models/talking_heads_passes.hpp"
-#include "models/weights.hpp"
+#include "models/kernels/talking_heads_passes.hpp"
+#include "models/weights/weights.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "models/catalogue.hpp"
-#include "models/drop_path_mask.hpp"
-#include "models/transformer_config.hpp"
+#include "models/families/catalogue.hpp"
+#include "models/layers/drop_path_mask.hpp"
+#include "models/families/transformer_config.hpp"
 
 namespace vitrail::models {
 namespace {

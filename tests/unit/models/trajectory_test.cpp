@@ -10,7 +10,7 @@
 
 #include "models/logits.hpp"
 #include "models/model.hpp"
-#include "models/weights.hpp"
+#include "models/weights/weights.hpp"
 
 namespace vitrail::models {
 namespace {

@@ -1,4 +1,4 @@
-#include "models/vit.hpp"
+#include "models/families/vit.hpp"
 
 #include <functional>
 
@@ -9,9 +9,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "models/drop_path_mask.hpp"
+#include "models/layers/drop_path_mask.hpp"
 #include "models/logits.hpp"
-#include "models/weights.hpp"
+#include "models/weights/weights.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {

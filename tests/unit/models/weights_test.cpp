@@ -1,11 +1,11 @@
-#include "models/weights.hpp"
+#include "models/weights/weights.hpp"
 
 #include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "models/catalogue.hpp"
+#include "models/families/catalogue.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {

@@ -1,4 +1,4 @@
-#include "sharding/agreement.hpp"
+#include "sharding/agreement/agreement.hpp"
 
 #include <gmock/gmock.h>
 

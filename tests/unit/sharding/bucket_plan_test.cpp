@@ -1,4 +1,4 @@
-#include "sharding/bucket_plan.hpp"
+#include "sharding/plan/bucket_plan.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,8 +1,8 @@
-#include "sharding/call_log.hpp"
+#include "sharding/comm/call_log.hpp"
 
 #include <gmock/gmock.h>
 
-#include "sharding/local_communicator.hpp"
+#include "sharding/comm/local_communicator.hpp"
 #include "tests/support/every_call.hpp"
 #include "tests/support/faulty_communicator.hpp"
 #include "tests/support/thread_world.hpp"

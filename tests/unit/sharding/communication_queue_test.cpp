@@ -1,4 +1,4 @@
-#include "sharding/communication_queue.hpp"
+#include "sharding/comm/communication_queue.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -6,10 +6,10 @@
 
 #include <gtest/gtest.h>
 
-#include "sharding/gradient_reducer.hpp"
-#include "sharding/host_device.hpp"
-#include "sharding/local_communicator.hpp"
-#include "sharding/parameter_gather.hpp"
+#include "sharding/state/gradient_reducer.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/comm/local_communicator.hpp"
+#include "sharding/state/parameter_gather.hpp"
 #include "tests/support/thread_world.hpp"
 
 namespace vitrail::sharding {

@@ -1,4 +1,4 @@
-#include "sharding/gather_text.hpp"
+#include "sharding/agreement/gather_text.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,13 +1,13 @@
 // The GPU against the host, to the bit. Skipped where there is no GPU.
-#include "sharding/gpu_device.hpp"
+#include "sharding/device/gpu_device.hpp"
 
 #include <cmath>
 
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
-#include "sharding/buffer.hpp"
-#include "sharding/host_device.hpp"
+#include "sharding/device/buffer.hpp"
+#include "sharding/device/host_device.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::sharding {

@@ -1,4 +1,4 @@
-#include "sharding/gradient_reducer.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 
 #include <bit>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "sharding/communication_queue.hpp"
+#include "sharding/comm/communication_queue.hpp"
 #include "tests/support/lazy_device.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/error.hpp"

@@ -1,4 +1,4 @@
-#include "sharding/lanes.hpp"
+#include "sharding/plan/lanes.hpp"
 
 #include <bit>
 

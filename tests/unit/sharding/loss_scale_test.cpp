@@ -1,4 +1,4 @@
-#include "sharding/loss_scale.hpp"
+#include "sharding/state/loss_scale.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The plan's bytes against what the process really holds.
-#include "sharding/memory_plan.hpp"
+#include "sharding/plan/memory_plan.hpp"
 
 #include <array>
 #include <cstdio>
@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sharding/host_device.hpp"
-#include "sharding/lane_state.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/state/lane_state.hpp"
 #include "tests/support/absent_world.hpp"
 
 namespace vitrail::sharding {

@@ -1,4 +1,4 @@
-#include "sharding/nodes.hpp"
+#include "sharding/plan/nodes.hpp"
 
 #include <atomic>
 

@@ -8,10 +8,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "sharding/host_device.hpp"
-#include "sharding/sharded_optimizer.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
 #include "tests/support/thread_world.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::sharding {
 namespace {

@@ -1,4 +1,4 @@
-#include "sharding/sharded_optimizer.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
 
 #include <cmath>
 #include <mutex>
@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "sharding/communication_queue.hpp"
-#include "sharding/parameter_gather.hpp"
+#include "sharding/comm/communication_queue.hpp"
+#include "sharding/state/parameter_gather.hpp"
 #include "tests/support/lazy_device.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"

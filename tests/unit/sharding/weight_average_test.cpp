@@ -1,13 +1,13 @@
-#include "sharding/weight_average.hpp"
+#include "sharding/state/weight_average.hpp"
 
 #include <cmath>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "sharding/host_device.hpp"
-#include "sharding/sharded_optimizer.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::sharding {
 namespace {

@@ -1,4 +1,4 @@
-#include "trainer/distillation.hpp"
+#include "trainer/tasks/distillation.hpp"
 
 #include <filesystem>
 
@@ -10,7 +10,7 @@
 #include <ATen/ATen.h>
 
 #include "datasets/pixels/normalise.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 #include "trainer/weights/import_weights.hpp"
 
 namespace vitrail::trainer {

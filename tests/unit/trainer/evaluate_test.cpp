@@ -1,5 +1,5 @@
 // Evaluation of a "network" whose logits are the first numbers of each image: every count is known.
-#include "trainer/evaluate.hpp"
+#include "trainer/evaluation/evaluate.hpp"
 
 #include <cmath>
 #include <limits>
@@ -9,7 +9,7 @@
 #include <ATen/ATen.h>
 
 #include "models/logits.hpp"
-#include "sharding/local_communicator.hpp"
+#include "sharding/comm/local_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
 

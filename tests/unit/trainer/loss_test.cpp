@@ -1,4 +1,4 @@
-#include "trainer/loss.hpp"
+#include "trainer/tasks/loss.hpp"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -6,7 +6,7 @@
 #include <ATen/ATen.h>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -9,10 +9,10 @@
 
 #include <ATen/ATen.h>
 
-#include "sharding/local_communicator.hpp"
+#include "sharding/comm/local_communicator.hpp"
 #include "tests/support/assembled.hpp"
 #include "tests/support/thread_world.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::trainer {
 namespace {

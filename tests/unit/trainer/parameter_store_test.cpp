@@ -7,7 +7,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "sharding/host_device.hpp"
+#include "sharding/device/host_device.hpp"
 #include "trainer/weights/param_groups.hpp"
 
 namespace vitrail::trainer {

@@ -1,4 +1,4 @@
-#include "trainer/real_labels.hpp"
+#include "trainer/tasks/real_labels.hpp"
 
 #include <fstream>
 

@@ -1,14 +1,14 @@
 // Ranks that have come to differ, found before the next step.
-#include "trainer/run_agreement.hpp"
+#include "trainer/run/run_agreement.hpp"
 
 #include <gmock/gmock.h>
 
-#include "sharding/gather_text.hpp"
+#include "sharding/agreement/gather_text.hpp"
 #include "tests/support/assembled.hpp"
 #include "tests/support/faulty_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
-#include "trainer/rehearsal.hpp"
+#include "trainer/run/rehearsal.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -1,10 +1,10 @@
-#include "trainer/run_warnings.hpp"
+#include "trainer/run/run_warnings.hpp"
 
 #include <numeric>
 
 #include <gmock/gmock.h>
 
-#include "sharding/lanes.hpp"
+#include "sharding/plan/lanes.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -1,4 +1,4 @@
-#include "trainer/same_classes.hpp"
+#include "trainer/tasks/same_classes.hpp"
 
 #include <gmock/gmock.h>
 

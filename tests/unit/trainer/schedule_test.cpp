@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/safetensors.hpp"
+#include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -1,4 +1,4 @@
-#include "trainer/stop_signal.hpp"
+#include "trainer/run/stop_signal.hpp"
 
 #include <csignal>
 #include <thread>

@@ -9,7 +9,7 @@
 
 #include <ATen/ATen.h>
 
-#include "sharding/local_communicator.hpp"
+#include "sharding/comm/local_communicator.hpp"
 #include "tests/support/assembled.hpp"
 #include "tests/support/thread_world.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"

@@ -1,0 +1,172 @@
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "datasets/archives/file_tree.hpp"
+#include "datasets/packing/sources/class_archives.hpp"
+#include "datasets/packing/sources/listed_source.hpp"
+#include "datasets/packing/sources/source_kinds.hpp"
+#include "datasets/packing/sources/source_path.hpp"
+#include "datasets/packing/sources/split_names.hpp"
+#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_folder(const fs::directory_entry& entry) {
+  std::error_code ignored;  // what cannot be looked at is no folder
+  return entry.is_directory(ignored);
+}
+
+bool is_class(const fs::directory_entry& entry) {
+  const std::string name = entry.path().filename().string();
+  return !name.starts_with('.') && !is_system_folder(name) && is_folder(entry);
+}
+
+// "2" is before "10" where all folders are called by number, as those of ImageNet-V2 by their class's: sorted
+// as text, nearly every image would get another class's label.
+std::vector<fs::directory_entry> in_class_order(std::vector<fs::directory_entry> entries) {
+  const auto name = [](const fs::directory_entry& entry) { return entry.path().filename().string(); };
+  const bool by_number = std::ranges::all_of(entries, [&](const fs::directory_entry& entry) {
+    return !is_class(entry) || name(entry).find_first_not_of("0123456789") == std::string::npos;
+  });
+  if (!by_number) return entries;
+  std::ranges::stable_sort(entries, {}, [&](const fs::directory_entry& entry) {
+    std::string number = name(entry);
+    number.erase(0, number.find_first_not_of('0'));
+    return std::pair(number.size(), number);
+  });
+  return entries;
+}
+
+class FolderSource final : public ListedSource {
+ public:
+  FolderSource(fs::path folder, const SourceOptions& options) : folder_(std::move(folder)) {
+    kind_ = "folder";
+    require_folder("--source " + options.source, folder_, "one with a folder for each class");
+    const auto entries = in_class_order(sorted_entries(folder_));
+    refuse_splits(entries);
+    for (const auto& entry : entries) {
+      is_class(entry) ? add_class(entry) : add_other(entry);
+    }
+    if (classes_.empty()) {
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{}: no folder inside, but there should be one per class", folder_.string()),
+                  hint_for_files());
+    }
+    warn();
+    plan(options.source, options.shard_bytes);
+  }
+
+  std::vector<std::byte> read(const SourceItem& item) const override {
+    return read_bytes(folder_ / item.key);
+  }
+
+ private:
+  // One level too high, "train" and "val" would become the classes.
+  void refuse_splits(const std::vector<fs::directory_entry>& entries) {
+    std::vector<std::string> splits;
+    std::size_t classes = 0;
+    for (const auto& entry : entries) {
+      if (!is_class(entry)) continue;
+      ++classes;
+      const std::string name = entry.path().filename().string();
+      if (!split_named(name).empty()) splits.push_back(name);
+    }
+    if (splits.empty()) return;
+    if (splits.size() < classes) {
+      warnings_.push_back(fmt::format("{}: {} among the classes: is this folder one level too high?",
+                                      folder_.string(), fmt::join(splits, ", ")));
+      return;
+    }
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}: holds {}, which are parts of a data set and not classes", folder_.string(),
+                            fmt::join(splits, ", ")),
+                fmt::format("go one level down: --source folder:{}", (folder_ / splits.front()).string()));
+  }
+
+  void add_class(const fs::directory_entry& entry) {
+    const std::string name = utf8_name(entry);
+    const auto label = static_cast<std::uint32_t>(classes_.size());
+    classes_.push_back({name, is_wnid(name) ? name : ""});
+    bool has_image = false;
+    for (const TreeFile& file : files_below(entry.path())) {
+      std::string key = name;
+      key.append("/").append(file.name);
+      Flaw flaw = file.is_loop ? Flaw::link_loop : flaw_of(key, file.bytes, file.is_file);
+      if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) flaw = Flaw::hidden;
+      if (is_in_system_folder(file.name)) flaw = Flaw::system_folder;
+      has_image = has_image || flaw == Flaw::none;
+      listing_.add({std::move(key), label, file.bytes, 0, flaw});
+    }
+    if (!has_image) empty_.push_back(name);
+    const auto [first, is_new] = places_.emplace(fs::canonical(entry.path()), name);
+    if (!is_new) {
+      warnings_.push_back(
+          fmt::format("{}: the classes {} and {} are links to one folder: its images come twice",
+                      folder_.string(), first->second, name));
+    }
+  }
+
+  void add_other(const fs::directory_entry& entry) {
+    const std::string name = utf8_name(entry);
+    if (is_folder(entry)) left_out_.push_back(name);
+    listing_.add({name, 0, 0, 0, is_system_folder(name) ? Flaw::system_folder : Flaw::outside_class});
+  }
+
+  void warn() {
+    const auto some = [](const std::vector<std::string>& names) {
+      constexpr std::size_t kShown = 5;
+      std::string text =
+          fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min(kShown, names.size()), ", "));
+      return names.size() > kShown ? fmt::format("{} and {} more", text, names.size() - kShown) : text;
+    };
+    if (!left_out_.empty()) {
+      warnings_.push_back(
+          fmt::format("{}: left out, as no folders of classes: {}", folder_.string(), some(left_out_)));
+    }
+    if (!empty_.empty()) {
+      warnings_.push_back(fmt::format("{}: {} of {} classes hold no image file, and keep their labels: {}",
+                                      folder_.string(), empty_.size(), classes_.size(), some(empty_)));
+    }
+    if (classes_.size() == 1) {
+      warnings_.push_back(fmt::format("{}: only one class, {}: is this folder one level too high?",
+                                      folder_.string(), classes_.front().name));
+    }
+  }
+
+  std::string hint_for_files() const {
+    for (const auto& entry : sorted_entries(folder_)) {
+      const std::string name = entry.path().filename().string();
+      if (wnid_of_archive(name)) {
+        return fmt::format("{} is the archive of a class: --source imagenet-21k:{} packs a folder of these",
+                           name, folder_.string());
+      }
+      if (looks_like_image(name)) {
+        return fmt::format(
+            "put the images into folders that are called as their classes, or name a list of their labels: "
+            "--source flat:{},LABELS",
+            folder_.string());
+      }
+    }
+    return "give --source folder:DIR the folder that holds the folders of the classes";
+  }
+
+  const fs::path folder_;
+  std::vector<std::string> left_out_, empty_;
+  std::map<fs::path, std::string> places_;  // of the classes, links resolved
+};
+
+}  // namespace
+
+std::unique_ptr<Source> open_folder_source(const fs::path& folder, const SourceOptions& options) {
+  return std::make_unique<FolderSource>(folder, options);
+}
+
+}  // namespace vitrail::datasets

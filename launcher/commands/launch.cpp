@@ -1,0 +1,105 @@
+// vitrail launch: starts the ranks, passes signals on, and says how they ended. Success is what the run
+// itself recorded (finished.json), not what mpirun or srun return: srun ends with 0 also when it could not
+// start a rank.
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <thread>
+
+#include <unistd.h>
+
+#include "launcher/ranks/child_process.hpp"
+#include "launcher/ranks/job_time.hpp"
+#include "launcher/ranks/rank_deaths.hpp"
+#include "launcher/commands/run_commands.hpp"
+#include "launcher/ranks/spawn_plan.hpp"
+#include "launcher/ranks/start_checks.hpp"
+#include "trainer/base/processors.hpp"
+#include "trainer/base/text/wall_time.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/finished_run.hpp"
+#include "trainer/checkpoint/run_progress.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+void say(const std::string& text) {
+  std::fputs(fmt::format("vitrail launch: {}\n", text).c_str(), stderr);  // a full stderr stops nothing
+}
+
+// A file system over a network may show a file of another node a moment late.
+bool has_finished(const trainer::RunDirectory& directory, const std::string& launch) {
+  constexpr int kLooks = 20;
+  constexpr std::chrono::milliseconds kBetween{100};
+  for (int look = 0; look < kLooks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(kBetween);
+    const auto finished = trainer::read_finished(directory);
+    if (finished && finished->launch == launch) return true;
+  }
+  return false;
+}
+
+// What the same command does next.
+std::string what_next(const trainer::RunDirectory& directory) {
+  const auto progress = trainer::run_progress(directory);
+  return progress ? fmt::format("the same command resumes from {}", progress->text())
+                  : "no checkpoint was written yet: the same command begins again";
+}
+
+std::string describe(const std::vector<RankDeath>& deaths, int signal, bool out_of_memory) {
+  if (deaths.empty()) {
+    return fmt::format("a rank was killed (signal {}){}", signal,
+                       out_of_memory ? ": out of memory, says this host's kernel" : "");
+  }
+  std::string text;
+  for (const RankDeath& death : deaths) {
+    const bool several = death.ranks.find_first_of(",-") != std::string::npos;
+    const bool killed = death.how == "Killed";
+    text += fmt::format("{}rank{} {} on {} died: {}", text.empty() ? "" : "; ", several ? "s" : "",
+                        death.ranks, death.node, death.how);
+    if (killed && out_of_memory) text += " (out of memory, says this host's kernel)";
+    if (killed && !out_of_memory) text += " (by hand, or out of memory? `dmesg` of that node tells)";
+  }
+  return text;
+}
+
+}  // namespace
+
+ExitCode run_launch(const CommandLine& line, const Environment& environment,
+                    const std::vector<std::string>& notes) {
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  const SpawnPlan plan = plan_spawn(line, environment, program, processors(), ::geteuid() == 0);
+  if (plan.words.front() == "mpirun") check_temporary_folder(environment.temporary);
+  const trainer::RunDirectory directory = trainer::run_directory(line.config.run);
+  for (const std::string& note : notes) say(note);
+  say(plan.summary);
+  if (environment.slurm && line.config.run.stop_before.count > 0)
+    tell_ranks_when_job_ends(*environment.slurm);
+  const std::string id = fmt::format("{} {} {}", environment.host, ::getpid(), utc_time());
+  pass_on_launch(id);
+  const OutOfMemoryKills kills;
+  StderrFilter filter([](const std::string& text) { std::fputs(text.c_str(), stderr); });
+  const ChildEnd end = run_child(plan.words, say, [&](const std::string& bytes) { filter.take(bytes); });
+  filter.end();
+  if (end.status == 0) {
+    if (has_finished(directory, id)) return ExitCode::done;
+    const auto progress = trainer::run_progress(directory);
+    throw Error(ExitCode::crash,
+                fmt::format("{} ended with status 0, but the run has not finished: {}", plan.words.front(),
+                            progress ? progress->text() : "no checkpoint was written"),
+                "a rank could not be started, or ended without a word: see what stands above");
+  }
+  // A rank that has begun holds these signals back: it was asked before its first step.
+  if (end.stopped_early) {
+    say("stopped before the first step; the same command begins again");
+    return ExitCode::saved;
+  }
+  if (end.status > 128 || !filter.deaths().empty()) {
+    say(fmt::format("{}; {}", describe(filter.deaths(), end.status - 128, kills.happened()),
+                    what_next(directory)));
+  }
+  return static_cast<ExitCode>(end.status);
+}
+
+}  // namespace vitrail::launcher

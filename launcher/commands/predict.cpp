@@ -1,0 +1,123 @@
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "datasets/dataset.hpp"
+#include "datasets/pack/pack_format.hpp"
+#include "launcher/commands/evaluation_listing.hpp"
+#include "launcher/commands/run_commands.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_manifest.hpp"
+#include "trainer/evaluation/predict.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What the model's outputs are called: as the classes of --names, as the checkpoint recorded, or as those of
+// the data where they are as many; else by number, which is said where the data have names.
+class ClassNames {
+ public:
+  ClassNames(const Flags& flags, const datasets::DataConfig& data, std::int64_t classes) {
+    if (!flags.names.empty()) {
+      take(*datasets::open_dataset(flags.names, {.classes = data.classes}));
+      if (count() == classes) return;
+      throw Error(ExitCode::refused,
+                  fmt::format("--names {}: {} classes, the model has {}", flags.names, count(), classes),
+                  "name the pack that the model was trained on");
+    }
+    if (!flags.checkpoint.empty()) {
+      names_ = trainer::read_checkpoint_manifest(trainer::find_checkpoint(flags.checkpoint)).classes;
+    }
+    if (!names_.empty()) return;
+    const auto shown = datasets::open_unlabelled(data.val, {.classes = data.classes});
+    if (shown->classes() == classes) {
+      take(*shown);
+    } else if (shown->classes() > 0) {
+      fmt::print(stderr,
+                 "classes by number: {} has {}, the model {}; --names takes a pack that it was trained on\n",
+                 shown->describe(), shown->classes(), classes);
+    }
+  }
+  std::string operator[](std::int64_t label) const {
+    return label < count() ? names_[static_cast<std::size_t>(label)] : std::to_string(label);
+  }
+
+ private:
+  std::int64_t count() const { return static_cast<std::int64_t>(names_.size()); }
+  void take(const datasets::Dataset& dataset) {
+    for (std::int64_t c = 0; c < dataset.classes(); ++c) names_.push_back(dataset.class_name(c));
+  }
+
+  std::vector<std::string> names_;
+};
+
+}  // namespace
+
+ExitCode run_predict(const CommandLine& line, const Environment& environment) {
+  const trainer::Config& config = line.config;
+  const bool json = line.flags.format == OutputFormat::json;
+  const bool into_file = !line.flags.output.empty();
+  trainer::PredictionRequest request{.checkpoint = line.flags.checkpoint,
+                                     .output = line.flags.output,
+                                     .top = line.flags.top,
+                                     .say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
+                                     .gpus = environment.gpus};
+  Json rows = Json::array();
+  Json damaged = Json::array();
+  Json used;
+  request.take_damaged = [&](const std::string& image, const std::string& reason) {
+    fmt::print(stderr, "not predicted: {}\n", reason);
+    (into_file ? damaged : rows).push_back({{"image", image}, {"error", reason}});
+  };
+  request.take_used = [&](const trainer::UsedRecord& record) {
+    used = json_of(record);
+    if (!json && !into_file) fmt::print(stderr, "{}\n", describe(record));
+  };
+  std::optional<ClassNames> names;
+  if (!into_file) {
+    names.emplace(line.flags, config.data, config.model.classes);
+    request.take = [&](const std::string& image, std::span<const trainer::Guess> guesses) {
+      Json row = {{"image", image}, {"top", Json::array()}, {"used", used}};
+      std::string text = datasets::printable(image);
+      for (const trainer::Guess& guess : guesses) {
+        const std::string name = (*names)[guess.label];
+        row["top"].push_back({{"class", guess.label},
+                              {"name", name},
+                              {"logit", guess.logit},
+                              {"probability", guess.probability}});
+        text += fmt::format("  {} {:.4f}", name, guess.probability);
+      }
+      if (json) {
+        rows.push_back(std::move(row));
+      } else {
+        fmt::print("{}\n", text);
+      }
+    };
+  }
+  const auto [images, bad] = trainer::predict(config, request);
+  const ExitCode code = bad == 0 ? ExitCode::done : ExitCode::bad_data;
+  if (bad > 0) {
+    fmt::print(stderr, "{} of {} images could not be decoded{}\n", bad, images,
+               into_file ? "; their logits are NaN" : "");
+  }
+  if (!into_file) {
+    if (json) fmt::print("{}\n", rows.dump());
+    return code;
+  }
+  if (json) {
+    fmt::print("{}\n", Json({{"images", images},
+                             {"damaged", damaged},
+                             {"classes", config.model.classes},
+                             {"output", line.flags.output},
+                             {"used", used}})
+                           .dump());
+  } else {
+    fmt::print(stderr, "{}: logits of {} images, {} classes\n", line.flags.output, images,
+               config.model.classes);
+  }
+  return code;
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,331 @@
+#include "launcher/plan/cluster_plan.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "launcher/plan/timeline.hpp"
+#include "models/families/catalogue.hpp"
+#include "models/layers/drop_path_mask.hpp"
+#include "models/training_cost.hpp"
+#include "sharding/plan/memory_plan.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/checkpoint/checkpoint_size.hpp"
+#include "trainer/settings/compute_type.hpp"
+#include "trainer/sharding_plan.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using sharding::Bucket;
+using sharding::BucketPlan;
+using trainer::Config;
+
+constexpr double kFlopsPerMac = 2;
+
+// Bytes of memory that a parameter moves: adding a lane's gradient (read, widen, add), the update (as
+// tests/bench/README.md counts them), the average, the new weights.
+constexpr double kLaneSumBytes = 16, kAverageBytes = 12, kTakeBytes = 6;
+double update_bytes(sharding::OptimizerName name) {
+  if (name == sharding::OptimizerName::lamb) return 44;
+  return name == sharding::OptimizerName::adamw ? 28 : 20;
+}
+
+double width_of(DataType type) { return static_cast<double>(size_of(type)); }
+
+// What the run's buckets are and who holds what of them, on one number of ranks.
+struct Layout {
+  DataType compute;
+  BucketPlan plan;
+  sharding::GradientSettings settings;
+  std::size_t kinds;
+  std::int64_t most_lanes = 0;     // of a rank
+  std::int64_t fullest_ranks = 0;  // ranks that have so many
+  double parts_sent = 0;           // slices of every bucket that the busiest rank sends as gradients
+  double parts_gathered = 0;       // the same of weights
+
+  explicit Layout(const PlanInput& in)
+      : compute(trainer::compute_type(in.config.precision.compute)),
+        plan(trainer::bucket_plan(in.config, models::parameters_of(in.config.model))),
+        settings(trainer::gradient_settings(in.config, static_cast<int>(in.ranks))),
+        kinds(sharding::state_kinds(in.config.optimizer.name, in.config.ema.decay > 0).size()) {
+    const int world = static_cast<int>(in.ranks);
+    for (int rank = 0; rank < world; ++rank) {
+      const sharding::LaneRange lanes = sharding::lanes_of_rank(plan.lanes, world, rank);
+      const auto blocks = static_cast<double>(settings.fast ? 1 : sharding::aligned_blocks(lanes).size());
+      if (lanes.count() > most_lanes) fullest_ranks = 0;
+      most_lanes = std::max(most_lanes, lanes.count());
+      if (lanes.count() == most_lanes) ++fullest_ranks;
+      parts_sent = std::max(parts_sent, blocks * static_cast<double>(plan.lanes - lanes.count()));
+      parts_gathered = std::max(parts_gathered, static_cast<double>(lanes.count() * (world - 1)));
+    }
+  }
+
+  double gradient_slice(const Bucket& b) const {
+    return static_cast<double>(b.slice) * width_of(settings.type_of(b));
+  }
+  double weight_slice(const Bucket& b) const {
+    return static_cast<double>(b.slice) * width_of(b.matrices ? compute : settings.type);
+  }
+  // Stage 0 gathers the sums instead, so that every rank updates all weights.
+  bool gathers_weights() const { return settings.stage > 0; }
+};
+
+void refuse_impossible(const PlanInput& in) {
+  const std::int64_t lanes = in.config.run.lanes, ranks = in.ranks;
+  if (ranks > lanes) {
+    throw Error(ExitCode::refused,
+                fmt::format("{} ranks with run.lanes = {}: a rank without a lane would have nothing to do",
+                            ranks, lanes),
+                fmt::format("plan for at most {} ranks, or set run.lanes = {} for a new run", lanes,
+                            std::bit_ceil(static_cast<std::uint64_t>(ranks))));
+  }
+}
+
+models::ModelConfig teacher_of(const Config& config) {
+  models::ModelConfig teacher;
+  teacher.name = config.distillation.teacher_model;
+  teacher.image_size = config.distillation.teacher_image_size.value_or(config.model.image_size);
+  teacher.classes = config.model.classes;
+  if (teacher.name.empty())
+    throw Error(ExitCode::refused,
+                "distillation.teacher_model is empty: a plan does not open the teacher's checkpoint",
+                "set distillation.teacher_model");
+  return teacher;
+}
+
+bool has_teacher(const Config& config) { return config.distillation.type != trainer::DistillationType::none; }
+
+PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
+  const sharding::MemoryPlan shared = sharding::memory_plan(layout.plan, layout.settings, layout.compute,
+                                                            layout.kinds, static_cast<int>(in.ranks));
+  const std::int64_t images = in.lane_images();
+  models::ModelConfig largest = in.config.model;
+  largest.drop_path =
+      1 - static_cast<double>(models::largest_kept(largest.drop_path, images)) / static_cast<double>(images);
+  PlannedMemory memory;
+  memory.weights = static_cast<double>(shared.weights);
+  memory.state = static_cast<double>(shared.state);
+  memory.gradients = static_cast<double>(shared.gradients);
+  memory.exchange = static_cast<double>(shared.exchange);
+  memory.full_sums = shared.full_sums;
+  memory.activations = static_cast<double>(models::describe_model(largest).activation_bytes * images) *
+                       width_of(layout.compute) / width_of(DataType::f32);
+  if (has_teacher(in.config)) {
+    memory.teacher =
+        static_cast<double>(models::describe_model(teacher_of(in.config)).params) * width_of(layout.compute);
+  }
+  memory.reserve = in.reserve_gb * 1e9;
+  return memory;
+}
+
+// The links of one rank, in bytes a second that are reached, and how calls use them.
+struct Links {
+  double node, network, memory, message;
+  double ranks, in_node;  // in_node: ranks of one node, this one included
+
+  explicit Links(const PlanInput& in)
+      : node(in.gpu.node_gb_per_s * 1e9 * in.bandwidth_share),
+        network(in.gpu.network_gb_per_s * 1e9 * in.bandwidth_share),
+        memory(in.gpu.memory_gb_per_s * 1e9 * in.bandwidth_share),
+        message(in.message_s),
+        ranks(static_cast<double>(in.ranks)),
+        in_node(static_cast<double>(std::min(in.ranks, in.ranks_per_node))) {}
+
+  bool one_node() const { return ranks <= in_node; }
+  double call() const { return message * (ranks - 1); }
+
+  // To each other rank its part, at the same time over both kinds of links.
+  double to_each(double bytes_sent) const {
+    if (ranks == 1) return 0;
+    const double inside = (in_node - 1) / (ranks - 1);
+    const double within = inside > 0 ? bytes_sent * inside / node : 0;
+    return std::max(within, one_node() ? 0 : bytes_sent * (1 - inside) / network) + call();
+  }
+  // Rings over all ranks, one for each link out of a node.
+  double ring(double bytes_in_all) const {
+    if (ranks == 1) return 0;
+    const double sent = bytes_in_all * (ranks - 1) / ranks;
+    return std::max(in_node > 1 ? sent / node : 0, one_node() ? 0 : sent / (in_node * network)) + call();
+  }
+  // The same few numbers to all ranks, by a tree and back.
+  double sum(double bytes) const {
+    if (ranks == 1) return 0;
+    return 2 * (std::ceil(std::log2(ranks)) * message + bytes / (one_node() ? node : network));
+  }
+};
+
+// Share of each bucket in a pass: by its matrices, of which heads see one token only.
+std::vector<double> compute_shares(const BucketPlan& plan) {
+  std::vector<double> shares;
+  double all = 0;
+  for (const Bucket& bucket : plan.buckets) {
+    double share = 0;
+    for (const std::size_t p : bucket.parameters) {
+      const sharding::ParameterShape& parameter = plan.parameters[p];
+      if (parameter.matrix && !parameter.name.starts_with("head"))
+        share += static_cast<double>(parameter.elements);
+    }
+    shares.push_back(share);
+    all += share;
+  }
+  for (double& share : shares) share /= all;
+  return shares;
+}
+
+double gradient_seconds(const Bucket& bucket, const Layout& layout, const Links& links) {
+  const double slice = layout.gradient_slice(bucket), lanes = static_cast<double>(layout.plan.lanes);
+  const double sent = slice * layout.parts_sent;
+  const double seconds = layout.settings.fast
+                             ? links.ring(slice * lanes)
+                             : links.to_each(sent) + 3 * sent / links.memory;  // summed on arrival
+  if (layout.gathers_weights()) return seconds;
+  return seconds + links.ring(static_cast<double>(bucket.slice) * lanes * width_of(layout.settings.type));
+}
+
+double weight_seconds(const Bucket& bucket, const Layout& layout, const Links& links, bool rings) {
+  if (!layout.gathers_weights()) return 0;
+  const double slice = layout.weight_slice(bucket);
+  return rings ? links.ring(slice * static_cast<double>(layout.plan.lanes))
+               : links.to_each(slice * layout.parts_gathered);
+}
+
+double sum_of(const std::vector<Exchange>& exchanges) {
+  double seconds = 0;
+  for (const Exchange& exchange : exchanges) seconds += exchange.seconds;
+  return seconds;
+}
+
+// Floating-point operations of one image.
+struct Work {
+  double forward, backward, deviation;
+
+  explicit Work(const Config& config) {
+    const double macs = models::describe_model(config.model).macs_in_training;
+    const models::TrainingCost cost = models::training_cost(config.model);
+    forward = kFlopsPerMac * macs;
+    backward = kFlopsPerMac * (2 * macs + cost.again);
+    deviation = kFlopsPerMac * (3 + cost.again / macs) * cost.deviation;
+    if (has_teacher(config))
+      forward += kFlopsPerMac * static_cast<double>(models::describe_model(teacher_of(config)).macs);
+  }
+};
+
+void plan_exchanges(const PlanInput& in, const Layout& layout, const Links& links, double forward,
+                    double backward, ClusterPlan& plan) {
+  const std::vector<double> shares = compute_shares(layout.plan);
+  const std::vector<Bucket>& buckets = layout.plan.buckets;
+  // NCCL's own gather; without it, or where ranks hold different numbers of lanes, each sends to each.
+  const bool rings = in.config.sharding.communicator != sharding::CommunicatorKind::mpi &&
+                     in.config.run.lanes % in.ranks == 0;
+  std::vector<Exchange> gradients, weights;
+  for (std::size_t b = 1; b < buckets.size(); ++b)
+    gradients.push_back({gradient_seconds(buckets[b], layout, links), shares[b]});
+  gradients.push_back({gradient_seconds(buckets[0], layout, links), shares[0]});
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    const std::size_t b = i == 0 ? 0 : buckets.size() - i;
+    weights.push_back({weight_seconds(buckets[b], layout, links, rings), shares[b]});
+  }
+  for (const Bucket& bucket : buckets) {
+    plan.traffic.gradients += layout.gradient_slice(bucket) * layout.parts_sent;
+    if (layout.gathers_weights()) plan.traffic.weights += layout.weight_slice(bucket) * layout.parts_gathered;
+  }
+  if (in.ranks == 1) return;
+  const bool overlap = in.config.sharding.overlap;
+  plan.step.gradients = overlap ? exposed_after_backward(backward, gradients) : sum_of(gradients);
+  plan.step.weights = overlap ? exposed_in_forward(forward, weights) : sum_of(weights);
+  plan.hidden_gradients = std::max(0.0, sum_of(gradients) - plan.step.gradients);
+  plan.hidden_weights = std::max(0.0, sum_of(weights) - plan.step.weights);
+}
+
+// What each lane and each rank report and the sums of squares of all pieces; LAMB sums those of weights and
+// updates, too.
+double norm_seconds(const PlanInput& in, const Layout& layout, const Links& links) {
+  const auto pieces = static_cast<double>(layout.plan.pieces.size());
+  const double report =
+      4 + 3 * static_cast<double>(in.config.run.lanes) + 2 * static_cast<double>(in.ranks) + pieces;
+  const double lamb =
+      in.config.optimizer.name == sharding::OptimizerName::lamb ? links.sum(8 * 2 * pieces) : 0;
+  return links.sum(8 * report) + lamb;
+}
+
+PlannedCheckpoint plan_checkpoint(const PlanInput& in) {
+  PlannedCheckpoint checkpoint;
+  const auto ranks = static_cast<double>(in.ranks);
+  checkpoint.bytes = static_cast<double>(trainer::checkpoint_bytes(in.config));
+  checkpoint.copy_s = checkpoint.bytes / ranks / (in.copy_gb_per_s * 1e9);
+  checkpoint.write_s = checkpoint.bytes / (in.write_gb_per_s * 1e9);
+  checkpoint.failure_s = in.failure_gpu_hours * 3600 / ranks;
+  // Beside the run, too, one is not begun before the last one is written.
+  checkpoint.best_beside_s =
+      std::max(checkpoint.write_s, best_interval(checkpoint.copy_s, checkpoint.failure_s));
+  checkpoint.best_waiting_s = best_interval(checkpoint.write_s, checkpoint.failure_s);
+  return checkpoint;
+}
+
+void plan_data(const PlanInput& in, double images, ClusterPlan& plan) {
+  const auto batch = static_cast<double>(in.config.data.global_batch_size);
+  if (!in.config.data.train.starts_with("tensor:")) {
+    const double decoding = images / (static_cast<double>(in.config.data.workers) * in.core_images_per_s);
+    plan.step.data = std::max(0.0, decoding - plan.step.total());
+    plan.cores = images / (plan.step.total() - plan.step.data) / in.core_images_per_s;
+  }
+  plan.images_per_s = batch / plan.step.total();
+  plan.read_mb_per_s = plan.images_per_s * in.record_kb / 1e3;
+  plan.hours = static_cast<double>(in.steps) * plan.step.total() / 3600;
+}
+
+}  // namespace
+
+ClusterPlan plan_cluster(const PlanInput& in) {
+  refuse_impossible(in);
+  const Layout layout(in);
+  const Links links(in);
+  const Work work(in.config);
+  const double speed = in.gpu.tflops * 1e12 * in.mfu;
+  const auto lanes = static_cast<double>(layout.most_lanes),
+             lane_images = static_cast<double>(in.lane_images());
+  const double forward = work.forward * lane_images / speed, backward = work.backward * lane_images / speed;
+  const auto elements = static_cast<double>(layout.plan.padded_elements());
+  const double held = layout.gathers_weights() ? lanes / static_cast<double>(layout.plan.lanes) : 1;
+  const double per_element =
+      update_bytes(in.config.optimizer.name) + kTakeBytes + (in.config.ema.decay > 0 ? kAverageBytes : 0);
+
+  ClusterPlan plan;
+  plan.memory = memory_of(in, layout);
+  plan.macs = models::describe_model(in.config.model).macs_in_training;
+  plan.step.compute = lanes * (forward + backward);
+  plan.step.lane_sums = lanes * elements * kLaneSumBytes / links.memory;
+  plan.step.update = held * elements * per_element / links.memory;
+  plan_exchanges(in, layout, links, forward, backward, plan);
+  plan.step.norms = norm_seconds(in, layout, links);
+  if (in.ranks > 1) {
+    plan.step.stragglers =
+        work.deviation * std::sqrt(lanes * lane_images) / speed * largest_of_normals(layout.fullest_ranks);
+  }
+  plan.checkpoint = plan_checkpoint(in);
+  plan_data(in, lanes * lane_images, plan);
+  return plan;
+}
+
+PlannedMemory plan_memory(const PlanInput& in) {
+  refuse_impossible(in);
+  return memory_of(in, Layout(in));
+}
+
+bool fits(const PlanInput& in) { return plan_memory(in).total() <= in.gpu.memory_gb * 1e9; }
+
+std::string limit_of(const PlannedStep& step) {
+  if (step.data > 0) return "decoding (data.workers)";
+  const std::vector<std::pair<double, std::string>> parts = {
+      {step.compute, "computation"},
+      {step.lane_sums + step.update, "the devices' memory bandwidth"},
+      {step.gradients + step.norms + step.weights, "communication"},
+      {step.stragglers, "ranks that keep most rows"}};
+  return std::ranges::max(parts).second;
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,78 @@
+#include "launcher/plan/input.hpp"
+
+#include <algorithm>
+
+namespace vitrail::launcher {
+namespace {
+
+constexpr std::int64_t kGpusOfANode = 8;
+
+// Nobody has measured them here. Talking heads are products of small matrices and passes over memory.
+constexpr double kUsualMfu = 0.4, kMfuOfCait = 0.2;
+
+// Of one core of a Xeon with AVX-512, JPEGs of 110 kB: tests/bench/README.md, decode.py.
+double images_of_a_core(const datasets::AugmentConfig& augment) {
+  if (!augment.randaugment.empty() && !augment.three_augment) return 552;
+  return augment.three_augment || augment.color_jitter > 0 ? 814 : 979;
+}
+
+Hardware hardware_of(const CommandLine& line) {
+  const PlanFlags& flags = line.plan;
+  Hardware gpu = hardware_of(flags.gpu, line.config.precision.compute);
+  const bool changed = flags.memory_gb || flags.memory_gb_per_s || flags.node_gb_per_s ||
+                       flags.network_gb_per_s || line.config.run.peak_tflops > 0;
+  gpu.memory_gb = flags.memory_gb.value_or(gpu.memory_gb);
+  gpu.memory_gb_per_s = flags.memory_gb_per_s.value_or(gpu.memory_gb_per_s);
+  gpu.node_gb_per_s = flags.node_gb_per_s.value_or(gpu.node_gb_per_s);
+  gpu.network_gb_per_s = flags.network_gb_per_s.value_or(gpu.network_gb_per_s);
+  if (line.config.run.peak_tflops > 0) gpu.tflops = line.config.run.peak_tflops;
+  if (changed && !gpu.source.empty()) gpu.source += ", in part by hand";
+  return gpu;
+}
+
+// Ranks, and how many of them share a node.
+void place(const LaunchConfig& launch, PlanInput& in) {
+  in.ranks_per_node = launch.gpus_per_node.value_or(kGpusOfANode);
+  in.ranks = launch.ranks.value_or(launch.nodes ? *launch.nodes * in.ranks_per_node : in.config.run.lanes);
+  if (!launch.nodes) return;
+  const std::int64_t nodes = *launch.nodes;
+  if (in.ranks > nodes * in.ranks_per_node || in.ranks < nodes) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("--ranks {} on {} nodes of {} GPUs: they do not go there one on each GPU, and on each "
+                    "node at least one",
+                    in.ranks, nodes, in.ranks_per_node),
+        "leave --nodes or --ranks out, or give --gpus-per-node");
+  }
+  in.ranks_per_node = (in.ranks + nodes - 1) / nodes;
+}
+
+void require(double value, const char* flag) {
+  if (value > 0) return;
+  throw Error(ExitCode::usage, fmt::format("command line: `vitrail plan` needs {}, or a named --gpu", flag));
+}
+
+}  // namespace
+
+PlanInput plan_input(const CommandLine& line, std::int64_t steps) {
+  const PlanFlags& flags = line.plan;
+  PlanInput in{.config = line.config, .gpu = hardware_of(line), .steps = steps};
+  place(line.launch, in);
+  const bool several = in.ranks > 1 || flags.up_to.value_or(1) > 1;
+  require(in.gpu.memory_gb, "--memory-gb");
+  require(in.gpu.tflops, "--run.peak_tflops");
+  require(in.gpu.memory_gb_per_s, "--memory-gb-per-s");
+  if (several && in.ranks_per_node > 1) require(in.gpu.node_gb_per_s, "--node-gb-per-s");
+  if (std::max(in.ranks, flags.up_to.value_or(1)) > in.ranks_per_node)
+    require(in.gpu.network_gb_per_s, "--network-gb-per-s");
+  in.mfu = flags.mfu.value_or(line.config.model.name.starts_with("cait") ? kMfuOfCait : kUsualMfu);
+  in.core_images_per_s = flags.core_images_per_s.value_or(images_of_a_core(line.config.augment));
+  in.message_s = flags.message_us * 1e-6;
+  in.reserve_gb = flags.reserve_gb;
+  in.record_kb = flags.record_kb;
+  in.write_gb_per_s = flags.write_gb_per_s;
+  in.failure_gpu_hours = flags.failure_gpu_hours;
+  return in;
+}
+
+}  // namespace vitrail::launcher

@@ -1,0 +1,246 @@
+#include "launcher/plan/listing.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "launcher/plan/search.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::int64_t nodes_of(const PlanInput& in) { return (in.ranks + in.ranks_per_node - 1) / in.ranks_per_node; }
+
+Json inputs_json(const PlanInput& in) {
+  return {{"gpu", in.gpu.name},
+          {"source", in.gpu.source},
+          {"memory_gb", in.gpu.memory_gb},
+          {"tflops", in.gpu.tflops},
+          {"memory_gb_per_s", in.gpu.memory_gb_per_s},
+          {"node_gb_per_s", in.gpu.node_gb_per_s},
+          {"network_gb_per_s", in.gpu.network_gb_per_s},
+          {"mfu", in.mfu},
+          {"bandwidth_share", in.bandwidth_share},
+          {"message_us", in.message_s * 1e6},
+          {"reserve_gb", in.reserve_gb},
+          {"core_images_per_s", in.core_images_per_s},
+          {"record_kb", in.record_kb},
+          {"copy_gb_per_s", in.copy_gb_per_s},
+          {"write_gb_per_s", in.write_gb_per_s},
+          {"failure_gpu_hours", in.failure_gpu_hours}};
+}
+
+Json memory_json(const PlanInput& in, const PlannedMemory& m) {
+  return {{"weights", m.weights},     {"state", m.state},
+          {"gradients", m.gradients}, {"full_sums", m.full_sums},
+          {"exchange", m.exchange},   {"activations", m.activations},
+          {"teacher", m.teacher},     {"reserve", m.reserve},
+          {"total", m.total()},       {"fits", m.total() <= in.gpu.memory_gb * 1e9}};
+}
+
+Json step_json(const PlannedStep& s) {
+  return {{"compute_s", s.compute},       {"lane_sums_s", s.lane_sums},
+          {"update_s", s.update},         {"gradients_exposed_s", s.gradients},
+          {"norms_s", s.norms},           {"weights_exposed_s", s.weights},
+          {"stragglers_s", s.stragglers}, {"data_wait_s", s.data},
+          {"total_s", s.total()},         {"exposed_share", s.exposed_share()},
+          {"limit", limit_of(s)}};
+}
+
+Json checkpoint_json(const PlannedCheckpoint& c) {
+  return {{"bytes", c.bytes},
+          {"copy_s", c.copy_s},
+          {"write_s", c.write_s},
+          {"failure_s", c.failure_s},
+          {"best_interval_s", {{"beside_the_run", c.best_beside_s}, {"run_waits", c.best_waiting_s}}}};
+}
+
+Json json_of(const PlanInput& in) {
+  const ClusterPlan plan = plan_cluster(in);
+  return {{"ranks", in.ranks},
+          {"nodes", nodes_of(in)},
+          {"lanes", in.config.run.lanes},
+          {"global_batch_size", in.config.data.global_batch_size},
+          {"memory_bytes", memory_json(in, plan.memory)},
+          {"traffic_bytes", {{"gradients", plan.traffic.gradients}, {"weights", plan.traffic.weights}}},
+          {"step", step_json(plan.step)},
+          {"hidden_s", {{"gradients", plan.hidden_gradients}, {"weights", plan.hidden_weights}}},
+          {"images_per_s", plan.images_per_s},
+          {"steps", in.steps},
+          {"hours", plan.hours},
+          {"gpu_hours", plan.gpu_hours(in)},
+          {"checkpoint", checkpoint_json(plan.checkpoint)},
+          {"read_mb_per_s", plan.read_mb_per_s},
+          {"decoding_cores_per_gpu", plan.cores}};
+}
+
+std::string head_of(const PlanInput& in) {
+  const trainer::Config& config = in.config;
+  return fmt::format("{}: {} at {} px, batch {}, {} lanes of {} images; {} rank{} on {} node{}, {}\n",
+                     config.run.name, config.model.name, config.model.image_size,
+                     config.data.global_batch_size, config.run.lanes, in.lane_images(), in.ranks,
+                     in.ranks == 1 ? "" : "s", nodes_of(in), nodes_of(in) == 1 ? "" : "s", in.gpu.name);
+}
+
+std::string line(const std::string& what, double value, const std::string& unit,
+                 const std::string& from = "") {
+  const std::string number = value == 0       ? "0"
+                             : value >= 1000  ? fmt::format("{:.0f}", value)
+                             : value >= 0.001 ? fmt::format("{:.4g}", value)
+                                              : fmt::format("{:.2g}", value);
+  return fmt::format("  {:<30} {:>10} {:<9} estimate{}{}\n", what, number, unit, from.empty() ? "" : ": ",
+                     from);
+}
+
+std::string inputs_text(const PlanInput& in) {
+  return fmt::format(
+      "made from\n"
+      "  {} ({}): {} TFLOP/s, {} GB at {} GB/s;\n"
+      "  links of a device, one direction: {} GB/s in a node, {} GB/s out of it; {:.0f} % of bandwidths, "
+      "{:.3g} % of\n"
+      "  the peak in forward and backward; {:.3g} us a message; {} images/s decoded by a core, {} kB an "
+      "image;\n"
+      "  {} GB/s to hosts, {} GB/s to the file system; {} device hours between failures\n",
+      in.gpu.name, in.gpu.source.empty() ? "numbers by hand" : in.gpu.source, in.gpu.tflops, in.gpu.memory_gb,
+      in.gpu.memory_gb_per_s, in.gpu.node_gb_per_s, in.gpu.network_gb_per_s, 100 * in.bandwidth_share,
+      100 * in.mfu, in.message_s * 1e6, in.core_images_per_s, in.record_kb, in.copy_gb_per_s,
+      in.write_gb_per_s, in.failure_gpu_hours);
+}
+
+std::string memory_text(const PlanInput& in, const PlannedMemory& m) {
+  const auto gb = [](const char* what, double bytes, const std::string& from = "") {
+    return bytes == 0 ? "" : line(what, bytes / 1e9, "GB", from);
+  };
+  return "memory of a rank\n" + gb("weights", m.weights) + gb("master weights, moments, EMA", m.state) +
+         gb("gradients", m.gradients,
+            m.full_sums == 0 ? "buckets in flight"
+                             : fmt::format("{} full sum{}", m.full_sums, m.full_sums == 1 ? "" : "s")) +
+         gb("exchange", m.exchange) +
+         gb("activations", m.activations,
+            fmt::format("a lane's largest batch, checkpointing {}",
+                        in.config.model.activation_checkpointing)) +
+         gb("teacher", m.teacher) + gb("reserve", m.reserve, "context, libraries, gaps") +
+         gb("all", m.total(), fmt::format("of {} GB", in.gpu.memory_gb));
+}
+
+std::string step_text(const ClusterPlan& plan) {
+  const PlannedStep& s = plan.step;
+  return "a step\n" +
+         line("computation", s.compute, "s", fmt::format("{:.4g} GMAC an image", plan.macs / 1e9)) +
+         line("gradient accumulation", s.lane_sums, "s") + line("update", s.update, "s") +
+         line("gradient reduce-scatter", s.gradients, "s",
+              fmt::format("exposed; {:.3g} s more are overlapped", plan.hidden_gradients)) +
+         line("norms", s.norms, "s") +
+         line("weight all-gather", s.weights, "s",
+              fmt::format("exposed; {:.3g} s more are overlapped", plan.hidden_weights)) +
+         line("waiting for the slowest rank", s.stragglers, "s", "kept rows vary") +
+         line("waiting for data", s.data, "s") + line("all", s.total(), "s") +
+         line("exposed communication", 100 * s.exposed_share(), "%") +
+         line("gradients sent by a rank", plan.traffic.gradients / 1e6, "MB") +
+         line("weights sent by a rank", plan.traffic.weights / 1e6, "MB") +
+         fmt::format("  limit: {}\n", limit_of(s));
+}
+
+std::string run_text(const PlanInput& in, const ClusterPlan& plan) {
+  const PlannedCheckpoint& c = plan.checkpoint;
+  return "the run\n" + line("images", plan.images_per_s, "images/s") +
+         line("time", plan.hours, "h", fmt::format("{} steps; evaluation and checkpoints on top", in.steps)) +
+         line("device hours", plan.gpu_hours(in), "h") +
+         line("cores that decode, for a rank", plan.cores, "cores",
+              fmt::format("data.workers = {}", in.config.data.workers)) +
+         line("reading, all ranks", plan.read_mb_per_s, "MB/s") + "checkpoints\n" +
+         line("size", c.bytes / 1e9, "GB") + line("between failures", c.failure_s / 3600, "h") +
+         line("stall, written beside the run", c.copy_s, "s") +
+         line("  best interval", c.best_beside_s / 60, "min", "sqrt(2 C M), at least a write") +
+         line("stall, if the run waited for it", c.write_s, "s") +
+         line("  best interval", c.best_waiting_s / 60, "min", "sqrt(2 C M)");
+}
+
+std::string scaling_text(const PlanInput& in) {
+  std::string text = "largest world size with <= 5 % exposed communication\n";
+  for (const std::int64_t batch : kNamedBatches)
+    text += line(fmt::format("batch {}", batch), static_cast<double>(most_ranks(in, batch, kAcceptedShare)),
+                 "ranks", "lanes as large, or smaller where ranks are more");
+  return text;
+}
+
+std::string measured_text(const PlanInput& in, const ClusterPlan& plan, const MeasuredRun& run) {
+  std::string text =
+      fmt::format("beside a run, medians of {} steps of rank 0\n  {:<30} {:>10} {:>10} {:>8}\n", run.steps,
+                  "", "planned", "measured", "error %");
+  for (const Comparison& c : compare(plan, run))
+    text += fmt::format("  {:<30} {:>10.4g} {:>10.4g} {:>8.1f}\n", c.what + ", " + c.unit, c.planned,
+                        c.measured, c.error_percent());
+  const double mfu = fitting_mfu(in, plan, run);
+  if (mfu > 0) text += fmt::format("  --mfu {:.3g} would give the measured step\n", mfu);
+  return text;
+}
+
+Json measured_json(const PlanInput& in, const ClusterPlan& plan, const MeasuredRun& run) {
+  Json rows = Json::array();
+  for (const Comparison& c : compare(plan, run)) {
+    rows.push_back({{"what", c.what},
+                    {"unit", c.unit},
+                    {"planned", c.planned},
+                    {"measured", c.measured},
+                    {"error_percent", c.error_percent()}});
+  }
+  return {{"steps", run.steps}, {"figures", rows}, {"fitting_mfu", fitting_mfu(in, plan, run)}};
+}
+
+}  // namespace
+
+std::string plan_text(const PlanInput& in, const std::optional<MeasuredRun>& run) {
+  const ClusterPlan plan = plan_cluster(in);
+  return head_of(in) + inputs_text(in) + memory_text(in, plan.memory) + step_text(plan) + run_text(in, plan) +
+         scaling_text(in) + (run ? measured_text(in, plan, *run) : "");
+}
+
+std::string plan_json(const PlanInput& in, const std::optional<MeasuredRun>& run) {
+  Json json = {{"run", in.config.run.name},
+               {"model", in.config.model.name},
+               {"estimate", true},
+               {"inputs", inputs_json(in)}};
+  json.update(json_of(in));
+  for (const std::int64_t batch : kNamedBatches)
+    json["most_ranks_at_5_percent"][fmt::to_string(batch)] = most_ranks(in, batch, kAcceptedShare);
+  if (run) json["measured"] = measured_json(in, plan_cluster(in), *run);
+  return json.dump() + "\n";
+}
+
+std::string plans_text(const PlanInput& in, std::int64_t most) {
+  const trainer::Config& config = in.config;
+  std::string text = fmt::format(
+      "{}: {} at {} px, batch {}, {} steps; {}, mfu {}; all figures are estimates\n\n"
+      "| ranks | lanes | GB a rank | s a step | exposed % | images/s | hours | device hours | limit |\n"
+      "|---|---|---|---|---|---|---|---|---|\n",
+      config.run.name, config.model.name, config.model.image_size, config.data.global_batch_size, in.steps,
+      in.gpu.name, in.mfu);
+  for (const PlanInput& row : at_powers_of_two(in, config.data.global_batch_size, most)) {
+    const ClusterPlan plan = plan_cluster(row);
+    const bool fits = plan.memory.total() <= row.gpu.memory_gb * 1e9;
+    text += fmt::format("| {} | {} | {:.1f}{} | {:.3g} | {:.1f} | {:.0f} | {:.1f} | {:.0f} | {} |\n",
+                        row.ranks, row.config.run.lanes, plan.memory.total() / 1e9, fits ? "" : " (too much)",
+                        plan.step.total(), 100 * plan.step.exposed_share(), plan.images_per_s, plan.hours,
+                        plan.gpu_hours(row), limit_of(plan.step));
+  }
+  return text;
+}
+
+std::string plans_json(const PlanInput& in, std::int64_t most) {
+  Json rows = Json::array();
+  for (const PlanInput& row : at_powers_of_two(in, in.config.data.global_batch_size, most))
+    rows.push_back(json_of(row));
+  const Json json = {{"run", in.config.run.name},
+                     {"model", in.config.model.name},
+                     {"estimate", true},
+                     {"inputs", inputs_json(in)},
+                     {"rows", rows}};
+  return json.dump() + "\n";
+}
+
+}  // namespace vitrail::launcher

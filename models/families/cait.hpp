@@ -1,0 +1,14 @@
+// CaiT (Touvron et al., ICCV 2021): images [B,3,S,S] -> logits
+// [B,K]. Throws: Error(refused) for images of another shape than the model's.
+#pragma once
+
+#include <memory>
+
+#include "models/families/cait_config.hpp"
+#include "models/model.hpp"
+
+namespace vitrail::models {
+
+std::unique_ptr<Model> make(const CaitConfig& config);
+
+}  // namespace vitrail::models

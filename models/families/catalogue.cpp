@@ -1,0 +1,104 @@
+#include "models/families/catalogue.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+#include "models/families/families.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/text/nearest.hpp"
+
+namespace vitrail::models {
+namespace {
+
+// Calls visit(std::type_identity<Config>()) for each family.
+template <class Visit>
+void for_each_family(Visit visit) {
+  [&]<class... Config>(std::type_identity<std::variant<Config...>>) {
+    (visit(std::type_identity<Config>()), ...);
+  }(std::type_identity<FamilyConfig>());
+}
+
+std::vector<ModelNames> all_names() {
+  std::vector<ModelNames> all;
+  for_each_family(
+      [&](auto family) { std::ranges::copy(decltype(family)::type::names(), std::back_inserter(all)); });
+  return all;
+}
+
+}  // namespace
+
+FamilyConfig resolve(const ModelConfig& config) {
+  std::optional<FamilyConfig> found;
+  for_each_family([&](auto family) {
+    using Config = typename decltype(family)::type;
+    const auto names = Config::names();
+    const auto is_it = [&](const ModelNames& model) { return model.include(config.name); };
+    if (std::ranges::any_of(names, is_it)) found = Config::resolve(config);
+  });
+  if (found) return *found;
+  std::vector<std::string> known = known_models();
+  std::ranges::copy(model_aliases(), std::back_inserter(known));
+  const std::string nearest = nearest_name(config.name, known);
+  throw Error(ExitCode::usage,
+              fmt::format("model.name: no model is called \"{}\"; {}", config.name,
+                          nearest.empty() ? "`vitrail models` lists them" : "nearest: " + nearest));
+}
+
+std::vector<std::string> known_models() {
+  std::vector<std::string> names;
+  for (const ModelNames& model : all_names()) names.emplace_back(model.name);
+  return names;
+}
+
+std::vector<std::string> model_aliases() {
+  std::vector<std::string> names;
+  for (const ModelNames& model : all_names()) {
+    for (const std::string_view alias : model.aliases) {
+      if (!alias.empty()) names.emplace_back(alias);
+    }
+  }
+  return names;
+}
+
+bool is_known_model(std::string_view name) {
+  return std::ranges::any_of(all_names(), [&](const ModelNames& model) { return model.include(name); });
+}
+
+bool is_timms_name(std::string_view name) {
+  const auto aliases = model_aliases();
+  return name == "regnety_160" || std::ranges::find(aliases, name) != aliases.end();
+}
+
+std::int64_t image_size_of_name(const std::string& name) {
+  const auto aliases = model_aliases();
+  const std::string plain(without_tag(name));
+  if (std::ranges::find(aliases, plain) == aliases.end()) return ModelConfig().image_size;
+  return std::stoll(plain.substr(plain.rfind('_') + 1));
+}
+
+ParameterSpecs parameters_of(const ModelConfig& config) {
+  return std::visit([](const auto& family) { return family.parameters(); }, resolve(config));
+}
+
+ModelSummary describe_model(const ModelConfig& config) {
+  const auto summary = [](const auto& family) {
+    std::int64_t params = 0;
+    for (const ParameterSpec& spec : family.parameters()) params += spec.statistic ? 0 : spec.elements();
+    return ModelSummary{.name = family.name,
+                        .params = params,
+                        .macs = family.macs(),
+                        .tokens = family.tokens(),
+                        .image_size = family.image_size,
+                        .classes = family.classes,
+                        .activation_bytes = family.activation_bytes(),
+                        .pixels_used = family.pixels_used(),
+                        .macs_in_training = family.macs_in_training()};
+  };
+  return std::visit(summary, resolve(config));
+}
+
+}  // namespace vitrail::models

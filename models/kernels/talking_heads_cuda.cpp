@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/ATen.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include "models/kernels/talking_heads_cuda_kernels.hpp"
+#include "models/kernels/talking_heads_passes.hpp"
+#include "trainer/base/error.hpp"
+
+// B images, H heads, T tokens, d numbers of a head. A block is N images with all of their queries or, where
+// one image's maps are too large, some queries of one image.
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+constexpr std::int64_t kMapBytes =
+    64 << 20;  // the maps [N,H,R,T] of a block; three such lie in memory at a time
+
+struct Block {
+  std::int64_t image, images, query, queries;
+};
+
+std::vector<Block> blocks_of(const Tensor& q) {
+  const std::int64_t images = q.size(0), tokens = q.size(2);
+  const std::int64_t query_bytes = q.size(1) * tokens * static_cast<std::int64_t>(q.element_size());
+  const std::int64_t most = std::max<std::int64_t>(kMapBytes / query_bytes, 1);  // queries of a block
+  const std::int64_t queries = std::min(most, tokens), together = std::max<std::int64_t>(most / tokens, 1);
+  std::vector<Block> blocks;
+  for (std::int64_t image = 0; image < images; image += together) {
+    for (std::int64_t query = 0; query < tokens; query += queries) {
+      blocks.push_back({image, std::min(together, images - image), query, std::min(queries, tokens - query)});
+    }
+  }
+  return blocks;
+}
+
+cuda::MapType map_type(const Tensor& x) {
+  switch (x.scalar_type()) {
+    case at::kFloat:
+      return cuda::MapType::fp32;
+    case at::kHalf:
+      return cuda::MapType::fp16;
+    case at::kBFloat16:
+      return cuda::MapType::bf16;
+    default:
+      throw Error(ExitCode::refused,
+                  fmt::format("talking-heads attention is computed in fp32, fp16 or bf16 on GPUs, "
+                              "not in {}: set precision.compute",
+                              c10::toString(x.scalar_type())));
+  }
+}
+
+// The mixing in fp32, for the kernels.
+struct Mixing {
+  explicit Mixing(const TalkingHeads& mix)
+      : logits_weight(mix.logits_weight.to(at::kFloat).contiguous()),
+        logits_bias(mix.logits_bias.to(at::kFloat).contiguous()),
+        weights_weight(mix.weights_weight.to(at::kFloat).contiguous()),
+        weights_bias(mix.weights_bias.to(at::kFloat).contiguous()) {
+    if (logits_bias.numel() <= cuda::kMaxHeads) return;
+    throw Error(ExitCode::refused,
+                fmt::format("talking-heads attention takes at most {} heads on GPUs, got {}: set "
+                            "model.heads",
+                            cuda::kMaxHeads, logits_bias.numel()));
+  }
+  cuda::HeadMixing view() const {
+    return {static_cast<int>(logits_bias.numel()), logits_weight.const_data_ptr<float>(),
+            logits_bias.const_data_ptr<float>(), weights_weight.const_data_ptr<float>(),
+            weights_bias.const_data_ptr<float>()};
+  }
+
+  Tensor logits_weight, logits_bias, weights_weight, weights_bias;
+};
+
+double scale_of(const Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(3))); }
+
+// One pass over an input: [B,H,T,d], of which a block sees [N*H,T,d] or its queries' rows [N*H,R,d].
+class Heads {
+ public:
+  explicit Heads(const Tensor& x) : heads_(x.size(1)), all_(x.contiguous().flatten(0, 1)) {}
+
+  Tensor tokens(const Block& b) const { return all_.narrow(0, b.image * heads_, b.images * heads_); }
+  Tensor queries(const Block& b) const { return tokens(b).narrow(1, b.query, b.queries); }
+  Tensor unflattened() const { return all_.unflatten(0, {-1, heads_}); }
+
+ private:
+  std::int64_t heads_;
+  Tensor all_;
+};
+
+cuda::Maps shape_of(const Block& b, const Tensor& q) { return {map_type(q), b.images, b.queries, q.size(2)}; }
+
+Tensor scaled_logits(const Heads& q, const Heads& k, const Block& b, double scale) {
+  const Tensor rows = q.queries(b), columns = k.tokens(b).transpose(1, 2);
+  return at::baddbmm(at::empty({1}, rows.options()), rows, columns, /*beta=*/0, scale);
+}
+
+float* stats_of(const Tensor& row_stats, const Block& b) {
+  return row_stats[b.image][b.query].mutable_data_ptr<float>();
+}
+
+// a, b maps [N*H,R,T] -> [H,H], in fp32: products of one head's map with another's, summed over all else.
+Tensor products(const Tensor& a, const Tensor& b, std::int64_t heads) {
+  const auto flat = [&](const Tensor& maps) { return maps.view({-1, heads, maps.size(1) * maps.size(2)}); };
+  const Tensor columns = flat(b).transpose(1, 2);
+  const Tensor of_image =
+      a.scalar_type() == at::kFloat ? at::bmm(flat(a), columns) : at::bmm(flat(a), columns, at::kFloat);
+  return of_image.sum(0);
+}
+
+}  // namespace
+
+TalkingHeadsForward talking_heads_forward_cuda(const Tensor& q, const Tensor& k, const Tensor& v,
+                                               const TalkingHeads& mix) {
+  const c10::cuda::CUDAGuard device(q.device());
+  const auto stream = c10::cuda::getCurrentCUDAStream();
+  const Mixing mixing(mix);
+  const Heads queries(q), keys(k), values(v), out(at::empty(q.sizes(), q.options()));
+  const Tensor row_stats = at::empty({q.size(0), q.size(2), 2, q.size(1)}, q.options().dtype(at::kFloat));
+  for (const Block& b : blocks_of(q)) {
+    const Tensor maps = scaled_logits(queries, keys, b, scale_of(q));
+    cuda::launch_forward(mixing.view(), shape_of(b, q), maps.mutable_data_ptr(), stats_of(row_stats, b),
+                         stream);
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+    Tensor rows = out.queries(b);
+    at::bmm_out(rows, maps, values.tokens(b));
+  }
+  return {out.unflattened(), row_stats};
+}
+
+TalkingHeadsGradients talking_heads_backward_cuda(const Tensor& out_gradient, const Tensor& q,
+                                                  const Tensor& k, const Tensor& v, const TalkingHeads& mix,
+                                                  const Tensor& row_stats) {
+  const c10::cuda::CUDAGuard device(q.device());
+  const auto stream = c10::cuda::getCurrentCUDAStream();
+  const Mixing mixing(mix);
+  const std::int64_t heads = q.size(1);
+  const Heads queries(q), keys(k), values(v), out(out_gradient);
+  const auto empty = [&] { return Heads(at::empty(q.sizes(), q.options())); };
+  const Heads q_gradient = empty(), k_gradient = empty(), v_gradient = empty();
+  Tensor logits_weight = at::zeros_like(mixing.logits_weight), weights_weight = at::zeros_like(logits_weight);
+  Tensor weights_bias = at::zeros_like(mixing.weights_bias);
+  for (const Block& b : blocks_of(q)) {
+    const int beta = b.query == 0 ? 0 : 1;  // of sums over an image's queries
+    const Tensor logits = scaled_logits(queries, keys, b, scale_of(q));
+    const Tensor probabilities = at::empty_like(logits);
+    Tensor maps = at::empty_like(logits);
+    cuda::launch_recompute(mixing.view(), shape_of(b, q), logits.const_data_ptr(), stats_of(row_stats, b),
+                           probabilities.mutable_data_ptr(), maps.mutable_data_ptr(), stream);
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+    v_gradient.tokens(b).baddbmm_(maps.transpose(1, 2), out.queries(b), beta);
+
+    at::bmm_out(maps, out.queries(b), values.tokens(b).transpose(1, 2));  // now their gradient
+    weights_weight += products(maps, probabilities, heads);
+    weights_bias += maps.view({b.images, heads, -1}).sum(at::IntArrayRef({0, 2}), false, at::kFloat);
+    cuda::launch_backward(mixing.view(), shape_of(b, q), probabilities.mutable_data_ptr(),
+                          maps.mutable_data_ptr(), stream);
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+    const Tensor& mixed_logits_gradient = probabilities;
+    logits_weight += products(mixed_logits_gradient, logits, heads);
+
+    q_gradient.queries(b).baddbmm_(maps, keys.tokens(b), 0, scale_of(q));
+    k_gradient.tokens(b).baddbmm_(maps.transpose(1, 2), queries.queries(b), beta, scale_of(q));
+  }
+  const auto type = mix.logits_weight.scalar_type();
+  return {q_gradient.unflattened(),
+          k_gradient.unflattened(),
+          v_gradient.unflattened(),
+          {.logits_weight = logits_weight.to(type),
+           .logits_bias = at::zeros_like(mix.logits_bias),  // what all keys share does not move a softmax
+           .weights_weight = weights_weight.to(type),
+           .weights_bias = weights_bias.to(type)}};
+}
+
+}  // namespace vitrail::models

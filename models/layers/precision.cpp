@@ -1,0 +1,73 @@
+#include "models/layers/precision.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+bool is_half(const Tensor& x) { return at::isReducedFloatingType(x.scalar_type()); }
+
+// LibTorch has no half-precision matrix product for CPUs that would be worth calling.
+bool is_storage(const Tensor& x) { return is_half(x) && x.is_cpu(); }
+
+// A linear layer on halves: keeps them for backward, not their widened copies.
+class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+    context->save_for_backward({x, weight});
+    return at::linear(widened(x), widened(weight), widened(bias)).to(x.scalar_type());
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const Tensor& x = saved[0];
+    const Tensor& weight = saved[1];
+    const Tensor g = widened(gradients[0]);
+    const Tensor rows = g.flatten(0, -2);
+    Tensor of_x, of_weight, of_bias;
+    if (context->needs_input_grad(0)) of_x = at::matmul(g, widened(weight)).to(x.scalar_type());
+    if (context->needs_input_grad(1)) {
+      of_weight = at::mm(rows.t(), widened(x).flatten(0, -2)).to(weight.scalar_type());
+    }
+    if (context->needs_input_grad(2)) of_bias = rows.sum(0);
+    return {of_x, of_weight, of_bias};
+  }
+};
+
+}  // namespace
+
+Tensor widened(const Tensor& x) { return x.defined() && is_half(x) ? x.to(at::kFloat) : x; }
+
+Tensor norm(const Tensor& x, const Affine& p) {
+  constexpr double kNormEps = 1e-6;
+  return at::layer_norm(x.to(p.weight.scalar_type()), {x.size(-1)}, p.weight, p.bias, kNormEps);
+}
+
+Tensor linear(const Tensor& x, const Affine& p) {
+  const auto type = p.weight.scalar_type();
+  const Tensor input = x.to(type);
+  if (is_storage(input)) return WidenedLinear::apply(input, p.weight, p.bias);
+  return at::linear(input, p.weight, p.bias.to(type));
+}
+
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v) {
+  if (!is_storage(q)) return at::scaled_dot_product_attention(q, k, v);
+  return at::scaled_dot_product_attention(widened(q), widened(k), widened(v)).to(q.scalar_type());
+}
+
+Tensor convolution(const Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
+                   std::int64_t groups) {
+  const auto type = p.weight.scalar_type();
+  if (is_storage(p.weight)) {
+    return at::conv2d(widened(x.to(type)), widened(p.weight), p.bias, stride, padding, 1, groups).to(type);
+  }
+  return at::conv2d(x.to(type), p.weight, p.bias.defined() ? p.bias.to(type) : p.bias, stride, padding, 1,
+                    groups);
+}
+
+}  // namespace vitrail::models

@@ -1,0 +1,70 @@
+#include "models/weights/init.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <tuple>
+#include <utility>
+
+#include "trainer/base/hash.hpp"
+#include "trainer/base/philox.hpp"
+
+namespace vitrail::models {
+namespace {
+
+// Elements 2i and 2i+1 come from block i of a stream (two 53-bit uniforms). A stream has 2^24 blocks, so a
+// large tensor takes a new one every 2^24 elements.
+constexpr std::int64_t kStreamElements = std::int64_t{1} << 24;
+constexpr std::uint64_t kDrawsPerPair = 4;
+
+// `law(stream)` gives the two elements of a pair.
+template <class Law>
+void fill_pairs(Law law, Philox stream, std::int64_t begin, std::span<double> out) {
+  stream.seek(static_cast<std::uint64_t>(begin / 2) * kDrawsPerPair);
+  std::size_t i = 0;
+  if (begin % 2 == 1) out[i++] = law(stream).second;
+  for (; i + 1 < out.size(); i += 2) std::tie(out[i], out[i + 1]) = law(stream);
+  if (i < out.size()) out[i] = law(stream).first;
+}
+
+template <class Law>
+void fill_random(Law law, std::uint64_t seed, const std::string& name, std::int64_t begin,
+                 std::span<double> out) {
+  const std::uint64_t id = hash_text(name).low >> 24;  // 40 bits, a stream's room for an id
+  while (!out.empty()) {
+    const std::int64_t first = begin % kStreamElements;
+    const auto count = std::min(out.size(), static_cast<std::size_t>(kStreamElements - first));
+    const auto chunk = static_cast<std::uint64_t>(begin / kStreamElements);
+    fill_pairs(law, Philox(seed, Purpose::init, chunk, id), first, out.first(count));
+    begin += static_cast<std::int64_t>(count);
+    out = out.subspan(count);
+  }
+}
+
+}  // namespace
+
+void fill_initial(const Init& init, std::uint64_t seed, const std::string& name, std::int64_t begin,
+                  std::span<double> out) {
+  switch (init.law) {
+    case Init::Law::constant:
+      std::fill(out.begin(), out.end(), init.value);
+      return;
+    case Init::Law::normal: {
+      const auto box_muller = [deviation = init.value](Philox& stream) {
+        const double radius = deviation * std::sqrt(-2.0 * std::log(1.0 - stream.uniform()));
+        const double angle = 2.0 * std::numbers::pi * stream.uniform();
+        return std::pair(radius * std::cos(angle), radius * std::sin(angle));
+      };
+      return fill_random(box_muller, seed, name, begin, out);
+    }
+    case Init::Law::uniform: {
+      const auto symmetric = [bound = init.value](Philox& stream) {
+        const double first = stream.uniform(-bound, bound);
+        return std::pair(first, stream.uniform(-bound, bound));
+      };
+      return fill_random(symmetric, seed, name, begin, out);
+    }
+  }
+}
+
+}  // namespace vitrail::models

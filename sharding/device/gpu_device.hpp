@@ -1,0 +1,26 @@
+// A GPU as a device. compute() is CUDA's default stream, on which LibTorch computes unless it is told
+// otherwise; exchange() is a stream of its own. Sums and updates have the bits of the host's.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "sharding/comm/communicator.hpp"
+#include "sharding/device/device.hpp"
+
+namespace vitrail::sharding {
+
+bool built_with_cuda();
+
+// Throws Error(refused) in a program that was built without CUDA.
+std::unique_ptr<Device> make_gpu_device(int index);
+// Of the GPU itself, by its place on the bus: processes may each see it under another index.
+std::string name_on_bus(int index);
+
+// `inner`, with what lies on GPUs going from GPU to GPU by NCCL: every rank needs one of its own. Collective.
+// Throws also: Error(watchdog) when a call takes longer than `timeout` (0: no limit) and nobody has failed.
+std::unique_ptr<Communicator> make_nccl_communicator(Communicator& inner, int gpu,
+                                                     std::chrono::seconds timeout);
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,214 @@
+// One thread block takes one run. Sums of squares: eight neighbouring threads, the ways of the sum, take
+// kSumLength elements, so that each sum is added up in the order that update_formulas.hpp fixes.
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "sharding/device/gpu_kernels.hpp"
+#include "sharding/device/update_formulas.hpp"
+
+namespace vitrail::sharding::gpu {
+namespace {
+
+using formulas::kSumLength;
+using formulas::kWays;
+
+constexpr int kThreads = 512;
+constexpr int kSumsAtATime = kThreads / kWays;
+static_assert(kUpdateRun % kSumLength == 0 && kUpdateRun / kSumLength <= kSumsAtATime,
+              "one round takes a run");
+
+__device__ float widened(float x) { return x; }
+__device__ double widened(double x) { return x; }
+__device__ float widened(__half x) { return __half2float(x); }
+__device__ float widened(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ void round_to(float x, float& to) { to = x; }
+__device__ void round_to(double x, double& to) { to = x; }
+__device__ void round_to(float x, __half& to) { to = __float2half_rn(x); }
+__device__ void round_to(float x, __nv_bfloat16& to) { to = __float2bfloat16_rn(x); }
+
+__device__ std::int64_t first_element() {
+  return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+__device__ std::int64_t stride() { return static_cast<std::int64_t>(gridDim.x) * blockDim.x; }
+
+// `to` may be one of the others.
+template <class T>
+__global__ void add_kernel(const T* left, const T* right, std::int64_t n, T* to) {
+  for (std::int64_t i = first_element(); i < n; i += stride()) {
+    round_to(widened(left[i]) + widened(right[i]), to[i]);
+  }
+}
+
+template <class T>
+__global__ void widen_kernel(const T* from, std::int64_t n, float* to) {
+  for (std::int64_t i = first_element(); i < n; i += stride()) to[i] = widened(from[i]);
+}
+
+template <class Real>
+__device__ Real* as(std::byte* bytes) {
+  return reinterpret_cast<Real*>(bytes);
+}
+
+template <class Real>
+__global__ void element_kernel(UpdateKernel kernel, const UpdateRun* runs) {
+  const UpdateRun& run = runs[blockIdx.x];
+  const formulas::Scalars<Real> s(run.step);
+  const auto factor = static_cast<Real>(run.factor);
+  Real *sum = as<Real>(run.sum), *weight = as<Real>(run.weight), *exp_avg = as<Real>(run.exp_avg),
+       *exp_avg_sq = as<Real>(run.exp_avg_sq), *average = as<Real>(run.average);
+  for (std::int64_t i = threadIdx.x; i < run.elements; i += kThreads) {
+    switch (kernel) {
+      case UpdateKernel::adamw:
+        formulas::adamw(s, sum[i], weight[i], exp_avg[i], exp_avg_sq[i]);
+        break;
+      case UpdateKernel::sgd:
+        formulas::sgd(s, sum[i], weight[i], exp_avg[i]);
+        break;
+      case UpdateKernel::apply_update:
+        weight[i] -= factor * sum[i];
+        break;
+      default:
+        formulas::move_towards(factor, weight[i], average[i]);
+    }
+  }
+}
+
+// Adds up what the threads of a block have summed; of interest in thread 0.
+__device__ double total_of_block(double way, double rest, std::int64_t elements) {
+  __shared__ double ways[kThreads];
+  __shared__ double rests[kSumsAtATime];
+  __shared__ double totals[kSumsAtATime];
+  const int sum = threadIdx.x / kWays, first = sum * kWays;
+  __syncthreads();  // the last call's totals have been read
+  ways[threadIdx.x] = way;
+  if (threadIdx.x == first) rests[sum] = rest;
+  __syncthreads();
+  if (threadIdx.x == first) {
+    const double* w = ways + first;
+    totals[sum] = formulas::total_of_ways(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]) + rests[sum];
+  }
+  __syncthreads();
+  double total = 0;
+  if (threadIdx.x == 0) {
+    const std::int64_t sums = (elements + kSumLength - 1) / kSumLength;
+    for (std::int64_t k = 0; k < sums; ++k) total += totals[k];
+  }
+  return total;
+}
+
+// Calls each(i, true) for the elements of this thread's way, and each(i, false) in the first thread of a sum
+// for those of a last group of fewer than kWays.
+template <class Each>
+__device__ void for_own_elements(std::int64_t elements, const Each& each) {
+  const int way = threadIdx.x % kWays;
+  const std::int64_t begin = static_cast<std::int64_t>(threadIdx.x / kWays) * kSumLength;
+  const std::int64_t end = begin + kSumLength < elements ? begin + kSumLength : elements;
+  const std::int64_t whole = end > begin ? begin + (end - begin) / kWays * kWays : begin;
+  for (std::int64_t i = begin + way; i < whole; i += kWays) each(i, true);
+  if (way != 0) return;
+  for (std::int64_t i = whole; i < end; ++i) each(i, false);
+}
+
+template <class Real>
+__global__ void clip_kernel(const UpdateRun* runs, Squares* squares) {
+  const UpdateRun& run = runs[blockIdx.x];
+  const auto limit = static_cast<Real>(run.factor);
+  Real* sum = as<Real>(run.sum);
+  double way[2] = {0, 0}, rest[2] = {0, 0};
+  for_own_elements(run.elements, [&](std::int64_t i, bool in_way) {
+    const Real before = sum[i];
+    const Real after = run.factor == 0 ? before : formulas::clamped(limit, before);
+    if (run.factor != 0) sum[i] = after;
+    (in_way ? way : rest)[0] += formulas::square(before);
+    (in_way ? way : rest)[1] += formulas::square(after);
+  });
+  const double first = total_of_block(way[0], rest[0], run.elements);
+  const double second = total_of_block(way[1], rest[1], run.elements);
+  if (threadIdx.x == 0) squares[blockIdx.x] = {first, second};
+}
+
+template <class Real>
+__global__ void lamb_direction_kernel(const UpdateRun* runs, Squares* squares) {
+  const UpdateRun& run = runs[blockIdx.x];
+  const formulas::Scalars<Real> s(run.step);
+  const auto factor = static_cast<Real>(run.factor);
+  Real *sum = as<Real>(run.sum), *weight = as<Real>(run.weight), *exp_avg = as<Real>(run.exp_avg),
+       *exp_avg_sq = as<Real>(run.exp_avg_sq);
+  double way[2] = {0, 0}, rest[2] = {0, 0};
+  for_own_elements(run.elements, [&](std::int64_t i, bool in_way) {
+    if (run.factor != 1) weight[i] *= factor;
+    formulas::lamb_direction(s, sum[i], weight[i], exp_avg[i], exp_avg_sq[i]);
+    (in_way ? way : rest)[0] += formulas::square(weight[i]);
+    (in_way ? way : rest)[1] += formulas::square(sum[i]);
+  });
+  const double weights = total_of_block(way[0], rest[0], run.elements);
+  const double updates = total_of_block(way[1], rest[1], run.elements);
+  if (threadIdx.x == 0) squares[blockIdx.x] = {weights, updates};
+}
+
+int blocks_for(std::int64_t n) {
+  constexpr std::int64_t kEnough = 4096;  // blocks that fill any GPU
+  const std::int64_t blocks = (n + kThreads - 1) / kThreads;
+  return static_cast<int>(blocks < kEnough ? blocks : kEnough);
+}
+
+template <class T>
+void add_as(cudaStream_t stream, const std::byte* left, const std::byte* right, std::int64_t n,
+            std::byte* to) {
+  add_kernel<<<blocks_for(n), kThreads, 0, stream>>>(
+      reinterpret_cast<const T*>(left), reinterpret_cast<const T*>(right), n, reinterpret_cast<T*>(to));
+}
+
+template <class Real>
+void update_as(cudaStream_t stream, UpdateKernel kernel, const UpdateRun* runs, int count, Squares* squares) {
+  if (kernel == UpdateKernel::clip) {
+    clip_kernel<Real><<<count, kThreads, 0, stream>>>(runs, squares);
+  } else if (kernel == UpdateKernel::lamb_direction) {
+    lamb_direction_kernel<Real><<<count, kThreads, 0, stream>>>(runs, squares);
+  } else {
+    element_kernel<Real><<<count, kThreads, 0, stream>>>(kernel, runs);
+  }
+}
+
+}  // namespace
+
+void launch_add(cudaStream_t stream, DataType type, const std::byte* left, const std::byte* right,
+                std::int64_t n, std::byte* to) {
+  if (n == 0) return;
+  switch (type) {
+    case DataType::f16:
+      return add_as<__half>(stream, left, right, n, to);
+    case DataType::bf16:
+      return add_as<__nv_bfloat16>(stream, left, right, n, to);
+    case DataType::f64:
+      return add_as<double>(stream, left, right, n, to);
+    default:
+      return add_as<float>(stream, left, right, n, to);
+  }
+}
+
+void launch_widen(cudaStream_t stream, DataType type, const std::byte* from, std::int64_t n, std::byte* to) {
+  if (n == 0) return;
+  auto* wide = reinterpret_cast<float*>(to);
+  if (type == DataType::f16) {
+    widen_kernel<<<blocks_for(n), kThreads, 0, stream>>>(reinterpret_cast<const __half*>(from), n, wide);
+  } else if (type == DataType::bf16) {
+    widen_kernel<<<blocks_for(n), kThreads, 0, stream>>>(reinterpret_cast<const __nv_bfloat16*>(from), n,
+                                                         wide);
+  } else {
+    const std::size_t width = type == DataType::f64 ? sizeof(double) : sizeof(float);
+    cudaMemcpyAsync(to, from, static_cast<std::size_t>(n) * width, cudaMemcpyDeviceToDevice, stream);
+  }
+}
+
+void launch_update(cudaStream_t stream, UpdateKernel kernel, DataType type, const UpdateRun* runs,
+                   std::int64_t count, Squares* squares) {
+  if (count == 0) return;
+  if (type == DataType::f64) {
+    update_as<double>(stream, kernel, runs, static_cast<int>(count), squares);
+  } else {
+    update_as<float>(stream, kernel, runs, static_cast<int>(count), squares);
+  }
+}
+
+}  // namespace vitrail::sharding::gpu

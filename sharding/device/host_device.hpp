@@ -1,0 +1,36 @@
+// The host as a device: all work is done when the call returns, by the calling thread; updates with as many
+// threads as asked for.
+#pragma once
+
+#include "sharding/device/device.hpp"
+#include "sharding/device/parallel_for.hpp"
+
+namespace vitrail::sharding {
+
+class HostDevice final : public Device, private Stream {
+ public:
+  explicit HostDevice(ParallelFor parallel_for = serial_for) : parallel_for_(std::move(parallel_for)) {}
+
+  std::byte* allocate(std::size_t bytes, Memory memory) override;
+  void release(std::byte* bytes, Memory memory) noexcept override;
+  Stream& compute() override { return *this; }
+  Stream& exchange() override { return *this; }
+  std::int64_t elements_at_once() const override {
+    return 1 << 12;
+  }  // several stay in the second-level cache
+
+ private:
+  void copy(const std::byte* from, std::size_t bytes, std::byte* to) override;
+  void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
+           std::byte* to) override;
+  void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override;
+  void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
+              std::span<Squares> squares) override;
+  std::function<void()> mark() override {
+    return [] {};
+  }
+
+  ParallelFor parallel_for_;
+};
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,36 @@
+// What a device's update kernels work on: a run of elements of one parameter. C++17, for the CUDA compiler.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "sharding/device/update_kernels.hpp"
+
+namespace vitrail::sharding {
+
+enum class UpdateKernel : std::uint8_t {
+  clip,            // squares: of sum, and of sum brought to [-factor, factor]; factor 0 leaves it
+  adamw,           //
+  sgd,             // exp_avg is the momentum
+  lamb_direction,  // weight *= factor, then sum becomes the update; squares: of weight, of the update
+  apply_update,    // weight -= factor * sum
+  move_average,    // average += factor * (weight - average)
+};
+
+// The longest run: all its arrays together fit a second-level cache. Sums over a parameter add its runs in
+// order, so this length is a part of what makes the bits.
+inline constexpr std::int64_t kUpdateRun = 1 << 15;
+
+// Addresses in the device's memory; null: the kernel does not touch it.
+struct UpdateRun {
+  std::int64_t elements = 0;
+  std::byte* sum = nullptr;
+  std::byte* weight = nullptr;
+  std::byte* exp_avg = nullptr;
+  std::byte* exp_avg_sq = nullptr;
+  std::byte* average = nullptr;
+  UpdateStep step;
+  double factor = 0;
+};
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,27 @@
+// Bytes that a run's weights, state and gradients take on the rank that needs most: a pure value, printed
+// before the first step and compared with what is really taken by tests and tests/bench. Activations are not
+// in it.
+#pragma once
+
+#include <cstdint>
+
+#include "sharding/plan/bucket_plan.hpp"
+#include "sharding/state/gradient_reducer.hpp"
+
+namespace vitrail::sharding {
+
+struct MemoryPlan {
+  std::int64_t weights = 0;    // what the model computes with: every rank has all
+  std::int64_t state = 0;      // master weights, moments, average of the lanes held
+  std::int64_t gradients = 0;  // sums over lanes; stage 2: buckets on their way and the own slices
+  std::int64_t exchange = 0;   // chunks of one bucket from the other ranks
+  int full_sums = 0;           // whole gradients among `gradients`
+
+  std::int64_t total() const { return weights + state + gradients + exchange; }
+};
+
+// `compute`: type of the matrices; `kinds`: values kept per weight (state_kinds().size()).
+MemoryPlan memory_plan(const BucketPlan& plan, const GradientSettings& settings, DataType compute,
+                       std::size_t kinds, int world);
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,138 @@
+#include "sharding/state/sharded_optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace vitrail::sharding {
+namespace {
+
+double norm_of_column(const PieceSums& squares, std::size_t column, double scale) {
+  double total = 0;
+  for (const double square : squares.by_parameter(column)) total += square;
+  return std::sqrt(total) * scale;
+}
+
+}  // namespace
+
+std::vector<StateKind> state_kinds(OptimizerName name, bool average) {
+  std::vector<StateKind> kinds = {StateKind::weight, StateKind::exp_avg};
+  if (name != OptimizerName::sgd) kinds.push_back(StateKind::exp_avg_sq);
+  if (average) kinds.push_back(StateKind::ema);
+  return kinds;
+}
+
+ShardedOptimizer::ShardedOptimizer(const OptimizerConfig& config, std::vector<ParameterRule> rules,
+                                   Communicator& communicator)
+    : config_(config), rules_(std::move(rules)), communicator_(communicator) {}
+
+ShardedOptimizer::Runs ShardedOptimizer::owned_runs(LaneState& state, GradientReducer& gradients,
+                                                    const UpdateStep& step) const {
+  const bool has_squares = std::ranges::find(state.kinds(), StateKind::exp_avg_sq) != state.kinds().end();
+  const auto width = static_cast<std::int64_t>(size_of(state.type()));
+  Runs all;
+  const auto& pieces = state.plan().pieces;
+  for (std::size_t p = 0; p < pieces.size(); ++p) {
+    const Piece& piece = pieces[p];
+    if (!state.owns(piece)) continue;
+    UpdateStep own = step;
+    own.weight_decay = weight_decay_scale_ * rules_[piece.parameter].weight_decay;
+    own.lr *= rules_[piece.parameter].lr_scale;
+    for (std::int64_t first = 0; first < piece.elements; first += kUpdateRun) {
+      const auto values = [&](StateKind kind) { return state.piece(kind, piece) + first * width; };
+      UpdateRun& run = all.runs.emplace_back();
+      all.pieces.push_back(p);
+      run.elements = std::min(kUpdateRun, piece.elements - first);
+      run.sum = gradients.sum(piece.bucket) + (state.offset_of(piece) + first) * width;
+      run.weight = values(StateKind::weight);
+      run.exp_avg = values(StateKind::exp_avg);
+      if (has_squares) run.exp_avg_sq = values(StateKind::exp_avg_sq);
+      run.step = own;
+    }
+  }
+  return all;
+}
+
+// Adds the squares that the kernel gives for each run to its piece's, in the order of the runs.
+void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
+                                const Runs& all, PieceSums& sums) {
+  std::vector<Squares> squares(all.runs.size());
+  state.device().compute().update(kernel, state.type(), all.runs, squares);
+  for (std::size_t r = 0; r < squares.size(); ++r) {
+    const std::size_t piece = all.pieces[r];
+    if (!gradients.lanes().contains(state.plan().pieces[piece].lane)) continue;  // stage 0: its own rank says
+    sums.at(piece, 0) += squares[r].first;
+    if (sums.columns() > 1) sums.at(piece, 1) += squares[r].second;
+  }
+}
+
+PieceSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradients, double scale) const {
+  PieceSums squares(state.plan(), config_.clip_value > 0 ? 2 : 1);
+  Runs all = owned_runs(state, gradients, {});
+  for (UpdateRun& run : all.runs) run.factor = config_.clip_value / scale;
+  sum_runs(UpdateKernel::clip, state, gradients, all, squares);
+  return squares;
+}
+
+double ShardedOptimizer::gradient_norm(const PieceSums& squares, double scale) {
+  return norm_of_column(squares, 0, scale);
+}
+
+void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double lr, double scale,
+                            const PieceSums& squares) {
+  ++steps_;
+  const auto t = static_cast<double>(steps_);
+  UpdateStep step;
+  step.lr = lr;
+  step.beta1 = config_.beta1;
+  step.beta2 = config_.beta2;
+  step.eps = config_.eps;
+  step.momentum = config_.momentum;
+  step.nesterov = config_.nesterov;
+  step.gradient_scale = scale;
+  step.bias_correction1 = 1 - std::pow(config_.beta1, t);
+  step.bias_correction2 = 1 - std::pow(config_.beta2, t);
+  double norm = norm_of_column(squares, squares.columns() - 1, scale);  // of what clip_values() has left
+  if (config_.clip_norm > 0) {                                          // torch.nn.utils.clip_grad_norm_
+    const double clip = std::min(1.0, config_.clip_norm / (norm + 1e-6));
+    step.gradient_scale *= clip;
+    norm *= clip;
+  }
+  if (config_.name == OptimizerName::lamb && config_.lamb_max_grad_norm > 0) {
+    step.gradient_scale /= std::max(1.0, norm / config_.lamb_max_grad_norm);
+  }
+  Runs all = owned_runs(state, gradients, step);
+  if (config_.name == OptimizerName::lamb) return step_lamb(state, gradients, all);
+  const bool adamw = config_.name == OptimizerName::adamw;
+  state.device().compute().update(adamw ? UpdateKernel::adamw : UpdateKernel::sgd, state.type(), all.runs,
+                                  {});
+}
+
+void ShardedOptimizer::step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const {
+  const auto parameter_of = [&](std::size_t run) { return state.plan().pieces[all.pieces[run]].parameter; };
+  for (UpdateRun& run : all.runs) {
+    run.factor = 1;
+    if (config_.lamb_decoupled_decay && run.step.weight_decay != 0) {
+      run.factor = 1 - run.step.lr * run.step.weight_decay;
+      run.step.weight_decay = 0;
+    }
+  }
+  PieceSums squares(state.plan(), 2);  // {|weight|^2, |update|^2}
+  sum_runs(UpdateKernel::lamb_direction, state, gradients, all, squares);
+  communicator_.all_reduce_sum(squares.values());
+  const std::vector<double> weights = squares.by_parameter(0);
+  const std::vector<double> updates = squares.by_parameter(1);
+  for (std::size_t r = 0; r < all.runs.size(); ++r) {
+    const std::size_t parameter = parameter_of(r);
+    const bool adapts =
+        weight_decay_scale_ * rules_[parameter].weight_decay != 0 || config_.lamb_always_adapt;
+    const double w = std::sqrt(weights[parameter]);
+    const double u = std::sqrt(updates[parameter]);
+    double trust_ratio = adapts && w > 0 && u > 0 ? w / u : 1.0;
+    if (config_.lamb_trust_clip) trust_ratio = std::min(trust_ratio, 1.0);
+    all.runs[r].factor = all.runs[r].step.lr * trust_ratio;
+  }
+  state.device().compute().update(UpdateKernel::apply_update, state.type(), all.runs, {});
+}
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,67 @@
+// AdamW, LAMB and SGD on lane slices. All norms are those of whole tensors over all ranks, so N ranks take
+// exactly the step that one rank takes; the gradients are the sums that GradientReducer left. Work is cut
+// into fixed runs, so the number of threads changes no bit. Throws: PeerFailure. Source: Loshchilov and
+// Hutter 2019; You et al. 2020 as apex and timm implement it; Sutskever et al. 2013.
+#pragma once
+
+#include <vector>
+
+#include "sharding/comm/communicator.hpp"
+#include "sharding/state/gradient_reducer.hpp"
+#include "sharding/state/lane_state.hpp"
+#include "sharding/state/piece_sums.hpp"
+#include "sharding/sharding_config.hpp"
+
+namespace vitrail::sharding {
+
+// What a run keeps per weight: its moments depend on the rule, the average is asked for.
+std::vector<StateKind> state_kinds(OptimizerName name, bool average);
+
+// What sets one parameter apart from the others.
+struct ParameterRule {
+  double weight_decay = 0;  // 0 also switches LAMB's trust ratio off, unless it always adapts
+  double lr_scale = 1;
+};
+
+class ShardedOptimizer {
+ public:
+  // `rules` by parameter.
+  ShardedOptimizer(const OptimizerConfig& config, std::vector<ParameterRule> rules,
+                   Communicator& communicator);
+
+  // Clips each element of scale * sums as the configuration says, in place. Returns the squares of this
+  // rank's sums before and, with clip_value, after it: the caller all-reduces them with what else it has to
+  // say.
+  PieceSums clip_values(LaneState& state, GradientReducer& gradients, double scale) const;
+
+  // Global norm of scale * gradient sums before any clipping, from all-reduced clip_values().
+  static double gradient_norm(const PieceSums& squares, double scale);
+
+  // One step: gradients are scale * sums and are clipped by norm as the configuration says. Counts the step.
+  void step(LaneState& state, GradientReducer& gradients, double lr, double scale, const PieceSums& squares);
+
+  // From now on, the weight decay of every parameter over that of its rule.
+  void scale_weight_decay(double scale) { weight_decay_scale_ = scale; }
+
+  std::int64_t steps() const { return steps_; }  // taken so far: the t of the bias corrections
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+
+ private:
+  // Cut from this rank's pieces; by run: the index of its piece.
+  struct Runs {
+    std::vector<UpdateRun> runs;
+    std::vector<std::size_t> pieces;
+  };
+  Runs owned_runs(LaneState& state, GradientReducer& gradients, const UpdateStep& step) const;
+  static void sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
+                       const Runs& all, PieceSums& sums);
+  void step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const;
+
+  OptimizerConfig config_;
+  std::vector<ParameterRule> rules_;
+  Communicator& communicator_;
+  std::int64_t steps_ = 0;
+  double weight_decay_scale_ = 1;
+};
+
+}  // namespace vitrail::sharding

@@ -1,0 +1,81 @@
+#include "launcher/ranks/start_checks.hpp"
+
+#include <filesystem>
+#include <functional>
+
+#include <gmock/gmock.h>
+
+namespace vitrail::launcher {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// Code, message and hint; empty where nothing is refused.
+std::string complaint_of(const std::function<void()>& check) {
+  try {
+    check();
+  } catch (const Error& e) {
+    return fmt::format("{} {}; {}", static_cast<int>(e.code()), e.what(), e.hint());
+  }
+  return "";
+}
+
+TEST(StartChecks, TasksThatAreNotJoinedAreRefused) {
+  Environment environment;
+  EXPECT_EQ(complaint_of([&] { check_joined(environment); }), "");
+  environment.unjoined = {2, 1, "srun --mpi=pmi2"};
+  EXPECT_THAT(complaint_of([&] { check_joined(environment); }),
+              AllOf(StartsWith("78 2 tasks were started by srun --mpi=pmi2"), HasSubstr("srun --mpi=pmix"),
+                    HasSubstr("launch.mpi"), HasSubstr("slurm/site.sh")));
+}
+
+TEST(StartChecks, TheWorldIsAsLargeAsTheLauncherSaid) {
+  Environment environment;
+  environment.launcher = Launcher::slurm;
+  environment.rank = 1;
+  environment.world = 2;
+  EXPECT_EQ(complaint_of([&] { check_world(environment, 1, 2); }), "");
+  EXPECT_THAT(complaint_of([&] { check_world(environment, 0, 1); }),
+              AllOf(StartsWith("78 task 1 of 2 by the launcher's word, but rank 0 of 1 by MPI's"),
+                    HasSubstr("launch.mpi")));
+  environment.launcher = Launcher::open_mpi;
+  EXPECT_THAT(complaint_of([&] { check_world(environment, 1, 3); }), HasSubstr("unset the variables OMPI_*"));
+}
+
+TEST(StartChecks, AFolderForTemporaryFilesIsNeeded) {
+  const std::filesystem::path good = testing::TempDir();
+  EXPECT_EQ(complaint_of([&] { check_temporary_folder({good.string(), "TMPDIR"}); }), "");
+  EXPECT_THAT(complaint_of([&] {
+                check_temporary_folder({(good / "none").string(), "TMPDIR"});
+              }),
+              AllOf(StartsWith("74 TMPDIR (temporary files): "), HasSubstr("none: No such file or directory"),
+                    HasSubstr("set TMPDIR")));
+  EXPECT_THAT(complaint_of([&] {
+                check_temporary_folder({"/proc", ""});
+              }),
+              StartsWith("74 temporary files: /proc: "));
+  EXPECT_FALSE(std::filesystem::exists(good / "none")) << "it is not made in silence";
+}
+
+// What speaks, and how it ends.
+TEST(StartChecks, OneOfThoseThatFailReportsIt) {
+  Environment environment;
+  environment.host = "n3";
+  environment.unjoined = {2, 0, "srun"};
+  const Error error(ExitCode::refused, "nobody joined them", "pmix");
+  EXPECT_EXIT(end_before_world(environment, error, false), testing::ExitedWithCode(78),
+              "^vitrail: nobody joined them\n  hint: pmix\n$");
+  environment.unjoined.number = 1;
+  EXPECT_EXIT(end_before_world(environment, error, false), testing::ExitedWithCode(78), "^$");
+  environment.unjoined = {};
+  environment.rank = environment.world = 3;
+  EXPECT_EXIT(end_before_world(environment, error, true), testing::ExitedWithCode(78),
+              "^vitrail: n3: nobody joined them\n");
+  environment.local_rank = 1;
+  EXPECT_EXIT(end_before_world(environment, error, true), testing::ExitedWithCode(78), "^$");
+}
+
+}  // namespace
+}  // namespace vitrail::launcher

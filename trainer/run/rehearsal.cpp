@@ -1,0 +1,48 @@
+#include "trainer/run/rehearsal.hpp"
+
+#include <new>
+
+#include <ATen/ATen.h>
+
+#include "trainer/device/tensor_type.hpp"
+#include "trainer/tasks/distillation.hpp"
+
+namespace vitrail::trainer {
+
+namespace {
+
+Error does_not_fit(std::int64_t images) {
+  return {ExitCode::refused, fmt::format("a lane batch of {} images does not fit into memory", images),
+          "raise run.lanes, set model.activation_checkpointing = block, or lower data.global_batch_size"};
+}
+
+}  // namespace
+
+std::int64_t rehearse(Assembly& run) {
+  const std::int64_t count = run.config.data.global_batch_size / run.config.run.lanes;
+  const std::int64_t size = run.config.model.image_size;
+  models::Pass pass;
+  pass.training = true;
+  pass.rehearsal = true;
+  datasets::LaneBatch batch;
+  batch.images_count = count;
+  batch.labels.assign(static_cast<std::size_t>(count), 0);
+  batch.partner_labels = batch.labels;
+  batch.weights.assign(static_cast<std::size_t>(count), 1);
+  try {
+    batch.images = std::vector<float>(static_cast<std::size_t>(count * 3 * size * size));
+    const at::Tensor images =
+        image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device);
+    const models::Logits logits = run.model->forward(images, pass);
+    const at::Tensor loss = lane_loss(run.config, batch, logits, logits_of(run.teacher.get(), images));
+    run.gradients.begin_rehearsal();
+    loss.backward();
+  } catch (const std::bad_alloc&) {
+    throw does_not_fit(count);
+  } catch (const c10::OutOfMemoryError&) {  // of a GPU
+    throw does_not_fit(count);
+  }
+  return run.most_memory();
+}
+
+}  // namespace vitrail::trainer

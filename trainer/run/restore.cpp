@@ -1,0 +1,183 @@
+#include "trainer/run/restore.hpp"
+
+#include <ATen/ATen.h>
+
+#include "sharding/agreement/gather_text.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/checkpoint_reader.hpp"
+#include "trainer/settings/run_identity.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+void check_same_run(const CheckpointManifest& stored, const Assembly& run,
+                    const std::map<std::string, std::string>& settings) {
+  if (stored.data_fingerprint.empty()) {
+    throw Error(ExitCode::refused, "checkpoint.resume names imported weights, which no run has trained",
+                "begin with model.weights = FILE instead; vitrail export writes such a file");
+  }
+  std::string why = why_refused(stored.settings, settings);
+  if (why.empty() && stored.data_fingerprint != run.train_data->fingerprint()) {
+    why = fmt::format("data.train was another data set (fingerprint {}), now it is {} ({})",
+                      stored.data_fingerprint, run.train_data->describe(), run.train_data->fingerprint());
+  }
+  if (why.empty() && stored_parameters(run.model->parameters()) != stored.parameters)
+    why = "the model has other parameters";
+  if (why.empty() && stored.type != run.masters.type()) why = "precision.compute was another";
+  if (why.empty()) return;
+  throw Error(ExitCode::refused,
+              fmt::format("the run's checkpoint of step {} is of another run: {}", stored.state.step, why),
+              "set it back, or begin a new run with another run.name or run.dir");
+}
+
+// A run that goes on does not look at model.weights: who names others wants to begin another.
+void check_same_beginning(const CheckpointManifest& stored, const std::string& weights,
+                          const RunDirectory& directory) {
+  const std::string was = value_of(stored.settings, "model.weights");
+  if (weights.empty() || weights == was) return;
+  throw Error(
+      ExitCode::refused,
+      fmt::format("model.weights = {}: {} holds a run that began with {} and is at step {}", weights,
+                  directory.root.string(), was.empty() ? "weights of its own" : was, stored.state.step),
+      "begin a new run with another run.name or run.dir, or set model.weights back and go on");
+}
+
+void say_changes(const CheckpointManifest& stored, const std::map<std::string, std::string>& settings,
+                 const ProgramFacts& program, const std::string& machine, Log& log) {
+  for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
+    if (value_of(stored.settings, key) == value_of(settings, key) || changes_silently(key)) continue;
+    log.line(fmt::format("changed since the checkpoint: {} was {}, is {}", key,
+                         value_of(stored.settings, key), value_of(settings, key)));
+  }
+  const auto hash_was = stored.program.find("xxh3_128");
+  if (hash_was == stored.program.end() || hash_was->second != program.at("xxh3_128")) {
+    log.line(
+        fmt::format("the program has changed since the checkpoint: it was {}, is {}{}",
+                    describe_program(stored.program), describe_program(program),
+                    describe_program(stored.program) == describe_program(program) ? ", built anew" : ""));
+  }
+  if (stored.machine != machine) {
+    log.line(fmt::format(
+        "this machine computes with {}, the checkpoint was written with {}: the same bits are not promised",
+        machine, stored.machine));
+  }
+}
+
+// Ranks share the reading: file f is compared with its hash by rank f mod N.
+void verify_together(const CheckpointReader& checkpoint, sharding::Communicator& communicator) {
+  const auto files = checkpoint.manifest().files.size();
+  const auto world = static_cast<std::size_t>(communicator.size());
+  sharding::agree(communicator, [&] {
+    for (auto f = static_cast<std::size_t>(communicator.rank()); f < files; f += world)
+      checkpoint.verify_file(f);
+  });
+}
+
+TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
+  std::vector<std::byte> values;
+  for (const sharding::Piece& piece : run.plan.pieces) {
+    if (!run.masters.owns(piece)) continue;
+    values.resize(static_cast<std::size_t>(piece.elements) * size_of(run.masters.type()));
+    for (const sharding::StateKind kind : run.masters.kinds()) {
+      checkpoint.read(kind, piece.parameter, piece.in_parameter, values);
+      run.masters.write(kind, piece, values.data());
+    }
+  }
+  run.optimizer.set_steps(checkpoint.manifest().state.optimizer_steps);
+  return checkpoint.manifest().state;
+}
+
+// checkpoint.resume = DIR says where a new run begins. Once it has checkpoints of its own, these are what the
+// same command goes on from: a requeued job must not begin again. An older one of the run itself cannot be
+// named: what follows it would be lost in pruning, or be taken for this run's future.
+std::vector<fs::path> checkpoints_to_try(const std::string& resume, const RunDirectory& directory) {
+  const auto own = list_checkpoints(directory.checkpoints());
+  if (resume == "auto" || resume == "never") return own;
+  const fs::path named = find_checkpoint(resume);
+  if (own.empty())
+    return named == fs::path(resume) ? std::vector{named} : list_checkpoints(named.parent_path());
+  const fs::path real = fs::canonical(named);  // `latest`, or a name without a folder
+  const bool is_own = fs::equivalent(real.parent_path(), directory.checkpoints());
+  if (is_own && real.filename() != own.front().filename()) {
+    throw Error(ExitCode::refused,
+                fmt::format("checkpoint.resume = {}, but the run has a newer one, {}", resume,
+                            own.front().filename().string()),
+                "branch off into another run.name or run.dir, or move the newer ones away");
+  }
+  return own;
+}
+
+// Neither counted among those to keep nor newer than what comes next.
+void set_aside_all(const std::vector<fs::path>& damaged, const fs::path& whole) {
+  for (const fs::path& path : damaged) set_aside(path);
+  point_to(whole, "latest");
+}
+
+// The checkpoints to try, newest first, as rank 0 sees them.
+std::vector<std::string> candidates(const Config& config, const RunDirectory& directory,
+                                    sharding::Communicator& communicator) {
+  std::string own;
+  sharding::agree(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    const auto found = checkpoints_to_try(config.checkpoint.resume, directory);
+    for (const auto& path : found) own += path.string() + "\n";
+  });
+  const std::string all = sharding::gather_text(communicator, own).front();
+  std::vector<std::string> paths;
+  for (std::size_t begin = 0; begin < all.size(); begin = all.find('\n', begin) + 1) {
+    paths.push_back(all.substr(begin, all.find('\n', begin) - begin));
+  }
+  return paths;
+}
+
+}  // namespace
+
+std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, const TrainRequest& request,
+                                  Log& log) {
+  const std::map<std::string, std::string>& defaults = request.defaults;
+  const auto settings = merged_keys(request.settings, defaults);
+  const std::vector<std::string> paths = candidates(run.config, directory, run.communicator);
+  if (paths.empty()) return std::nullopt;
+  if (run.config.checkpoint.resume == "never") {
+    throw Error(ExitCode::refused,
+                fmt::format("{} holds a run already and checkpoint.resume = never", directory.root.string()),
+                "choose another run.name or run.dir, or remove that folder");
+  }
+  std::vector<fs::path> damaged;
+  for (const fs::path path : paths) {
+    std::optional<CheckpointReader> checkpoint;
+    try {
+      sharding::agree(run.communicator, [&] { checkpoint.emplace(path); });
+      verify_together(*checkpoint, run.communicator);
+    } catch (const Error& e) {
+      if (e.code() != ExitCode::bad_data) throw;
+      log.line(fmt::format("checkpoint passed over: {}", e.what()));
+      damaged.push_back(path);
+      continue;
+    }
+    CheckpointManifest stored = checkpoint->manifest();
+    stored.settings = merged_keys(stored.settings, defaults);
+    check_same_run(stored, run, settings);
+    const bool is_own = path.parent_path() == directory.checkpoints();
+    if (is_own) check_same_beginning(stored, run.config.model.weights, directory);
+    say_changes(stored, settings, request.program, machine_name(run.device), log);
+    TrainState state{};
+    sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
+    run.publish_weights();
+    sharding::agree(run.communicator, [&] {
+      if (run.communicator.rank() == 0 && is_own && !damaged.empty()) set_aside_all(damaged, path);
+    });
+    if (!is_own) state.metrics_bytes = 0;  // this run's metrics begin here
+    log.line(fmt::format("resumed from {} (step {}, written by {} rank{})", path.string(), state.step,
+                         checkpoint->manifest().world, checkpoint->manifest().world == 1 ? "" : "s"));
+    return state;
+  }
+  throw Error(ExitCode::bad_data,
+              fmt::format("none of the {} checkpoints of {} is whole", paths.size(),
+                          damaged.front().parent_path().string()),
+              "restore one from a copy, or begin a new run with another run.name or run.dir");
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,159 @@
+#include "trainer/run/train.hpp"
+
+#include <optional>
+
+#include "sharding/comm/communication_queue.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "trainer/assembly.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
+#include "trainer/checkpoint/finished_run.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
+#include "trainer/device/compute_device.hpp"
+#include "trainer/run/rehearsal.hpp"
+#include "trainer/run/restore.hpp"
+#include "trainer/run/run_agreement.hpp"
+#include "trainer/run/run_warnings.hpp"
+#include "trainer/run/train_loop.hpp"
+#include "trainer/watch/watched_communicator.hpp"
+
+namespace vitrail::trainer {
+
+namespace {
+
+constexpr int kMostTimesBack = 3;  // to one checkpoint
+
+// A run that has reached its end goes on only if a longer one is asked for by name: not because another file
+// was given, or the same one was edited for the next run.
+void check_planned_end(const TrainState& state, const Assembly& run, const TrainRequest& request,
+                       const RunDirectory& directory) {
+  const auto finished = read_finished(directory);
+  if (!finished || (state.step == finished->step && state.step == run.total_steps)) return;
+  if (state.step == finished->step && state.step < run.total_steps && !request.length_named) {
+    throw Error(ExitCode::refused,
+                fmt::format("{} holds a run that finished at step {}; the settings now end at step {}",
+                            directory.root.string(), finished->step, run.total_steps),
+                "to train it longer, name the length on the command line (--run.steps or --run.epochs); "
+                "another run needs another run.name or run.dir");
+  }
+  remove_finished(directory);
+}
+
+// The proof of success that `launch` asks for.
+void record_end(std::int64_t step, const TrainRequest& request, const RunDirectory& directory,
+                const RunOwner* owner, sharding::Communicator& communicator) {
+  sharding::agree(communicator, [&] {
+    if (owner == nullptr) return;
+    owner->check(RunOwner::Look::now);
+    write_finished(directory, {step, request.launch, request.attempt.label()});
+  });
+}
+
+TrainState restored_or_new(Assembly& run, const TrainRequest& request, const RunDirectory& directory,
+                           PhaseLog& phases, Log& log) {
+  phases.enter(Phase::load, 0);
+  TrainState state;
+  if (const auto restored = restore(run, directory, request, log)) {
+    state = *restored;
+  } else {
+    const std::string taken = run.initialise_weights(log);
+    run.optimizer.set_steps(0);
+    sharding::agree(run.communicator, [&] {
+      if (run.communicator.rank() == 0 && !taken.empty()) write_text_atomically(directory.weights(), taken);
+    });
+    state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
+  }
+  check_same_weights(run);
+  sharding::agree(run.communicator, [&] {
+    if (run.communicator.rank() == 0) check_planned_end(state, run, request, directory);
+  });
+  if (state.step > run.total_steps) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("the checkpoint is at step {}, the run ends at step {}", state.step, run.total_steps),
+        "raise run.steps or run.epochs");
+  }
+  // What this run saves from now on is its own.
+  if (run.config.checkpoint.resume == "never") run.config.checkpoint.resume = "auto";
+  phases.enter(Phase::start, 0);
+  return state;
+}
+
+// After going back from `before` to `state`: the batches in between are not taken again, nor are `more`.
+GoneBack leave_out(const TrainState& before, std::int64_t more, TrainState& state) {
+  const std::int64_t batches = before.next_batch() - state.next_batch() + more;
+  state.left_out.push_back({state.step, batches});
+  return {before.step, state.step, batches};
+}
+
+Error diverged_for_good(std::int64_t step) {
+  return {ExitCode::diverged,
+          fmt::format("training diverged: the loss ran away after going back {} times to step {}",
+                      kMostTimesBack, step),
+          "lower optimizer.lr, lengthen schedule.warmup or set optimizer.clip_norm, and begin a new run"};
+}
+
+}  // namespace
+
+ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& log, StopSignal& stop) {
+  PhaseLog phases(ranks.rank(), parse_fault(request.config.run.fault));
+  phases.enter(Phase::start, 0);
+  Watchdog watchdog(phases, request.config.watchdog,
+                    fmt::format("rank {} on {}", ranks.rank(), request.attempt.host), request.hung);
+  check_same_program(ranks, request);
+  ComputeDevice device(request.config, ranks, request.gpus);
+  const auto over_device = device.communicator(request.config.sharding, ranks);
+  sharding::Communicator& all = over_device ? *over_device : ranks;
+  std::optional<StepTrace> trace;
+  std::optional<TracedCommunicator> traced;
+  if (request.config.log.trace_step > 0) traced.emplace(all, trace.emplace());
+  sharding::Communicator& calls = traced ? *traced : all;
+  std::optional<sharding::CommunicationQueue> queue;
+  if (request.config.sharding.overlap && ranks.size() > 1) queue.emplace(calls);
+  WatchedCommunicator communicator(queue ? *queue : calls, phases);
+  const RunDirectory directory = run_directory(request.config.run);
+  std::optional<RunOwner> owner;  // rank 0
+  sharding::agree(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    prepare(directory);
+    const OwnerWait wait{[&](const std::string& text) { log.line(text); }, [&] { return stop.received(); }};
+    owner.emplace(directory.owners(), request.attempt, wait);
+    remove_leftovers(
+        directory.checkpoints());  // of an attempt that was killed: the next save needs the space
+  });
+  log.open(directory.log());
+
+  log.line(device.describe(communicator));
+  for (const std::string& words : run_warnings(request.config, communicator)) log.line("warning: " + words);
+  Assembly run(request.config, communicator, device);
+  check_same_plan(run, log);
+  run.say_what_it_is(log);
+  TrainState state = restored_or_new(run, request, directory, phases, log);
+  sharding::agree(communicator, [&] {
+    if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
+  });
+  if (request.config.run.rehearsal && state.step < run.total_steps) {
+    log.line(fmt::format("memory check passed (largest micro-batch, forward and backward): peak {:.0f} MiB",
+                         static_cast<double>(rehearse(run)) / (1 << 20)));
+  }
+  LossGuard guard(request.config.guard);
+  const TrainLoop::Company company{
+      owner ? &*owner : nullptr, trace ? &*trace : nullptr, phases, watchdog, log, stop, guard};
+  std::optional<GoneBack> gone_back;
+  for (int times = 0;; ++times) {
+    TrainLoop loop(run, state, gone_back, request, directory, company);
+    if (const auto end = loop.run()) {
+      if (*end == ExitCode::done)
+        record_end(run.total_steps, request, directory, owner ? &*owner : nullptr, communicator);
+      return *end;
+    }
+    const TrainState before = loop.state();
+    state = restored_or_new(run, request, directory, phases, log);
+    const bool again = gone_back && gone_back->to == state.step;
+    if (!again) times = 0;
+    if (times == kMostTimesBack) throw diverged_for_good(state.step);
+    guard.begin_again();
+    gone_back = leave_out(before, request.config.guard.skip, state);
+  }
+}
+
+}  // namespace vitrail::trainer
