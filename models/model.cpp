@@ -1,15 +1,58 @@
 #include "models/model.hpp"
 
+#include <utility>
+
 #include <ATen/ATen.h>
 
 #include "models/families/families.hpp"
-#include "models/logits.hpp"
-#include "models/layers/precision.hpp"
+#include "models/features.hpp"
+#include "models/heads/logits.hpp"
+#include "models/layers/bound.hpp"
+#include "trainer/base/error.hpp"
 
 namespace vitrail::models {
+namespace {
+
+void check_images(const at::Tensor& images, const std::string& model, std::int64_t image_size) {
+  if (images.dim() == 4 && images.sizes().slice(1) == at::IntArrayRef({3, image_size, image_size})) return;
+  throw Error(
+      ExitCode::refused,
+      fmt::format("{} takes images of shape [B, 3, {}, {}], got {}: set model.image_size to their size",
+                  model, image_size, image_size, format_shape(images.sizes().vec())));
+}
+
+}  // namespace
 
 at::Tensor Logits::mean() const {
   return distillation.defined() ? (widened(classes) + widened(distillation)) / 2 : widened(classes);
+}
+
+Model::Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<LinearHead> head)
+    : name_(std::move(name)), image_size_(image_size), specs_(std::move(specs)), head_(head) {}
+
+Model::~Model() = default;
+
+void Model::bind(const std::vector<at::Tensor>& tensors) {
+  if (tensors.size() != specs_.size()) {
+    throw Error(ExitCode::crash,
+                fmt::format("{}: {} tensors bound to {} parameters", name_, tensors.size(), specs_.size()));
+  }
+  for (std::size_t i = 0; i < specs_.size(); ++i) {
+    if (tensors[i].sizes() == at::IntArrayRef(specs_[i].shape)) continue;
+    throw Error(ExitCode::crash,
+                fmt::format("{}: parameter {} is {}, the tensor bound to it {}", name_, specs_[i].name,
+                            format_shape(specs_[i].shape), format_shape(tensors[i].sizes().vec())));
+  }
+  tensors_ = tensors;
+}
+
+Bound Model::bound() const { return Bound(tensors_); }
+
+Logits Model::forward(const at::Tensor& images, const Pass& pass) const {
+  if (tensors_.size() != specs_.size()) throw Error(ExitCode::crash, name_ + ": forward before bind");
+  check_images(images, name_, image_size_);
+  const Features features = body(images, pass);
+  return head_ ? (*head_)(features, bound()) : Logits{features.pooled, features.distillation};
 }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config) {

@@ -1,5 +1,5 @@
-// A model's parameters as pure values, known before anything is allocated: timm's tensor name, shape, initial
-// law.
+// A model's parameters as pure values, known before anything is allocated. Everything that others need to
+// know of one is said here, by the family that declares it (declaration.hpp), and never read off its name.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +10,25 @@
 
 namespace vitrail::models {
 
+// statistic: a batch norm's running mean or variance, stored with the weights; it has no gradient.
+enum class Role { weight, bias, gain, token, position, statistic };
+
 struct ParameterSpec {
   std::string name;  // timm's tensor name
   std::vector<std::int64_t> shape;
-  Init init;
-  bool statistic = false;  // a batch norm's running statistic: stored with the weights, no parameter
+  Init init = {};
+  Role role = Role::weight;
+  bool head = false;             // a row for each class
+  bool decays = false;           // weight decay applies to it
+  bool in_compute_type = false;  // a matrix: halves in half precision, as its gradient on the wire
+  int block = 0;                 // where forward first uses it, as Pass::before_block counts
+  int layer = 0;                 // for layer decay: embedding 0, blocks from 1 on, the head last
 
+  bool is_statistic() const { return role == Role::statistic; }
   std::int64_t elements() const;
 };
 
 using ParameterSpecs = std::vector<ParameterSpec>;
-
-// The recipes' normal is cut at +-2, a hundred standard deviations: it is a plain one.
-inline constexpr Init kNarrowNormal{Init::Law::normal, 0.02};
-
-void add_norm(ParameterSpecs& specs, const std::string& name, std::int64_t width);
-void add_linear(ParameterSpecs& specs, const std::string& name, std::int64_t out, std::int64_t in);
-void add_layer_scale(ParameterSpecs& specs, const std::string& name, std::int64_t width, double value);
-void add_patch_embedding(ParameterSpecs& specs, std::int64_t width, std::int64_t patch);
 
 std::string format_shape(const std::vector<std::int64_t>& shape);  // "[384, 3, 16, 16]"
 

@@ -7,12 +7,12 @@
 #include "models/families/catalogue.hpp"
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/state/weight_average.hpp"
-#include "trainer/tasks/distillation.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
-#include "trainer/tasks/same_classes.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
+#include "trainer/tasks/distillation.hpp"
+#include "trainer/tasks/same_classes.hpp"
 #include "trainer/weights/param_groups.hpp"
 #include "trainer/weights/weight_source.hpp"
 
@@ -94,7 +94,9 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
   const auto trained = trained_parameters(model->parameters(), config.finetune.train_only);
-  for (std::size_t p = 0; p < trained.size(); ++p) parameters.tensors()[p].set_requires_grad(trained[p]);
+  for (std::size_t p = 0; p < trained.size(); ++p) {
+    parameters.tensors()[p].set_requires_grad(trained[p] && !model->parameters()[p].is_statistic());
+  }
   model->bind(parameters.tensors());
   hooks_.reset(new Hooks{{parameters.tensors(), gradients}});
 }

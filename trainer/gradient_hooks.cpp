@@ -20,8 +20,7 @@ class HandOver final : public torch::autograd::FunctionPostHook {
   variable_list operator()(const variable_list& outputs, const variable_list&) override {
     at::Tensor gradient = std::move(parameter_.mutable_grad());
     parameter_.mutable_grad() = at::Tensor();
-    gradient = gradient.to(tensor_type(reducer_.type_of(index_))).contiguous();
-    reducer_.add(index_, static_cast<const std::byte*>(gradient.const_data_ptr()));
+    hand_over(gradient, index_, reducer_);
     return outputs;
   }
 
@@ -33,6 +32,11 @@ class HandOver final : public torch::autograd::FunctionPostHook {
 
 }  // namespace
 
+void hand_over(const at::Tensor& value, std::size_t index, sharding::GradientReducer& reducer) {
+  const at::Tensor whole = value.to(tensor_type(reducer.type_of(index))).contiguous();
+  reducer.add(index, static_cast<const std::byte*>(whole.const_data_ptr()));
+}
+
 // A parameter knows its accumulator only weakly: unless we hold it, the hook dies with the first graph.
 struct GradientHooks::Accumulators {
   std::vector<std::shared_ptr<torch::autograd::Node>> nodes;
@@ -41,7 +45,7 @@ struct GradientHooks::Accumulators {
 GradientHooks::GradientHooks(const std::vector<at::Tensor>& parameters, sharding::GradientReducer& reducer)
     : accumulators_(std::make_unique<Accumulators>()) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (!parameters[i].requires_grad()) continue;  // finetune.train_only
+    if (!parameters[i].requires_grad()) continue;  // finetune.train_only, statistics
     auto node = torch::autograd::impl::grad_accumulator(parameters[i]);
     node->add_post_hook(std::make_unique<HandOver>(parameters[i], i, reducer));
     accumulators_->nodes.push_back(std::move(node));

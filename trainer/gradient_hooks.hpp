@@ -14,6 +14,9 @@ class Tensor;
 
 namespace vitrail::trainer {
 
+// `value` as parameter `index`'s gradient of the present lane.
+void hand_over(const at::Tensor& value, std::size_t index, sharding::GradientReducer& reducer);
+
 class GradientHooks {
  public:
   GradientHooks(const std::vector<at::Tensor>& parameters, sharding::GradientReducer& reducer);

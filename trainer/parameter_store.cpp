@@ -6,7 +6,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include "trainer/device/tensor_type.hpp"
-#include "trainer/weights/param_groups.hpp"
 
 namespace vitrail::trainer {
 
@@ -20,10 +19,10 @@ ParameterStore::ParameterStore(const sharding::BucketPlan& plan,
         at::zeros({bucket.slice * plan.lanes}, at::TensorOptions(tensor_type(type)).device(device)));
     views_.push_back({static_cast<std::byte*>(buckets_.back().data_ptr()), type});
   }
-  const std::vector<int> blocks = blocks_of_forward(specs);
-  of_block_.resize(static_cast<std::size_t>(*std::ranges::max_element(blocks)) + 1);
+  for (const auto& spec : specs)
+    of_block_.resize(std::max(of_block_.size(), static_cast<std::size_t>(spec.block) + 1));
   for (std::size_t p = 0; p < specs.size(); ++p) {
-    auto& of_block = of_block_[static_cast<std::size_t>(blocks[p])];
+    auto& of_block = of_block_[static_cast<std::size_t>(specs[p].block)];
     if (std::ranges::find(of_block, plan.locations[p].bucket) == of_block.end()) {
       of_block.push_back(plan.locations[p].bucket);
     }

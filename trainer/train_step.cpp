@@ -11,6 +11,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/device/tensor_type.hpp"
+#include "trainer/gradient_hooks.hpp"
 #include "trainer/tasks/distillation.hpp"
 
 namespace vitrail::trainer {
@@ -97,6 +98,11 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
     for (const std::size_t bucket : c.parameters.buckets_of_block(block)) c.gather.wait_for(bucket);
   };
 
+  std::vector<std::pair<std::size_t, at::Tensor>> statistics;
+  pass.batch_statistic = [&](std::size_t parameter, const at::Tensor& value) {
+    if (!c.frozen.contains(parameter)) statistics.emplace_back(parameter, value);
+  };
+
   const at::Tensor images = image_tensor(batch.images, batch.images_count, c.config.model.image_size,
                                          c.parameters.compute_type(), c.parameters.device());
   const models::Logits logits = c.model.forward(images, pass);
@@ -108,6 +114,8 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   doing.emplace(c.trace, fmt::format("backward of lane {}", batch.lane));
   c.gradients.begin_lane(batch.lane);
   c.frozen.add_to(c.gradients);
+  // They take the gradients' way, and its scale: the mean over lanes comes out.
+  for (const auto& [parameter, value] : statistics) hand_over(value * loss_scale, parameter, c.gradients);
   (loss * loss_scale).backward();
   c.gradients.end_lane();
   return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low};

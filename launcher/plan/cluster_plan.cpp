@@ -9,7 +9,6 @@
 #include "launcher/plan/timeline.hpp"
 #include "models/families/catalogue.hpp"
 #include "models/layers/drop_path_mask.hpp"
-#include "models/training_cost.hpp"
 #include "sharding/plan/memory_plan.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/error.hpp"
@@ -166,8 +165,7 @@ std::vector<double> compute_shares(const BucketPlan& plan) {
     double share = 0;
     for (const std::size_t p : bucket.parameters) {
       const sharding::ParameterShape& parameter = plan.parameters[p];
-      if (parameter.matrix && !parameter.name.starts_with("head"))
-        share += static_cast<double>(parameter.elements);
+      if (parameter.matrix && !parameter.head) share += static_cast<double>(parameter.elements);
     }
     shares.push_back(share);
     all += share;
@@ -204,11 +202,11 @@ struct Work {
   double forward, backward, deviation;
 
   explicit Work(const Config& config) {
-    const double macs = models::describe_model(config.model).macs_in_training;
-    const models::TrainingCost cost = models::training_cost(config.model);
+    const models::ModelSummary model = models::describe_model(config.model);
+    const double macs = model.macs_in_training;
     forward = kFlopsPerMac * macs;
-    backward = kFlopsPerMac * (2 * macs + cost.again);
-    deviation = kFlopsPerMac * (3 + cost.again / macs) * cost.deviation;
+    backward = kFlopsPerMac * (2 * macs + model.macs_again);
+    deviation = kFlopsPerMac * (3 + model.macs_again / macs) * model.macs_deviation;
     if (has_teacher(config))
       forward += kFlopsPerMac * static_cast<double>(models::describe_model(teacher_of(config)).macs);
   }

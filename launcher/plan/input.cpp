@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "models/families/catalogue.hpp"
+
 namespace vitrail::launcher {
 namespace {
 
 constexpr std::int64_t kGpusOfANode = 8;
 
 // Nobody has measured them here. Talking heads are products of small matrices and passes over memory.
-constexpr double kUsualMfu = 0.4, kMfuOfCait = 0.2;
+constexpr double kUsualMfu = 0.4, kMfuOfTalkingHeads = 0.2;
 
 // Of one core of a Xeon with AVX-512, JPEGs of 110 kB: tests/bench/README.md, decode.py.
 double images_of_a_core(const datasets::AugmentConfig& augment) {
@@ -65,7 +67,8 @@ PlanInput plan_input(const CommandLine& line, std::int64_t steps) {
   if (several && in.ranks_per_node > 1) require(in.gpu.node_gb_per_s, "--node-gb-per-s");
   if (std::max(in.ranks, flags.up_to.value_or(1)) > in.ranks_per_node)
     require(in.gpu.network_gb_per_s, "--network-gb-per-s");
-  in.mfu = flags.mfu.value_or(line.config.model.name.starts_with("cait") ? kMfuOfCait : kUsualMfu);
+  in.mfu = flags.mfu.value_or(models::describe_model(line.config.model).talking_heads ? kMfuOfTalkingHeads
+                                                                                      : kUsualMfu);
   in.core_images_per_s = flags.core_images_per_s.value_or(images_of_a_core(line.config.augment));
   in.message_s = flags.message_us * 1e-6;
   in.reserve_gb = flags.reserve_gb;

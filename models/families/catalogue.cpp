@@ -69,8 +69,11 @@ bool is_known_model(std::string_view name) {
 }
 
 bool is_timms_name(std::string_view name) {
-  const auto aliases = model_aliases();
-  return name == "regnety_160" || std::ranges::find(aliases, name) != aliases.end();
+  const auto models = all_names();
+  return std::ranges::any_of(models, [&](const ModelNames& model) {
+    return (model.is_timms && model.name == name) ||
+           std::ranges::find(model.aliases, name) != model.aliases.end();
+  });
 }
 
 std::int64_t image_size_of_name(const std::string& name) {
@@ -80,23 +83,40 @@ std::int64_t image_size_of_name(const std::string& name) {
   return std::stoll(plain.substr(plain.rfind('_') + 1));
 }
 
+namespace {
+
+template <class Family>
+Declaration declaration_of(const Family& family) {
+  Declaration declared;
+  family.declare(declared);
+  return declared;
+}
+
+}  // namespace
+
 ParameterSpecs parameters_of(const ModelConfig& config) {
-  return std::visit([](const auto& family) { return family.parameters(); }, resolve(config));
+  return std::visit([](const auto& family) { return declaration_of(family).parameters(); }, resolve(config));
 }
 
 ModelSummary describe_model(const ModelConfig& config) {
   const auto summary = [](const auto& family) {
+    const Declaration declared = declaration_of(family);
+    const Costs& costs = declared.costs();
     std::int64_t params = 0;
-    for (const ParameterSpec& spec : family.parameters()) params += spec.statistic ? 0 : spec.elements();
+    for (const ParameterSpec& spec : declared.parameters())
+      params += spec.is_statistic() ? 0 : spec.elements();
     return ModelSummary{.name = family.name,
                         .params = params,
-                        .macs = family.macs(),
+                        .macs = costs.all_macs(),
                         .tokens = family.tokens(),
                         .image_size = family.image_size,
                         .classes = family.classes,
-                        .activation_bytes = family.activation_bytes(),
+                        .activation_bytes = 4 * costs.kept_numbers(),
                         .pixels_used = family.pixels_used(),
-                        .macs_in_training = family.macs_in_training()};
+                        .talking_heads = std::is_same_v<std::remove_cvref_t<decltype(family)>, CaitConfig>,
+                        .macs_in_training = costs.macs_in_training(),
+                        .macs_deviation = costs.macs_deviation(),
+                        .macs_again = costs.macs_again()};
   };
   return std::visit(summary, resolve(config));
 }

@@ -15,9 +15,12 @@ namespace vitrail::models {
 struct ModelSummary {
   std::string name;  // ours, also where timm's was asked for
   std::int64_t params = 0, macs = 0, tokens = 0, image_size = 0, classes = 0;
-  std::int64_t activation_bytes = 0;  // of one image, see transformer_config.hpp
+  std::int64_t activation_bytes = 0;  // of one image in fp32, see costs.hpp
   std::int64_t pixels_used = 0;       // per side: the rest fills no whole patch
+  bool talking_heads = false;         // small products over heads, which no matrix unit speeds up
   double macs_in_training = 0;        // of a forward pass, with what stochastic depth leaves on average
+  double macs_deviation = 0;          // standard deviation of that: each branch of each layer is kept or not
+  double macs_again = 0;              // of activation checkpointing, on average
 };
 
 std::vector<std::string> known_models();   // our names, smallest network of a family first

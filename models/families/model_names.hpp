@@ -13,11 +13,13 @@ constexpr std::string_view without_tag(std::string_view name) { return name.subs
 
 struct ModelNames {
   std::string_view name;
-  std::array<std::string_view, 4> aliases = {};  // the rest empty
+  std::array<std::string_view, 4> aliases = {};  // timm's; the rest empty
+  bool is_timms = false;                         // timm calls it by our name, too
 
   bool include(std::string_view asked) const {
     const std::string_view plain = without_tag(asked);
-    return !plain.empty() && (asked == name || std::ranges::find(aliases, plain) != aliases.end());
+    return !plain.empty() && (asked == name || (is_timms && plain == name) ||
+                              std::ranges::find(aliases, plain) != aliases.end());
   }
 };
 

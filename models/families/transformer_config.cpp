@@ -43,30 +43,11 @@ ActivationCheckpointing checkpointing(const std::string& text) {
   return *read;
 }
 
-// Numbers that a branch keeps of a token that it is computed for.
-struct BranchNumbers {
-  std::int64_t attention, mlp;
-};
-
-BranchNumbers kept_by_branches(const TransformerConfig& c) {
-  // The norm's input with its mean and deviation, the norm's output, qkv, attention's output with one
-  // logarithm per head; the norm's again, the hidden layer before and after GELU. With LayerScale also its
-  // input.
-  const std::int64_t scaled = c.layer_scale > 0 ? c.width : 0;
-  return {6 * c.width + 2 + c.heads + scaled, (2 + 2 * kMlpRatio) * c.width + 2 + scaled};
-}
-
 }  // namespace
 
 double TransformerConfig::drop_path_of(std::int64_t layer) const {
   if (drop_path_law == DropPathLaw::constant) return drop_path;
   return depth == 1 ? 0 : drop_path * static_cast<double>(layer) / static_cast<double>(depth - 1);
-}
-
-double TransformerConfig::layers_computed() const {
-  double layers = 0;
-  for (std::int64_t layer = 0; layer < depth; ++layer) layers += 1 - drop_path_of(layer);
-  return layers;
 }
 
 TransformerConfig transformer_config(const ModelConfig& config, const std::string& name,
@@ -88,53 +69,41 @@ TransformerConfig transformer_config(const ModelConfig& config, const std::strin
   return all;
 }
 
-std::int64_t patch_embedding_macs(const TransformerConfig& c) {
-  return c.patches() * 3 * c.patch * c.patch * c.width;
+// Backward needs the norm's input with its mean and deviation, the norm's output, qkv, attention's output
+// with one logarithm per head. With LayerScale also its input.
+BranchCost attention_branch(const TransformerConfig& c, std::int64_t layer, std::int64_t tokens) {
+  const std::int64_t scaled = c.layer_scale > 0 ? c.width : 0;
+  return {.rate = c.drop_path_of(layer),
+          .kept = tokens * (6 * c.width + 2 + c.heads + scaled),
+          .input = tokens * c.width,
+          .recomputed = c.checkpointing.attention};
 }
 
-std::int64_t norm_macs(std::int64_t tokens, std::int64_t width) { return 5 * tokens * width; }
-
-std::int64_t attention_macs(std::int64_t tokens, std::int64_t width) {
-  const std::int64_t linear = 4 * tokens * width * width;     // qkv, proj
-  const std::int64_t products = 2 * tokens * tokens * width;  // QK', PV
-  return norm_macs(tokens, width) + linear + products;
+// The norm's again, the hidden layer before and after GELU.
+BranchCost mlp_branch(const TransformerConfig& c, std::int64_t layer, std::int64_t tokens) {
+  const std::int64_t scaled = c.layer_scale > 0 ? c.width : 0;
+  return {.rate = c.drop_path_of(layer),
+          .kept = tokens * ((2 + 2 * kMlpRatio) * c.width + 2 + scaled),
+          .input = tokens * c.width};
 }
 
-std::int64_t mlp_macs(std::int64_t tokens, std::int64_t width) {
-  return norm_macs(tokens, width) + 2 * kMlpRatio * tokens * width * width;
+SelfAttentionId declare_attention(Declaration& d, const std::string& norm, const std::string& attention,
+                                  std::int64_t width, std::int64_t tokens) {
+  SelfAttentionId layer;
+  layer.norm = d.norm(norm, width, tokens);
+  layer.qkv = d.linear(attention + ".qkv", 3 * width, width, tokens);
+  d.computes(2 * tokens * tokens * width);  // QK', PV
+  layer.proj = d.linear(attention + ".proj", width, width, tokens);
+  return layer;
 }
 
-std::int64_t kept_by_blocks(const TransformerConfig& c, std::int64_t tokens, std::int64_t parallel) {
-  const BranchNumbers branch = kept_by_branches(c);
-  const std::int64_t segment = c.checkpointing.blocks;
-  double kept = 0;     // until backward
-  double again = 0;    // the largest part that backward computes again
-  double current = 0;  // of the segment so far
-  for (std::int64_t layer = 0; layer < c.depth; ++layer) {
-    const double rate = c.drop_path_of(layer);
-    const double images = (1.0 - rate) * static_cast<double>(tokens);
-    const auto branches = static_cast<double>(parallel);
-    const double input = images * static_cast<double>(c.width);
-    // Parallel branches share their input, unless each picks its own images from it.
-    const double shared = rate == 0 ? (branches - 1) * input : 0;
-    const double attention = images * static_cast<double>(branch.attention);
-    const double mlps = branches * images * static_cast<double>(branch.mlp) - shared;
-    const double block = branches * attention - shared + mlps;
-    if (segment > 0) {
-      if (layer % segment == 0) {
-        kept += static_cast<double>(tokens * c.width);
-        current = 0;
-      }
-      current += block;
-      again = std::max(again, current);
-    } else if (c.checkpointing.attention) {
-      kept += branches * input - shared + mlps;
-      again = std::max(again, attention);
-    } else {
-      kept += block;
-    }
-  }
-  return std::llround(kept + again);
+MlpId declare_mlp(Declaration& d, const std::string& norm, const std::string& mlp, std::int64_t width,
+                  std::int64_t tokens) {
+  MlpId layer;
+  layer.norm = d.norm(norm, width, tokens);
+  layer.fc1 = d.linear(mlp + ".fc1", kMlpRatio * width, width, tokens);
+  layer.fc2 = d.linear(mlp + ".fc2", width, kMlpRatio * width, tokens);
+  return layer;
 }
 
 }  // namespace vitrail::models

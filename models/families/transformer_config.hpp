@@ -1,10 +1,11 @@
-// The numbers that ViT and CaiT share, and what the parts they are made of cost. Throws: Error(refused) for
+// The numbers that ViT and CaiT share, and the parts that both are made of. Throws: Error(refused) for
 // numbers that make no network, naming the key.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
+#include "models/declaration.hpp"
 #include "models/layers/activation_checkpointing.hpp"
 #include "models/model_config.hpp"
 
@@ -29,23 +30,24 @@ struct TransformerConfig {
   std::int64_t patches() const { return grid() * grid(); }
   std::int64_t pixels_used() const { return grid() * patch; }  // per side
   double drop_path_of(std::int64_t layer) const;
-  double layers_computed() const;  // of `depth`, in training: what stochastic depth leaves on average
 };
 
 // `config` with the named model's own numbers where it gives none.
 TransformerConfig transformer_config(const ModelConfig& config, const std::string& name,
                                      const TransformerSize& own, double own_layer_scale, DropPathLaw own_law);
 
-// Multiply-accumulates for one image: fvcore's rule (linear layers, matrix products, 5 per LayerNorm
-// element), which the papers' tables follow.
-std::int64_t patch_embedding_macs(const TransformerConfig& config);
-std::int64_t norm_macs(std::int64_t tokens, std::int64_t width);
-std::int64_t attention_macs(std::int64_t tokens, std::int64_t width);  // with its norm
-std::int64_t mlp_macs(std::int64_t tokens, std::int64_t width);        // with its norm
+// How the two kinds of branches look to stochastic depth and to backward, in a block that is computed for
+// `tokens` tokens.
+BranchCost attention_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens);
+BranchCost mlp_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens);
 
-// Numbers of one image that the blocks' forward passes keep for their backward passes: attention without
-// stored probabilities, of each branch the share that stochastic depth computes, and of what is computed
-// again the largest part. `parallel`: attention branches of a block, and MLPs.
-std::int64_t kept_by_blocks(const TransformerConfig& config, std::int64_t tokens, std::int64_t parallel);
+// The parts that both families have: qkv and proj with their products, and two linear layers.
+struct SelfAttentionId {
+  AffineId norm, qkv, proj;
+};
+SelfAttentionId declare_attention(Declaration& d, const std::string& norm, const std::string& attention,
+                                  std::int64_t width, std::int64_t tokens);
+MlpId declare_mlp(Declaration& d, const std::string& norm, const std::string& mlp, std::int64_t width,
+                  std::int64_t tokens);
 
 }  // namespace vitrail::models

@@ -4,10 +4,10 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "models/parameter_spec.hpp"
-#include "models/layers/precision.hpp"
 #include "models/kernels/talking_heads_kernels.hpp"
 #include "models/kernels/talking_heads_passes.hpp"
+#include "models/layers/precision.hpp"
+#include "models/parameter_spec.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {

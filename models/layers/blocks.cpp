@@ -8,8 +8,9 @@
 
 namespace vitrail::models {
 
-at::Tensor run_blocks(at::Tensor x, const TransformerConfig& config, const Pass& pass, const Block& block) {
-  const int depth = static_cast<int>(config.depth);
+at::Tensor run_blocks(at::Tensor x, std::int64_t depth, std::int64_t segment, const Pass& pass,
+                      const Block& block) {
+  const int blocks = static_cast<int>(depth);
   const auto run = [pass, block](at::Tensor z, int begin, int end, bool again) {
     for (int layer = begin; layer < end; ++layer) {
       if (!again) pass.enter(layer + 1);
@@ -17,10 +18,10 @@ at::Tensor run_blocks(at::Tensor x, const TransformerConfig& config, const Pass&
     }
     return z;
   };
-  if (config.checkpointing.blocks == 0) return run(x, 0, depth, false);
-  const int segment = static_cast<int>(std::min(config.checkpointing.blocks, config.depth));
-  for (int begin = 0; begin < depth; begin += segment) {
-    const int end = std::min(begin + segment, depth);
+  if (segment == 0) return run(x, 0, blocks, false);
+  const int length = static_cast<int>(std::min(segment, depth));
+  for (int begin = 0; begin < blocks; begin += length) {
+    const int end = std::min(begin + length, blocks);
     x = recomputed(x, [=](const at::Tensor& z, bool again) { return run(z, begin, end, again); });
   }
   return x;

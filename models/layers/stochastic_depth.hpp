@@ -19,13 +19,23 @@ at::Tensor add_to_kept(const at::Tensor& sum, const at::Tensor& x, const std::ve
                        double scale, const Branch& branch);
 
 // The branches of one layer, in one pass.
-struct StochasticDepth {
-  const Pass& pass;
-  double rate;
-  int layer, branches;
+class StochasticDepth {
+ public:
+  StochasticDepth(const Pass& pass, double rate, int layer, int branches)
+      : pass_(pass), rate_(rate), layer_(layer), branches_(branches) {}
 
   // sum + branch(x), for the images of branch number `index` that the pass keeps.
   at::Tensor add(const at::Tensor& sum, const at::Tensor& x, int index, const Branch& branch) const;
+  // The same where the branch was computed for all images, as batch norm in it wants: y is branch(x).
+  at::Tensor add_computed(const at::Tensor& sum, const at::Tensor& y, int index) const;
+
+ private:
+  bool keeps_all() const { return !pass_.training || rate_ == 0; }
+  std::vector<std::int64_t> kept(int index, std::int64_t images) const;
+
+  const Pass& pass_;
+  double rate_;
+  int layer_, branches_;
 };
 
 }  // namespace vitrail::models

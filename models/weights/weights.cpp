@@ -58,7 +58,7 @@ std::vector<std::string> uneven_heads(const std::map<std::string, StoredTensor>&
   std::vector<std::string> heads;
   for (std::size_t p = 0; p < fits.size() && fits.size() == parameters.size(); ++p) {
     const std::string& name = parameters[p].name;
-    if (!is_head(parameters[p]) || !stored.contains(name) || stored.at(name).shape.empty()) continue;
+    if (!parameters[p].head || !stored.contains(name) || stored.at(name).shape.empty()) continue;
     classes.insert(stored.at(name).shape[0]);
     heads.push_back(fmt::format("{} is {}", name, format_shape(stored.at(name).shape)));
   }
@@ -69,8 +69,8 @@ std::vector<std::string> uneven_heads(const std::map<std::string, StoredTensor>&
 std::optional<Fit> fit_of(const ParameterSpec& spec, const StoredTensor& stored) {
   if (!is_floating(stored.type)) return std::nullopt;
   if (stored.shape == spec.shape) return Fit::as_stored;
-  if (spec.name == "pos_embed" && is_other_grid(stored.shape, spec.shape)) return Fit::resized;
-  if (is_head(spec) && is_other_head(stored.shape, spec.shape)) return Fit::fresh;
+  if (spec.role == Role::position && is_other_grid(stored.shape, spec.shape)) return Fit::resized;
+  if (spec.head && is_other_head(stored.shape, spec.shape)) return Fit::fresh;
   return std::nullopt;
 }
 
@@ -104,8 +104,6 @@ std::map<std::string, StoredTensor> without_prefix(const std::map<std::string, S
   return names;
 }
 
-bool is_head(const ParameterSpec& spec) { return spec.name.starts_with("head"); }
-
 std::map<std::string, StoredTensor> stored_tensors(const SafetensorsReader& file) {
   std::map<std::string, StoredTensor> stored;
   for (const auto& [name, info] : file.tensors()) stored[name] = {info.type, info.shape};
@@ -118,12 +116,12 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
   std::set<std::string> wanted;
   std::vector<Fit> fits;
   const bool headless = std::ranges::none_of(
-      parameters, [&](const ParameterSpec& spec) { return is_head(spec) && stored.contains(spec.name); });
+      parameters, [&](const ParameterSpec& spec) { return spec.head && stored.contains(spec.name); });
   for (const ParameterSpec& spec : parameters) {
     wanted.insert(spec.name);
     const auto found = stored.find(spec.name);
     if (found == stored.end()) {
-      if (headless && is_head(spec))
+      if (headless && spec.head)
         fits.push_back(Fit::fresh);
       else
         missing.push_back(spec.name);

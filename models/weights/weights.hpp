@@ -44,8 +44,6 @@ std::string wrapper_prefix(const std::map<std::string, StoredTensor>& stored,
 std::map<std::string, StoredTensor> without_prefix(const std::map<std::string, StoredTensor>& stored,
                                                    const std::string& prefix);
 
-bool is_head(const ParameterSpec& spec);  // a row for each class
-
 // Elements [begin, begin + out.size()) of parameter `name`.
 void read_weights(const SafetensorsReader& file, const std::string& name, std::int64_t begin,
                   std::span<double> out);

@@ -67,6 +67,9 @@ __global__ void element_kernel(UpdateKernel kernel, const UpdateRun* runs) {
       case UpdateKernel::apply_update:
         weight[i] -= factor * sum[i];
         break;
+      case UpdateKernel::follow:
+        formulas::move_towards(factor, s.scale * sum[i], weight[i]);
+        break;
       default:
         formulas::move_towards(factor, weight[i], average[i]);
     }

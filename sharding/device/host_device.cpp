@@ -52,6 +52,9 @@ Squares update_run(UpdateKernel kernel, const UpdateRun& run) {
     case UpdateKernel::move_average:
       move_towards(run.factor, n, weight, as(run.average));
       return {};
+    case UpdateKernel::follow:
+      follow(run.factor, run.step.gradient_scale, n, sum, weight);
+      return {};
   }
   return {};
 }

@@ -67,6 +67,11 @@ void move_towards(double share, std::int64_t n, const Real* weight, Real* averag
   kernels<Real>().move_towards(share, n, weight, average);
 }
 
+template <class Real>
+void follow(double share, double scale, std::int64_t n, const Real* sum, Real* weight) {
+  kernels<Real>().follow(share, scale, n, sum, weight);
+}
+
 template double sum_of_squares<float>(const float*, std::int64_t);
 template double sum_of_squares<double>(const double*, std::int64_t);
 template void adamw_update<float>(const UpdateStep&, std::int64_t, const float*, float*, float*, float*);
@@ -84,5 +89,7 @@ template void apply_update<float>(double, std::int64_t, const float*, float*);
 template void apply_update<double>(double, std::int64_t, const double*, double*);
 template void move_towards<float>(double, std::int64_t, const float*, float*);
 template void move_towards<double>(double, std::int64_t, const double*, double*);
+template void follow<float>(double, double, std::int64_t, const float*, float*);
+template void follow<double>(double, double, std::int64_t, const double*, double*);
 
 }  // namespace vitrail::sharding

@@ -56,4 +56,8 @@ void apply_update(double rate, std::int64_t n, const Real* update, Real* weight)
 template <class Real>
 void move_towards(double share, std::int64_t n, const Real* weight, Real* average);
 
+// weight += share * (scale * sum - weight), likewise.
+template <class Real>
+void follow(double share, double scale, std::int64_t n, const Real* sum, Real* weight);
+
 }  // namespace vitrail::sharding

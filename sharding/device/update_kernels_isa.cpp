@@ -143,9 +143,15 @@ void move_towards(double share, std::int64_t n, const Real* __restrict weight, R
 }
 
 template <class Real>
+void follow(double share, double scale, std::int64_t n, const Real* __restrict sum, Real* __restrict weight) {
+  const auto s = static_cast<Real>(share), of_sum = static_cast<Real>(scale);
+  for (std::int64_t i = 0; i < n; ++i) formulas::move_towards(s, of_sum * sum[i], weight[i]);
+}
+
+template <class Real>
 constexpr UpdateKernels<Real> kKernels{sum_of_squares<Real>, adamw_update<Real>, sgd_update<Real>,
                                        clamp<Real>,          multiply<Real>,     lamb_direction<Real>,
-                                       apply_update<Real>,   move_towards<Real>};
+                                       apply_update<Real>,   move_towards<Real>, follow<Real>};
 
 }  // namespace
 

@@ -15,6 +15,7 @@ struct UpdateKernels {
   Squares (*lamb_direction)(const UpdateStep&, std::int64_t, Real*, const Real*, Real*, Real*);
   void (*apply_update)(double, std::int64_t, const Real*, Real*);
   void (*move_towards)(double, std::int64_t, const Real*, Real*);
+  void (*follow)(double, double, std::int64_t, const Real*, Real*);
 };
 
 struct UpdateKernelsTable {

@@ -15,6 +15,7 @@ enum class UpdateKernel : std::uint8_t {
   lamb_direction,  // weight *= factor, then sum becomes the update; squares: of weight, of the update
   apply_update,    // weight -= factor * sum
   move_average,    // average += factor * (weight - average)
+  follow,          // weight += factor * (gradient_scale * sum - weight)
 };
 
 // The longest run: all its arrays together fit a second-level cache. Sums over a parameter add its runs in

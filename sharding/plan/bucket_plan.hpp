@@ -16,6 +16,7 @@ struct ParameterShape {
   std::string name;
   std::int64_t elements = 0;
   bool matrix = true;  // false: 1-D parameters, positions, tokens; they share the first bucket
+  bool head = false;   // computed once an image, not for every token
 };
 
 struct Bucket {

@@ -26,31 +26,50 @@ ShardedOptimizer::ShardedOptimizer(const OptimizerConfig& config, std::vector<Pa
                                    Communicator& communicator)
     : config_(config), rules_(std::move(rules)), communicator_(communicator) {}
 
-ShardedOptimizer::Runs ShardedOptimizer::owned_runs(LaneState& state, GradientReducer& gradients,
-                                                    const UpdateStep& step) const {
+void ShardedOptimizer::add_runs(LaneState& state, GradientReducer& gradients, std::size_t p,
+                                const UpdateStep& step, Runs& all) const {
   const bool has_squares = std::ranges::find(state.kinds(), StateKind::exp_avg_sq) != state.kinds().end();
   const auto width = static_cast<std::int64_t>(size_of(state.type()));
+  const Piece& piece = state.plan().pieces[p];
+  for (std::int64_t first = 0; first < piece.elements; first += kUpdateRun) {
+    const auto values = [&](StateKind kind) { return state.piece(kind, piece) + first * width; };
+    UpdateRun& run = all.runs.emplace_back();
+    all.pieces.push_back(p);
+    run.elements = std::min(kUpdateRun, piece.elements - first);
+    run.sum = gradients.sum(piece.bucket) + (state.offset_of(piece) + first) * width;
+    run.weight = values(StateKind::weight);
+    run.exp_avg = values(StateKind::exp_avg);
+    if (has_squares) run.exp_avg_sq = values(StateKind::exp_avg_sq);
+    run.step = step;
+  }
+}
+
+ShardedOptimizer::Runs ShardedOptimizer::owned_runs(LaneState& state, GradientReducer& gradients,
+                                                    const UpdateStep& step) const {
   Runs all;
   const auto& pieces = state.plan().pieces;
   for (std::size_t p = 0; p < pieces.size(); ++p) {
-    const Piece& piece = pieces[p];
-    if (!state.owns(piece)) continue;
+    const ParameterRule& rule = rules_[pieces[p].parameter];
+    if (!state.owns(pieces[p]) || rule.statistic_share > 0) continue;
     UpdateStep own = step;
-    own.weight_decay = weight_decay_scale_ * rules_[piece.parameter].weight_decay;
-    own.lr *= rules_[piece.parameter].lr_scale;
-    for (std::int64_t first = 0; first < piece.elements; first += kUpdateRun) {
-      const auto values = [&](StateKind kind) { return state.piece(kind, piece) + first * width; };
-      UpdateRun& run = all.runs.emplace_back();
-      all.pieces.push_back(p);
-      run.elements = std::min(kUpdateRun, piece.elements - first);
-      run.sum = gradients.sum(piece.bucket) + (state.offset_of(piece) + first) * width;
-      run.weight = values(StateKind::weight);
-      run.exp_avg = values(StateKind::exp_avg);
-      if (has_squares) run.exp_avg_sq = values(StateKind::exp_avg_sq);
-      run.step = own;
-    }
+    own.weight_decay = weight_decay_scale_ * rule.weight_decay;
+    own.lr *= rule.lr_scale;
+    add_runs(state, gradients, p, own, all);
   }
   return all;
+}
+
+void ShardedOptimizer::follow_statistics(LaneState& state, GradientReducer& gradients, double scale) const {
+  Runs all;
+  const auto& pieces = state.plan().pieces;
+  for (std::size_t p = 0; p < pieces.size(); ++p) {
+    const double share = rules_[pieces[p].parameter].statistic_share;
+    if (!state.owns(pieces[p]) || share == 0) continue;
+    const std::size_t first = all.runs.size();
+    add_runs(state, gradients, p, {.gradient_scale = scale}, all);
+    for (std::size_t r = first; r < all.runs.size(); ++r) all.runs[r].factor = share;
+  }
+  state.device().compute().update(UpdateKernel::follow, state.type(), all.runs, {});
 }
 
 // Adds the squares that the kernel gives for each run to its piece's, in the order of the runs.
@@ -81,6 +100,7 @@ double ShardedOptimizer::gradient_norm(const PieceSums& squares, double scale) {
 void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double lr, double scale,
                             const PieceSums& squares) {
   ++steps_;
+  follow_statistics(state, gradients, scale);
   const auto t = static_cast<double>(steps_);
   UpdateStep step;
   step.lr = lr;

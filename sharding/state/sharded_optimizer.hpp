@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "sharding/comm/communicator.hpp"
+#include "sharding/sharding_config.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/lane_state.hpp"
 #include "sharding/state/piece_sums.hpp"
-#include "sharding/sharding_config.hpp"
 
 namespace vitrail::sharding {
 
@@ -21,6 +21,9 @@ std::vector<StateKind> state_kinds(OptimizerName name, bool average);
 struct ParameterRule {
   double weight_decay = 0;  // 0 also switches LAMB's trust ratio off, unless it always adapts
   double lr_scale = 1;
+  // Above 0: a statistic of the batches. Its sum holds their mean, not a gradient, and it moves towards that
+  // by this share; no norm, clipping or moment knows of it.
+  double statistic_share = 0;
 };
 
 class ShardedOptimizer {
@@ -52,7 +55,11 @@ class ShardedOptimizer {
     std::vector<UpdateRun> runs;
     std::vector<std::size_t> pieces;
   };
-  Runs owned_runs(LaneState& state, GradientReducer& gradients, const UpdateStep& step) const;
+  Runs owned_runs(LaneState& state, GradientReducer& gradients,
+                  const UpdateStep& step) const;  // no statistics
+  void add_runs(LaneState& state, GradientReducer& gradients, std::size_t piece, const UpdateStep& step,
+                Runs& all) const;
+  void follow_statistics(LaneState& state, GradientReducer& gradients, double scale) const;
   static void sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
                        const Runs& all, PieceSums& sums);
   void step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const;

@@ -9,7 +9,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "models/logits.hpp"
+#include "models/heads/logits.hpp"
 #include "models/model.hpp"
 
 int main(int argc, char** argv) {

@@ -15,7 +15,7 @@
 
 #include <ATen/ATen.h>
 
-#include "models/logits.hpp"
+#include "models/heads/logits.hpp"
 #include "sharding/comm/local_communicator.hpp"
 #include "tests/support/assembled.hpp"
 #include "trainer/watch/slow_ranks.hpp"

@@ -74,7 +74,7 @@ class GivenDropPath(torch.nn.Module):
     def forward(self, x):
         kept = self.kept[self.calls % len(self.kept)]
         self.calls += 1
-        return x * (kept.to(x.dtype) / (1 - self.rate)).view(-1, 1, 1)
+        return x * (kept.to(x.dtype) / (1 - self.rate)).view(-1, *[1] * (x.ndim - 1))
 
 
 def branches_of(model):
@@ -163,20 +163,32 @@ def small_network(kind, model, law="constant"):
 def small_regnet():
     """Stages of 8, 16, 24, 24 and 40 channels: one block is without projection."""
     config = RegNetCfg(w0=8, wa=8, wm=1.5, group_size=8, depth=5, se_ratio=0.25, stem_width=16)
-    model = networks.regnet(config, CLASSES).double().eval()
+    model = networks.regnet(config, CLASSES).double()
     fill(model)
+    images = 2 * pattern(IMAGES_PATTERN, (IMAGES, 3, 37, 37))
     with torch.no_grad():
-        logits = model(2 * pattern(IMAGES_PATTERN, (IMAGES, 3, 37, 37)))
-    save("regnet", {"eval.logits": logits.unsqueeze(0)})
+        tensors = {"eval.logits": model.eval()(images).unsqueeze(0)}
+    blocks = [block for stage in (model.s1, model.s2, model.s3, model.s4) for block in stage.children()]
+    kept = torch.rand(len(blocks), IMAGES, generator=torch.Generator().manual_seed(3)) >= RATE
+    for layer, block in enumerate(blocks[1:], 1):  # the rate of the first is 0
+        block.drop_path = GivenDropPath(kept[layer], rate=RATE * layer / (len(blocks) - 1))
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0  # the running statistics become those of this batch
+    logits, gradients = compute(model.train(), images, [pattern(PROBE_PATTERN, (IMAGES, CLASSES))])
+    tensors |= {"kept": kept.to(torch.uint8), "train.logits": logits}
+    tensors |= {f"train.gradient.{name}": g for name, g in gradients.items()}
+    tensors |= {f"train.statistic.{n}": b.clone() for n, b in model.named_buffers() if "running" in n}
+    save("regnet", tensors)
 
 
-def kept_bytes(name):
-    """What autograd keeps for one image of 64 pixels beside the parameters and the image itself, each storage counted
+def kept_bytes(name, images=1):
+    """What autograd keeps for images of 64 pixels beside the parameters and the images, each storage counted
     once. CaiT's blocks with plain fused attention: no maps are kept, whatever mixes the heads."""
     set_fused_attn(True)
     plain = {"attn_block": Attention} if name in networks.CAIT else {}
     model = networks.named(name, 64, 10, **plain)
-    image = torch.randn(1, 3, 64, 64)
+    image = torch.randn(images, 3, 64, 64)
     own = {t.untyped_storage().data_ptr() for t in (image, *model.parameters())}
     kept = {}
 
@@ -226,7 +238,7 @@ def initial_moments(name):
     return [
         [n, p.mean().item(), p.std(unbiased=False).item()]
         for n, p in model.named_parameters()
-        if n not in other and (not n.startswith("blocks") or n.split(".")[1] == "0")
+        if n not in other and (not n.startswith("blocks") or n.split(".")[1] == "0") and not n.startswith(("s2", "s3"))
     ]
 
 
@@ -238,6 +250,7 @@ def resolutions():
     yield ("deit_b16", 384)
     yield from ((name, size) for name in networks.CAIT for size in (224, 384) if (name, size) != ("cait_b12", 384))
     yield from (("cait_m36", 448), ("cait_m48", 448))
+    yield ("regnety_002", 224)
     yield ("regnety_160", 224)
 
 
@@ -267,10 +280,14 @@ def main():
         "networks": [network_row(name, size) for name, size in resolutions()],
         "parameters": {name: parameters(name) for name in kinds},
         "initial_moments": {
-            name: initial_moments(name) for name in ("vit_s16", "vit_s16_18x2", "deit_s16_distilled", "cait_xxs24")
+            name: initial_moments(name)
+            for name in ("vit_s16", "vit_s16_18x2", "deit_s16_distilled", "cait_xxs24", "regnety_002")
         },
         "activation_bytes_64_pixels_10_classes": {
             name: kept_bytes(name) for name in ("vit_ti16", "vit_s16", "vit_s16_18x2", "deit_s16", "cait_xxs24")
+        },
+        "activation_bytes_of_a_second_image": {  # batch norms keep some of the first for all
+            name: kept_bytes(name, 2) - kept_bytes(name, 1) for name in ("regnety_002", "regnety_160")
         },
     }
     (FIXTURES / "models.json").write_text(one_row_a_line(content) + "\n")

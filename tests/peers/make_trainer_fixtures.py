@@ -173,9 +173,9 @@ def distillations():
 
 def decay():
     found = {}
-    for name in ("deit3_small_patch16_224", "deit_tiny_distilled_patch16_224", "vit_small_patch16_dinov3_qkvb"):
-        model = timm.create_model(name, depth=1)
-        groups = param_groups_weight_decay(model, 0.05, no_weight_decay_list=model.no_weight_decay())
+    for name in ("deit3_small_patch16_224", "deit_tiny_distilled_patch16_224", "cait_xxs24_224", "regnety_002"):
+        model = timm.create_model(name, **({} if name.startswith("regnet") else {"depth": 1}))
+        groups = param_groups_weight_decay(model, 0.05, no_weight_decay_list=getattr(model, "no_weight_decay", set)())
         by_decay = {bool(group["weight_decay"]): {id(p) for p in group["params"]} for group in groups}
         shapes = {n: [p.ndim, id(p)] for n, p in model.named_parameters()}
         found[name] = {

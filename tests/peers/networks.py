@@ -41,7 +41,10 @@ CAIT = {  # name: patch, width, depth, heads
     "cait_m36": (16, 768, 36, 16),
     "cait_m48": (16, 768, 48, 16),
 }
-REGNET = {"regnety_160": RegNetCfg(w0=200, wa=106.23, wm=2.48, group_size=112, depth=18, se_ratio=0.25)}
+REGNET = {
+    "regnety_002": RegNetCfg(w0=24, wa=36.44, wm=2.49, group_size=8, depth=13, se_ratio=0.25),
+    "regnety_160": RegNetCfg(w0=200, wa=106.23, wm=2.48, group_size=112, depth=18, se_ratio=0.25),
+}
 
 
 def vit(image_size, patch, width, depth, heads, classes, parallel=1, layer_scale=1e-4):

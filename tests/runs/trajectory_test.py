@@ -1,11 +1,14 @@
-"""Twenty training steps against PyTorch's AdamW and timm's Lamb, from the same weights on the same tensors.
+"""Twenty training steps against PyTorch's AdamW and timm's Lamb, from the same weights on the same tensors; four of a network
+with batch norm, whose statistics are averaged over lanes.
 
-tests/peers/make_trajectory_fixtures.py made the fixtures; it and their metadata tell the settings.
+tests/peers/make_trajectory_fixtures.py made the fixtures, and make_statistics_fixtures.py; they and their metadata tell the
+settings.
 """
 
 import json
 import unittest
 
+import given_values as given
 import harness
 
 FIXTURES = harness.FIXTURES / "trajectory"
@@ -38,12 +41,12 @@ class TrajectoryTest(harness.RunTest):
             "schedule.name": "constant",
         }
 
-    def train(self, name, ranks, settings):
+    def train(self, name, ranks, settings, count=STEPS):
         """(losses, gradient norms before clipping, final weights)"""
         run = self.folder / name
         self.launch(run, ranks, settings)
         steps, _ = harness.read_metrics(run)
-        self.assertEqual(len(steps), STEPS)
+        self.assertEqual(len(steps), count)
         exported = self.folder / f"{name}.safetensors"
         self.vitrail("export", "--checkpoint", run / "checkpoints" / "latest", "--output", exported)
         weights, _ = harness.read_safetensors(exported)
@@ -79,6 +82,44 @@ class TrajectoryTest(harness.RunTest):
                 loss = max(map(relative, losses, expected["loss.fp32"][1]))
                 print(f"{optimizer} fp32, {ranks} ranks: relative: loss {loss:.1e}")
                 self.assertLess(loss, LOSS_TOLERANCE)
+
+    def test_statistics_of_lanes(self):
+        """RegNetY-200MF in fp64: weights and running statistics are those of a module for each lane, averaged."""
+        expected = json.loads((FIXTURES / "regnet.json").read_text())
+        initial, data = self.folder / "regnet-initial.safetensors", self.folder / "regnet-data.safetensors"
+        weights = {name: (shape, given.weight(name, shape)) for name, shape in expected["shapes"].items()}
+        for name, (_, values) in weights.items():
+            self.assertEqual(given.digest(values), expected["before"][name], name)
+        harness.write_safetensors(initial, weights)
+        harness.write_safetensors(data, {"images": given.images(), "labels": given.labels()})
+        settings = given.SETTINGS | {
+            "run.lanes": given.LANES, "run.steps": given.STEPS, "precision.compute": "fp64", "model.name": "regnety_002",
+            "model.image_size": given.IMAGE_SIZE, "model.classes": given.CLASSES, "model.weights": initial,
+            "data.train": f"tensor:{data}", "data.order": "sequential", "data.global_batch_size": given.BATCH,
+            "schedule.name": "constant", "checkpoint.every": "2st",
+        }
+        runs = []
+        for ranks in (1, 2, 4):
+            losses, norms, after = self.train(f"regnet-{ranks}", ranks, settings, given.STEPS)
+            runs.append(self.folder / f"regnet-{ranks}")
+            for ours, theirs in ((losses, expected["loss"]), (norms, expected["grad_norm"])):
+                self.assertLess(max(map(relative, ours, theirs)), WEIGHT_TOLERANCE)
+            self.assertEqual(after.keys(), expected["after"].keys())
+            worst = max(
+                abs(a - b) / max(1, abs(b))
+                for name, (_, values) in after.items()
+                for a, b in zip(given.digest(values), expected["after"][name])
+            )
+            print(f"batch norm fp64, {ranks} ranks: weights and statistics {worst:.1e}")
+            self.assertLess(worst, WEIGHT_TOLERANCE)
+        moved = [name for name in expected["after"] if name.endswith("running_var") and
+                 expected["after"][name][0] != expected["before"][name][0]]
+        self.assertEqual(len(moved), sum(name.endswith("running_var") for name in expected["after"]))
+        # Statistics are state: a run that was interrupted has them, on other ranks, to the bit.
+        resumed = self.folder / "regnet-resumed"
+        self.launch(resumed, 2, settings | {"run.steps": 2})
+        self.launch(resumed, 4, settings)
+        self.assertEqual(len(set(self.hashes_of(*runs, resumed))), 1)
 
     def test_adamw_fp64(self):
         self.check_fp64("adamw")

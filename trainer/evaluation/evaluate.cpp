@@ -8,13 +8,13 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "models/logits.hpp"
+#include "models/heads/logits.hpp"
 #include "sharding/plan/lanes.hpp"
 #include "trainer/base/text/progress.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/tensor_type.hpp"
-#include "trainer/tasks/loss.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/tasks/loss.hpp"
 
 namespace vitrail::trainer {
 namespace {

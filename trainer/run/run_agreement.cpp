@@ -12,7 +12,7 @@ namespace {
 std::string hash_of_plan(const sharding::BucketPlan& plan) {
   std::string text = fmt::format("{} lanes\n", plan.lanes);
   for (std::size_t p = 0; p < plan.parameters.size(); ++p) {
-    const auto& [name, elements, matrix] = plan.parameters[p];
+    const auto& [name, elements, matrix, head] = plan.parameters[p];
     text += fmt::format("{} {} {} {} {}\n", name, elements, matrix, plan.locations[p].bucket,
                         plan.locations[p].begin);
   }

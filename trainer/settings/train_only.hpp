@@ -3,6 +3,7 @@
 // bit. Throws: Error(refused) for a pattern that no parameter matches.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@ class ZeroGradients {
                 sharding::Device& device);
 
   void add_to(sharding::GradientReducer& gradients) const;  // after begin_lane
+  bool contains(std::size_t parameter) const { return std::ranges::binary_search(frozen_, parameter); }
 
  private:
   std::vector<std::size_t> frozen_;

@@ -82,15 +82,6 @@ void check_loss(const Config& config) {
       loss.smoothing, loss.threshold);
 }
 
-// Batch norms' running statistics have no gradient, and nothing here keeps them up.
-void check_model(const models::ModelConfig& model) {
-  const auto parameters = models::parameters_of(model);
-  if (std::ranges::none_of(parameters, &models::ParameterSpec::statistic)) return;
-  throw refuse(
-      "model.name = {}: it is here as a teacher and cannot be trained; set model.name to another model",
-      model.name);
-}
-
 // Whether a teacher's file is one is known when it is opened.
 void check_distillation(const DistillationConfig& distillation) {
   if (distillation.type == DistillationType::none) return;
@@ -131,7 +122,6 @@ void validate(const Config& config) {
   check_copies(config);
   check_mixing(config);
   check_loss(config);
-  check_model(config.model);
   trained_parameters(models::parameters_of(config.model), config.finetune.train_only);
   check_distillation(config.distillation);
   check_average(config);

@@ -12,7 +12,7 @@
 #include <c10/core/Device.h>
 
 #include "datasets/lane_batch.hpp"
-#include "models/logits.hpp"
+#include "models/heads/logits.hpp"
 #include "models/model.hpp"
 #include "trainer/settings/config.hpp"
 

@@ -195,7 +195,7 @@ void WeightSource::select_rows(const Config& config) {
   }
   head_rows_ = head_rows(known, classes_, stored_->name());
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
-    if (models::is_head(parameters_[p])) fit_[p] = Fit::selected;
+    if (parameters_[p].head) fit_[p] = Fit::selected;
   }
 }
 

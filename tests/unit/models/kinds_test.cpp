@@ -1,5 +1,6 @@
 // Each kind of network against timm's, with weights, images and probes that both sides make by one formula.
 #include <functional>
+#include <map>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -8,7 +9,7 @@
 #include <ATen/ATen.h>
 
 #include "models/families/families.hpp"
-#include "models/logits.hpp"
+#include "models/heads/logits.hpp"
 #include "models/weights/weights.hpp"
 #include "tests/unit/models/pattern.hpp"
 #include "trainer/base/error.hpp"
@@ -172,40 +173,90 @@ INSTANTIATE_TEST_SUITE_P(Kinds, KindsTest,
                                   c10::toString(std::get<1>(instance.param));
                          });
 
-TEST(RegNetTest, LogitsAreTimms) {
-  RegNetConfig config{.name = "small"};
-  config.stem = 16;
-  config.group = 8;
-  config.stages = {{{8, 1}, {16, 1}, {24, 2}, {40, 1}}};
-  config.image_size = 37;
-  config.classes = 5;
-  const SafetensorsReader file(VITRAIL_FIXTURES "/models/regnet.safetensors");
-  const Tensor reference = at::tensor(file.read_as_double("eval.logits"), at::kDouble).view({kImages, 5});
+class RegNetTest : public ::testing::Test {
+ protected:
+  static RegNetConfig config() {
+    RegNetConfig config{.name = "small"};
+    config.stem = 16;
+    config.group = 8;
+    config.stages = {{{8, 1}, {16, 1}, {24, 2}, {40, 1}}};
+    config.image_size = 37;
+    config.classes = 5;
+    config.drop_path = 0.4;
+    return config;
+  }
+  Tensor stored(const std::string& name) const {
+    return at::tensor(file_.read_as_double(name), at::kDouble).view(file_.info(name).shape);
+  }
+  static double difference(const Tensor& ours, const Tensor& theirs) {
+    return (ours.detach().to(at::kDouble) - theirs).abs().max().item<double>();
+  }
+  static Tensor images(at::ScalarType type) {
+    return 2 * pattern(kImagesPattern, {kImages, 3, 37, 37}, type);
+  }
+
+  SafetensorsReader file_{VITRAIL_FIXTURES "/models/regnet.safetensors"};
+};
+
+TEST_F(RegNetTest, LogitsAreTimms) {
+  const Tensor reference = stored("eval.logits")[0];
   for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
-    const std::unique_ptr<Model> model = make(config);
+    const std::unique_ptr<Model> model = make(config());
     model->bind(pattern_weights(model->parameters(), type));
-    const Tensor logits = model->forward(2 * pattern(kImagesPattern, {kImages, 3, 37, 37}, type), {}).mean();
-    EXPECT_LE((logits.to(at::kDouble) - reference).abs().max().item<double>(),
+    EXPECT_LE(difference(model->forward(images(type), {}).mean(), reference),
               type == at::kFloat ? 1e-5 : 1e-10);
   }
   EXPECT_GE(reference.abs().max().item<double>(), 0.1);
 }
 
-TEST(RegNetTest, ItIsNotTrained) {
-  ModelConfig config;
-  config.name = "regnety_160";
-  config.image_size = 32;
-  const std::unique_ptr<Model> model = make_model(config);
-  std::vector<Tensor> tensors;
-  for (const ParameterSpec& spec : model->parameters()) tensors.push_back(at::zeros(spec.shape));
-  model->bind(tensors);
+// Batch norm by the batch's statistics, which include the images whose branch is then left out.
+TEST_F(RegNetTest, TrainingIsTimms) {
+  const std::unique_ptr<Model> model = make(config());
+  const ParameterSpecs& specs = model->parameters();
+  std::vector<Tensor> leaves = pattern_weights(specs, at::kDouble);
+  for (std::size_t p = 0; p < specs.size(); ++p) leaves[p].set_requires_grad(!specs[p].is_statistic());
+  model->bind(leaves);
+  std::map<ParameterId, Tensor> statistics;
+  Pass pass;
+  pass.training = true;
+  pass.batch_statistic = [&](ParameterId p, const Tensor& value) { statistics[p] = value; };
+  std::vector<std::uint8_t> kept(static_cast<std::size_t>(5 * kImages));
+  file_.read("kept", std::as_writable_bytes(std::span(kept)));
+  pass.kept_images = [kept](int layer, int, std::int64_t images) {
+    std::vector<std::int64_t> chosen;
+    for (std::int64_t i = 0; i < images; ++i) {
+      if (kept.at(static_cast<std::size_t>(layer * images + i)) != 0) chosen.push_back(i);
+    }
+    return chosen;
+  };
+  const Tensor logits = model->forward(images(at::kDouble), pass).mean();
+  EXPECT_LE(difference(logits, stored("train.logits")[0]), 1e-10);
+  (logits * pattern(kProbePattern, {kImages, 5}, at::kDouble)).sum().backward();
+  for (std::size_t p = 0; p < specs.size(); ++p) {
+    const std::string& name = specs[p].name;
+    if (specs[p].is_statistic()) {
+      ASSERT_TRUE(statistics.contains(p)) << name;
+      EXPECT_LE(difference(statistics[p], stored("train.statistic." + name)), 1e-10) << name;
+      EXPECT_TRUE(at::equal(leaves[p], pattern_weights(specs, at::kDouble)[p])) << name;
+    } else {
+      const Tensor reference = stored("train.gradient." + name);
+      EXPECT_LE(difference(leaves[p].grad(), reference), 1e-10 * reference.norm().item<double>()) << name;
+      EXPECT_GE(reference.norm().item<double>(), 1e-4) << name << " proves nothing";
+    }
+  }
+}
+
+TEST_F(RegNetTest, OneValueAChannelHasNoVariance) {
+  RegNetConfig small = config();
+  small.image_size = 32;  // one pixel in the last stage
+  const std::unique_ptr<Model> model = make(small);
+  model->bind(pattern_weights(model->parameters(), at::kFloat));
   try {
     model->forward(at::zeros({1, 3, 32, 32}), {.training = true});
     FAIL() << "trained";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::refused);
-    EXPECT_THAT(error.what(), ::testing::HasSubstr("regnety_160 is a teacher"));
-    EXPECT_THAT(error.hint(), ::testing::HasSubstr("model.name"));
+    EXPECT_THAT(error.hint(), ::testing::HasSubstr("run.lanes"));
   }
 }
 

@@ -10,7 +10,7 @@
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
-#include "models/logits.hpp"
+#include "models/heads/logits.hpp"
 #include "tests/unit/models/pattern.hpp"
 
 namespace vitrail::models {

@@ -8,7 +8,7 @@
 #include <torch/nn/utils/clip_grad.h>
 #include <torch/optim.h>
 
-#include "models/logits.hpp"
+#include "models/heads/logits.hpp"
 #include "models/model.hpp"
 #include "models/weights/weights.hpp"
 

@@ -1,4 +1,4 @@
-#include "models/families/vit.hpp"
+#include "models/families/vit/vit.hpp"
 
 #include <functional>
 
@@ -9,8 +9,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "models/heads/logits.hpp"
 #include "models/layers/drop_path_mask.hpp"
-#include "models/logits.hpp"
 #include "models/weights/weights.hpp"
 #include "trainer/base/error.hpp"
 

@@ -57,9 +57,9 @@ TEST_F(WeightsTest, AFileThatFitsIsAccepted) {
 }
 
 TEST_F(WeightsTest, AnotherGridIsResizedAndAnotherHeadBeginsAnew) {
-  const std::vector<ParameterSpec> specs = {{"pos_embed", {1, 10, 2}, {}},
-                                            {"head.weight", {5, 2}, {}},
-                                            {"head.bias", {5}, {}},
+  const std::vector<ParameterSpec> specs = {{"pos_embed", {1, 10, 2}, {}, Role::position},
+                                            {"head.weight", {5, 2}, {}, Role::weight, true},
+                                            {"head.bias", {5}, {}, Role::bias, true},
                                             {"norm.bias", {2}, {}}};
   add<float>("pos_embed", DataType::f32, {1, 5, 2}, std::vector<float>(10));
   add<float>("head.weight", DataType::f32, {3, 2}, std::vector<float>(6));
@@ -70,7 +70,8 @@ TEST_F(WeightsTest, AnotherGridIsResizedAndAnotherHeadBeginsAnew) {
 }
 
 TEST_F(WeightsTest, HeadsOfOneFileHaveOneNumberOfClasses) {
-  const std::vector<ParameterSpec> specs = {{"head.weight", {5, 2}, {}}, {"head.bias", {5}, {}}};
+  const std::vector<ParameterSpec> specs = {{"head.weight", {5, 2}, {}, Role::weight, true},
+                                            {"head.bias", {5}, {}, Role::bias, true}};
   for (const auto& [rows, entries] : {std::pair<std::int64_t, std::int64_t>{5, 4}, {3, 4}}) {
     EXPECT_THROW(
         fit_weights({{"head.weight", {DataType::f32, {rows, 2}}}, {"head.bias", {DataType::f32, {entries}}}},
@@ -84,16 +85,19 @@ TEST_F(WeightsTest, WhatNoInterpolationReachesIsAMisfit) {
   for (const std::vector<std::int64_t>& shape :
        std::vector<std::vector<std::int64_t>>{{1, 5, 3}, {1, 4, 2}, {1, 7, 2}}) {
     const StoredTensor stored{DataType::f32, shape};
-    EXPECT_THROW(fit_weights({{"pos_embed", stored}}, {{"pos_embed", {1, 10, 2}, {}}}, "x"), Error);
+    EXPECT_THROW(fit_weights({{"pos_embed", stored}}, {{"pos_embed", {1, 10, 2}, {}, Role::position}}, "x"),
+                 Error);
   }
-  EXPECT_THROW(fit_weights({{"head.weight", {DataType::f32, {3, 4}}}}, {{"head.weight", {5, 2}, {}}}, "x"),
+  EXPECT_THROW(fit_weights({{"head.weight", {DataType::f32, {3, 4}}}},
+                           {{"head.weight", {5, 2}, {}, Role::weight, true}}, "x"),
                Error);
   EXPECT_THROW(fit_weights({{"norm.bias", {DataType::f32, {3}}}}, {{"norm.bias", {2}, {}}}, "x"), Error);
 }
 
 TEST_F(WeightsTest, ANetworkThatWasCutOffBeforeItsHeadGetsANewOne) {
-  const std::vector<ParameterSpec> specs = {
-      {"norm.bias", {2}, {}}, {"head.weight", {5, 2}, {}}, {"head.bias", {5}, {}}};
+  const std::vector<ParameterSpec> specs = {{"norm.bias", {2}, {}},
+                                            {"head.weight", {5, 2}, {}, Role::weight, true},
+                                            {"head.bias", {5}, {}, Role::bias, true}};
   EXPECT_EQ(fit_weights({{"norm.bias", {DataType::f32, {2}}}}, specs, "x"),
             (std::vector{Fit::as_stored, Fit::fresh, Fit::fresh}));
   // Half a head is a damaged one.

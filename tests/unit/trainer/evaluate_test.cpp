@@ -8,7 +8,8 @@
 
 #include <ATen/ATen.h>
 
-#include "models/logits.hpp"
+#include "models/features.hpp"
+#include "models/model.hpp"
 #include "sharding/comm/local_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
@@ -50,18 +51,15 @@ class Examples final : public datasets::Dataset {
 
 class FirstNumbers final : public models::Model {
  public:
-  explicit FirstNumbers(std::int64_t classes) : classes_(classes) {}
+  explicit FirstNumbers(std::int64_t classes) : Model("first", kSide, {}, std::nullopt), classes_(classes) {}
 
-  const std::vector<models::ParameterSpec>& parameters() const override { return none_; }
-  void bind(const std::vector<at::Tensor>&) override {}
-  models::Logits forward(const at::Tensor& images, const models::Pass& pass) const override {
+ private:
+  models::Features body(const at::Tensor& images, const models::Pass& pass) const override {
     EXPECT_FALSE(pass.training);
     return {images.reshape({images.size(0), -1}).narrow(1, 0, classes_), {}};
   }
 
- private:
   std::int64_t classes_;
-  std::vector<models::ParameterSpec> none_;
 };
 
 EvaluationMetrics evaluate_all(const std::vector<Example>& examples, sharding::Communicator& communicator,

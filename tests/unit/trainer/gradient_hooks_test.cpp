@@ -4,8 +4,8 @@
 
 #include <ATen/ATen.h>
 
-#include "sharding/device/host_device.hpp"
 #include "sharding/comm/local_communicator.hpp"
+#include "sharding/device/host_device.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::trainer {

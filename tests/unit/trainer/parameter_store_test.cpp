@@ -16,10 +16,10 @@ namespace {
 constexpr std::int64_t kLanes = 4;
 
 std::vector<models::ParameterSpec> specs() {
-  return {{"cls_token", {1, 1, 5}, {}},
-          {"a.weight", {7, 9}, {}},
-          {"b.weight", {3, 2, 4}, {}},
-          {"b.bias", {50}, {}}};
+  return {{.name = "cls_token", .shape = {1, 1, 5}},
+          {.name = "a.weight", .shape = {7, 9}, .in_compute_type = true},
+          {.name = "b.weight", .shape = {3, 2, 4}, .in_compute_type = true},
+          {.name = "b.bias", .shape = {50}}};
 }
 
 sharding::BucketPlan plan() { return sharding::make_bucket_plan(shapes_for_plan(specs()), kLanes, 1000); }

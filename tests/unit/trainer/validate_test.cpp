@@ -25,11 +25,6 @@ std::string rule_refusal(const std::function<void(Config&)>& change,
   return "";
 }
 
-TEST(Validate, ATeacherIsNotTrained) {
-  const auto text = rule_refusal([](Config& c) { c.model.name = "regnety_160"; });
-  EXPECT_EQ(text.substr(0, 28), "78 model.name = regnety_160:") << text;
-}
-
 TEST(Validate, ATeacherHasWeightsAndAKnownName) {
   const auto taught = [](const std::string& weights, const std::string& model) {
     return rule_refusal([&](Config& c) {

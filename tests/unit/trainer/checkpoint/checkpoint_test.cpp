@@ -10,8 +10,8 @@
 #include "sharding/comm/local_communicator.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "tests/unit/trainer/checkpoint/checkpoint_fixture.hpp"
-#include "trainer/base/hash.hpp"
 #include "trainer/base/files/safetensors.hpp"
+#include "trainer/base/hash.hpp"
 #include "trainer/weights/export_weights.hpp"
 
 namespace vitrail::trainer {

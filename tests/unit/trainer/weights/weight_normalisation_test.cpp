@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/files/safetensors.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 

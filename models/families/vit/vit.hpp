@@ -4,8 +4,8 @@
 
 #include <memory>
 
+#include "models/families/vit/vit_config.hpp"
 #include "models/model.hpp"
-#include "models/families/vit_config.hpp"
 
 namespace vitrail::models {
 

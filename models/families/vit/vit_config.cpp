@@ -1,4 +1,4 @@
-#include "models/families/vit_config.hpp"
+#include "models/families/vit/vit_config.hpp"
 
 #include <array>
 
@@ -51,20 +51,42 @@ constexpr std::array<VitRow, 18> kVitRows = {{
      Form::deit_distilled},
 }};
 
-void add_attention(ParameterSpecs& specs, const std::string& norm, const std::string& attention,
-                   const std::string& scale, const VitConfig& vit) {
-  add_norm(specs, norm, vit.width);
-  add_linear(specs, attention + ".qkv", 3 * vit.width, vit.width);
-  add_linear(specs, attention + ".proj", vit.width, vit.width);
-  add_layer_scale(specs, scale + ".gamma", vit.width, vit.layer_scale);
+VitAttentionId declare_attention_branch(Declaration& d, const std::string& norm, const std::string& attention,
+                                        const std::string& scale, const VitConfig& vit) {
+  VitAttentionId branch{declare_attention(d, norm, attention, vit.width, vit.tokens()), {}};
+  branch.scale = d.layer_scale(scale + ".gamma", vit.width, vit.layer_scale);
+  return branch;
 }
 
-void add_mlp(ParameterSpecs& specs, const std::string& norm, const std::string& mlp, const std::string& scale,
-             const VitConfig& vit) {
-  add_norm(specs, norm, vit.width);
-  add_linear(specs, mlp + ".fc1", kMlpRatio * vit.width, vit.width);
-  add_linear(specs, mlp + ".fc2", vit.width, kMlpRatio * vit.width);
-  add_layer_scale(specs, scale + ".gamma", vit.width, vit.layer_scale);
+MlpId declare_mlp_branch(Declaration& d, const std::string& norm, const std::string& mlp,
+                         const std::string& scale, const VitConfig& vit) {
+  MlpId branch = declare_mlp(d, norm, mlp, vit.width, vit.tokens());
+  branch.scale = d.layer_scale(scale + ".gamma", vit.width, vit.layer_scale);
+  return branch;
+}
+
+VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vit) {
+  const std::string name = fmt::format("blocks.{}.", layer);
+  VitBlockId block;
+  for (std::int64_t i = 0; i < vit.parallel; ++i) {
+    BranchCost branch = attention_branch(vit, layer, vit.tokens());
+    branch.shares_input = i > 0;
+    const std::string one = vit.parallel == 1 ? name : fmt::format("{}attns.{}.", name, i);
+    const char* const number = vit.parallel == 1 ? "1" : "";
+    block.attentions.push_back(d.branch(branch, [&] {
+      return declare_attention_branch(d, one + "norm" + number, one + "attn", one + "ls" + number, vit);
+    }));
+  }
+  for (std::int64_t i = 0; i < vit.parallel; ++i) {
+    BranchCost branch = mlp_branch(vit, layer, vit.tokens());
+    branch.shares_input = i > 0;
+    const std::string one = vit.parallel == 1 ? name : fmt::format("{}ffns.{}.", name, i);
+    const char* const number = vit.parallel == 1 ? "2" : "";
+    block.mlps.push_back(d.branch(branch, [&] {
+      return declare_mlp_branch(d, one + "norm" + number, one + "mlp", one + "ls" + number, vit);
+    }));
+  }
+  return block;
 }
 
 }  // namespace
@@ -84,51 +106,24 @@ VitConfig VitConfig::resolve(const ModelConfig& config) {
   return vit;
 }
 
-ParameterSpecs VitConfig::parameters() const {
-  const std::int64_t positions = tokens_have_position ? tokens() : patches();
-  ParameterSpecs specs;
-  specs.push_back({"cls_token", {1, 1, width}, kNarrowNormal});
-  specs.push_back({"pos_embed", {1, positions, width}, kNarrowNormal});
-  if (distilled) specs.push_back({"dist_token", {1, 1, width}, kNarrowNormal});
-  add_patch_embedding(specs, width, patch);
+VitParameters VitConfig::declare(Declaration& d) const {
+  VitParameters p;
+  d.segments(checkpointing.blocks, tokens() * width);
+  d.enter(0, 0);
+  p.class_token = d.token("cls_token", width);
+  p.position = d.position("pos_embed", tokens_have_position ? tokens() : patches(), width);
+  if (distilled) p.distillation_token = d.token("dist_token", width);
+  p.patch = d.patch_embedding("patch_embed.proj", width, patch, patches());
   for (std::int64_t layer = 0; layer < depth; ++layer) {
-    const std::string block = fmt::format("blocks.{}.", layer);
-    if (parallel == 1) {
-      add_attention(specs, block + "norm1", block + "attn", block + "ls1", *this);
-      add_mlp(specs, block + "norm2", block + "mlp", block + "ls2", *this);
-      continue;
-    }
-    for (std::int64_t i = 0; i < parallel; ++i) {
-      const std::string one = fmt::format("{}attns.{}.", block, i);
-      add_attention(specs, one + "norm", one + "attn", one + "ls", *this);
-    }
-    for (std::int64_t i = 0; i < parallel; ++i) {
-      const std::string one = fmt::format("{}ffns.{}.", block, i);
-      add_mlp(specs, one + "norm", one + "mlp", one + "ls", *this);
-    }
+    d.enter(static_cast<int>(layer) + 1, static_cast<int>(layer) + 1);
+    p.blocks.push_back(declare_block(d, layer, *this));
   }
-  add_norm(specs, "norm", width);
-  add_linear(specs, "head", classes, width);
-  if (distilled) add_linear(specs, "head_dist", classes, width);
-  return specs;
-}
-
-std::int64_t VitConfig::block_macs() const {
-  return parallel * (attention_macs(tokens(), width) + mlp_macs(tokens(), width));
-}
-
-std::int64_t VitConfig::macs() const {
-  return patch_embedding_macs(*this) + depth * block_macs() + norm_macs(tokens(), width) +
-         added_tokens() * width * classes;
-}
-
-double VitConfig::macs_in_training() const {
-  const double dropped = static_cast<double>(depth) - layers_computed();
-  return static_cast<double>(macs()) - dropped * static_cast<double>(block_macs());
-}
-
-std::int64_t VitConfig::activation_bytes() const {
-  return 4 * (patches() * 3 * patch * patch + kept_by_blocks(*this, tokens(), parallel));
+  d.enter(static_cast<int>(depth) + 1, static_cast<int>(depth));
+  p.norm = d.norm("norm", width, tokens());
+  d.enter(static_cast<int>(depth) + 1, static_cast<int>(depth) + 1);
+  p.head.classes = d.head("head", classes, width);
+  if (distilled) p.head.distillation = d.head("head_dist", classes, width);
+  return p;
 }
 
 }  // namespace vitrail::models

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "models/families/cait_config.hpp"
+#include "models/families/cait/cait_config.hpp"
 #include "models/model.hpp"
 
 namespace vitrail::models {

@@ -4,13 +4,31 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/families/model_names.hpp"
-#include "models/parameter_spec.hpp"
 #include "models/families/transformer_config.hpp"
+#include "models/heads/linear_head.hpp"
 
 namespace vitrail::models {
+
+struct VitAttentionId : SelfAttentionId {  // a whole branch
+  std::optional<ParameterId> scale;
+};
+
+struct VitBlockId {  // one of each, or several in parallel
+  std::vector<VitAttentionId> attentions;
+  std::vector<MlpId> mlps;
+};
+
+struct VitParameters {
+  ParameterId class_token = 0, position = 0;
+  std::optional<ParameterId> distillation_token;
+  AffineId patch, norm;
+  std::vector<VitBlockId> blocks;
+  LinearHead head;
+};
 
 struct VitConfig : TransformerConfig {
   std::int64_t parallel = 1;          // attention branches of a block side by side, then so many MLPs
@@ -20,11 +38,7 @@ struct VitConfig : TransformerConfig {
   std::int64_t added_tokens() const { return distilled ? 2 : 1; }
   std::int64_t tokens() const { return patches() + added_tokens(); }
 
-  ParameterSpecs parameters() const;      // in timm's order
-  std::int64_t macs() const;              // of one image, every block computed
-  double macs_in_training() const;        // the same where stochastic depth leaves blocks out, on average
-  std::int64_t block_macs() const;        // of one block
-  std::int64_t activation_bytes() const;  // of one image in fp32
+  VitParameters declare(Declaration& d) const;
 
   static std::vector<ModelNames> names();
   static VitConfig resolve(const ModelConfig& config);  // config.name is one of names()

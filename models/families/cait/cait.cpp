@@ -1,0 +1,96 @@
+#include "models/families/cait/cait.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/features.hpp"
+#include "models/kernels/talking_heads.hpp"
+#include "models/layers/blocks.hpp"
+#include "models/layers/layers.hpp"
+#include "models/layers/recompute.hpp"
+#include "models/layers/stochastic_depth.hpp"
+
+// B images, T patches, D width.
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+// A whole branch: [B,T,D] -> [B,T,D].
+Tensor talking_attention(const Tensor& x, const TalkingAttentionId& layer, std::int64_t heads,
+                         const Bound& p) {
+  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
+  const TalkingHeads mix = {p[layer.logits.weight], p[layer.logits.bias], p[layer.weights.weight],
+                            p[layer.weights.bias]};
+  const Tensor mixed = talking_heads_attention(qkv[0], qkv[1], qkv[2], mix);
+  return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
+}
+
+// A whole branch: class token [B,1,D], patches [B,T,D] -> [B,1,D].
+Tensor class_attention(const Tensor& token, const Tensor& patches, const ClassAttentionId& layer,
+                       std::int64_t heads, const Bound& p) {
+  const Tensor all = norm(at::cat({token, patches}, 1), p[layer.norm]);
+  const auto apart = [&](const Tensor& x, const AffineId& of) {
+    return split_heads(linear(x, p[of]), 1, heads)[0];
+  };
+  const Tensor mixed =
+      attention(apart(all.narrow(1, 0, 1), layer.q), apart(all, layer.k), apart(all, layer.v));
+  return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
+}
+
+class Cait final : public Model {
+ public:
+  Cait(const CaitConfig& config, const Declaration& declared, CaitParameters parameters)
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+        config_(config),
+        parameters_(std::move(parameters)) {}
+
+ private:
+  Features body(const Tensor& images, const Pass& pass) const override;
+  Tensor block(const Tensor& x, int layer, const Pass& pass) const;
+
+  CaitConfig config_;
+  CaitParameters parameters_;
+};
+
+// [B,T,D] -> [B,T,D]
+Tensor Cait::block(const Tensor& x, int layer, const Pass& pass) const {
+  const auto& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
+  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2};
+  const Branch attention = [p = bound(), &parts, heads = config_.heads](const Tensor& z) {
+    return talking_attention(z, parts.attention, heads, p);
+  };
+  const Tensor attended =
+      depth.add(x, x, 0, config_.checkpointing.attention ? recomputed(attention) : attention);
+  return depth.add(attended, attended, 1, [&](const Tensor& z) { return mlp(z, parts.mlp, bound()); });
+}
+
+Features Cait::body(const Tensor& images, const Pass& pass) const {
+  const Bound p = bound();
+  pass.enter(0);
+  const Tensor patches =
+      run_blocks(embed_patches(images, p[parameters_.patch]) + p[parameters_.position], config_.depth,
+                 config_.checkpointing.blocks, pass,
+                 [this](const Tensor& z, int layer, const Pass& now) { return block(z, layer, now); });
+  int entered = static_cast<int>(config_.depth);
+  Tensor token;
+  for (const auto& layer : parameters_.class_blocks) {
+    pass.enter(++entered);
+    if (!token.defined()) token = p[parameters_.class_token].expand({images.size(0), -1, -1});
+    token = token + class_attention(token, patches, layer.attention, config_.heads, p);
+    token = token + mlp(token, layer.mlp, p);
+  }
+  pass.enter(++entered);
+  return {norm(token.select(1, 0), p[parameters_.norm]), {}};
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make(const CaitConfig& config) {
+  Declaration declared;
+  CaitParameters parameters = config.declare(declared);
+  return std::make_unique<Cait>(config, declared, std::move(parameters));
+}
+
+}  // namespace vitrail::models

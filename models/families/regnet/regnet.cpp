@@ -1,0 +1,64 @@
+#include "models/families/regnet/regnet.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/features.hpp"
+#include "models/layers/batch_norm.hpp"
+#include "models/layers/stochastic_depth.hpp"
+
+// B images, C channels, N pixels a side: [B,C,N,N].
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+class RegNet final : public Model {
+ public:
+  RegNet(const RegNetConfig& config, const Declaration& declared, RegNetParameters parameters)
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+        parameters_(std::move(parameters)) {}
+
+ private:
+  Features body(const Tensor& images, const Pass& pass) const override;
+  Tensor block(const Tensor& x, int number, const Pass& pass) const;
+
+  RegNetParameters parameters_;
+};
+
+Tensor RegNet::block(const Tensor& x, int number, const Pass& pass) const {
+  const Bound p = bound();
+  const BottleneckId& layers = parameters_.blocks[static_cast<std::size_t>(number)];
+  const Tensor narrow = at::relu(normed_convolution(x, layers.conv1, 1, 1, p, pass));
+  const Tensor y = at::relu(normed_convolution(narrow, layers.conv2, layers.stride, layers.groups, p, pass));
+  const Tensor hidden = at::relu(convolution(y.mean({2, 3}, true), p[layers.squeeze], 1, 0, 1));
+  const Tensor gate = at::sigmoid(convolution(hidden, p[layers.excite], 1, 0, 1));
+  const Tensor branch = normed_convolution(y * gate, layers.conv3, 1, 1, p, pass);
+  const Tensor input =
+      layers.projection ? normed_convolution(x, *layers.projection, layers.stride, 1, p, pass) : x;
+  const StochasticDepth depth{pass, pass.drop_path_scale * layers.drop_path, number, 1};
+  return at::relu(depth.add_computed(input, branch, 0));
+}
+
+Features RegNet::body(const Tensor& images, const Pass& pass) const {
+  pass.enter(0);
+  Tensor x = at::relu(normed_convolution(images, parameters_.stem, 2, 1, bound(), pass));
+  const int blocks = static_cast<int>(parameters_.blocks.size());
+  for (int number = 0; number < blocks; ++number) {
+    pass.enter(number + 1);
+    x = block(x, number, pass);
+  }
+  pass.enter(blocks + 1);
+  return {x.mean({2, 3}), {}};
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make(const RegNetConfig& config) {
+  Declaration declared;
+  RegNetParameters parameters = config.declare(declared);
+  return std::make_unique<RegNet>(config, declared, std::move(parameters));
+}
+
+}  // namespace vitrail::models

@@ -1,0 +1,95 @@
+#include "models/families/vit/vit.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/features.hpp"
+#include "models/layers/blocks.hpp"
+#include "models/layers/layers.hpp"
+#include "models/layers/recompute.hpp"
+#include "models/layers/stochastic_depth.hpp"
+
+// B images, T tokens (one or two, then G*G patches), D width.
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+// A whole branch: [B,T,D] -> [B,T,D].
+Tensor self_attention(const Tensor& x, const VitAttentionId& layer, std::int64_t heads, const Bound& p) {
+  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
+  const Tensor mixed = attention(qkv[0], qkv[1], qkv[2]);
+  return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
+}
+
+class Vit final : public Model {
+ public:
+  Vit(const VitConfig& config, const Declaration& declared, VitParameters parameters)
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+        config_(config),
+        parameters_(std::move(parameters)) {}
+
+ private:
+  Features body(const Tensor& images, const Pass& pass) const override;
+  Tensor embed(const Tensor& images) const;
+  Tensor block(const Tensor& x, int layer, const Pass& pass) const;
+
+  VitConfig config_;
+  VitParameters parameters_;
+};
+
+// [B,3,S,S] -> [B,T,D]
+Tensor Vit::embed(const Tensor& images) const {
+  const Bound p = bound();
+  const Tensor patches = embed_patches(images, p[parameters_.patch]);
+  const Tensor& position = p[parameters_.position];
+  std::vector<Tensor> parts = {p[parameters_.class_token].expand({images.size(0), -1, -1})};
+  if (config_.distilled) parts.push_back(p[parameters_.distillation_token].expand({images.size(0), -1, -1}));
+  parts.push_back(config_.tokens_have_position ? patches : patches + position);
+  const Tensor tokens = at::cat(parts, 1);
+  return config_.tokens_have_position ? tokens + position : tokens;
+}
+
+// [B,T,D] -> [B,T,D]
+Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
+  const VitBlockId& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
+  const int parallel = static_cast<int>(config_.parallel);
+  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2 * parallel};
+  Tensor attended = x;
+  for (int i = 0; i < parallel; ++i) {
+    const Branch branch = [p = bound(), &attention = parts.attentions[static_cast<std::size_t>(i)],
+                           heads = config_.heads](const Tensor& z) {
+      return self_attention(z, attention, heads, p);
+    };
+    attended = depth.add(attended, x, i, config_.checkpointing.attention ? recomputed(branch) : branch);
+  }
+  Tensor out = attended;
+  for (int i = 0; i < parallel; ++i) {
+    const MlpId& layers = parts.mlps[static_cast<std::size_t>(i)];
+    out = depth.add(out, attended, parallel + i, [&](const Tensor& z) { return mlp(z, layers, bound()); });
+  }
+  return out;
+}
+
+Features Vit::body(const Tensor& images, const Pass& pass) const {
+  pass.enter(0);
+  const Tensor x =
+      run_blocks(embed(images), config_.depth, config_.checkpointing.blocks, pass,
+                 [this](const Tensor& z, int layer, const Pass& now) { return block(z, layer, now); });
+  pass.enter(static_cast<int>(config_.depth) + 1);
+  const Affine last = bound()[parameters_.norm];
+  Features features{norm(x.select(1, 0), last), {}};
+  if (config_.distilled) features.distillation = norm(x.select(1, 1), last);
+  return features;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make(const VitConfig& config) {
+  Declaration declared;
+  VitParameters parameters = config.declare(declared);
+  return std::make_unique<Vit>(config, declared, std::move(parameters));
+}
+
+}  // namespace vitrail::models
