@@ -25,6 +25,9 @@ CALLS = (
      "is used only in launcher/ranks/environment.cpp"),
     (r"(std::s?rand\b|(?<![\w:.>])s?rand(?=\s*\()|\brandom_device\b)", r"^$",
      "has a state of its own: use trainer/base/philox.hpp"),
+    (r"\b(name\.(?:starts_with|ends_with|find|rfind|substr|contains))\b",
+     r"^(datasets|tests|launcher/(?!plan/)|trainer/(base|checkpoint|settings)|models/weights)/|^models/families/(catalogue|model_names)",
+     "takes a fact from a name: let the family declare it (models/declaration.hpp)"),
     (r"\bstatic\b[^;(){}=]*\b(\w*[iI]nstance\w*)\b", r"^$", "looks like a singleton: pass the object in"),
 )
 INCLUDES = (
@@ -116,6 +119,7 @@ def self_test():
     assert cpp("getenv(a);", "launcher/ranks/environment.cpp") == 0
     assert cpp("int x = std::rand();") == 1 and cpp("srand(1);") == 1 and cpp("std::random_device d;") == 1
     assert cpp("torch::rand({2}); x.rand(1); operand(1);") == 0
+    assert cpp("spec.name.starts_with(a);", "trainer/a.cpp") == 1 and cpp("name.find(a);", "models/weights/a.cpp") == 0
     assert cpp("static Foo& get_instance();") == 1 and cpp("static int count_of(Foo instance);") == 0
     assert cpp("#include <mpi.h>\n") == 1 and cpp("#include <mpi.h>\n", "sharding/comm/mpi_handles.hpp") == 1  # opening
     assert cpp("#include <boost/program_options.hpp>\n") == 1
