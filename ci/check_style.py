@@ -26,7 +26,7 @@ CALLS = (
     (r"(std::s?rand\b|(?<![\w:.>])s?rand(?=\s*\()|\brandom_device\b)", r"^$",
      "has a state of its own: use trainer/base/philox.hpp"),
     (r"\b(name\.(?:starts_with|ends_with|find|rfind|substr|contains))\b",
-     r"^(datasets|tests|launcher/(?!plan/)|trainer/(base|checkpoint|settings)|models/weights)/|^models/families/(catalogue|model_names)",
+     r"^(datasets|tests|launcher/(?:cli|commands|options|ranks|sweep)|trainer/(base|checkpoint|settings)|models/weights)/|^models/families/(catalogue|model_names)",
      "takes a fact from a name: let the family declare it (models/declaration.hpp)"),
     (r"\bstatic\b[^;(){}=]*\b(\w*[iI]nstance\w*)\b", r"^$", "looks like a singleton: pass the object in"),
 )
