@@ -89,14 +89,4 @@ void Transformer::evaluate(const Sample& sample, const EvaluationTransform& tran
   normaliser.apply(picture_, out);
 }
 
-void transform_for_training(const Sample& sample, const AugmentConfig& config, const SampleKey& key,
-                            int image_size, const Normaliser& normaliser, std::span<float> out) {
-  Transformer().train(sample, config, key, image_size, normaliser, out);
-}
-
-void transform_for_evaluation(const Sample& sample, const EvaluationTransform& transform,
-                              const Normaliser& normaliser, std::span<float> out) {
-  Transformer().evaluate(sample, transform, normaliser, out);
-}
-
 }  // namespace vitrail::datasets

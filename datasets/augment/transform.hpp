@@ -15,7 +15,7 @@
 
 namespace vitrail::datasets {
 
-// The same with buffers that are kept from one sample to the next: one for each thread.
+// Keeps its buffers from one sample to the next: one for each thread.
 class Transformer {
  public:
   void train(const Sample& sample, const AugmentConfig& config, const SampleKey& key, int image_size,
@@ -31,11 +31,6 @@ class Transformer {
   ResizeScratch scratch_;
   Image picture_, spare_;
 };
-
-void transform_for_training(const Sample& sample, const AugmentConfig& config, const SampleKey& key,
-                            int image_size, const Normaliser& normaliser, std::span<float> out);
-void transform_for_evaluation(const Sample& sample, const EvaluationTransform& transform,
-                              const Normaliser& normaliser, std::span<float> out);
 
 Image pixels_of(const Sample& sample);  // of one that is no tensor
 Box size_of(const Sample& sample);      // of one that is no tensor; read from its header

@@ -27,6 +27,7 @@ class EvaluationLoader::Impl {
         on_damage_(on_damage),
         parts_(cut(dataset_->size(), lanes, batch)),
         pixels_(memory, floats_of(std::min(batch, (dataset_->size() + lanes.lanes - 1) / lanes.lanes))),
+        transformers_(static_cast<std::size_t>(workers)),
         prefetcher_(recipe(), kBatchesAhead, workers) {}
 
   std::optional<EvaluationBatch> next() { return prefetcher_.next(); }
@@ -56,8 +57,8 @@ class EvaluationLoader::Impl {
     recipe.batches = static_cast<std::int64_t>(parts_.size());
     recipe.items = [this](std::int64_t k) { return part(k).count; };
     recipe.allocate = [this](std::int64_t k) { return allocate(part(k)); };
-    recipe.fill = [this](EvaluationBatch& batch, std::int64_t k, std::int64_t item) {
-      fill(batch, part(k), item);
+    recipe.fill = [this](EvaluationBatch& batch, std::int64_t k, std::int64_t item, std::size_t worker) {
+      fill(batch, part(k), item, transformers_[worker]);
     };
     recipe.finish = [](EvaluationBatch&, std::int64_t) {};
     return recipe;
@@ -78,13 +79,12 @@ class EvaluationLoader::Impl {
     return batch;
   }
 
-  void fill(EvaluationBatch& batch, const Part& part, std::int64_t item) {
+  void fill(EvaluationBatch& batch, const Part& part, std::int64_t item, Transformer& transformer) {
     const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
     const std::span<float> out = datasets::floats_of(batch.images, item, transform_.image_size);
     try {
-      write_sample(*dataset_, index, {}, [&](const Sample& sample) {
-        transform_for_evaluation(sample, transform_, normaliser_, out);
-      });
+      write_sample(*dataset_, index, {},
+                   [&](const Sample& sample) { transformer.evaluate(sample, transform_, normaliser_, out); });
     } catch (const Error& error) {
       if (on_damage_ == OnDamage::fail || error.code() != ExitCode::bad_data) throw;
       std::ranges::fill(out, 0.0F);
@@ -103,6 +103,7 @@ class EvaluationLoader::Impl {
   std::mutex damage_mutex_;
   const std::vector<Part> parts_;
   PixelPool pixels_;
+  std::vector<Transformer> transformers_;   // by worker
   Prefetcher<EvaluationBatch> prefetcher_;  // last: its threads use the rest
 };
 

@@ -61,6 +61,7 @@ class TrainLoader::Impl {
         damaged_(plan.damaged),
         told_(plan.damaged),
         extents_(*dataset_, order_),
+        transformers_(static_cast<std::size_t>(plan.data.workers)),
         prefetcher_(recipe(), plan.data.prefetch_steps * lanes_here_, plan.data.workers) {}
 
   LaneBatch next() {
@@ -103,9 +104,9 @@ class TrainLoader::Impl {
     BatchRecipe<LaneBatch> recipe;
     recipe.items = [this](std::int64_t) { return lane_batch_; };
     recipe.allocate = [this](std::int64_t k) { return allocate(k); };
-    recipe.fill = [this](LaneBatch& batch, std::int64_t k, std::int64_t item) {
+    recipe.fill = [this](LaneBatch& batch, std::int64_t k, std::int64_t item, std::size_t worker) {
       const double begin = thread_seconds();
-      fill(batch, k, item);
+      fill(batch, k, item, transformers_[worker]);
       nanoseconds_ += static_cast<std::int64_t>(1e9 * (thread_seconds() - begin));
       ++images_;
     };
@@ -139,7 +140,7 @@ class TrainLoader::Impl {
   }
 
   // Writes the sample that the order wants here, or what takes the place of a damaged one.
-  void fill(LaneBatch& batch, std::int64_t k, std::int64_t item) {
+  void fill(LaneBatch& batch, std::int64_t k, std::int64_t item, Transformer& transformer) {
     const StepPosition step = locate_step(step_of(k), dataset_->size(), plan_.data.global_batch_size);
     const Pick pick = pick_sample(order_, step.epoch, static_cast<std::uint64_t>(batch.lane),
                                   step.position / order_.lanes + static_cast<std::uint64_t>(item));
@@ -150,7 +151,7 @@ class TrainLoader::Impl {
           attempt == 0 ? pick.sample
                        : replacement_of(order_.seed, step.epoch, pick.sample, attempt, order_.samples);
       why = known_damage(id);
-      if (why.empty()) why = attempt_fill(batch, item, id, step.epoch, pick, attempt == 0);
+      if (why.empty()) why = attempt_fill(batch, item, id, step.epoch, pick, attempt == 0, transformer);
       if (why.empty()) break;
       note(batch, id, why);
     }
@@ -160,7 +161,7 @@ class TrainLoader::Impl {
 
   // Empty, or what is wrong with the record.
   std::string attempt_fill(LaneBatch& batch, std::int64_t item, std::uint64_t id, std::uint64_t epoch,
-                           const Pick& pick, bool in_order) {
+                           const Pick& pick, bool in_order, Transformer& transformer) {
     const auto index = static_cast<std::int64_t>(id);
     const std::span<float> out = floats_of(batch.images, item, plan_.image_size);
     const SampleKey key{.seed = plan_.lanes.seed, .epoch = epoch, .sample = id, .copy = pick.copy};
@@ -170,8 +171,7 @@ class TrainLoader::Impl {
     }
     try {
       write_sample(*dataset_, index, first_read, [&](const Sample& sample) {
-        transform_for_training(sample, plan_.augment, key, static_cast<int>(plan_.image_size), normaliser_,
-                               out);
+        transformer.train(sample, plan_.augment, key, static_cast<int>(plan_.image_size), normaliser_, out);
       });
     } catch (const DamagedRecord& error) {
       return error.what();
@@ -214,7 +214,8 @@ class TrainLoader::Impl {
   std::int64_t ready_ = 0;
   std::atomic<std::int64_t> images_ = 0, nanoseconds_ = 0;
   ExtentCache extents_;
-  Prefetcher<LaneBatch> prefetcher_;  // last: its threads use the rest
+  std::vector<Transformer> transformers_;  // by worker
+  Prefetcher<LaneBatch> prefetcher_;       // last: its threads use the rest
 };
 
 TrainLoader::TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan) {

@@ -19,6 +19,7 @@ void measure_stages(const Dataset& dataset, const TrainPlan& plan, double second
   const auto size = static_cast<int>(plan.image_size);
   const Normaliser normaliser(plan.data.normalisation);
   std::vector<float> out(static_cast<std::size_t>(3 * size * size));
+  Transformer transformer;
   const std::uint64_t bytes_before = dataset.read_count().bytes;
   const Clock::time_point begin = Clock::now();
   double reading = 0;
@@ -28,7 +29,7 @@ void measure_stages(const Dataset& dataset, const TrainPlan& plan, double second
     const Clock::time_point before = Clock::now();
     const Sample sample = dataset.read(static_cast<std::int64_t>(id));
     reading += seconds_since(before);
-    transform_for_training(sample, plan.augment, {plan.lanes.seed, 1, id, 0}, size, normaliser, out);
+    transformer.train(sample, plan.augment, {plan.lanes.seed, 1, id, 0}, size, normaliser, out);
   }
   const auto count = static_cast<double>(images);
   bench.read_seconds = reading / count;

@@ -28,7 +28,8 @@ struct BatchRecipe {
   std::int64_t batches = std::numeric_limits<std::int64_t>::max();
   std::function<std::int64_t(std::int64_t k)> items;  // how many items it has, >= 1; must not throw
   std::function<Batch(std::int64_t k)> allocate;
-  std::function<void(Batch&, std::int64_t k, std::int64_t item)> fill;  // writes what belongs to `item` alone
+  // Writes what belongs to `item` alone; `worker`, from 0 on, is the thread that does.
+  std::function<void(Batch&, std::int64_t k, std::int64_t item, std::size_t worker)> fill;
   std::function<void(Batch&, std::int64_t k)> finish;  // one thread, after every item is filled
 };
 
@@ -38,7 +39,8 @@ class Prefetcher {
   Prefetcher(BatchRecipe<Batch> recipe, std::int64_t ahead, std::int64_t workers)
       : recipe_(std::move(recipe)), ahead_(static_cast<std::size_t>(ahead)) {
     for (std::int64_t i = 0; i < workers; ++i) {
-      workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+      workers_.emplace_back(
+          [this, i](const std::stop_token& stop) { work(stop, static_cast<std::size_t>(i)); });
     }
   }
 
@@ -82,9 +84,9 @@ class Prefetcher {
     std::int64_t item = 0;
   };
 
-  void work(const std::stop_token& stop) {
+  void work(const std::stop_token& stop, std::size_t worker) {
     while (const std::optional<Task> task = take(stop)) {
-      const std::optional<Error> error = attempt([&] { fill(*task); });
+      const std::optional<Error> error = attempt([&] { fill(*task, worker); });
       if (settle(*task, error)) finish(*task->slot);
     }
   }
@@ -108,13 +110,13 @@ class Prefetcher {
     return Task{slots_.back(), slots_.back()->taken++};
   }
 
-  void fill(const Task& task) {
+  void fill(const Task& task, std::size_t worker) {
     Slot& slot = *task.slot;
     {
       const std::lock_guard lock(slot.allocating);  // not mutex_: clearing a large batch takes milliseconds
       if (!slot.batch) slot.batch.emplace(recipe_.allocate(slot.k));
     }
-    recipe_.fill(*slot.batch, slot.k, task.item);
+    recipe_.fill(*slot.batch, slot.k, task.item, worker);
   }
 
   // True for the one worker that settles the last item: it finishes the batch.

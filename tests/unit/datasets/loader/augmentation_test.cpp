@@ -81,7 +81,7 @@ TEST(AugmentationTest, EvaluationIsTimmsToTheBit) {
     const EvaluationTransform transform{static_cast<std::int64_t>(evaluations[i][1]), evaluations[i][2]};
     const auto size = static_cast<std::size_t>(transform.image_size);
     std::vector<float> result(3 * size * size);
-    transform_for_evaluation(sample_of(source(evaluations[i][0])), transform, Normaliser(kImageNet), result);
+    Transformer().evaluate(sample_of(source(evaluations[i][0])), transform, Normaliser(kImageNet), result);
     EXPECT_EQ(result, fixture.floats(fmt::format("evaluation.{}", i))) << i;
   }
 }
@@ -116,14 +116,14 @@ TEST(AugmentationTest, NoCropIsTheEvaluationTransform) {
   config.crop = Crop::none;
   config.flip = false;
   std::vector<float> train(3 * 16 * 16), evaluation(3 * 16 * 16);
-  transform_for_training(sample_of(source(1)), config, {}, 16, Normaliser(kImageNet), train);
-  transform_for_evaluation(sample_of(source(1)), {.image_size = 16, .crop_ratio = 1.0}, Normaliser(kImageNet),
-                           evaluation);
+  Transformer().train(sample_of(source(1)), config, {}, 16, Normaliser(kImageNet), train);
+  Transformer().evaluate(sample_of(source(1)), {.image_size = 16, .crop_ratio = 1.0}, Normaliser(kImageNet),
+                         evaluation);
   EXPECT_EQ(train, evaluation);
 
   std::vector<float> as_is(3 * 37 * 37), passed(3 * 37 * 37);
   Normaliser(kImageNet).apply(source(4), as_is);
-  transform_for_training(sample_of(source(4)), config, {}, 37, Normaliser(kImageNet), passed);
+  Transformer().train(sample_of(source(4)), config, {}, 37, Normaliser(kImageNet), passed);
   EXPECT_EQ(passed, as_is);
 }
 

@@ -264,8 +264,8 @@ TEST(EvaluationLoaderTest, ARankSeesItsLanesAlone) {
   while (loader.next(batch)) {
     parts.push_back(batch.indices);
     std::vector<float> expected(3 * 8 * 8);
-    transform_for_evaluation(dataset->read(batch.indices[0]), {.image_size = 8, .crop_ratio = 0.8},
-                             Normaliser(kImageNet), expected);
+    Transformer().evaluate(dataset->read(batch.indices[0]), {.image_size = 8, .crop_ratio = 0.8},
+                           Normaliser(kImageNet), expected);
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), batch.images.begin()));
   }
   EXPECT_EQ(parts, (std::vector<std::vector<std::int64_t>>{{1, 5}, {9}, {2, 6}}));

@@ -9,8 +9,8 @@
 #include "datasets/codec/codec.hpp"
 #include "datasets/pixels/normalise.hpp"
 #include "datasets/synthetic_dataset.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::datasets {
@@ -35,8 +35,8 @@ TEST(PreviewTest, ShowsWhatTrainingSees) {
   for (std::size_t epoch = 0; epoch < 3; ++epoch) {
     for (std::size_t i = 0; i < 4; ++i) {
       const SampleKey key{.seed = 3, .epoch = epoch, .sample = i};
-      transform_for_training(dataset->read(static_cast<std::int64_t>(i)), plan_of().augment, key, 16,
-                             Normaliser(kImageNet), expected);
+      Transformer().train(dataset->read(static_cast<std::int64_t>(i)), plan_of().augment, key, 16,
+                          Normaliser(kImageNet), expected);
       const auto begin =
           preview.draws[epoch].images.begin() + static_cast<std::ptrdiff_t>(i * expected.size());
       EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin));

@@ -131,8 +131,8 @@ TEST(RegionTest, ScalingWhileDecodingIsCloseAndNeverEnlarges) {
   for (std::uint64_t id = 0; id < 40; ++id) {
     const SampleKey key{.seed = 1, .sample = id};
     std::vector<float> a(3 * 96 * 96), b(a.size());
-    transform_for_training(sample, exact, key, 96, Normaliser(kImageNet), a);
-    transform_for_training(sample, scaled, key, 96, Normaliser(kImageNet), b);
+    Transformer().train(sample, exact, key, 96, Normaliser(kImageNet), a);
+    Transformer().train(sample, scaled, key, 96, Normaliser(kImageNet), b);
     double difference = 0;
     for (std::size_t i = 0; i < a.size(); ++i) difference += std::abs(a[i] - b[i]) * 0.225 * 255;
     EXPECT_LT(difference / static_cast<double>(a.size()), 4.0) << id;
