@@ -1,5 +1,5 @@
-// Settings of the data path; the option table in launcher/options/options.cpp binds keys, bounds and help to these
-// fields.
+// Settings of the data path; the option table in launcher/options/options.cpp binds keys, bounds and help to
+// these fields.
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,8 @@
 
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/codec/codec.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {

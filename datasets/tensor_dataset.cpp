@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/hash.hpp"
 #include "trainer/base/files/safetensors.hpp"
+#include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {
 namespace {

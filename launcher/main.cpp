@@ -12,10 +12,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "launcher/ranks/failure_report.hpp"
 #include "launcher/cli/frozen_settings.hpp"
-#include "launcher/commands/run_commands.hpp"
 #include "launcher/cli/stored_settings.hpp"
+#include "launcher/commands/run_commands.hpp"
+#include "launcher/ranks/failure_report.hpp"
 #include "trainer/run/stop_signal.hpp"
 
 namespace vitrail::launcher {

@@ -35,7 +35,8 @@ struct Pass {
   // 0..depth-1 is computed for, ascending. Empty: the draw of drop_path_mask.hpp. Set by comparisons
   // with other frameworks.
   std::function<std::vector<std::int64_t>(int layer, int branch, std::int64_t images)> kept_images = nullptr;
-  bool rehearsal = false;  // every branch is computed for as many images as a draw ever keeps: the first ones
+  bool memory_probe =
+      false;  // every branch is computed for as many images as a draw ever keeps: the first ones
   // In training, for every statistic: what it is in this batch. May be empty.
   std::function<void(ParameterId, const at::Tensor&)> batch_statistic = nullptr;
 

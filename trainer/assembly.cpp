@@ -33,8 +33,8 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
 }
 
 // MPI's own sums know no half types.
-sharding::GradientSettings settings_on(c10::Device device, const Config& config, int ranks) {
-  const sharding::GradientSettings settings = gradient_settings(config, ranks);
+sharding::ReducerOptions settings_on(c10::Device device, const Config& config, int ranks) {
+  const sharding::ReducerOptions settings = gradient_settings(config, ranks);
   if (settings.fast && device.is_cpu() && ranks > 1 && size_of(settings.matrix_type) == 2) {
     throw Error(ExitCode::refused,
                 fmt::format("MPI adds no {} values, as sharding.reduction = fast wants",
@@ -76,8 +76,8 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       teacher(make_teacher(config, device)),
       plan(bucket_plan(config, model->parameters())),
       gradients(plan, settings_on(device, config, communicator.size()), communicator, where.memory()),
-      masters(plan, gradients.held(), gradients.type(), where.memory(),
-              sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
+      lane_state(plan, gradients.held(), gradients.type(), where.memory(),
+                 sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
       optimizer(config.optimizer,
                 parameter_rules(model->parameters(), config.optimizer, config.finetune.train_only),
                 communicator),
@@ -105,25 +105,26 @@ Assembly::~Assembly() = default;
 
 std::string Assembly::initialise_weights(Log& log) {
   const WeightSource source = weights_to_begin_with(config, model->parameters(), class_ids(*train_data));
-  for (const std::string& words : source.words()) log.line(words);
-  sharding::agree(communicator, [&] { source.fill(masters); });  // a rank may find what others do not read
-  if (config.ema.decay > 0) sharding::start_average(masters);
+  for (const std::string& words : source.log_lines()) log.line(words);
+  sharding::agree(communicator, [&] { source.fill(lane_state); });  // a rank may find what others do not read
+  if (config.ema.decay > 0) sharding::start_average(lane_state);
   publish_weights();
   return source.record();
 }
 
 void Assembly::publish_weights(WeightsUsed which) {
-  parameters.take(masters,
+  parameters.take(lane_state,
                   which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight);
   gather.start(parameters.buckets());
   gather.finish();
 }
 
 void Assembly::start_loader(const TrainState& state) {
-  const datasets::LanePlan lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
-                                 gradients.lanes().end};
-  loader_.emplace(train_data, datasets::TrainPlan{lanes, config.data, config.augment, config.model.image_size,
-                                                  state.next_batch(), state.damaged, batch_memory(device)});
+  const datasets::LaneShare lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
+                                  gradients.lanes().end};
+  loader_.emplace(train_data,
+                  datasets::TrainLoaderOptions{lanes, config.data, config.augment, config.model.image_size,
+                                               state.next_batch(), state.damaged, batch_memory(device)});
 }
 
 datasets::DamageLedger Assembly::share_damage() {
@@ -137,8 +138,8 @@ datasets::DamageLedger Assembly::share_damage() {
 }
 
 StepContext Assembly::context(PhaseLog& phases) {
-  return {config, schedule, *model,     *loader_, communicator, gradients,    optimizer,
-          gather, masters,  parameters, frozen,   phases,       teacher.get()};
+  return {config, schedule,   *model,     *loader_, communicator, gradients,    optimizer,
+          gather, lane_state, parameters, frozen,   phases,       teacher.get()};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
@@ -151,7 +152,7 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
 }
 
 sharding::MemoryPlan Assembly::planned_memory() const {
-  return memory_plan(plan, gradients.settings(), parameters.compute_type(), masters.kinds().size(),
+  return memory_plan(plan, gradients.settings(), parameters.compute_type(), lane_state.kinds().size(),
                      communicator.size());
 }
 
@@ -165,7 +166,7 @@ void Assembly::say_what_it_is(Log& log) const {
   if (!config.finetune.train_only.empty())
     log.line(describe_trained(model->parameters(), config.finetune.train_only));
   if (teacher) {
-    for (const std::string& words : teacher->words()) log.line(words);
+    for (const std::string& words : teacher->log_lines()) log.line(words);
   }
   const std::int64_t elements = plan.parameter_elements();
   const std::int64_t per_rank = (config.run.lanes + communicator.size() - 1) / communicator.size();

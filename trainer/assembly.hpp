@@ -49,7 +49,7 @@ class Assembly {
   std::unique_ptr<const Teacher> teacher;  // null without distillation
   sharding::BucketPlan plan;
   sharding::GradientReducer gradients;
-  sharding::LaneState masters;
+  sharding::LaneState lane_state;
   sharding::ShardedOptimizer optimizer;
   sharding::ParameterGather gather;
   ParameterStore parameters;

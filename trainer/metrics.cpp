@@ -65,12 +65,12 @@ std::string to_json_line(const StepMetrics& m) {
          "\n";
 }
 
-std::string describe(const GoneBack& back) {
+std::string describe(const Rollback& back) {
   return fmt::format("the loss ran away: back from step {} to step {}, without the next {} batches",
                      back.from, back.to, back.batches);
 }
 
-std::string to_json_line(const GoneBack& back) {
+std::string to_json_line(const Rollback& back) {
   const std::string object = JsonLine().add("from", back.from).add("left_out_batches", back.batches).object();
   return JsonLine().add("step", back.to).add_text("gone_back", object).object() + "\n";
 }

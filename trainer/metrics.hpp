@@ -50,15 +50,15 @@ struct EvaluationMetrics {
   std::vector<Accuracy> by_class = {};  // if asked for
 };
 
-// The loss ran away after step `from`: the run went back to step `to` and left batches out.
-struct GoneBack {
+// The loss diverged after step `from`: the run rolled back to step `to` and skipped batches.
+struct Rollback {
   std::int64_t from = 0, to = 0;
   std::int64_t batches = 0;
 };
 
-std::string describe(const GoneBack& back);
+std::string describe(const Rollback& back);
 
-std::string to_json_line(const GoneBack& back);
+std::string to_json_line(const Rollback& back);
 std::string to_json_line(const StepMetrics& metrics);
 std::string to_json_line(std::int64_t step, const EvaluationMetrics& metrics);
 

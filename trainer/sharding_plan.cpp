@@ -14,7 +14,7 @@ sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models:
   return make_bucket_plan(shapes_for_plan(parameters), config.run.lanes, bytes / width);
 }
 
-sharding::GradientSettings gradient_settings(const Config& config, int ranks) {
+sharding::ReducerOptions gradient_settings(const Config& config, int ranks) {
   const DataType compute = compute_type(config.precision.compute);
   if (config.sharding.stage == 2 && ranks != config.run.lanes) {
     throw Error(

@@ -15,6 +15,6 @@ sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models:
 
 // Throws: Error(refused) where so many ranks cannot have the lanes as sharding.stage and sharding.reduction
 // want them.
-sharding::GradientSettings gradient_settings(const Config& config, int ranks);
+sharding::ReducerOptions gradient_settings(const Config& config, int ranks);
 
 }  // namespace vitrail::trainer

@@ -23,35 +23,35 @@ using Span = StepTrace::Span;
 // zero elsewhere (news: counted), so every rank reads what one rank alone would have written.
 class StepReport {
  public:
-  StepReport(std::int64_t lanes, const sharding::Communicator& ranks, sharding::PieceSums& squares)
+  StepReport(std::int64_t lanes, const sharding::Communicator& ranks, sharding::PerTensorSums& squares)
       : lanes_(static_cast<std::size_t>(lanes)),
         world_(static_cast<std::size_t>(ranks.size())),
         squares_(squares),
-        values_(kNews + 3 * lanes_ + 2 * world_) {}
+        values_(kSignals + 3 * lanes_ + 2 * world_) {}
 
   double& save() { return values_[0]; }
   double& stop() { return values_[1]; }
   double& damage() { return values_[2]; }
-  double& part_ended() { return values_[3]; }
-  double& loss(std::size_t lane) { return values_[kNews + lane]; }
+  double& checkpoint_written() { return values_[3]; }
+  double& loss(std::size_t lane) { return values_[kSignals + lane]; }
 
   // A 64-bit hash as two doubles that hold 32 bits each.
   void set_order(std::size_t lane, std::uint64_t hash) {
-    values_[kNews + lanes_ + 2 * lane] = static_cast<double>(hash >> 32);
-    values_[kNews + lanes_ + 2 * lane + 1] = static_cast<double>(hash & 0xffffffffU);
+    values_[kSignals + lanes_ + 2 * lane] = static_cast<double>(hash >> 32);
+    values_[kSignals + lanes_ + 2 * lane + 1] = static_cast<double>(hash & 0xffffffffU);
   }
   std::string order_hash() const {
-    const auto orders = std::span(values_).subspan(kNews + lanes_, 2 * lanes_);
+    const auto orders = std::span(values_).subspan(kSignals + lanes_, 2 * lanes_);
     return fmt::format("{:016x}", hash_bytes(std::as_bytes(orders)).low);
   }
   void set_work(int rank, const OwnWork& work) {
-    double* const entry = &values_[kNews + 3 * lanes_ + 2 * static_cast<std::size_t>(rank)];
+    double* const entry = &values_[kSignals + 3 * lanes_ + 2 * static_cast<std::size_t>(rank)];
     entry[0] = work.data;
     entry[1] = work.compute;
   }
   std::vector<OwnWork> work() const {
     std::vector<OwnWork> by_rank;
-    for (std::size_t i = kNews + 3 * lanes_; i < values_.size(); i += 2)
+    for (std::size_t i = kSignals + 3 * lanes_; i < values_.size(); i += 2)
       by_rank.push_back({values_[i], values_[i + 1]});
     return by_rank;
   }
@@ -69,9 +69,9 @@ class StepReport {
   }
 
  private:
-  static constexpr std::size_t kNews = 4;
+  static constexpr std::size_t kSignals = 4;
   std::size_t lanes_, world_;
-  sharding::PieceSums& squares_;
+  sharding::PerTensorSums& squares_;
   std::vector<double> values_;
 };
 
@@ -107,8 +107,8 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
                                          c.parameters.compute_type(), c.parameters.device());
   const models::Logits logits = c.model.forward(images, pass);
   at::Tensor loss = lane_loss(c.config, batch, logits, logits_of(c.teacher, images));
-  if (c.phases.spoils(FaultKind::spike, step + 1)) loss = loss * 1000;
-  if (c.phases.spoils(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
+  if (c.phases.injects(FaultKind::spike, step + 1)) loss = loss * 1000;
+  if (c.phases.injects(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
 
   c.phases.enter(Phase::backward, step + 1);
   doing.emplace(c.trace, fmt::format("backward of lane {}", batch.lane));
@@ -121,7 +121,7 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low};
 }
 
-// A failure that is rehearsed: memory that lost a bit.
+// An injected fault: memory that lost a bit.
 void flip_a_sign(StepContext& c) {
   c.gather.finish();
   const at::NoGradGuard no_gradient;
@@ -132,7 +132,7 @@ void flip_a_sign(StepContext& c) {
 // diverged.
 void check_finite(const StepResult& result, const Config& config, const sharding::LossScale& after) {
   const Precision precision = config.precision.compute;
-  const bool guarded = config.guard.loss_factor > 0;  // which goes back to a checkpoint
+  const bool guarded = config.guard.loss_factor > 0;  // which rolls back to a checkpoint
   const bool half = precision == Precision::fp16 || precision == Precision::bf16;
   if (half ? !sharding::is_hopeless(after) : guarded) return;
   if (!half && !result.skipped && std::isfinite(result.loss)) return;
@@ -151,7 +151,7 @@ sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision) {
                                               : sharding::LossScaleConfig{.initial = 1, .window = 0};
 }
 
-StepResult train_step(StepContext& c, TrainState& state, const News& own, const OwnWork& work) {
+StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own, const OwnWork& work) {
   // 1. Every lane of this rank: batch -> logits -> loss -> gradients, added into the tree over lanes.
   std::vector<LaneResult> lanes;
   const sharding::LaneRange range = c.gradients.lanes();
@@ -168,12 +168,12 @@ StepResult train_step(StepContext& c, TrainState& state, const News& own, const 
   // Lane losses are means, so the mean gradient is the sum over L.
   doing.emplace(c.trace, "norms and report");
   const double scale = 1.0 / (static_cast<double>(c.config.run.lanes) * state.loss_scale.scale);
-  sharding::PieceSums squares = c.optimizer.clip_values(c.masters, c.gradients, scale);
+  sharding::PerTensorSums squares = c.optimizer.clip_values(c.lane_state, c.gradients, scale);
   StepReport report(c.config.run.lanes, c.communicator, squares);
   report.save() = own.save ? 1 : 0;
   report.stop() = own.stop ? 1 : 0;
   report.damage() = c.loader.has_damage_news() ? 1 : 0;
-  report.part_ended() = own.part_ended ? 1 : 0;
+  report.checkpoint_written() = own.checkpoint_written ? 1 : 0;
   report.set_work(c.communicator.rank(), work);
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     report.loss(static_cast<std::size_t>(range.begin) + i) = lanes[i].loss;
@@ -192,7 +192,7 @@ StepResult train_step(StepContext& c, TrainState& state, const News& own, const 
   result.weight_decay = c.schedule.weight_decay(state.step);
   result.order_hash = report.order_hash();
   result.agreed = {report.save() > 0, report.stop() > 0, report.damage() > 0,
-                   report.part_ended() == c.communicator.size()};
+                   report.checkpoint_written() == c.communicator.size()};
   result.work = report.work();
   result.loss_scale = state.loss_scale.scale;
   result.skipped = !std::isfinite(result.grad_norm);
@@ -201,18 +201,18 @@ StepResult train_step(StepContext& c, TrainState& state, const News& own, const 
 
   // 5. Clip and update the master weights of this rank's lanes, and their average.
   c.optimizer.scale_weight_decay(c.schedule.weight_decay_scale(state.step));
-  if (!result.skipped) c.optimizer.step(c.masters, c.gradients, result.lr, scale, squares);
+  if (!result.skipped) c.optimizer.step(c.lane_state, c.gradients, result.lr, scale, squares);
   if (c.config.ema.decay > 0) {
-    sharding::update_average(c.masters, sharding::average_decay(c.config.ema, state.step + 1));
+    sharding::update_average(c.lane_state, sharding::average_decay(c.config.ema, state.step + 1));
   }
 
   // 6. The new weights of all lanes, on their way while the next forward pass begins.
   doing.emplace(c.trace, "new weights");
-  c.parameters.take(c.masters);
+  c.parameters.take(c.lane_state);
   c.gather.start(c.parameters.buckets());
 
   ++state.step;
-  if (c.phases.spoils(FaultKind::flip, state.step)) flip_a_sign(c);
+  if (c.phases.injects(FaultKind::flip, state.step)) flip_a_sign(c);
   state.optimizer_steps = c.optimizer.steps();
   return result;
 }

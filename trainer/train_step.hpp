@@ -36,7 +36,7 @@ struct StepContext {
   sharding::GradientReducer& gradients;
   sharding::ShardedOptimizer& optimizer;
   sharding::ParameterGather& gather;
-  sharding::LaneState& masters;
+  sharding::LaneState& lane_state;
   ParameterStore& parameters;
   const ZeroGradients& frozen;
   PhaseLog& phases;
@@ -45,11 +45,11 @@ struct StepContext {
 };
 
 // What this rank has to say; the step tells it to all ranks and returns what they know together.
-struct News {
-  bool save = false;        // a checkpoint is due by this rank's clock; by anyone's
-  bool stop = false;        // this rank was asked to stop; any was
-  bool damage = false;      // set by the step: a damaged sample was replaced in it
-  bool part_ended = false;  // of a checkpoint under way, this rank has done its part; all have
+struct StepSignals {
+  bool save = false;                // a checkpoint is due by this rank's clock; by anyone's
+  bool stop = false;                // this rank was asked to stop; any was
+  bool damage = false;              // set by the step: a damaged sample was replaced in it
+  bool checkpoint_written = false;  // of a checkpoint under way, this rank has done its part; all have
 };
 
 struct StepResult {
@@ -60,7 +60,7 @@ struct StepResult {
   double loss_scale = 1;   // in force during this step
   bool skipped = false;    // half precision: the gradient was not finite, and no weight changed
   std::string order_hash;  // of the sample ids, over all lanes
-  News agreed;
+  StepSignals agreed;
   std::vector<OwnWork> work;  // by rank, of the step before
 };
 
@@ -69,6 +69,6 @@ sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision);
 
 // Takes step number `state.step` (0-based) and advances `state`.
 // `work`: this rank's in the step before.
-StepResult train_step(StepContext& c, TrainState& state, const News& own, const OwnWork& work);
+StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own, const OwnWork& work);
 
 }  // namespace vitrail::trainer

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {

@@ -9,8 +9,8 @@
 #include "datasets/codec/codec.hpp"
 #include "datasets/codec/jpeg_encoder.hpp"
 #include "datasets/pack/pack_format.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::datasets {

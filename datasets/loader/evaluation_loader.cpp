@@ -18,7 +18,7 @@ constexpr std::int64_t kBatchesAhead = 2;
 
 class EvaluationLoader::Impl {
  public:
-  Impl(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes, const EvaluationTransform& transform,
+  Impl(std::shared_ptr<const Dataset> dataset, const LaneShare& lanes, const EvaluationTransform& transform,
        std::int64_t batch, std::int64_t workers, const PixelMemory& memory, OnDamage on_damage)
       : dataset_(std::move(dataset)),
         lanes_(lanes),
@@ -39,7 +39,7 @@ class EvaluationLoader::Impl {
     std::int64_t lane, first, count;
   };
 
-  static std::vector<Part> cut(std::int64_t images, const LanePlan& lanes, std::int64_t batch) {
+  static std::vector<Part> cut(std::int64_t images, const LaneShare& lanes, std::int64_t batch) {
     std::vector<Part> parts;
     for (std::int64_t lane = lanes.first_lane; lane < lanes.end_lane; ++lane) {
       const std::int64_t of_lane = (images - lane + lanes.lanes - 1) / lanes.lanes;
@@ -96,7 +96,7 @@ class EvaluationLoader::Impl {
   }
 
   const std::shared_ptr<const Dataset> dataset_;
-  const LanePlan lanes_;
+  const LaneShare lanes_;
   const EvaluationTransform transform_;
   const Normaliser normaliser_;
   const OnDamage on_damage_;
@@ -107,7 +107,7 @@ class EvaluationLoader::Impl {
   Prefetcher<EvaluationBatch> prefetcher_;  // last: its threads use the rest
 };
 
-EvaluationLoader::EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
+EvaluationLoader::EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LaneShare& lanes,
                                    const EvaluationTransform& transform, std::int64_t batch,
                                    std::int64_t workers, const PixelMemory& memory, OnDamage on_damage) {
   check_lanes(lanes);

@@ -20,7 +20,7 @@
 namespace vitrail::datasets {
 namespace {
 
-void check(const TrainPlan& plan) {
+void check(const TrainLoaderOptions& plan) {
   const DataConfig& data = plan.data;
   check_lanes(plan.lanes);
   require(data.workers >= 1, fmt::format("data.workers = {} is less than 1", data.workers));
@@ -49,7 +49,7 @@ double thread_seconds() {
 
 class TrainLoader::Impl {
  public:
-  Impl(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan)
+  Impl(std::shared_ptr<const Dataset> dataset, const TrainLoaderOptions& plan)
       : dataset_(std::move(dataset)),
         plan_(plan),
         normaliser_(plan.data.normalisation),
@@ -203,7 +203,7 @@ class TrainLoader::Impl {
   }
 
   const std::shared_ptr<const Dataset> dataset_;
-  const TrainPlan plan_;
+  const TrainLoaderOptions plan_;
   const Normaliser normaliser_;
   const OrderPlan order_;
   const std::int64_t lanes_here_, lane_batch_;
@@ -218,7 +218,7 @@ class TrainLoader::Impl {
   Prefetcher<LaneBatch> prefetcher_;       // last: its threads use the rest
 };
 
-TrainLoader::TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan) {
+TrainLoader::TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainLoaderOptions& plan) {
   check(plan);
   check_image_size(*dataset, plan.image_size);
   steps_per_epoch(dataset->size(), plan.data.global_batch_size);  // refuses a batch larger than the data set

@@ -16,15 +16,15 @@
 
 namespace vitrail::datasets {
 
-struct LanePlan {
+struct LaneShare {
   std::uint64_t seed = 0;
   std::int64_t lanes = 1;       // L of the run
   std::int64_t first_lane = 0;  // this rank's lanes: [first_lane, end_lane)
   std::int64_t end_lane = 1;
 };
 
-struct TrainPlan {
-  LanePlan lanes;
+struct TrainLoaderOptions {
+  LaneShare lanes;
   DataConfig data;
   AugmentConfig augment;
   std::int64_t image_size = 224;
@@ -47,7 +47,7 @@ struct LoaderStats {
 // threads.
 class TrainLoader {
  public:
-  TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainPlan& plan);
+  TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainLoaderOptions& plan);
   ~TrainLoader();
 
   // The next lane batch of this rank: lanes in order, then the next step. Blocks until it is ready.
@@ -80,7 +80,7 @@ enum class OnDamage { fail, report };  // of an image that cannot be decoded
 
 class EvaluationLoader {
  public:
-  EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LanePlan& lanes,
+  EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LaneShare& lanes,
                    const EvaluationTransform& transform, std::int64_t batch, std::int64_t workers,
                    const PixelMemory& memory = ordinary_memory, OnDamage on_damage = OnDamage::fail);
   ~EvaluationLoader();

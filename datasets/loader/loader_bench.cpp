@@ -14,7 +14,8 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-void measure_stages(const Dataset& dataset, const TrainPlan& plan, double seconds, LoaderBench& bench) {
+void measure_stages(const Dataset& dataset, const TrainLoaderOptions& plan, double seconds,
+                    LoaderBench& bench) {
   const OrderPlan order{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset.size()), 1};
   const auto size = static_cast<int>(plan.image_size);
   const Normaliser normaliser(plan.data.normalisation);
@@ -39,7 +40,7 @@ void measure_stages(const Dataset& dataset, const TrainPlan& plan, double second
 
 }  // namespace
 
-LoaderBench bench_loader(const std::shared_ptr<const Dataset>& dataset, const TrainPlan& plan,
+LoaderBench bench_loader(const std::shared_ptr<const Dataset>& dataset, const TrainLoaderOptions& plan,
                          double seconds) {
   LoaderBench bench;
   measure_stages(*dataset, plan, seconds, bench);

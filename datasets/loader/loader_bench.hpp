@@ -22,7 +22,7 @@ struct LoaderBench {
 };
 
 // Takes about 2 * `seconds`. The first batches are not counted.
-LoaderBench bench_loader(const std::shared_ptr<const Dataset>& dataset, const TrainPlan& plan,
+LoaderBench bench_loader(const std::shared_ptr<const Dataset>& dataset, const TrainLoaderOptions& plan,
                          double seconds);
 
 }  // namespace vitrail::datasets

@@ -50,7 +50,7 @@ void require(bool condition, const std::string& message, const std::string& hint
   if (!condition) throw Error(ExitCode::refused, message, hint);
 }
 
-void check_lanes(const LanePlan& plan) {
+void check_lanes(const LaneShare& plan) {
   require(plan.first_lane >= 0 && plan.first_lane < plan.end_lane && plan.end_lane <= plan.lanes,
           fmt::format("lanes [{}, {}) are not part of run.lanes = {}", plan.first_lane, plan.end_lane,
                       plan.lanes));

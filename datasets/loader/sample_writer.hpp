@@ -22,7 +22,7 @@ void write_sample(const Dataset& dataset, std::int64_t index, const std::functio
 std::span<float> floats_of(PixelBuffer& images, std::int64_t item, std::int64_t image_size);
 
 void require(bool condition, const std::string& message, const std::string& hint = {});
-void check_lanes(const LanePlan& plan);
+void check_lanes(const LaneShare& plan);
 // Tensors come in one size, which no transform may change.
 void check_image_size(const Dataset& dataset, std::int64_t image_size);
 

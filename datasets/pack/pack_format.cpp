@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/text/utf8.hpp"
 

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/pack/pack_plan.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/text/utf8.hpp"
 

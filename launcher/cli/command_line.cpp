@@ -6,10 +6,10 @@
 
 #include "launcher/cli/config_file.hpp"
 #include "launcher/cli/help.hpp"
+#include "launcher/cli/version.hpp"
 #include "launcher/options/option_synonyms.hpp"
 #include "launcher/options/options.hpp"
 #include "launcher/options/options_text.hpp"
-#include "launcher/cli/version.hpp"
 #include "models/families/catalogue.hpp"
 #include "trainer/settings/validate.hpp"
 

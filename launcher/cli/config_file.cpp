@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::launcher {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <filesystem>
 
+#include "launcher/cli/stored_settings.hpp"
 #include "launcher/options/options.hpp"
 #include "launcher/options/options_text.hpp"
-#include "launcher/cli/stored_settings.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/settings/run_identity.hpp"
 

@@ -20,8 +20,8 @@ struct Demand {
   double images_per_s, cores, read_mb_per_s;
 };
 
-datasets::TrainPlan plan_of(const trainer::Config& config, std::int64_t images) {
-  datasets::TrainPlan plan;
+datasets::TrainLoaderOptions plan_of(const trainer::Config& config, std::int64_t images) {
+  datasets::TrainLoaderOptions plan;
   plan.lanes.seed = config.run.seed;
   plan.data = config.data;
   plan.data.repeated_augmentation = 1;

@@ -9,10 +9,10 @@
 
 #include <unistd.h>
 
+#include "launcher/commands/run_commands.hpp"
 #include "launcher/ranks/child_process.hpp"
 #include "launcher/ranks/job_time.hpp"
 #include "launcher/ranks/rank_deaths.hpp"
-#include "launcher/commands/run_commands.hpp"
 #include "launcher/ranks/spawn_plan.hpp"
 #include "launcher/ranks/start_checks.hpp"
 #include "trainer/base/processors.hpp"

@@ -1,9 +1,9 @@
 #include "datasets/loader/sampler.hpp"
+#include "launcher/commands/run_commands.hpp"
+#include "launcher/commands/training_images.hpp"
 #include "launcher/plan/input.hpp"
 #include "launcher/plan/listing.hpp"
 #include "launcher/plan/search.hpp"
-#include "launcher/commands/run_commands.hpp"
-#include "launcher/commands/training_images.hpp"
 #include "trainer/schedule.hpp"
 
 namespace vitrail::launcher {

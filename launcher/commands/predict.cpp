@@ -1,3 +1,5 @@
+#include "trainer/evaluation/predict.hpp"
+
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -8,7 +10,6 @@
 #include "launcher/commands/run_commands.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
-#include "trainer/evaluation/predict.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -78,10 +79,10 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
   std::optional<ClassNames> names;
   if (!into_file) {
     names.emplace(line.flags, config.data, config.model.classes);
-    request.take = [&](const std::string& image, std::span<const trainer::Guess> guesses) {
+    request.take = [&](const std::string& image, std::span<const trainer::Prediction> guesses) {
       Json row = {{"image", image}, {"top", Json::array()}, {"used", used}};
       std::string text = datasets::printable(image);
-      for (const trainer::Guess& guess : guesses) {
+      for (const trainer::Prediction& guess : guesses) {
         const std::string name = (*names)[guess.label];
         row["top"].push_back({{"class", guess.label},
                               {"name", name},

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "datasets/loader/sampler.hpp"
+#include "launcher/cli/version.hpp"
 #include "launcher/commands/evaluation_listing.hpp"
 #include "launcher/commands/run_commands.hpp"
 #include "launcher/commands/schedule_listing.hpp"
 #include "launcher/commands/training_images.hpp"
-#include "launcher/cli/version.hpp"
 #include "launcher/ranks/world.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/run_directory.hpp"

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "trainer/base/text/duration.hpp"
 #include "trainer/base/normalisation.hpp"
+#include "trainer/base/text/duration.hpp"
 
 namespace vitrail::launcher {
 

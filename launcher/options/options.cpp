@@ -7,7 +7,7 @@
 #include "launcher/options/command_sets.hpp"
 #include "launcher/options/option_checks.hpp"
 #include "models/layers/activation_checkpointing.hpp"
-#include "trainer/watch/fault_plan.hpp"
+#include "trainer/watch/fault_injection.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -284,7 +284,7 @@ void add_run_settings(std::vector<Option>& table) {
            .unit = "threads",
            .commands = kAsking});
   run.add(
-      "rehearsal", &RunConfig::rehearsal,
+      "rehearsal", &RunConfig::memory_probe,
       {.help =
            "memory check: run the largest micro-batch once, forward and backward, before the first step"});
   run.add("stop_before", &RunConfig::stop_before,

@@ -39,7 +39,7 @@ double width_of(DataType type) { return static_cast<double>(size_of(type)); }
 struct Layout {
   DataType compute;
   BucketPlan plan;
-  sharding::GradientSettings settings;
+  sharding::ReducerOptions settings;
   std::size_t kinds;
   std::int64_t most_lanes = 0;     // of a rank
   std::int64_t fullest_ranks = 0;  // ranks that have so many

@@ -3,8 +3,8 @@
 // Throws: Error(usage) for numbers by hand that are missing, Error(refused) for ranks that have no place.
 #pragma once
 
-#include "launcher/plan/cluster_plan.hpp"
 #include "launcher/cli/command_line.hpp"
+#include "launcher/plan/cluster_plan.hpp"
 
 namespace vitrail::launcher {
 

@@ -9,9 +9,9 @@
 
 #include "launcher/ranks/failure_report.hpp"
 #include "launcher/ranks/start_checks.hpp"
-#include "sharding/comm/call_log.hpp"
 #include "sharding/agreement/failure_channel.hpp"
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/comm/call_log.hpp"
 #include "sharding/comm/local_communicator.hpp"
 #include "sharding/comm/mpi_communicator.hpp"
 

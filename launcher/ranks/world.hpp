@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "launcher/ranks/environment.hpp"
-#include "sharding/comm/communicator.hpp"
 #include "sharding/agreement/failure_channel.hpp"
+#include "sharding/comm/communicator.hpp"
 #include "sharding/sharding_config.hpp"
 #include "trainer/base/error.hpp"
 

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sys/wait.h>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::launcher {
 namespace {

@@ -24,7 +24,7 @@ at::Tensor add_to_kept(const at::Tensor& sum, const at::Tensor& x, const std::ve
 
 std::vector<std::int64_t> StochasticDepth::kept(int index, std::int64_t images) const {
   if (pass_.kept_images) return pass_.kept_images(layer_, index, images);
-  if (!pass_.rehearsal)
+  if (!pass_.memory_probe)
     return draw_kept_images({pass_.seed, pass_.step, pass_.lane, layer_, index, branches_}, rate_, images);
   std::vector<std::int64_t> first(static_cast<std::size_t>(largest_kept(rate_, images)));
   std::iota(first.begin(), first.end(), 0);

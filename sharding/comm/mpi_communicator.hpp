@@ -6,9 +6,9 @@
 #include <atomic>
 #include <chrono>
 
+#include "sharding/agreement/failure_channel.hpp"
 #include "sharding/comm/call_timeout.hpp"
 #include "sharding/comm/communicator.hpp"
-#include "sharding/agreement/failure_channel.hpp"
 #include "sharding/comm/mpi_handles.hpp"
 
 namespace vitrail::sharding {

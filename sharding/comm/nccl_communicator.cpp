@@ -2,10 +2,10 @@
 #include <thread>
 
 #include "sharding/comm/call_timeout.hpp"
-#include "sharding/device/cuda_handles.hpp"
-#include "sharding/device/gpu_device.hpp"
 #include "sharding/comm/intercepted_communicator.hpp"
 #include "sharding/comm/nccl_handles.hpp"
+#include "sharding/device/cuda_handles.hpp"
+#include "sharding/device/gpu_device.hpp"
 
 namespace vitrail::sharding {
 namespace {

@@ -2,8 +2,8 @@
 // through pinned host memory and the communicator inside. Throws: what the inner one and the device throw.
 #pragma once
 
-#include "sharding/device/buffer.hpp"
 #include "sharding/comm/intercepted_communicator.hpp"
+#include "sharding/device/buffer.hpp"
 
 namespace vitrail::sharding {
 

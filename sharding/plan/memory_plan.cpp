@@ -11,7 +11,7 @@ struct OfLane {  // bytes of a lane's slices over all buckets, and of the widest
   std::int64_t weights = 0, masters = 0, sums = 0, widest_sum = 0;
 };
 
-OfLane of_lane(const BucketPlan& plan, const GradientSettings& settings, DataType compute) {
+OfLane of_lane(const BucketPlan& plan, const ReducerOptions& settings, DataType compute) {
   OfLane bytes;
   for (const Bucket& bucket : plan.buckets) {
     const std::int64_t sums = bucket.slice * bytes_of(settings.type_of(bucket));
@@ -24,7 +24,7 @@ OfLane of_lane(const BucketPlan& plan, const GradientSettings& settings, DataTyp
 }
 
 // Slices of the buckets whose sums are widened for the update and so stand apart from the tree's.
-std::int64_t apart_per_lane(const BucketPlan& plan, const GradientSettings& settings, int world) {
+std::int64_t apart_per_lane(const BucketPlan& plan, const ReducerOptions& settings, int world) {
   std::int64_t bytes = 0;
   for (const Bucket& bucket : plan.buckets) {
     const bool in_tree = settings.stage == 1 || (settings.stage == 0 && world == 1);
@@ -36,7 +36,7 @@ std::int64_t apart_per_lane(const BucketPlan& plan, const GradientSettings& sett
 
 }  // namespace
 
-MemoryPlan memory_plan(const BucketPlan& plan, const GradientSettings& settings, DataType compute,
+MemoryPlan memory_plan(const BucketPlan& plan, const ReducerOptions& settings, DataType compute,
                        std::size_t kinds, int world) {
   const OfLane lane = of_lane(plan, settings, compute);
   MemoryPlan most;

@@ -21,7 +21,7 @@ struct MemoryPlan {
 };
 
 // `compute`: type of the matrices; `kinds`: values kept per weight (state_kinds().size()).
-MemoryPlan memory_plan(const BucketPlan& plan, const GradientSettings& settings, DataType compute,
+MemoryPlan memory_plan(const BucketPlan& plan, const ReducerOptions& settings, DataType compute,
                        std::size_t kinds, int world);
 
 }  // namespace vitrail::sharding

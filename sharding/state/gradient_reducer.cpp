@@ -19,7 +19,7 @@ std::size_t rounds_of(const std::vector<std::vector<LaneRange>>& blocks_of_rank)
 
 }  // namespace
 
-GradientReducer::GradientReducer(const BucketPlan& plan, const GradientSettings& settings,
+GradientReducer::GradientReducer(const BucketPlan& plan, const ReducerOptions& settings,
                                  Communicator& communicator, Device& device)
     : plan_(plan),
       settings_(settings),
@@ -83,7 +83,7 @@ void GradientReducer::end_lane() {
 }
 
 void GradientReducer::add(std::size_t parameter, const std::byte* gradient) {
-  if (lane_ == kRehearsal) return;
+  if (lane_ == kMemoryProbe) return;
   if (arrived_.at(parameter) != 0) {
     throw Error(ExitCode::crash, fmt::format("lane {}: parameter {} got two gradients", lane_,
                                              plan_.parameters[parameter].name));

@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "sharding/plan/bucket_plan.hpp"
-#include "sharding/device/buffer.hpp"
 #include "sharding/comm/communicator.hpp"
+#include "sharding/device/buffer.hpp"
+#include "sharding/plan/bucket_plan.hpp"
 
 namespace vitrail::sharding {
 
@@ -19,7 +19,7 @@ namespace vitrail::sharding {
 inline constexpr std::size_t kBucketsInFlight = 3;
 inline constexpr std::size_t kBucketsOfStage2 = kBucketsInFlight + 2;
 
-struct GradientSettings {
+struct ReducerOptions {
   DataType type = DataType::f32;         // of the sums that the update reads: f32 or f64
   DataType matrix_type = DataType::f32;  // in which matrices' gradients are kept, sent and rounded to
   std::int64_t stage = 1;  // 0: every rank gets all slices; 2: buckets are freed on the way (one lane a rank)
@@ -32,7 +32,7 @@ struct GradientSettings {
 // order of buckets.
 class GradientReducer {
  public:
-  GradientReducer(const BucketPlan& plan, const GradientSettings& settings, Communicator& communicator,
+  GradientReducer(const BucketPlan& plan, const ReducerOptions& settings, Communicator& communicator,
                   Device& device);
   ~GradientReducer() { communicator_.settle(posted_); }
   GradientReducer(const GradientReducer&) = delete;
@@ -47,7 +47,7 @@ class GradientReducer {
   void exchange();
 
   // Until the next begin_lane, what is added goes nowhere.
-  void begin_rehearsal() { lane_ = kRehearsal; }
+  void begin_memory_probe() { lane_ = kMemoryProbe; }
 
   // After exchange(): the sum over all lanes of the held() lanes' slices of a bucket, lanes in order. The
   // caller may overwrite it until the next begin_lane.
@@ -55,12 +55,12 @@ class GradientReducer {
 
   LaneRange lanes() const { return lanes_; }  // that this rank computes
   LaneRange held() const;                     // whose slices it updates: the same, or all (stage 0)
-  const GradientSettings& settings() const { return settings_; }
+  const ReducerOptions& settings() const { return settings_; }
   DataType type() const { return settings_.type; }
   DataType type_of(std::size_t parameter) const { return bucket_type(plan_.locations[parameter].bucket); }
 
  private:
-  static constexpr std::int64_t kRehearsal = -1;
+  static constexpr std::int64_t kMemoryProbe = -1;
   struct Node {  // of the tree over lanes, already summed; the address of its chunk
     LaneRange lanes;
     std::byte* sum;
@@ -85,7 +85,7 @@ class GradientReducer {
   bool frees_buckets() const { return settings_.stage == 2; }
 
   const BucketPlan& plan_;
-  GradientSettings settings_;
+  ReducerOptions settings_;
   Communicator& communicator_;
   Device& device_;
   LaneRange lanes_;

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "sharding/plan/bucket_plan.hpp"
 #include "sharding/device/buffer.hpp"
+#include "sharding/plan/bucket_plan.hpp"
 
 namespace vitrail::sharding {
 

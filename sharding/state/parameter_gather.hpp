@@ -4,9 +4,9 @@
 
 #include <vector>
 
-#include "sharding/plan/bucket_plan.hpp"
 #include "sharding/comm/communicator.hpp"
 #include "sharding/device/device.hpp"
+#include "sharding/plan/bucket_plan.hpp"
 
 namespace vitrail::sharding {
 

@@ -7,7 +7,7 @@
 namespace vitrail::sharding {
 namespace {
 
-double norm_of_column(const PieceSums& squares, std::size_t column, double scale) {
+double norm_of_column(const PerTensorSums& squares, std::size_t column, double scale) {
   double total = 0;
   for (const double square : squares.by_parameter(column)) total += square;
   return std::sqrt(total) * scale;
@@ -74,7 +74,7 @@ void ShardedOptimizer::follow_statistics(LaneState& state, GradientReducer& grad
 
 // Adds the squares that the kernel gives for each run to its piece's, in the order of the runs.
 void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
-                                const Runs& all, PieceSums& sums) {
+                                const Runs& all, PerTensorSums& sums) {
   std::vector<Squares> squares(all.runs.size());
   state.device().compute().update(kernel, state.type(), all.runs, squares);
   for (std::size_t r = 0; r < squares.size(); ++r) {
@@ -85,20 +85,21 @@ void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const Gra
   }
 }
 
-PieceSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradients, double scale) const {
-  PieceSums squares(state.plan(), config_.clip_value > 0 ? 2 : 1);
+PerTensorSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradients,
+                                            double scale) const {
+  PerTensorSums squares(state.plan(), config_.clip_value > 0 ? 2 : 1);
   Runs all = owned_runs(state, gradients, {});
   for (UpdateRun& run : all.runs) run.factor = config_.clip_value / scale;
   sum_runs(UpdateKernel::clip, state, gradients, all, squares);
   return squares;
 }
 
-double ShardedOptimizer::gradient_norm(const PieceSums& squares, double scale) {
+double ShardedOptimizer::gradient_norm(const PerTensorSums& squares, double scale) {
   return norm_of_column(squares, 0, scale);
 }
 
 void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double lr, double scale,
-                            const PieceSums& squares) {
+                            const PerTensorSums& squares) {
   ++steps_;
   follow_statistics(state, gradients, scale);
   const auto t = static_cast<double>(steps_);
@@ -137,7 +138,7 @@ void ShardedOptimizer::step_lamb(LaneState& state, const GradientReducer& gradie
       run.step.weight_decay = 0;
     }
   }
-  PieceSums squares(state.plan(), 2);  // {|weight|^2, |update|^2}
+  PerTensorSums squares(state.plan(), 2);  // {|weight|^2, |update|^2}
   sum_runs(UpdateKernel::lamb_direction, state, gradients, all, squares);
   communicator_.all_reduce_sum(squares.values());
   const std::vector<double> weights = squares.by_parameter(0);

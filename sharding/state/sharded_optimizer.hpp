@@ -10,7 +10,7 @@
 #include "sharding/sharding_config.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/lane_state.hpp"
-#include "sharding/state/piece_sums.hpp"
+#include "sharding/state/per_tensor_sums.hpp"
 
 namespace vitrail::sharding {
 
@@ -35,13 +35,14 @@ class ShardedOptimizer {
   // Clips each element of scale * sums as the configuration says, in place. Returns the squares of this
   // rank's sums before and, with clip_value, after it: the caller all-reduces them with what else it has to
   // say.
-  PieceSums clip_values(LaneState& state, GradientReducer& gradients, double scale) const;
+  PerTensorSums clip_values(LaneState& state, GradientReducer& gradients, double scale) const;
 
   // Global norm of scale * gradient sums before any clipping, from all-reduced clip_values().
-  static double gradient_norm(const PieceSums& squares, double scale);
+  static double gradient_norm(const PerTensorSums& squares, double scale);
 
   // One step: gradients are scale * sums and are clipped by norm as the configuration says. Counts the step.
-  void step(LaneState& state, GradientReducer& gradients, double lr, double scale, const PieceSums& squares);
+  void step(LaneState& state, GradientReducer& gradients, double lr, double scale,
+            const PerTensorSums& squares);
 
   // From now on, the weight decay of every parameter over that of its rule.
   void scale_weight_decay(double scale) { weight_decay_scale_ = scale; }
@@ -61,7 +62,7 @@ class ShardedOptimizer {
                 Runs& all) const;
   void follow_statistics(LaneState& state, GradientReducer& gradients, double scale) const;
   static void sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
-                       const Runs& all, PieceSums& sums);
+                       const Runs& all, PerTensorSums& sums);
   void step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const;
 
   OptimizerConfig config_;

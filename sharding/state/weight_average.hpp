@@ -2,8 +2,8 @@
 // all of it. Source: timm's ModelEmaV3 (warm-up with gamma 1 and power 2/3).
 #pragma once
 
-#include "sharding/state/lane_state.hpp"
 #include "sharding/sharding_config.hpp"
+#include "sharding/state/lane_state.hpp"
 
 namespace vitrail::sharding {
 

@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 
 #include "models/families/catalogue.hpp"
-#include "sharding/device/host_device.hpp"
 #include "sharding/comm/local_communicator.hpp"
+#include "sharding/device/host_device.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"

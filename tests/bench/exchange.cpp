@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "sharding/state/gradient_reducer.hpp"
-#include "sharding/device/host_device.hpp"
 #include "sharding/comm/mpi_communicator.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/bench/exchange_handles.hpp"
 

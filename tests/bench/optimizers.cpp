@@ -10,9 +10,9 @@
 #include <fmt/format.h>
 
 #include "models/families/catalogue.hpp"
+#include "sharding/comm/local_communicator.hpp"
 #include "sharding/device/gpu_device.hpp"
 #include "sharding/device/host_device.hpp"
-#include "sharding/comm/local_communicator.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/philox.hpp"
 #include "trainer/weights/param_groups.hpp"
@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
     fill(gradients.sum(b), plan.buckets[b].slice, b);
     fill(state.slices(sharding::StateKind::weight, b).data(), plan.buckets[b].slice, 1000 + b);
   }
-  std::optional<sharding::PieceSums> squares;
+  std::optional<sharding::PerTensorSums> squares;
   squares.emplace(optimizer.clip_values(state, gradients, 1.0));
   for (std::string line; std::getline(std::cin, line);) {
     const auto start = std::chrono::steady_clock::now();

@@ -67,7 +67,7 @@ std::string checkpoint_seed() {
   m.state.metrics_bytes = 1234;
   m.state.loss_scale = {.scale = 512, .good_steps = 4, .skipped = 1};
   m.state.damaged = {{7, "shard 1: record 2"}};
-  m.state.left_out = {{2, 5}};
+  m.state.skipped_batches = {{2, 5}};
   m.lanes = 2;
   m.world = 2;
   m.data_fingerprint = hash_text("data").hex();

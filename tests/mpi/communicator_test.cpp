@@ -9,9 +9,9 @@
 #include <gmock/gmock.h>
 
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/comm/local_communicator.hpp"
 #include "sharding/device/gpu_device.hpp"
 #include "sharding/state/gradient_reducer.hpp"
-#include "sharding/comm/local_communicator.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/mpi/mpi_world.hpp"
 #include "tests/support/lazy_device.hpp"

@@ -1,6 +1,6 @@
-// A device that keeps the promises of sharding/device/device.hpp and not more, as a GPU does: its work is done as
-// late as it may, when somebody waits for it, and its memory cannot be looked at from outside. Who forgets to
-// wait gets old values, who touches its memory dies.
+// A device that keeps the promises of sharding/device/device.hpp and not more, as a GPU does: its work is
+// done as late as it may, when somebody waits for it, and its memory cannot be looked at from outside. Who
+// forgets to wait gets old values, who touches its memory dies.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 
 #include <sys/mman.h>
 
-#include "sharding/device/host_device.hpp"
 #include "sharding/comm/staged_communicator.hpp"
+#include "sharding/device/host_device.hpp"
 
 namespace vitrail::tests {
 

@@ -6,8 +6,8 @@
 
 #include <unistd.h>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/text/number.hpp"
 
 namespace vitrail::trainer {

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "models/model.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::trainer {
@@ -108,7 +108,8 @@ CheckpointManifest from_json(const Json& json) {
     m.state.damaged.emplace(sample.at("sample").get<std::uint64_t>(), sample.at("why").get<std::string>());
   }
   for (const Json& left : json.value("left_out", Json::array())) {
-    m.state.left_out.push_back({left.at("step").get<std::int64_t>(), left.at("batches").get<std::int64_t>()});
+    m.state.skipped_batches.push_back(
+        {left.at("step").get<std::int64_t>(), left.at("batches").get<std::int64_t>()});
   }
   if (json.contains("best")) {
     const Json& best = json.at("best");
@@ -153,7 +154,7 @@ std::vector<StoredParameter> stored_parameters(const std::vector<models::Paramet
 
 std::int64_t TrainState::next_batch() const {
   std::int64_t batch = step;
-  for (const LeftOut& left : left_out) batch += left.batches;
+  for (const SkippedBatches& left : skipped_batches) batch += left.batches;
   return batch;
 }
 
@@ -181,7 +182,7 @@ std::string to_json(const CheckpointManifest& m) {
   for (const auto& [sample, why] : m.state.damaged)
     json["damaged"].push_back({{"sample", sample}, {"why", why}});
   json["left_out"] = Json::array();
-  for (const LeftOut& left : m.state.left_out)
+  for (const SkippedBatches& left : m.state.skipped_batches)
     json["left_out"].push_back({{"step", left.step}, {"batches", left.batches}});
   if (m.state.best) json["best"] = {{"value", m.state.best->value}, {"step", m.state.best->step}};
   json["parameters"] = Json::array();

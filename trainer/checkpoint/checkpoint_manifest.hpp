@@ -31,11 +31,11 @@ struct BestEvaluation {
 };
 
 // Batches that the loss guard left out: those from the one that step `step` would have taken.
-struct LeftOut {
+struct SkippedBatches {
   std::int64_t step = 0;
   std::int64_t batches = 0;
 
-  bool operator==(const LeftOut&) const = default;
+  bool operator==(const SkippedBatches&) const = default;
 };
 
 // Where a run stands; with the weights and moments, all of its state.
@@ -45,8 +45,8 @@ struct TrainState {
   std::int64_t evaluated_step = 0;   // the last step that was evaluated
   std::uint64_t metrics_bytes = 0;   // length of metrics.jsonl
   sharding::LossScale loss_scale;
-  datasets::DamageLedger damaged;  // training samples that were replaced, over all ranks
-  std::vector<LeftOut> left_out;   // increasing steps
+  datasets::DamageLedger damaged;               // training samples that were replaced, over all ranks
+  std::vector<SkippedBatches> skipped_batches;  // increasing steps
   std::optional<BestEvaluation> best;
 
   std::int64_t next_batch() const;  // that the next step takes, counted over all epochs

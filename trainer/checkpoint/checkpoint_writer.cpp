@@ -189,7 +189,7 @@ void CheckpointWriter::begin(CheckpointManifest manifest) {
   work_ = std::async(std::launch::async, [this] { return write_rank_file(); });
 }
 
-bool CheckpointWriter::part_ended() const {
+bool CheckpointWriter::checkpoint_written() const {
   return busy() && work_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 

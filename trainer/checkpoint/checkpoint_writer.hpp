@@ -12,8 +12,8 @@
 #include <optional>
 #include <string>
 
-#include "sharding/comm/communicator.hpp"
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/comm/communicator.hpp"
 #include "sharding/state/lane_state.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
@@ -37,7 +37,7 @@ class CheckpointWriter {
   // Copies the state. `manifest` holds everything but `parameters` and `files`. None may be under way.
   void begin(CheckpointManifest manifest);
   bool busy() const { return stage_ != Stage::idle; }
-  bool part_ended() const;  // of what is under way, this rank has done its part
+  bool checkpoint_written() const;  // of what is under way, this rank has done its part
 
   // Collective, for all ranks at the same step: what comes after the parts that have ended. Waits for those
   // that have not. After `failed`: failure() says why, the same on all ranks, and no trace is left.

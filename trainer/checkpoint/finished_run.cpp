@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/text/wall_time.hpp"
 
 namespace vitrail::trainer {

@@ -1,7 +1,7 @@
 #include "trainer/checkpoint/run_directory.hpp"
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::trainer {
 

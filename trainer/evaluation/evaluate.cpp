@@ -22,7 +22,7 @@ namespace {
 // What ranks add up: counts, which doubles hold exactly, and each lane's sum of losses, which one rank fills.
 class Sums {
  public:
-  explicit Sums(const EvaluationPlan& plan)
+  explicit Sums(const EvaluationOptions& plan)
       : lanes_(static_cast<std::size_t>(plan.lanes)), classes_(static_cast<std::size_t>(plan.classes)) {
     values_.resize(1 + lanes_ + kColumns * (2 + classes_));
   }
@@ -87,8 +87,8 @@ double cross_entropy(std::span<const double> logits, std::int64_t label) {
   return std::log(sum) + largest - logits[static_cast<std::size_t>(label)];
 }
 
-void count_batch(const at::Tensor& logits, const datasets::EvaluationBatch& batch, const EvaluationPlan& plan,
-                 Sums& sums) {
+void count_batch(const at::Tensor& logits, const datasets::EvaluationBatch& batch,
+                 const EvaluationOptions& plan, Sums& sums) {
   const at::Tensor wide = logits.to(at::kCPU, at::kDouble).contiguous();
   const std::int64_t classes = wide.size(1);
   double loss = 0;
@@ -112,7 +112,7 @@ void count_batch(const at::Tensor& logits, const datasets::EvaluationBatch& batc
 
 }  // namespace
 
-EvaluationPlan evaluation_plan(const Config& config, c10::Device device) {
+EvaluationOptions evaluation_options(const Config& config, c10::Device device) {
   return {config.run.lanes,
           config.evaluation.batch_size,
           config.data.workers,
@@ -130,7 +130,7 @@ at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& image
 
 std::optional<EvaluationMetrics> evaluate(const models::Model& model,
                                           std::shared_ptr<const datasets::Dataset> dataset,
-                                          const EvaluationPlan& plan, sharding::Communicator& communicator,
+                                          const EvaluationOptions& plan, sharding::Communicator& communicator,
                                           const std::function<bool()>& interrupted) {
   const at::NoGradGuard no_grad;
   const auto lanes = sharding::lanes_of_rank(plan.lanes, communicator.size(), communicator.rank());

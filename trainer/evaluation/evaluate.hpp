@@ -13,12 +13,12 @@
 #include "models/model.hpp"
 #include "sharding/comm/communicator.hpp"
 #include "trainer/metrics.hpp"
-#include "trainer/tasks/real_labels.hpp"
 #include "trainer/settings/config.hpp"
+#include "trainer/tasks/real_labels.hpp"
 
 namespace vitrail::trainer {
 
-struct EvaluationPlan {
+struct EvaluationOptions {
   std::int64_t lanes = 1;
   std::int64_t batch = 256;  // images of one lane in one forward pass
   std::int64_t workers = 1;
@@ -30,7 +30,7 @@ struct EvaluationPlan {
   std::int64_t classes = 0;                          // of which accuracies are told one by one; 0: none
 };
 
-EvaluationPlan evaluation_plan(const Config& config, c10::Device device);
+EvaluationOptions evaluation_options(const Config& config, c10::Device device);
 
 // [B,3,S,S] -> [B,K]: the model's prediction; with `flip` the mean over each image and its mirror.
 at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip);
@@ -39,7 +39,7 @@ at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& image
 // returned.
 std::optional<EvaluationMetrics> evaluate(const models::Model& model,
                                           std::shared_ptr<const datasets::Dataset> dataset,
-                                          const EvaluationPlan& plan, sharding::Communicator& communicator,
+                                          const EvaluationOptions& plan, sharding::Communicator& communicator,
                                           const std::function<bool()>& interrupted);
 
 }  // namespace vitrail::trainer

@@ -24,7 +24,7 @@ Evaluated evaluate_weights(const Config& config, const std::string& checkpoint_p
     const CheckpointReader trained(find_checkpoint(checkpoint));
     check_same_classes(trained.manifest().class_ids, trained.folder().string(), *dataset);
   }
-  EvaluationPlan plan = evaluation_plan(config, device);
+  EvaluationOptions plan = evaluation_options(config, device);
   const std::string& real = config.evaluation.real_labels;
   if (!real.empty()) plan.real = std::make_shared<RealLabels>(real, *dataset, config.model.classes);
   if (config.evaluation.per_class) plan.classes = config.model.classes;

@@ -11,8 +11,8 @@
 
 #include "datasets/loader/loader.hpp"
 #include "sharding/comm/local_communicator.hpp"
-#include "trainer/base/text/progress.hpp"
 #include "trainer/base/files/safetensors.hpp"
+#include "trainer/base/text/progress.hpp"
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/tensor_type.hpp"
@@ -23,7 +23,7 @@
 namespace vitrail::trainer {
 namespace {
 
-std::vector<Guess> likeliest(std::span<const double> logits, std::int64_t top) {
+std::vector<Prediction> likeliest(std::span<const double> logits, std::int64_t top) {
   std::vector<std::int64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   const auto at = [&](std::int64_t k) { return logits[static_cast<std::size_t>(k)]; };
@@ -36,7 +36,7 @@ std::vector<Guess> likeliest(std::span<const double> logits, std::int64_t top) {
   std::partial_sort(order.begin(), order.begin() + kept, order.end(), ranks_before);
   double sum = 0;
   for (const double logit : logits) sum += std::exp(logit - at(order.front()));
-  std::vector<Guess> guesses;
+  std::vector<Prediction> guesses;
   for (std::int64_t i = 0; i < kept; ++i) {
     const std::int64_t label = order[static_cast<std::size_t>(i)];
     guesses.push_back({label, at(label), std::exp(at(label) - at(order.front())) / sum});

@@ -15,7 +15,7 @@
 
 namespace vitrail::trainer {
 
-struct Guess {
+struct Prediction {
   std::int64_t label = 0;
   double logit = 0, probability = 0;
 };
@@ -25,7 +25,7 @@ struct PredictionRequest {
   std::filesystem::path output;  // safetensors with `logits` [N, K] in the type computed; empty: none
   std::int64_t top = 5;          // likeliest classes told of each image; ties go to the lower class
   // Told of each image in order: its name in the source and its likeliest classes. May be empty.
-  std::function<void(const std::string& image, std::span<const Guess> guesses)> take = {};
+  std::function<void(const std::string& image, std::span<const Prediction> guesses)> take = {};
   // Told of each image that cannot be decoded, among the others, and why. Its logits are NaN.
   std::function<void(const std::string& image, const std::string& reason)> take_damaged = {};
   std::function<void(const std::string& text)> say = {};  // told what computes, and what was changed to fit

@@ -25,7 +25,7 @@ void check_same_run(const CheckpointManifest& stored, const Assembly& run,
   }
   if (why.empty() && stored_parameters(run.model->parameters()) != stored.parameters)
     why = "the model has other parameters";
-  if (why.empty() && stored.type != run.masters.type()) why = "precision.compute was another";
+  if (why.empty() && stored.type != run.lane_state.type()) why = "precision.compute was another";
   if (why.empty()) return;
   throw Error(ExitCode::refused,
               fmt::format("the run's checkpoint of step {} is of another run: {}", stored.state.step, why),
@@ -78,11 +78,11 @@ void verify_together(const CheckpointReader& checkpoint, sharding::Communicator&
 TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
   std::vector<std::byte> values;
   for (const sharding::Piece& piece : run.plan.pieces) {
-    if (!run.masters.owns(piece)) continue;
-    values.resize(static_cast<std::size_t>(piece.elements) * size_of(run.masters.type()));
-    for (const sharding::StateKind kind : run.masters.kinds()) {
+    if (!run.lane_state.owns(piece)) continue;
+    values.resize(static_cast<std::size_t>(piece.elements) * size_of(run.lane_state.type()));
+    for (const sharding::StateKind kind : run.lane_state.kinds()) {
       checkpoint.read(kind, piece.parameter, piece.in_parameter, values);
-      run.masters.write(kind, piece, values.data());
+      run.lane_state.write(kind, piece, values.data());
     }
   }
   run.optimizer.set_steps(checkpoint.manifest().state.optimizer_steps);

@@ -7,8 +7,8 @@
 #include "trainer/base/text/progress.hpp"
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/device/compute_device.hpp"
-#include "trainer/tasks/same_classes.hpp"
 #include "trainer/schedule.hpp"
+#include "trainer/tasks/same_classes.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -30,7 +30,7 @@ std::vector<std::string> distinct(const std::vector<std::string>& names) {
 
 }  // namespace
 
-RunSaver::RunSaver(const Assembly& run, sharding::LaneState& masters, const TrainState& state,
+RunSaver::RunSaver(const Assembly& run, sharding::LaneState& lane_state, const TrainState& state,
                    const TrainRequest& request, const RunDirectory& directory, const RunOwner* owner,
                    MetricsFile* metrics, const std::vector<std::string>& hosts, PhaseLog& phases, Log& log)
     : run_(run),
@@ -42,7 +42,7 @@ RunSaver::RunSaver(const Assembly& run, sharding::LaneState& masters, const Trai
       program_(request.program),
       writer_(
           directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
-          stored_parameters(run.model->parameters()), masters, run.communicator,
+          stored_parameters(run.model->parameters()), lane_state, run.communicator,
           [owner, metrics](const CheckpointManifest& manifest) {
             metrics->sync(manifest.state.metrics_bytes);
             owner->check(RunOwner::Look::now);
@@ -78,7 +78,7 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   manifest.planned_steps = run_.total_steps;
   manifest.lanes = run_.config.run.lanes;
   manifest.world = run_.communicator.size();
-  manifest.type = run_.masters.type();
+  manifest.type = run_.lane_state.type();
   manifest.data_fingerprint = run_.train_data->fingerprint();
   for (std::int64_t c = 0; c < run_.train_data->classes(); ++c) {
     manifest.classes.push_back(run_.train_data->class_name(c));

@@ -23,13 +23,13 @@ class RunSaver {
  public:
   // `owner` and `metrics`: of rank 0, null on the others. `state` is what the newest checkpoint holds,
   // `hosts` by rank.
-  RunSaver(const Assembly& run, sharding::LaneState& masters, const TrainState& state,
+  RunSaver(const Assembly& run, sharding::LaneState& lane_state, const TrainState& state,
            const TrainRequest& request, const RunDirectory& directory, const RunOwner* owner,
            MetricsFile* metrics, const std::vector<std::string>& hosts, PhaseLog& phases, Log& log);
 
   bool wished() const;  // rank 0: a checkpoint is due by the clock
   bool due(const TrainState& state) const;
-  bool part_ended() const { return writer_.part_ended(); }
+  bool checkpoint_written() const { return writer_.checkpoint_written(); }
 
   void save(const TrainState& state);  // begins
   void advance();                      // when all ranks' parts have ended

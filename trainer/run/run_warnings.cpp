@@ -10,8 +10,8 @@
 
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/plan/nodes.hpp"
-#include "trainer/base/text/number.hpp"
 #include "trainer/base/processors.hpp"
+#include "trainer/base/text/number.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -2,14 +2,14 @@
 
 #include <optional>
 
-#include "sharding/comm/communication_queue.hpp"
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/comm/communication_queue.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/device/compute_device.hpp"
-#include "trainer/run/rehearsal.hpp"
+#include "trainer/run/memory_probe.hpp"
 #include "trainer/run/restore.hpp"
 #include "trainer/run/run_agreement.hpp"
 #include "trainer/run/run_warnings.hpp"
@@ -79,9 +79,9 @@ TrainState restored_or_new(Assembly& run, const TrainRequest& request, const Run
 }
 
 // After going back from `before` to `state`: the batches in between are not taken again, nor are `more`.
-GoneBack leave_out(const TrainState& before, std::int64_t more, TrainState& state) {
+Rollback skip_batches(const TrainState& before, std::int64_t more, TrainState& state) {
   const std::int64_t batches = before.next_batch() - state.next_batch() + more;
-  state.left_out.push_back({state.step, batches});
+  state.skipped_batches.push_back({state.step, batches});
   return {before.step, state.step, batches};
 }
 
@@ -131,16 +131,16 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   sharding::agree(communicator, [&] {
     if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
   });
-  if (request.config.run.rehearsal && state.step < run.total_steps) {
+  if (request.config.run.memory_probe && state.step < run.total_steps) {
     log.line(fmt::format("memory check passed (largest micro-batch, forward and backward): peak {:.0f} MiB",
-                         static_cast<double>(rehearse(run)) / (1 << 20)));
+                         static_cast<double>(probe_memory(run)) / (1 << 20)));
   }
   LossGuard guard(request.config.guard);
-  const TrainLoop::Company company{
+  const TrainLoop::RunServices services{
       owner ? &*owner : nullptr, trace ? &*trace : nullptr, phases, watchdog, log, stop, guard};
-  std::optional<GoneBack> gone_back;
+  std::optional<Rollback> rollback;
   for (int times = 0;; ++times) {
-    TrainLoop loop(run, state, gone_back, request, directory, company);
+    TrainLoop loop(run, state, rollback, request, directory, services);
     if (const auto end = loop.run()) {
       if (*end == ExitCode::done)
         record_end(run.total_steps, request, directory, owner ? &*owner : nullptr, communicator);
@@ -148,11 +148,11 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     }
     const TrainState before = loop.state();
     state = restored_or_new(run, request, directory, phases, log);
-    const bool again = gone_back && gone_back->to == state.step;
+    const bool again = rollback && rollback->to == state.step;
     if (!again) times = 0;
     if (times == kMostTimesBack) throw diverged_for_good(state.step);
     guard.begin_again();
-    gone_back = leave_out(before, request.config.guard.skip, state);
+    rollback = skip_batches(before, request.config.guard.skip, state);
   }
 }
 

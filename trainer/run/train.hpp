@@ -15,8 +15,8 @@
 #include "trainer/checkpoint/run_owner.hpp"
 #include "trainer/device/gpu_promise.hpp"
 #include "trainer/run/program.hpp"
-#include "trainer/settings/config.hpp"
 #include "trainer/run/stop_signal.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
 

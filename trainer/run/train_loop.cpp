@@ -30,28 +30,28 @@ datasets::LoaderStats since(datasets::LoaderStats now, const datasets::LoaderSta
 
 }  // namespace
 
-TrainLoop::TrainLoop(Assembly& run, TrainState state, const std::optional<GoneBack>& gone_back,
-                     const TrainRequest& request, const RunDirectory& directory, const Company& company)
+TrainLoop::TrainLoop(Assembly& run, TrainState state, const std::optional<Rollback>& rollback,
+                     const TrainRequest& request, const RunDirectory& directory, const RunServices& services)
     : run_(run),
       state_(std::move(state)),
       request_(request),
       directory_(directory),
-      owner_(company.owner),
-      trace_(company.trace),
-      phases_(company.phases),
-      watchdog_(company.watchdog),
-      log_(company.log),
-      stop_(company.stop),
-      guard_(company.guard),
+      owner_(services.owner),
+      trace_(services.trace),
+      phases_(services.phases),
+      watchdog_(services.watchdog),
+      log_(services.log),
+      stop_(services.stop),
+      guard_(services.guard),
       slow_ranks_(request.config.watchdog.slow),
       hosts_(sharding::gather_text(run.communicator, request.attempt.host)),
       first_step_(state_.step) {
   sharding::agree(run.communicator, [&] {
     if (run.communicator.rank() == 0) metrics_.emplace(directory.metrics(), state_.metrics_bytes);
   });
-  if (gone_back) append_metrics(to_json_line(*gone_back));
-  if (gone_back) log_.line(describe(*gone_back));
-  saver_.emplace(run, run.masters, state_, request, directory, owner_, metrics_ ? &*metrics_ : nullptr,
+  if (rollback) append_metrics(to_json_line(*rollback));
+  if (rollback) log_.line(describe(*rollback));
+  saver_.emplace(run, run.lane_state, state_, request, directory, owner_, metrics_ ? &*metrics_ : nullptr,
                  hosts_, phases_, log_);
 }
 
@@ -82,15 +82,15 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
   for (;;) {
     if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
     const bool finished = state_.step == run_.total_steps;
-    if (guard_.ran_away() && !agreed_.stop) {
+    if (guard_.has_diverged() && !agreed_.stop) {
       saver_->wait();
       return std::nullopt;
     }
     doing_ = fmt::format("saving after step {}", state_.step);
     run_.communicator.limit_wait({});
-    // Saved now, it would be what the run goes back to once the loss has run away.
-    const bool spoilt = agreed_.stop && !finished && guard_.is_bad();
-    if (spoilt) {
+    // Saved now, it would be what the run rolls back to once the loss has diverged.
+    const bool is_bad = agreed_.stop && !finished && guard_.is_bad();
+    if (is_bad) {
       saver_->wait();
     } else if (finished || agreed_.stop) {
       run_.gather.finish();
@@ -102,7 +102,7 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
     if (agreed_.stop) {
       log_.line(fmt::format(
           "stopped on request after step {}; the same command goes on from {}", state_.step,
-          spoilt ? "the last checkpoint: the loss was bad, so this step was not saved" : "there"));
+          is_bad ? "the last checkpoint: the loss was bad, so this step was not saved" : "there"));
       return ExitCode::saved;
     }
     step();
@@ -131,7 +131,7 @@ bool TrainLoop::evaluate_now() {
   phases_.enter(Phase::evaluate, state_.step);
   const bool average = config.evaluation.weights == WeightsUsed::ema;
   if (average) run_.publish_weights(WeightsUsed::ema);
-  const auto result = evaluate(*run_.model, run_.validation_data, evaluation_plan(config, run_.device),
+  const auto result = evaluate(*run_.model, run_.validation_data, evaluation_options(config, run_.device),
                                run_.communicator, [&] {
                                  phases_.enter(Phase::evaluate, state_.step);
                                  return stop_.received() || time_is_up();
@@ -160,9 +160,10 @@ bool TrainLoop::is_best(const EvaluationMetrics& result) {
   return true;
 }
 
-News TrainLoop::own_news() {
-  return {
-      .save = saver_->wished(), .stop = stop_.received() || time_is_up(), .part_ended = saver_->part_ended()};
+StepSignals TrainLoop::own_signals() {
+  return {.save = saver_->wished(),
+          .stop = stop_.received() || time_is_up(),
+          .checkpoint_written = saver_->checkpoint_written()};
 }
 
 bool TrainLoop::time_is_up() const {
@@ -181,7 +182,7 @@ void TrainLoop::step() {
   const auto begin = Clock::now();
   const datasets::LoaderStats data_before = context.loader.stats();
   const double comm_before = run_.communicator.traffic().seconds_waited;
-  const StepResult result = train_step(context, state_, own_news(), work_);
+  const StepResult result = train_step(context, state_, own_signals(), work_);
   agreed_ = result.agreed;
   const auto data = since(context.loader.stats(), data_before);
   const double comm_wait = run_.communicator.traffic().seconds_waited - comm_before;
@@ -197,7 +198,7 @@ void TrainLoop::step() {
   if (agreed_.damage) settle_damage();
   compare_weights();
   doing_ = fmt::format("saving while step {} was over", state_.step);
-  if (agreed_.part_ended) saver_->advance();
+  if (agreed_.checkpoint_written) saver_->advance();
   phases_.enter(Phase::none, state_.step);
 }
 

@@ -22,7 +22,7 @@ class TrainLoop {
  public:
   // Those who look on. `owner`: of rank 0, null on the others. `trace`: what the communicator adds to; null
   // without a step to trace.
-  struct Company {
+  struct RunServices {
     const RunOwner* owner;
     StepTrace* trace;
     PhaseLog& phases;
@@ -33,10 +33,10 @@ class TrainLoop {
   };
 
   // `gone_back`: how the run came to `state`, if by that.
-  TrainLoop(Assembly& run, TrainState state, const std::optional<GoneBack>& gone_back,
-            const TrainRequest& request, const RunDirectory& directory, const Company& company);
+  TrainLoop(Assembly& run, TrainState state, const std::optional<Rollback>& rollback,
+            const TrainRequest& request, const RunDirectory& directory, const RunServices& services);
 
-  std::optional<ExitCode> run();  // absent: the loss ran away
+  std::optional<ExitCode> run();  // absent: the loss has diverged
   const TrainState& state() const { return state_; }
 
  private:
@@ -51,7 +51,7 @@ class TrainLoop {
   void compare_weights();  // of all ranks, when it is time
   void write_trace(Clock::time_point begin);
   void settle_damage();  // after a step that replaced damaged samples
-  News own_news();
+  StepSignals own_signals();
   bool time_is_up() const;  // of the job
   void name_slow_ranks(const std::vector<OwnWork>& work);
   void record(const StepResult& result, double seconds, const datasets::LoaderStats& data, double comm_wait);
@@ -74,7 +74,7 @@ class TrainLoop {
   SlowRanks slow_ranks_;
   std::vector<std::string> hosts_;  // by rank
   std::string doing_ = "starting";  // for error messages
-  News agreed_;
+  StepSignals agreed_;
   OwnWork work_;             // in the last step
   double step_seconds_ = 0;  // of the last step
   std::int64_t first_step_;

@@ -1,5 +1,5 @@
-// All settings of a run in one value: each owner's struct, and the trainer's own. launcher/options/options.cpp fills
-// it.
+// All settings of a run in one value: each owner's struct, and the trainer's own.
+// launcher/options/options.cpp fills it.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +33,10 @@ struct RunConfig {
   std::int64_t steps = 0;
   std::int64_t threads = 1;  // compute threads per rank; part of a run's identity on a CPU
   Device device = Device::automatic;
-  bool rehearsal = true;                              // the largest lane batch once before the first step
+  bool memory_probe = true;                           // the largest lane batch once before the first step
   double peak_tflops = 0;                             // of one rank's device, for mfu; 0: unknown
   Duration stop_before{60, Duration::Unit::seconds};  // the end of the job's time limit; 0: pay no heed
-  std::string fault;                                  // to rehearse a failure (fault_plan.hpp); empty: none
+  std::string fault;                                  // a fault to inject (fault_injection.hpp); empty: none
 };
 
 struct LossConfig {
@@ -90,7 +90,7 @@ struct CheckpointConfig {
   std::string resume = "auto";                    // auto, never, or a checkpoint folder
 };
 
-// Going back to a checkpoint where the loss ran away.
+// Rolling back to a checkpoint where the loss diverges.
 struct GuardConfig {
   double loss_factor = 0;     // times the median of the last steps; 0: off
   std::int64_t patience = 3;  // bad steps one after another

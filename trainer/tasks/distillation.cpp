@@ -11,8 +11,8 @@
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/device/tensor_type.hpp"
-#include "trainer/tasks/loss.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/tasks/loss.hpp"
 #include "trainer/weights/param_groups.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
 #include "trainer/weights/weight_source.hpp"
@@ -94,7 +94,7 @@ Teacher::Teacher(const Config& config, c10::Device device)
   try {
     teacher.data.normalisation = teachers_normalisation(config, teacher.model.name);
     model_ = load_model(teacher, is_checkpoint ? weights : "", device,
-                        [&](const std::string& words) { words_.push_back(words); });
+                        [&](const std::string& words) { log_lines_.push_back(words); });
   } catch (const Error& e) {
     const std::string setting = "distillation.teacher_weights = " + weights;
     if (e.code() != ExitCode::refused) throw e.in(setting);
@@ -110,9 +110,9 @@ Teacher::Teacher(const Config& config, c10::Device device)
     bytes += static_cast<std::size_t>(spec.elements()) * size_of(type);
   }
   const bool hard = config.distillation.type == DistillationType::hard;
-  words_.push_back(fmt::format("distillation ({}): {} with the weights of {} looks on at {} px, {:.1f} MiB",
-                               hard ? "hard" : "soft", teacher.model.name, weights, image_size_,
-                               static_cast<double>(bytes) / (1 << 20)));
+  log_lines_.push_back(fmt::format(
+      "distillation ({}): {} with the weights of {} looks on at {} px, {:.1f} MiB", hard ? "hard" : "soft",
+      teacher.model.name, weights, image_size_, static_cast<double>(bytes) / (1 << 20)));
 }
 
 // Mixing is linear, so that mixed images convert as well.
@@ -125,8 +125,8 @@ void Teacher::convert_images(const Normalisation& from, const Normalisation& to,
   }
   factor_ = by_channel(factor, device);
   summand_ = by_channel(summand, device);
-  words_.push_back(fmt::format("the teacher's images are normalised with {}, the student's with {}",
-                               describe(to), describe(from)));
+  log_lines_.push_back(fmt::format("the teacher's images are normalised with {}, the student's with {}",
+                                   describe(to), describe(from)));
 }
 
 at::Tensor Teacher::logits(const at::Tensor& student_images) const {

@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::trainer {
 namespace {

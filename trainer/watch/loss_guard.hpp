@@ -19,7 +19,7 @@ class LossGuard {
   void look_at(double loss, double grad_norm);  // of a step
   void begin_again() { bad_ = 0; }              // from before the bad steps; what was normal still is
   bool is_bad() const { return bad_ > 0; }      // the last step
-  bool ran_away() const { return bad_ > 0 && bad_ >= config_.patience; }
+  bool has_diverged() const { return bad_ > 0 && bad_ >= config_.patience; }
   double median() const;  // of the good ones it remembers; 0: none
 
  private:

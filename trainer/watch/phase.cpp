@@ -8,7 +8,7 @@
 namespace vitrail::trainer {
 namespace {
 
-constexpr std::chrono::milliseconds kSlowness{100};  // a rehearsed slow rank's, in every forward pass
+constexpr std::chrono::milliseconds kSlowness{100};  // an injected slow rank's, in every forward pass
 
 [[noreturn]] void hang() {
   for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
@@ -30,7 +30,7 @@ void PhaseLog::enter(Phase phase, std::int64_t step, Track track) {
   if (fault_->kind == FaultKind::stop) ::kill(::getpid(), SIGSTOP);
 }
 
-bool PhaseLog::spoils(FaultKind kind, std::int64_t step) {
+bool PhaseLog::injects(FaultKind kind, std::int64_t step) {
   if (!fault_ || fault_->rank != rank_ || fault_->kind != kind || fault_->step != step) return false;
   return !struck_.exchange(true);
 }

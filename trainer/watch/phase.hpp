@@ -1,5 +1,5 @@
 // What a rank is doing just now: told by the threads that do it, read by the watchdog; and the place where
-// failures are rehearsed.
+// faults are injected.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "trainer/watch/fault_plan.hpp"
+#include "trainer/watch/fault_injection.hpp"
 
 namespace vitrail::trainer {
 
@@ -23,9 +23,9 @@ class PhaseLog {
     Clock::time_point since;
   };
 
-  PhaseLog(int rank, std::optional<FaultPlan> fault) : rank_(rank), fault_(fault) {}
+  PhaseLog(int rank, std::optional<FaultInjection> fault) : rank_(rank), fault_(fault) {}
 
-  // From now on. What is to be rehearsed here happens here.
+  // From now on. A fault that is to be injected here happens here.
   void enter(Phase phase, std::int64_t step, Track track = Track::training);
   Stay stay(Track track) const;
   // While it lives, the training thread waits for other ranks. The phase then begins anew.
@@ -44,8 +44,8 @@ class PhaseLog {
   };
   bool waits() const { return waits_; }
 
-  // Asked by the code that has the values: whether it shall spoil them now. Once.
-  bool spoils(FaultKind kind, std::int64_t step);
+  // Asked by the code that has the values: whether it shall corrupt them now. Once.
+  bool injects(FaultKind kind, std::int64_t step);
 
  private:
   struct Place {
@@ -54,7 +54,7 @@ class PhaseLog {
     std::atomic<Clock::time_point> since = Clock::now();
   };
   const int rank_;
-  const std::optional<FaultPlan> fault_;
+  const std::optional<FaultInjection> fault_;
   std::atomic<bool> struck_ = false;
   std::atomic<bool> waits_ = false;
   std::array<Place, 2> places_;

@@ -36,9 +36,10 @@ double seconds(Clock::duration time) { return std::chrono::duration<double>(time
 
 }  // namespace
 
-Watchdog::Watchdog(const PhaseLog& phases, const WatchdogConfig& config, std::string self, Bite bite)
-    : phases_(phases), config_(config), self_(std::move(self)), bite_(std::move(bite)) {
-  if (!bite_) return;
+Watchdog::Watchdog(const PhaseLog& phases, const WatchdogConfig& config, std::string self,
+                   OnTimeout on_timeout)
+    : phases_(phases), config_(config), self_(std::move(self)), on_timeout_(std::move(on_timeout)) {
+  if (!on_timeout_) return;
   prepare_thread_stacks();
   thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
@@ -99,7 +100,7 @@ void Watchdog::watch(const std::stop_token& stop) {
       const std::string why = overdue(track, resumed);
       if (why.empty()) continue;
       show_thread_stacks(why);
-      bite_(why);
+      on_timeout_(why);
       return;
     }
   }

@@ -1,5 +1,5 @@
 // A communicator that tells the phase log while the training thread waits in a call: that is the doing of
-// other ranks, for which the watchdog does not bite this one.
+// other ranks, during which this rank is not timed out by the watchdog.
 #pragma once
 
 #include "sharding/comm/intercepted_communicator.hpp"

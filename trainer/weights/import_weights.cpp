@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "models/families/catalogue.hpp"
-#include "sharding/device/host_device.hpp"
 #include "sharding/comm/local_communicator.hpp"
+#include "sharding/device/host_device.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/files/safetensors.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
@@ -55,7 +55,7 @@ std::filesystem::path import_weights(const Config& config, const std::map<std::s
   manifest.parameters = stored_parameters(parameters);
   make_directories(folder);
   sharding::LocalCommunicator alone;
-  for (const std::string& words : source.words()) say(words);
+  for (const std::string& words : source.log_lines()) say(words);
   return save_checkpoint(folder, {}, manifest, state, alone);
 }
 

@@ -257,18 +257,18 @@ void WeightSource::read_stored(const std::string& parameter, std::int64_t begin,
               stored_->way_out_of_nan());
 }
 
-void WeightSource::fill(sharding::LaneState& masters) const {
+void WeightSource::fill(sharding::LaneState& lane_state) const {
   std::vector<double> values;
-  for (const sharding::Piece& piece : masters.plan().pieces) {
-    if (!masters.owns(piece)) continue;
+  for (const sharding::Piece& piece : lane_state.plan().pieces) {
+    if (!lane_state.owns(piece)) continue;
     values.resize(static_cast<std::size_t>(piece.elements));
-    // A run may begin again, after a loss that ran away.
-    const std::vector<std::byte> zeros(values.size() * size_of(masters.type()));
-    for (const sharding::StateKind kind : masters.kinds()) masters.write(kind, piece, zeros.data());
+    // A run may begin again, after a rollback.
+    const std::vector<std::byte> zeros(values.size() * size_of(lane_state.type()));
+    for (const sharding::StateKind kind : lane_state.kinds()) lane_state.write(kind, piece, zeros.data());
     read(piece.parameter, piece.in_parameter, values);
-    sharding::with_real(masters.type(), [&](auto real) {
+    sharding::with_real(lane_state.type(), [&](auto real) {
       const std::vector<decltype(real)> rounded(values.begin(), values.end());
-      masters.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(rounded)).data());
+      lane_state.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(rounded)).data());
     });
   }
 }
@@ -280,7 +280,7 @@ std::string WeightSource::summary() const {
                      of(Fit::selected), of(Fit::fresh));
 }
 
-std::vector<std::string> WeightSource::words() const {
+std::vector<std::string> WeightSource::log_lines() const {
   if (!stored_) return {};
   std::vector<std::string> lines = weight_table(stored_->tensors(), parameters_, fit_, TableRows::changed);
   for (const std::string& line : {note_, stored_->remark(), summary()}) {
@@ -328,7 +328,7 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
   auto model = models::make_model(config.model);
   const auto& specs = model->parameters();
   const WeightSource source(config, checkpoint, specs);
-  const std::vector<std::string> words = source.words();
+  const std::vector<std::string> words = source.log_lines();
   source.refuse_fresh_head();
   for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
   const DataType type = compute_type(config.precision.compute);

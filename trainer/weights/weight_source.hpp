@@ -28,11 +28,12 @@ class WeightSource {
                const std::vector<models::ParameterSpec>& parameters, std::vector<std::string> classes = {});
   ~WeightSource();
 
-  void fill(sharding::LaneState& masters) const;  // the weights of this rank's lanes
+  void fill(sharding::LaneState& lane_state) const;  // the weights of this rank's lanes
   // Elements [begin, begin + out.size()) of a parameter.
   void read(std::size_t parameter, std::int64_t begin, std::span<double> out) const;
 
-  std::vector<std::string> words() const;  // how much was taken, and a table of what was changed or dropped
+  std::vector<std::string> log_lines()
+      const;                   // how much was taken, and a table of what was changed or dropped
   std::string record() const;  // a table of all tensors and of the head's rows; empty: initial values
   // Error(refused) where the head begins anew: such a model has to be trained before it is worth anything.
   void refuse_fresh_head() const;

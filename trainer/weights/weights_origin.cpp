@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "trainer/base/hash.hpp"
 #include "trainer/base/files/safetensors.hpp"
+#include "trainer/base/hash.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/checkpoint/finished_run.hpp"

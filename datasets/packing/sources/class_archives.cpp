@@ -106,12 +106,12 @@ class ClassArchives final : public ListedSource {
 
   void merge(const std::string& source, std::vector<std::optional<Listing>>& listings,
              const std::vector<std::uint64_t>& members, const Partition& partition) {
-    std::uint64_t left_out = 0, files_left_out = 0, largest = 0;
+    std::uint64_t skipped_batches = 0, files_left_out = 0, largest = 0;
     std::vector<ClassArchive> kept;
     for (std::size_t a = 0; a < archives_.size(); ++a) {
       largest = std::max(largest, members[a]);
       if (!listings[a]) {
-        ++left_out;
+        ++skipped_batches;
         files_left_out += members[a];
         continue;
       }
@@ -126,7 +126,7 @@ class ClassArchives final : public ListedSource {
     if (partition.takes_strays()) {
       for (const SourceItem& stray : strays_) listing_.add(stray);
     }
-    selection_ = selection_text(partition, left_out, files_left_out);
+    selection_ = selection_text(partition, skipped_batches, files_left_out);
   }
 
   void name_classes(const SourceOptions& options) {

@@ -7,8 +7,8 @@
 #include "datasets/pack/pack_plan.hpp"
 #include "datasets/packing/sources/class_archives.hpp"
 #include "datasets/packing/sources/source_kinds.hpp"
-#include "datasets/packing/spool.hpp"
 #include "datasets/packing/sources/stream_source.hpp"
+#include "datasets/packing/spool.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/progress.hpp"
 
@@ -102,14 +102,14 @@ class ClassStream final : public StreamSource {
   SpoolContents contents_of(const std::vector<Class>& classes) const {
     SpoolContents contents;
     contents.identity = identity_;
-    std::uint64_t left_out = 0, files_left_out = 0, largest = 0, selected = 0;
+    std::uint64_t skipped_batches = 0, files_left_out = 0, largest = 0, selected = 0;
     for (const Class& c : classes) {
       largest = std::max(largest, c.files);
       selected += c.selected;
       if (c.kept) {
         contents.classes.push_back({c.wnid, c.wnid});
       } else {
-        ++left_out;
+        ++skipped_batches;
         files_left_out += c.files;
       }
     }
@@ -129,7 +129,7 @@ class ClassStream final : public StreamSource {
     if (selected == 0) {
       throw Error(ExitCode::bad_data, fmt::format("{}: no images inside", file_.path().string()));
     }
-    contents.selection = selection_text(options_.partition, left_out, files_left_out);
+    contents.selection = selection_text(options_.partition, skipped_batches, files_left_out);
     return contents;
   }
 

@@ -11,8 +11,8 @@
 #include "datasets/packing/sources/source_kinds.hpp"
 #include "datasets/packing/sources/source_path.hpp"
 #include "datasets/packing/sources/split_names.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::datasets {
 namespace {

@@ -13,8 +13,8 @@
 #include "datasets/packing/sources/imagenet_devkit.hpp"
 #include "datasets/packing/sources/source_kinds.hpp"
 #include "datasets/packing/sources/source_path.hpp"
-#include "datasets/packing/spool.hpp"
 #include "datasets/packing/sources/stream_source.hpp"
+#include "datasets/packing/spool.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/progress.hpp"
 

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "datasets/pack/pack_plan.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {

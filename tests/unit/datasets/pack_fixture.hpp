@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "datasets/packing/pack.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/files/safetensors.hpp"
 
 namespace vitrail::datasets {

@@ -11,8 +11,8 @@
 
 #include "datasets/loader/sampler.hpp"
 #include "launcher/cli/config_file.hpp"
-#include "launcher/options/options.hpp"
 #include "launcher/commands/schedule_listing.hpp"
+#include "launcher/options/options.hpp"
 #include "models/families/catalogue.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 #include "trainer/base/files/atomic_file.hpp"

@@ -6,9 +6,9 @@
 
 #include <gtest/gtest.h>
 
-#include "sharding/state/gradient_reducer.hpp"
-#include "sharding/device/host_device.hpp"
 #include "sharding/comm/local_communicator.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/support/thread_world.hpp"
 

@@ -48,7 +48,7 @@ DataType type_of() {
 // Sums of all parameters as `world` ranks make them, two steps in a row so that old sums cannot leak into new
 // ones. bf16 gradients are the upper halves of the floats. Lazily: on a device that works as late as it may.
 template <class Real>
-std::vector<std::vector<Real>> reduce(const GradientSettings& settings, int world, std::int64_t lanes,
+std::vector<std::vector<Real>> reduce(const ReducerOptions& settings, int world, std::int64_t lanes,
                                       std::int64_t bucket_elements, bool lazily = false) {
   const BucketPlan plan = make_bucket_plan(parameters(), lanes, bucket_elements);
   std::vector<std::vector<Real>> sums;
@@ -130,7 +130,7 @@ TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
       for (const std::int64_t stage : {0, 1, 2}) {
         if (stage == 2 && world != kLanes) continue;
         for (const bool lazily : {false, true}) {
-          const GradientSettings settings{.matrix_type = matrix_type, .stage = stage};
+          const ReducerOptions settings{.matrix_type = matrix_type, .stage = stage};
           EXPECT_EQ(reduce<float>(settings, world, kLanes, 500, lazily), expected)
               << name_of(matrix_type) << ", " << world << " ranks, stage " << stage << ", lazily: " << lazily;
         }

@@ -52,7 +52,7 @@ struct Taken {
 };
 
 // Measured in a process of its own, which has given nothing back.
-Taken take(const GradientSettings& settings, std::size_t kinds, int world) {
+Taken take(const ReducerOptions& settings, std::size_t kinds, int world) {
   std::array<int, 2> ends{};
   EXPECT_EQ(::pipe(ends.data()), 0);
   const pid_t child = ::fork();
@@ -86,7 +86,7 @@ constexpr double kShare = 0.2;  // its shadow of what is taken, and the zones ar
 constexpr double kShare = 0.02;
 #endif
 
-class MemoryPlans : public testing::TestWithParam<GradientSettings> {};
+class MemoryPlans : public testing::TestWithParam<ReducerOptions> {};
 
 TEST_P(MemoryPlans, AreWithinTwoPercentOfWhatIsTaken) {
   const BucketPlan p = plan_of_lanes();
@@ -111,10 +111,10 @@ TEST_P(MemoryPlans, AreWithinTwoPercentOfWhatIsTaken) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stages, MemoryPlans,
-                         testing::Values(GradientSettings{.stage = 0}, GradientSettings{.stage = 1},
-                                         GradientSettings{.stage = 2},
-                                         GradientSettings{.matrix_type = DataType::f16, .stage = 1},
-                                         GradientSettings{.matrix_type = DataType::f16, .stage = 2}));
+                         testing::Values(ReducerOptions{.stage = 0}, ReducerOptions{.stage = 1},
+                                         ReducerOptions{.stage = 2},
+                                         ReducerOptions{.matrix_type = DataType::f16, .stage = 1},
+                                         ReducerOptions{.matrix_type = DataType::f16, .stage = 2}));
 
 }  // namespace
 }  // namespace vitrail::sharding

@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include "sharding/device/gpu_device.hpp"
 #include "sharding/comm/intercepted_communicator.hpp"
+#include "sharding/device/gpu_device.hpp"
 #include "tests/support/absent_world.hpp"
 #include "tests/unit/sharding/fake_nccl_handles.hpp"
 

@@ -93,7 +93,7 @@ Tensors replay(const Recording& recording, int world) {
       }
       gradients.exchange();
       const double scale = 1.0 / kRecordedLanes;
-      PieceSums squares = optimizer.clip_values(state, gradients, scale);
+      PerTensorSums squares = optimizer.clip_values(state, gradients, scale);
       communicator.all_reduce_sum(squares.values());
       optimizer.step(state, gradients, recording.settings.at("lr"), scale, squares);
       if (step == 1 || step == kSteps)

@@ -89,7 +89,7 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
       }
       gradients.exchange();
       const double scale = 1.0 / kLanes;
-      PieceSums squares = optimizer.clip_values(state, gradients, scale);
+      PerTensorSums squares = optimizer.clip_values(state, gradients, scale);
       communicator.all_reduce_sum(squares.values());
       optimizer.step(state, gradients, 1e-2, scale, squares);
       const double norm = ShardedOptimizer::gradient_norm(squares, scale);

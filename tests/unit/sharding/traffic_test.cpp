@@ -1,9 +1,9 @@
 // What a rank sends in a step, counted call by call: 2P(N-1)/N elements at N = 1, 2, 4, 8, padding included.
 #include <gtest/gtest.h>
 
-#include "sharding/state/gradient_reducer.hpp"
-#include "sharding/device/host_device.hpp"
 #include "sharding/comm/intercepted_communicator.hpp"
+#include "sharding/device/host_device.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/support/thread_world.hpp"
 

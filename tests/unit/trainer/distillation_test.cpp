@@ -102,7 +102,8 @@ TEST(Distillation, ATeacherSeesImagesAsItWasTrainedToSeeThem) {
   }
   const Teacher teacher(config, c10::kCPU);
   EXPECT_LT((teacher.logits(images) - read_case(file, "logits")).abs().max().item<double>(), 1e-4);
-  EXPECT_THAT(teacher.words(), testing::Contains(testing::HasSubstr("the teacher's images are normalised")));
+  EXPECT_THAT(teacher.log_lines(),
+              testing::Contains(testing::HasSubstr("the teacher's images are normalised")));
   config.data.normalisation = kHalves;  // nothing to convert
   EXPECT_GT(
       (Teacher(config, c10::kCPU).logits(images) - read_case(file, "logits")).abs().max().item<double>(),

@@ -65,7 +65,7 @@ class FirstNumbers final : public models::Model {
 EvaluationMetrics evaluate_all(const std::vector<Example>& examples, sharding::Communicator& communicator,
                                std::int64_t lanes = 4, std::int64_t batch = 5, bool flip = false) {
   const FirstNumbers model(static_cast<std::int64_t>(examples[0].logits.size()));
-  const EvaluationPlan plan{lanes, batch, 1, {kSide, 1.0}, DataType::f32, flip};
+  const EvaluationOptions plan{lanes, batch, 1, {kSide, 1.0}, DataType::f32, flip};
   return evaluate(model, std::make_shared<Examples>(examples), plan, communicator, [] { return false; })
       .value();
 }
@@ -188,7 +188,7 @@ TEST(Evaluate, OneRanksInterruptionIsEverybodys) {
   const auto dataset = std::make_shared<Examples>(random_examples(50, 4));
   tests::run_world(3, [&](sharding::Communicator& communicator) {
     const FirstNumbers model(4);
-    const EvaluationPlan plan{4, 5, 1, {kSide, 1.0}, DataType::f32};
+    const EvaluationOptions plan{4, 5, 1, {kSide, 1.0}, DataType::f32};
     int asked = 0;
     const auto result = evaluate(model, dataset, plan, communicator,
                                  [&] { return ++asked == 2 && communicator.rank() == 1; });

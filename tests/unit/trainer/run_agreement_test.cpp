@@ -8,7 +8,7 @@
 #include "tests/support/faulty_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
-#include "trainer/run/rehearsal.hpp"
+#include "trainer/run/memory_probe.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -82,16 +82,16 @@ TEST(RunAgreement, OtherDataAreNamed) {
   });
 }
 
-TEST(Rehearsal, ChangesNothing) {
-  const auto step_after = [](bool rehearsed) {
+TEST(MemoryProbe, ChangesNothing) {
+  const auto step_after = [](bool probed) {
     std::string loss;
     tests::run_world(2, [&](sharding::Communicator& ranks) {
       tests::Assembled assembled(tiny(), ranks);
       Assembly& assembly = assembled.run;
       Log silent(false);
       assembly.initialise_weights(silent);
-      if (rehearsed) {
-        EXPECT_GT(rehearse(assembly), 10 << 20);
+      if (probed) {
+        EXPECT_GT(probe_memory(assembly), 10 << 20);
       }
       assembly.start_loader({});
       PhaseLog phases(0, std::nullopt);

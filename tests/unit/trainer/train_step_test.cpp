@@ -168,7 +168,7 @@ TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
   for (const sharding::Piece& piece : assembly.plan.pieces) {
     const std::vector<float> infinite(static_cast<std::size_t>(piece.elements),
                                       std::numeric_limits<float>::infinity());
-    assembly.masters.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(infinite)).data());
+    assembly.lane_state.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(infinite)).data());
   }
   assembly.publish_weights();
   assembly.start_loader({});
@@ -236,13 +236,13 @@ TEST(TrainStep, WhatARankSaysAllRanksKnow) {
     TrainState state;
     const bool last = communicator.rank() == 2;
     EXPECT_TRUE(train_step(context, state, {.save = last}, {}).agreed.save);
-    const News agreed = train_step(context, state, {.stop = last}, {}).agreed;
+    const StepSignals agreed = train_step(context, state, {.stop = last}, {}).agreed;
     EXPECT_TRUE(agreed.stop);
     EXPECT_FALSE(agreed.save);
-    EXPECT_FALSE(train_step(context, state, {.part_ended = last}, {}).agreed.part_ended);
+    EXPECT_FALSE(train_step(context, state, {.checkpoint_written = last}, {}).agreed.checkpoint_written);
     const OwnWork mine{1.0 * communicator.rank(), 0.5};
-    const StepResult all = train_step(context, state, {.part_ended = true}, mine);
-    EXPECT_TRUE(all.agreed.part_ended) << "of all ranks";
+    const StepResult all = train_step(context, state, {.checkpoint_written = true}, mine);
+    EXPECT_TRUE(all.agreed.checkpoint_written) << "of all ranks";
     ASSERT_EQ(all.work.size(), 3U);
     EXPECT_EQ(all.work[2].data, 2);
     EXPECT_EQ(all.work[2].compute, 0.5);

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/data_type.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail {
 

@@ -80,8 +80,8 @@ class NoiseDataset final : public Dataset {
   const std::int64_t patience_;
 };
 
-TrainPlan plan_of(Order order, std::int64_t copies) {
-  TrainPlan plan;
+TrainLoaderOptions plan_of(Order order, std::int64_t copies) {
+  TrainLoaderOptions plan;
   plan.lanes = {.seed = 5, .lanes = 4, .first_lane = 0, .end_lane = 4};
   plan.data.global_batch_size = kBatch;
   plan.data.order = order;
@@ -107,7 +107,7 @@ std::string hash_of(const LaneBatch& batch) {
 constexpr std::int64_t kSteps = 37;  // two epochs of 17 steps and a bit
 
 // Hashes of [step][lane] of a plan's lanes.
-std::vector<std::vector<std::string>> hashes(const TrainPlan& plan,
+std::vector<std::vector<std::string>> hashes(const TrainLoaderOptions& plan,
                                              const std::set<std::int64_t>& damaged = {}) {
   TrainLoader loader(std::make_shared<NoiseDataset>(damaged), plan);
   std::vector<std::vector<std::string>> out;
@@ -129,7 +129,7 @@ struct Setting {
 class SameBatches : public testing::TestWithParam<Setting> {};
 
 TEST_P(SameBatches, ForThreadsAndPrefetchDepths) {
-  TrainPlan plan = plan_of(GetParam().order, GetParam().copies);
+  TrainLoaderOptions plan = plan_of(GetParam().order, GetParam().copies);
   const auto expected = hashes(plan, GetParam().damaged);
   for (const std::int64_t workers : {2, 3, 4, 8, 16}) {
     for (const std::int64_t prefetch : {1, 2, 5}) {
@@ -145,7 +145,7 @@ TEST_P(SameBatches, ForRanks) {
   for (const std::int64_t ranks : {2, 3, 4}) {
     std::vector<std::vector<std::string>> joined(kSteps);
     for (std::int64_t rank = 0; rank < ranks; ++rank) {
-      TrainPlan plan = plan_of(GetParam().order, GetParam().copies);
+      TrainLoaderOptions plan = plan_of(GetParam().order, GetParam().copies);
       plan.data.workers = 3;
       plan.lanes.first_lane = rank * 4 / ranks;
       plan.lanes.end_lane = (rank + 1) * 4 / ranks;
@@ -159,7 +159,7 @@ TEST_P(SameBatches, ForRanks) {
 }
 
 TEST_P(SameBatches, BeforeAndAfterResume) {
-  TrainPlan plan = plan_of(GetParam().order, GetParam().copies);
+  TrainLoaderOptions plan = plan_of(GetParam().order, GetParam().copies);
   const auto all = hashes(plan, GetParam().damaged);
   for (const std::int64_t step : {1, 7, 16, 17, 30}) {
     plan.first_step = step;
@@ -177,7 +177,7 @@ INSTANTIATE_TEST_SUITE_P(Orders, SameBatches,
 // Reads are whole extents, hardly more of them than the epoch has, and few stay in memory.
 TEST(WindowReadingTest, ReadsExtentsOnceAndHoldsTwoWindows) {
   for (const std::int64_t copies : {1, 3}) {
-    TrainPlan plan = plan_of(Order::window, copies);
+    TrainLoaderOptions plan = plan_of(Order::window, copies);
     plan.data.workers = 4;
     const auto dataset = std::make_shared<NoiseDataset>(std::set<std::int64_t>{});
     TrainLoader loader(dataset, plan);
@@ -199,7 +199,7 @@ std::vector<LaneBatch> take(TrainLoader& loader, std::int64_t count) {
 
 TEST(DamageTest, ADamagedRecordIsReplacedAndToldOnce) {
   for (const Order order : {Order::sequential, Order::window}) {
-    TrainPlan plan = plan_of(order, 1);
+    TrainLoaderOptions plan = plan_of(order, 1);
     const auto dataset = std::make_shared<NoiseDataset>(std::set<std::int64_t>{17});
     TrainLoader loader(dataset, plan);
     TrainLoader healthy(std::make_shared<NoiseDataset>(std::set<std::int64_t>{}), plan);
@@ -228,7 +228,7 @@ TEST(DamageTest, ADamagedRecordIsReplacedAndToldOnce) {
 }
 
 TEST(DamageTest, ARecordThatIsGoodAtTheFourthReadIsUsed) {
-  const TrainPlan plan = plan_of(Order::sequential, 1);
+  const TrainLoaderOptions plan = plan_of(Order::sequential, 1);
   TrainLoader loader(std::make_shared<NoiseDataset>(std::set<std::int64_t>{17}, 3), plan);
   TrainLoader healthy(std::make_shared<NoiseDataset>(std::set<std::int64_t>{}), plan);
   for (int k = 0; k < 4; ++k) EXPECT_EQ(hash_of(loader.next()), hash_of(healthy.next()));
@@ -236,7 +236,7 @@ TEST(DamageTest, ARecordThatIsGoodAtTheFourthReadIsUsed) {
 }
 
 TEST(DamageTest, WhatTheLedgerKnowsStaysReplaced) {
-  TrainPlan plan = plan_of(Order::window, 1);
+  TrainLoaderOptions plan = plan_of(Order::window, 1);
   const auto before = hashes(plan, {17, 500});
   plan.damaged = {{17, "as before"}, {500, "as before"}};
   EXPECT_EQ(hashes(plan, {}), before);  // both have become readable
@@ -247,7 +247,7 @@ TEST(DamageTest, WhatTheLedgerKnowsStaysReplaced) {
 
 // A ledger does not depend on how far ahead the workers are: it has what was handed out.
 TEST(DamageTest, NewsComeWithTheirBatch) {
-  TrainPlan plan = plan_of(Order::sequential, 1);
+  TrainLoaderOptions plan = plan_of(Order::sequential, 1);
   plan.data.workers = 8;
   plan.data.prefetch_steps = 8;
   TrainLoader loader(std::make_shared<NoiseDataset>(std::set<std::int64_t>{16 * 9 + 2}), plan);
@@ -287,7 +287,7 @@ TEST(DamageTest, ALedgerSurvivesBeingText) {
 }
 
 TEST(RepeatedAugmentationTest, CopiesAreDrawnApart) {
-  TrainPlan plan = plan_of(Order::shuffled, 3);
+  TrainLoaderOptions plan = plan_of(Order::shuffled, 3);
   plan.augment.mixup = plan.augment.cutmix = 0;
   TrainLoader loader(std::make_shared<NoiseDataset>(std::set<std::int64_t>{}), plan);
   std::map<std::uint64_t, std::set<std::vector<float>>> pixels;

@@ -54,8 +54,8 @@ class UnevenDataset final : public Dataset {
   mutable std::atomic<std::int64_t> reads_ = 0;
 };
 
-TrainPlan plan_of(std::int64_t lanes, std::int64_t workers = 2, std::int64_t prefetch_steps = 2) {
-  TrainPlan plan;
+TrainLoaderOptions plan_of(std::int64_t lanes, std::int64_t workers = 2, std::int64_t prefetch_steps = 2) {
+  TrainLoaderOptions plan;
   plan.lanes = {.seed = 5, .lanes = lanes, .first_lane = 0, .end_lane = lanes};
   plan.data.global_batch_size = 16;
   plan.data.workers = workers;
@@ -72,7 +72,7 @@ std::vector<LaneBatch> take(TrainLoader& loader, std::size_t count) {
   return out;
 }
 
-std::vector<LaneBatch> take(const TrainPlan& plan, std::size_t count) {
+std::vector<LaneBatch> take(const TrainLoaderOptions& plan, std::size_t count) {
   TrainLoader loader(std::make_shared<UnevenDataset>(70), plan);
   return take(loader, count);
 }
@@ -102,7 +102,7 @@ TEST(LoaderTest, LanesOfAllRanksAreThoseOfOne) {
   for (const std::int64_t ranks : {2, 3, 4}) {
     std::vector<LaneBatch> joined(24);
     for (std::int64_t rank = 0; rank < ranks; ++rank) {
-      TrainPlan plan = plan_of(4);
+      TrainLoaderOptions plan = plan_of(4);
       plan.lanes.first_lane = rank * 4 / ranks;
       plan.lanes.end_lane = (rank + 1) * 4 / ranks;
       TrainLoader loader(std::make_shared<UnevenDataset>(70), plan);
@@ -119,7 +119,7 @@ TEST(LoaderTest, LanesOfAllRanksAreThoseOfOne) {
 TEST(LoaderTest, BeginningAtAnyStepIsContinuing) {
   const auto all = take(plan_of(2), 22);
   for (const std::int64_t step : {1, 3, 4, 9}) {
-    TrainPlan plan = plan_of(2);
+    TrainLoaderOptions plan = plan_of(2);
     plan.first_step = step;
     const std::vector<LaneBatch> rest(all.begin() + 2 * step, all.end());
     expect_equal(take(plan, rest.size()), rest);
@@ -137,7 +137,7 @@ TEST(LoaderTest, AnEpochShowsEachSampleAtMostOnce) {
 
 // What a batch holds, put together by hand from the parts tested elsewhere.
 TEST(LoaderTest, ImagesAreThoseOfTheDrawnParameters) {
-  TrainPlan plan = plan_of(2);
+  TrainLoaderOptions plan = plan_of(2);
   plan.augment.mixup = plan.augment.cutmix = 0;
   plan.first_step = 5;  // epoch 1
   const UnevenDataset dataset(70);
@@ -175,7 +175,7 @@ TEST(LoaderTest, NoMoreIsReadThanThePrefetchAllows) {
 }
 
 TEST(LoaderTest, AnErrorComesWithItsBatchAndNamesTheSample) {
-  TrainPlan plan = plan_of(2, 3, 4);
+  TrainLoaderOptions plan = plan_of(2, 3, 4);
   plan.data.order = Order::sequential;
   TrainLoader loader(std::make_shared<UnevenDataset>(70, 29), plan);  // step 1, lane 1
   for (int i = 0; i < 3; ++i) EXPECT_NO_THROW(loader.next()) << i;
@@ -199,7 +199,8 @@ TEST(LoaderTest, DestructionInTheMiddleJoinsAtOnce) {
   }
 }
 
-void expect_refused(const TrainPlan& plan, const std::string& first, const std::string& second = "") {
+void expect_refused(const TrainLoaderOptions& plan, const std::string& first,
+                    const std::string& second = "") {
   try {
     TrainLoader loader(std::make_shared<UnevenDataset>(70), plan);
     FAIL() << first;
@@ -210,7 +211,7 @@ void expect_refused(const TrainPlan& plan, const std::string& first, const std::
 }
 
 TEST(LoaderTest, PlansThatCannotBeHonouredAreRefusedByName) {
-  TrainPlan plan = plan_of(32);
+  TrainLoaderOptions plan = plan_of(32);
   expect_refused(plan, "data.global_batch_size", "run.lanes");
   plan = plan_of(16);  // one image a lane has no partner
   expect_refused(plan, "data.global_batch_size", "run.lanes");

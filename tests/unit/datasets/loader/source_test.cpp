@@ -91,7 +91,7 @@ TEST_F(TensorDatasetTest, OtherShapesTypesAndLabelsAreBadData) {
 
 TEST_F(TensorDatasetTest, LoadersTakeTensorsAsTheyAreInFileOrder) {
   const auto dataset = open_tensor_dataset(write<float>("f32", DataType::f32));
-  TrainPlan plan;
+  TrainLoaderOptions plan;
   plan.data.global_batch_size = 3;
   plan.data.order = Order::sequential;
   plan.image_size = 4;
@@ -110,7 +110,7 @@ TEST_F(TensorDatasetTest, LoadersTakeTensorsAsTheyAreInFileOrder) {
 
 TEST_F(TensorDatasetTest, AnotherImageSizeIsRefusedByName) {
   const auto dataset = open_tensor_dataset(write<float>("f32", DataType::f32));
-  TrainPlan plan;
+  TrainLoaderOptions plan;
   plan.data.global_batch_size = 3;
   plan.image_size = 8;
   const auto refused = testing::ThrowsMessage<Error>(HasSubstr("model.image_size = 8"));

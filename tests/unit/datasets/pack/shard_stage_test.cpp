@@ -49,7 +49,7 @@ class ShardStageTest : public PackTest {
   }
   // Of six steps of two lanes, read from `stage` where that is not empty.
   std::string batches_hash(const std::string& stage, Order order) const {
-    TrainPlan plan;
+    TrainLoaderOptions plan;
     plan.lanes = {.seed = 5, .lanes = 2, .first_lane = 0, .end_lane = 2};
     plan.data.global_batch_size = 16;
     plan.data.order = order;

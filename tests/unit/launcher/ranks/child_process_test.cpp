@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/launcher/parsing.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 
 namespace vitrail::launcher {
 namespace {

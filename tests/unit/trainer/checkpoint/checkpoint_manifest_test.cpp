@@ -51,7 +51,7 @@ TEST_F(Manifest, RoundTrip) {
   EXPECT_EQ(m.state.metrics_bytes, 1234U);
   EXPECT_EQ(m.state.loss_scale, (sharding::LossScale{.scale = 512, .good_steps = 4, .skipped = 1}));
   EXPECT_EQ(m.state.damaged, (datasets::DamageLedger{{7, "shard 1: record 2"}, {11, "a \"key\""}}));
-  EXPECT_EQ(m.state.left_out, (std::vector<LeftOut>{{2, 5}, {3, 1}}));
+  EXPECT_EQ(m.state.skipped_batches, (std::vector<SkippedBatches>{{2, 5}, {3, 1}}));
   EXPECT_EQ(m.state.next_batch(), 4 + 5 + 1);
   EXPECT_EQ(m.state.best, (BestEvaluation{87.5, 2}));
   EXPECT_EQ(m.lanes, 4);

@@ -309,7 +309,7 @@ TEST_F(CheckpointTest, IsThereOnlyOnceItIsCommitted) {
   w.begin(4);
   EXPECT_TRUE(w.writer.busy());
   EXPECT_EQ(w.writer.advance(), Outcome::under_way);
-  EXPECT_FALSE(w.writer.part_ended());
+  EXPECT_FALSE(w.writer.checkpoint_written());
   EXPECT_TRUE(list_checkpoints(checkpoints_).empty());
   may_commit.set_value();
   EXPECT_EQ(w.writer.advance(), Outcome::committed);
@@ -353,7 +353,7 @@ TEST(StoredCheckpoint, OfVersion1StaysReadable) {
   checkpoint.verify();
   EXPECT_EQ(checkpoint.manifest().state.step, 6);
   EXPECT_EQ(checkpoint.manifest().world, 2);
-  EXPECT_TRUE(checkpoint.manifest().state.left_out.empty());
+  EXPECT_TRUE(checkpoint.manifest().state.skipped_batches.empty());
   EXPECT_FALSE(checkpoint.manifest().state.best.has_value());
   std::string expected;
   std::ifstream(folder.parent_path().parent_path() / "state_hash") >> expected;

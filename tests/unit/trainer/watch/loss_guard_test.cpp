@@ -25,12 +25,12 @@ TEST(LossGuard, RunsAwayAfterSoManyBadStepsInARow) {
   LossGuard guard = after_good_steps({.loss_factor = 3, .patience = 2}, 20);
   guard.look_at(3.5, 1);
   EXPECT_TRUE(guard.is_bad());
-  EXPECT_FALSE(guard.ran_away());
+  EXPECT_FALSE(guard.has_diverged());
   guard.look_at(1.0, 1);  // only a jump
   EXPECT_FALSE(guard.is_bad());
   guard.look_at(3.5, 1);
   guard.look_at(3.5, 1);
-  EXPECT_TRUE(guard.ran_away());
+  EXPECT_TRUE(guard.has_diverged());
 }
 
 TEST(LossGuard, WhatIsNotFiniteIsBadFromTheFirstStepOn) {
@@ -39,7 +39,7 @@ TEST(LossGuard, WhatIsNotFiniteIsBadFromTheFirstStepOn) {
   guard.look_at(1, 1);
   EXPECT_FALSE(guard.is_bad()) << "too few losses to know what is normal";
   guard.look_at(1, kInfinity);
-  EXPECT_TRUE(guard.ran_away());
+  EXPECT_TRUE(guard.has_diverged());
 }
 
 TEST(LossGuard, BadLossesDoNotMoveTheMedianAndOldOnesAreForgotten) {

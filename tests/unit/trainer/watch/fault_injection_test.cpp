@@ -1,4 +1,4 @@
-#include "trainer/watch/fault_plan.hpp"
+#include "trainer/watch/fault_injection.hpp"
 
 #include <csignal>
 
@@ -9,12 +9,12 @@
 namespace vitrail::trainer {
 namespace {
 
-TEST(FaultPlan, SaysPhaseRankStepAndKind) {
-  EXPECT_EQ(parse_fault("backward:1:12:kill"), (FaultPlan{Phase::backward, 1, 12, FaultKind::kill}));
-  EXPECT_EQ(parse_fault("start:0:0:hang"), (FaultPlan{Phase::start, 0, 0, FaultKind::hang}));
+TEST(FaultInjection, SaysPhaseRankStepAndKind) {
+  EXPECT_EQ(parse_fault("backward:1:12:kill"), (FaultInjection{Phase::backward, 1, 12, FaultKind::kill}));
+  EXPECT_EQ(parse_fault("start:0:0:hang"), (FaultInjection{Phase::start, 0, 0, FaultKind::hang}));
 }
 
-TEST(FaultPlan, EveryPhaseButIdlenessHasAWordOfItsOwn) {
+TEST(FaultInjection, EveryPhaseButIdlenessHasAWordOfItsOwn) {
   for (int p = 1; p <= static_cast<int>(Phase::prune); ++p) {
     const auto phase = static_cast<Phase>(p);
     const auto plan = parse_fault(std::string(name_of(phase)) + ":0:1:flip");
@@ -24,7 +24,7 @@ TEST(FaultPlan, EveryPhaseButIdlenessHasAWordOfItsOwn) {
   EXPECT_FALSE(parse_fault("none:0:1:kill"));
 }
 
-TEST(FaultPlan, WhatIsMalformedIsNone) {
+TEST(FaultInjection, WhatIsMalformedIsNone) {
   for (const char* text :
        {"", "backward", "backward:1:12", "backward:1:12:kill:5", "sleep:1:12:kill", "backward:x:12:kill",
         "backward:-1:12:kill", "backward:1::kill", "backward:1:12:die"}) {
@@ -46,19 +46,19 @@ TEST(PhaseLog, TellsWhereEachThreadIs) {
   EXPECT_EQ(writing.step, 4);
 }
 
-TEST(PhaseLog, SpoilsOnceOnItsRankAtItsStep) {
-  const FaultPlan plan{Phase::backward, 1, 3, FaultKind::nan};
+TEST(PhaseLog, InjectsOnceOnItsRankAtItsStep) {
+  const FaultInjection plan{Phase::backward, 1, 3, FaultKind::nan};
   PhaseLog other(0, plan);
-  EXPECT_FALSE(other.spoils(FaultKind::nan, 3));
+  EXPECT_FALSE(other.injects(FaultKind::nan, 3));
   PhaseLog log(1, plan);
-  EXPECT_FALSE(log.spoils(FaultKind::nan, 2));
-  EXPECT_FALSE(log.spoils(FaultKind::flip, 3));
-  EXPECT_TRUE(log.spoils(FaultKind::nan, 3));
-  EXPECT_FALSE(log.spoils(FaultKind::nan, 3));
+  EXPECT_FALSE(log.injects(FaultKind::nan, 2));
+  EXPECT_FALSE(log.injects(FaultKind::flip, 3));
+  EXPECT_TRUE(log.injects(FaultKind::nan, 3));
+  EXPECT_FALSE(log.injects(FaultKind::nan, 3));
 }
 
 TEST(PhaseLogDeathTest, KillsWhoComesToThePhaseOfTheStep) {
-  PhaseLog log(2, FaultPlan{Phase::update, 2, 5, FaultKind::kill});
+  PhaseLog log(2, FaultInjection{Phase::update, 2, 5, FaultKind::kill});
   log.enter(Phase::update, 4);
   log.enter(Phase::backward, 5);
   EXPECT_EXIT(log.enter(Phase::update, 5), testing::KilledBySignal(SIGKILL), "");

@@ -7,6 +7,6 @@
 
 namespace vitrail::trainer {
 
-std::int64_t rehearse(Assembly& run);
+std::int64_t probe_memory(Assembly& run);
 
 }  // namespace vitrail::trainer

@@ -10,11 +10,11 @@
 
 namespace vitrail::sharding {
 
-class PieceSums {
+class PerTensorSums {
  public:
   // `columns` doubles per piece, e.g. two for {|weight|^2, |update|^2}; zero where this rank does not own the
   // piece.
-  PieceSums(const BucketPlan& plan, std::size_t columns)
+  PerTensorSums(const BucketPlan& plan, std::size_t columns)
       : plan_(plan), columns_(columns), values_(plan.pieces.size() * columns) {}
 
   double& at(std::size_t piece, std::size_t column) { return values_[piece * columns_ + column]; }

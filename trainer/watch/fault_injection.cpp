@@ -1,4 +1,4 @@
-#include "trainer/watch/fault_plan.hpp"
+#include "trainer/watch/fault_injection.hpp"
 
 #include <array>
 #include <string_view>
@@ -37,7 +37,7 @@ std::vector<std::string_view> fields_of(std::string_view text) {
 
 const char* name_of(Phase phase) { return kPhases.at(static_cast<std::size_t>(phase)); }
 
-std::optional<FaultPlan> parse_fault(const std::string& text) {
+std::optional<FaultInjection> parse_fault(const std::string& text) {
   const auto fields = fields_of(text);
   if (fields.size() != 4) return std::nullopt;
   const auto phase = index_of(kPhases, fields[0]);
@@ -45,7 +45,7 @@ std::optional<FaultPlan> parse_fault(const std::string& text) {
   const auto step = whole_number<std::int64_t>(fields[2]);
   const auto kind = index_of(kKinds, fields[3]);
   if (!phase || *phase == 0 || !rank || !step || !kind) return std::nullopt;
-  return FaultPlan{static_cast<Phase>(*phase), *rank, *step, static_cast<FaultKind>(*kind)};
+  return FaultInjection{static_cast<Phase>(*phase), *rank, *step, static_cast<FaultKind>(*kind)};
 }
 
 }  // namespace vitrail::trainer

@@ -1,4 +1,4 @@
-// A failure to rehearse, as `run.fault` writes it: PHASE:RANK:STEP:KIND, "backward:1:12:kill". Steps count
+// A failure to inject, as `run.fault` writes it: PHASE:RANK:STEP:KIND, "backward:1:12:kill". Steps count
 // from 1. It happens once in the life of a process. Words: tests/faults/README.md.
 #pragma once
 
@@ -36,16 +36,16 @@ enum class FaultKind : std::uint8_t {
   flip    // a bit of a weight
 };
 
-struct FaultPlan {
+struct FaultInjection {
   Phase phase = Phase::none;
   int rank = 0;
   std::int64_t step = 0;
   FaultKind kind = FaultKind::kill;
 
-  bool operator==(const FaultPlan&) const = default;
+  bool operator==(const FaultInjection&) const = default;
 };
 
 const char* name_of(Phase phase);
-std::optional<FaultPlan> parse_fault(const std::string& text);  // absent: malformed
+std::optional<FaultInjection> parse_fault(const std::string& text);  // absent: malformed
 
 }  // namespace vitrail::trainer

@@ -1,4 +1,4 @@
-#include "trainer/run/rehearsal.hpp"
+#include "trainer/run/memory_probe.hpp"
 
 #include <new>
 
@@ -18,12 +18,12 @@ Error does_not_fit(std::int64_t images) {
 
 }  // namespace
 
-std::int64_t rehearse(Assembly& run) {
+std::int64_t probe_memory(Assembly& run) {
   const std::int64_t count = run.config.data.global_batch_size / run.config.run.lanes;
   const std::int64_t size = run.config.model.image_size;
   models::Pass pass;
   pass.training = true;
-  pass.rehearsal = true;
+  pass.memory_probe = true;
   datasets::LaneBatch batch;
   batch.images_count = count;
   batch.labels.assign(static_cast<std::size_t>(count), 0);
@@ -35,7 +35,7 @@ std::int64_t rehearse(Assembly& run) {
         image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device);
     const models::Logits logits = run.model->forward(images, pass);
     const at::Tensor loss = lane_loss(run.config, batch, logits, logits_of(run.teacher.get(), images));
-    run.gradients.begin_rehearsal();
+    run.gradients.begin_memory_probe();
     loss.backward();
   } catch (const std::bad_alloc&) {
     throw does_not_fit(count);
