@@ -7,8 +7,8 @@
 #include "datasets/pack/pack_plan.hpp"
 #include "datasets/packing/sources/class_archives.hpp"
 #include "datasets/packing/sources/source_kinds.hpp"
-#include "datasets/packing/spool.hpp"
 #include "datasets/packing/sources/stream_source.hpp"
+#include "datasets/packing/spool.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/progress.hpp"
 
@@ -43,6 +43,7 @@ class ClassStream final : public StreamSource {
 
   void sort_into(const fs::path& folder) const override {
     std::string stray;
+    std::vector<std::string> tars;  // that are no class's
     SpoolWriter writer(folder, shards_);
     FileRange range(file_, 0, file_.size());
     const std::string name = file_.path().string();
@@ -58,6 +59,7 @@ class ClassStream final : public StreamSource {
         classes.push_back(sort_class(*wnid, outer, static_cast<std::uint32_t>(classes.size()), writer));
       } else {
         if (stray.empty()) stray = member->name;
+        if (member->name.find(".tar") != std::string::npos) tars.push_back(printable(member->name));
         if (options_.partition.takes_strays()) writer.add(stray_item(member->name, member->bytes), {});
       }
       const std::uint64_t done = range.done() / 1'000'000;
@@ -65,6 +67,11 @@ class ClassStream final : public StreamSource {
       shown = done;
     }
     if (classes.empty()) throw no_class_archives(file_.path().string(), printable(stray));
+    for (const std::string& tar : tars) {
+      refuse_part_of_class(name, tar, [&](const std::string& wnid) {
+        return std::ranges::find(classes, wnid, &Class::wnid) != classes.end();
+      });
+    }
     writer.finish(contents_of(classes));
   }
 
