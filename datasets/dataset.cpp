@@ -35,6 +35,12 @@ std::shared_ptr<const Dataset> open_whole(const std::string& source, const OpenO
   }
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
+  if (source.starts_with("folder:")) {
+    throw Error(ExitCode::usage,
+                fmt::format("data source {}: `vitrail predict` and `preview` alone look at folders of images",
+                            source),
+                fmt::format("make a pack of it: vitrail pack --source {} --output PACK", source));
+  }
   throw Error(ExitCode::usage, fmt::format("data source {}: no such folder", source),
               "a source is the folder of a pack, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE");
 }

@@ -12,6 +12,7 @@
 #include "datasets/archives/tar_end.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/base/files/foreign_file.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -52,6 +53,8 @@ std::ptrdiff_t ArchiveReader::on_read(archive* /*reader*/, void* self, const voi
     reader->in_piece_ = reader->stream_.read(reader->piece_);
     if (reader->given_ == 0) {
       reader->compression_ = compression_of(std::span(reader->piece_).first(reader->in_piece_));
+      reader->head_.assign(reinterpret_cast<const char*>(reader->piece_.data()),
+                           std::min(reader->in_piece_, kForeignHead));
     }
     reader->given_ += reader->in_piece_;
     return static_cast<std::ptrdiff_t>(reader->in_piece_);
@@ -100,6 +103,12 @@ void ArchiveReader::fail(const std::string& where) {
     throw Error(ExitCode::bad_data,
                 fmt::format("{}: compressed ({}), not a plain tar", where, name_of(compression_)),
                 way_out_of(compression_));
+  }
+  if (member_.empty() && given_ == 0)
+    throw Error(ExitCode::bad_data, where + ": an empty file", "download it again");
+  if (const auto foreign = member_.empty() ? foreign_file(head_) : std::nullopt) {
+    throw Error(ExitCode::bad_data, fmt::format("{}: {}, and no tar archive", where, foreign->what),
+                foreign->way_out);
   }
   const char* words = archive_error_string(archive_.get());
   throw Error(ExitCode::bad_data,

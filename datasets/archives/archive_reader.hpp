@@ -55,6 +55,7 @@ class ArchiveReader {
   std::size_t in_piece_ = 0;       // bytes of the stream in it
   std::uint64_t given_ = 0;        // bytes of the stream up to its end, read or skipped
   std::vector<std::byte> recent_;  // that came right before the piece: as many as an end mark has
+  std::string head_;               // what the stream begins with
   Compression compression_ = Compression::none;
   std::exception_ptr failure_;  // of the stream: no exception may pass through libarchive
   std::unique_ptr<archive, int (*)(archive*)> archive_;

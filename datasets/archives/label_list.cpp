@@ -66,6 +66,7 @@ std::vector<LabelLine> read_label_list(const std::filesystem::path& path) {
     throw Error(ExitCode::bad_data, fmt::format("{}: no list of labels: it is not text", path.string()),
                 "a list has a line FILE,LABEL for each image");
   }
+  if (text.find('\n') == std::string::npos) std::ranges::replace(text, '\r', '\n');  // lines as of old Macs
   std::istringstream in(text);
   std::vector<LabelLine> lines;
   std::size_t number = 0;

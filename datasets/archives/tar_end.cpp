@@ -42,8 +42,9 @@ void check_tar_end(const std::string& name, const std::string& last_member, std:
         ExitCode::bad_data,
         fmt::format("{}: incomplete: from {}, there are only zeros, more than the {} that end an archive",
                     name, where, kTarMostZeros),
-        fmt::format("{}; if it was written in larger records (tar -b), cut them: truncate -s {}", kIncomplete,
-                    end + kTarEndMark));
+        fmt::format(
+            "{}. Only where it is, and was written in larger records (tar -b), cut them: truncate -s {}",
+            kIncomplete, end + kTarEndMark));
   }
   throw Error(
       ExitCode::bad_data,

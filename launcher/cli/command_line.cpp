@@ -38,13 +38,19 @@ Error unknown(const Setting& setting, const std::vector<Option>& options, Comman
                hint.empty() ? fmt::format(" (vitrail {} --help lists them)", info_of(command).name) : hint);
 }
 
-Error not_of_command(const Setting& setting, const Option& option, Command command) {
+// A word that others have for a setting of this command may be a flag of another command: --ema, --output.
+Error not_of_command(const Setting& setting, const Option& option, Command command,
+                     const std::vector<Option>& options) {
+  std::vector<std::string> known;
+  for (const Option& candidate : options) {
+    if (candidate.used_by(command)) known.push_back(candidate.key);
+  }
   std::string others;
   for (const Command other : option.about.commands) {
     others += fmt::format("{}{}", others.empty() ? "" : ", ", info_of(other).name);
   }
-  return usage("{}: {}: `vitrail {}` does not use this; it is of {}", setting.place, setting.label(),
-               info_of(command).name, others);
+  return usage("{}: {}: `vitrail {}` does not use this; it is of {}{}", setting.place, setting.label(),
+               info_of(command).name, others, synonym_hint(setting.key, known));
 }
 
 // Applies settings to a command line and remembers which were given, and where last.
@@ -80,7 +86,7 @@ class Settings {
     const Option* option = find_option(options_, setting.key, line_.command);
     if (option == nullptr) throw unknown(setting, options_, line_.command);
     if (line_.command == Command::sweep && pass_on(setting)) return;
-    if (!option->used_by(line_.command)) throw not_of_command(setting, *option, line_.command);
+    if (!option->used_by(line_.command)) throw not_of_command(setting, *option, line_.command, options_);
     apply(setting, *option);
     if (setting.key == "run.steps") replace_in_file("run.epochs");
     if (setting.key == "run.epochs") replace_in_file("run.steps");

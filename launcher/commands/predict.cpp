@@ -70,7 +70,9 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
   Json used;
   request.take_damaged = [&](const std::string& image, const std::string& reason) {
     fmt::print(stderr, "not predicted: {}\n", reason);
-    (into_file ? damaged : rows).push_back({{"image", image}, {"error", reason}});
+    Json row = {{"image", image}, {"error", reason}};
+    if (!into_file) row["used"] = used;
+    (into_file ? damaged : rows).push_back(std::move(row));
   };
   request.take_used = [&](const trainer::UsedRecord& record) {
     used = json_of(record);

@@ -22,6 +22,7 @@ struct Synonym {
 
 constexpr std::string_view kLanes =
     "gradients are accumulated over lanes: run.lanes is the number of micro-batches";
+constexpr std::string_view kRanks = "ranks are started by vitrail launch -n RANKS";
 constexpr std::string_view kMetrics = "metrics are in metrics.jsonl in the run's folder, a line a step";
 
 constexpr Synonym kSynonyms[] = {
@@ -221,6 +222,13 @@ std::string hint_of(std::string_view key, std::string_view remark) {
 
 }  // namespace
 
+std::string synonym_hint(const std::string& written, const std::vector<std::string>& known) {
+  const Synonym* const ours = find(kSynonyms, simplified(written));
+  if (ours == nullptr) return "";
+  if (ours->key.empty() || contains(known, ours->key)) return hint_of(ours->key, ours->remark);
+  return ours->key == "ranks" && contains(known, "run.lanes") ? hint_of("", kRanks) : "";
+}
+
 // First what says most of what was meant: one wrong letter, the section under another name, the field's word
 // for the setting, the same name in another section; then what is spelt like any of these.
 std::string key_hint(const std::string& written, const std::vector<std::string>& known) {
@@ -235,9 +243,7 @@ std::string key_hint(const std::string& written, const std::vector<std::string>&
     if (const std::string key = fmt::format("{}.{}", ours->key, name); contains(known, key))
       return hint_of(key, "");
   }
-  if (const Synonym* const ours = find(kSynonyms, name)) {
-    if (ours->key.empty() || contains(known, ours->key)) return hint_of(ours->key, ours->remark);
-  }
+  if (const std::string hint = synonym_hint(name, known); !hint.empty()) return hint;
   if (const auto same = namesakes(name, known); !same.empty()) {
     const std::string key = same.size() == 1 ? same.front() : nearest_name(word, same);
     return hint_of(key.empty() ? same.front() : key, "");

@@ -12,6 +12,9 @@ namespace vitrail::launcher {
 // may be named.
 std::string key_hint(const std::string& written, const std::vector<std::string>& known);
 
+// The same by the table of words alone, where nothing that is merely spelt alike is meant.
+std::string synonym_hint(const std::string& written, const std::vector<std::string>& known);
+
 std::vector<std::string> keys_with_synonyms();
 
 // The command that was meant; empty where none comes near.

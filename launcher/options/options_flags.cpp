@@ -163,7 +163,7 @@ void add_weights_flags(std::vector<Option>& table) {
   predict.add("names", &Flags::names,
               {.help = "pack whose classes have the names to print",
                .placeholder = "PACK",
-               .absent = "--data where that is a pack, else numbers",
+               .absent = "the names in the checkpoint, else of --data, else numbers",
                .when = {without_output()}});
 
   const Section models(table, "", {Command::models}, reach);

@@ -192,6 +192,22 @@ class PretrainedTest(harness.RunTest):
                 text = self.vitrail(*words, ranks=ranks, expect=65)[1]
                 self.assertIn(f"3 of the {len(bad)} values of blocks.1.mlp.fc2.weight are not finite", text)
 
+    def test_values_that_only_fp64_can_hold(self):
+        shape, values = self.tensors["blocks.1.mlp.fc2.weight"]
+        large = array.array("d", values)
+        large[5] = -1e300
+        file = self.written("large", self.tensors | {"blocks.1.mlp.fc2.weight": (shape, large)})
+        asked = harness.flags(self.model | {"model.weights": file})
+        for words in (("eval", "--data", self.pack), ("predict", "--data", self.photos), ("import", "--output", self.folder / "y")):
+            with self.subTest(command=words[0]):
+                text = self.vitrail(*words, *asked, expect=65)[1]
+                self.assertIn(f"1 of the {len(large)} values of blocks.1.mlp.fc2.weight are too large for fp32", text)
+
+    def test_folders_of_images_are_not_evaluated(self):
+        text = self.vitrail("eval", "--data", self.photos, *harness.flags(self.model | {"model.weights": self.weights}), expect=2)[1]
+        self.assertIn(f"vitrail pack --source {self.photos}", text)
+        self.assertNotIn("no such folder", text)
+
     def test_results_say_what_they_were_made_from(self):
         run = self.folder / "used"
         self.launch(run, None, self.training | {"run.steps": 3})

@@ -118,6 +118,7 @@ class WeightsTest(harness.RunTest):
         rows = json.loads(out)
         self.assertEqual([row["top"] for row in rows if "top" in row], [row["top"] for row in by_file])
         self.assertEqual([row["image"] for row in rows if "error" in row], ["below/0.png", "notes.txt"])
+        self.assertEqual([row["used"] for row in rows], [rows[0]["used"]] * 5)
         self.assertIn("2 of 5 images could not be decoded", said)
         self.assertIn(f"{folder}/notes.txt: not JPEG, PNG or WebP", said)
         logits = self.folder / "some.safetensors"

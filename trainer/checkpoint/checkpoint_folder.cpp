@@ -79,7 +79,9 @@ fs::path find_checkpoint(const fs::path& path) {
   }
   if (is_checkpoint(path) && fs::is_directory(path)) return path;  // damaged: its reader says how
   throw Error(ExitCode::usage, fmt::format("{}: no checkpoint there", path.string()),
-              "give a folder step-..., a checkpoints/ folder or a run's folder");
+              fs::is_regular_file(path)
+                  ? "a safetensors file is given by --model.weights, with model.name beside it"
+                  : "give a folder step-..., a checkpoints/ folder or a run's folder");
 }
 
 void set_aside(const fs::path& checkpoint) {

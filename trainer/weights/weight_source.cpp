@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <limits>
 #include <map>
 
 #include <ATen/ATen.h>
@@ -235,10 +237,14 @@ void WeightSource::read_rows(std::size_t parameter, std::int64_t begin, std::spa
   }
 }
 
+// Weights of fp64 may be finite and yet infinite where they are kept, in fp32.
 void WeightSource::read_stored(const std::string& parameter, std::int64_t begin,
                                std::span<double> out) const {
+  const auto is_usable = [](double value) {
+    return std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max());
+  };
   stored_->read(parameter, begin, out);
-  if (std::ranges::all_of(out, [](double value) { return std::isfinite(value); })) return;
+  if (std::ranges::all_of(out, is_usable)) return;
   std::string first;
   std::size_t tensors = 0;
   for (const auto& [name, tensor] : stored_->tensors()) {
@@ -247,9 +253,12 @@ void WeightSource::read_stored(const std::string& parameter, std::int64_t begin,
     const std::int64_t elements = tensor.elements();
     std::vector<double> whole(static_cast<std::size_t>(elements));
     stored_->read(name, 0, whole);
-    const auto bad = std::ranges::count_if(whole, [](double value) { return !std::isfinite(value); });
+    const auto bad = std::ranges::count_if(whole, std::not_fn(is_usable));
     if (bad == 0) continue;
-    if (tensors++ == 0) first = fmt::format("{} of the {} values of {} are not finite", bad, elements, name);
+    if (tensors++ > 0) continue;
+    const bool finite = std::ranges::all_of(whole, [](double value) { return std::isfinite(value); });
+    first = fmt::format("{} of the {} values of {} are {}", bad, elements, name,
+                        finite ? "too large for fp32" : "not finite");
   }
   const std::string others =
       tensors > 1 ? fmt::format(", and some of {} more tensor{}", tensors - 1, tensors == 2 ? "" : "s") : "";

@@ -1,6 +1,7 @@
 #include "datasets/packing/sources/class_archives.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -41,6 +42,11 @@ class ClassArchives final : public ListedSource {
     const auto twice = std::ranges::adjacent_find(archives_, {}, &ClassArchive::wnid);
     if (twice != archives_.end()) {
       throw Error(ExitCode::bad_data, fmt::format("{}: {}.tar is there twice", path.string(), twice->wnid));
+    }
+    for (const SourceItem& stray : strays_) {
+      refuse_part_of_class(path.string(), stray.key, [&](const std::string& wnid) {
+        return std::ranges::binary_search(archives_, wnid, {}, &ClassArchive::wnid);
+      });
     }
     list(options);
     if (!options.devkit.empty()) name_classes(options);
@@ -106,12 +112,14 @@ class ClassArchives final : public ListedSource {
 
   void merge(const std::string& source, std::vector<std::optional<Listing>>& listings,
              const std::vector<std::uint64_t>& members, const Partition& partition) {
-    std::uint64_t skipped_batches = 0, files_left_out = 0, largest = 0;
+    std::uint64_t left_out = 0, files_left_out = 0, largest = 0;
+    std::string first_empty;
     std::vector<ClassArchive> kept;
     for (std::size_t a = 0; a < archives_.size(); ++a) {
       largest = std::max(largest, members[a]);
+      if (members[a] == 0 && first_empty.empty()) first_empty = archives_[a].wnid;
       if (!listings[a]) {
-        ++skipped_batches;
+        ++left_out;
         files_left_out += members[a];
         continue;
       }
@@ -123,10 +131,15 @@ class ClassArchives final : public ListedSource {
       throw empty_part(source, partition, archives_.size(), largest);
     }
     archives_ = std::move(kept);
+    if (!first_empty.empty()) {
+      warnings_.push_back(fmt::format(
+          "{}: {} archives of classes hold no file, and these classes keep their labels; the first: {}.tar",
+          source, std::ranges::count(members, 0U), first_empty));
+    }
     if (partition.takes_strays()) {
       for (const SourceItem& stray : strays_) listing_.add(stray);
     }
-    selection_ = selection_text(partition, skipped_batches, files_left_out);
+    selection_ = selection_text(partition, left_out, files_left_out);
   }
 
   void name_classes(const SourceOptions& options) {
@@ -166,6 +179,17 @@ void refuse_compressed_class(const std::string& where, const std::string& path) 
                           name_of(compression)),
               "classes are read in place, from plain tars: decompress each (" +
                   std::string(program_of(compression)) + ")");
+}
+
+void refuse_part_of_class(const std::string& where, const std::string& path,
+                          const std::function<bool(const std::string&)>& is_there) {
+  const std::string name = path.substr(path.rfind('/') + 1), wnid = name.substr(0, 9);
+  if (!is_wnid(wnid) || name.find(".tar") == std::string::npos || is_there(wnid)) return;
+  throw Error(
+      ExitCode::bad_data,
+      fmt::format("{}: {}: no {}.tar, and left out it would shift the labels of the classes behind it", where,
+                  path, wnid),
+      "complete its download, or move it away if the class is not wanted");
 }
 
 SourceItem stray_item(const std::string& name, std::uint64_t bytes) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,11 @@ std::optional<std::string> wnid_of_archive(const std::string& path);  // of a/b/
 
 // Left out, such a class would shift the labels of those behind it: Error(bad_data) for n01440764.tar.gz.
 void refuse_compressed_class(const std::string& where, const std::string& path);
+
+// The same for n01440764.tar.part, "n01440764 (1).tar" or a link of that name, unless n01440764.tar is there,
+// too.
+void refuse_part_of_class(const std::string& where, const std::string& path,
+                          const std::function<bool(const std::string&)>& is_there);
 
 // A member that belongs to no class, with its flaw.
 SourceItem stray_item(const std::string& name, std::uint64_t bytes);

@@ -43,6 +43,7 @@ class ClassStream final : public StreamSource {
 
   void sort_into(const fs::path& folder) const override {
     std::string stray;
+    std::vector<std::string> tars;  // that are no class's
     SpoolWriter writer(folder, shards_);
     FileRange range(file_, 0, file_.size());
     const std::string name = file_.path().string();
@@ -58,6 +59,7 @@ class ClassStream final : public StreamSource {
         classes.push_back(sort_class(*wnid, outer, static_cast<std::uint32_t>(classes.size()), writer));
       } else {
         if (stray.empty()) stray = member->name;
+        if (member->name.find(".tar") != std::string::npos) tars.push_back(printable(member->name));
         if (options_.partition.takes_strays()) writer.add(stray_item(member->name, member->bytes), {});
       }
       const std::uint64_t done = range.done() / 1'000'000;
@@ -65,6 +67,11 @@ class ClassStream final : public StreamSource {
       shown = done;
     }
     if (classes.empty()) throw no_class_archives(file_.path().string(), printable(stray));
+    for (const std::string& tar : tars) {
+      refuse_part_of_class(name, tar, [&](const std::string& wnid) {
+        return std::ranges::find(classes, wnid, &Class::wnid) != classes.end();
+      });
+    }
     writer.finish(contents_of(classes));
   }
 
@@ -102,14 +109,14 @@ class ClassStream final : public StreamSource {
   SpoolContents contents_of(const std::vector<Class>& classes) const {
     SpoolContents contents;
     contents.identity = identity_;
-    std::uint64_t skipped_batches = 0, files_left_out = 0, largest = 0, selected = 0;
+    std::uint64_t left_out = 0, files_left_out = 0, largest = 0, selected = 0;
     for (const Class& c : classes) {
       largest = std::max(largest, c.files);
       selected += c.selected;
       if (c.kept) {
         contents.classes.push_back({c.wnid, c.wnid});
       } else {
-        ++skipped_batches;
+        ++left_out;
         files_left_out += c.files;
       }
     }
@@ -129,7 +136,7 @@ class ClassStream final : public StreamSource {
     if (selected == 0) {
       throw Error(ExitCode::bad_data, fmt::format("{}: no images inside", file_.path().string()));
     }
-    contents.selection = selection_text(options_.partition, skipped_batches, files_left_out);
+    contents.selection = selection_text(options_.partition, left_out, files_left_out);
     return contents;
   }
 

@@ -30,6 +30,14 @@ std::optional<std::uint32_t> number_of(const std::string& text) {
   return number;
 }
 
+// "-1", "3.0", "7000000": numbers, but not the index of a class. Ranked as names, "10.0" would come before
+// "2.0".
+bool is_number(const std::string& text) {
+  double number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error != std::errc::invalid_argument && stop == text.data() + text.size();
+}
+
 // Images of all classes in one folder, and a list of their labels.
 class FlatSource final : public ListedSource {
  public:
@@ -42,6 +50,10 @@ class FlatSource final : public ListedSource {
     for (std::size_t i = 0; i < files_.size(); ++i) note_names(i);
     std::vector<LabelLine> lines = read_label_list(list_);
     if (has_header(lines)) lines.erase(lines.begin());
+    if (lines.empty()) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: no labels inside", list_.string()),
+                  "a list has a line FILE,LABEL for each image");
+    }
     const std::map<std::string, std::uint32_t> label_of = classes_in(lines, options);
     std::vector<std::optional<std::uint32_t>> labels(files_.size());
     for (const LabelLine& line : lines) {
@@ -64,9 +76,11 @@ class FlatSource final : public ListedSource {
             "every line names a file of the folder, with or without its ending, and its label"};
   }
 
-  // "ImageId,PredictionString": no file of the folder, and no class of another line's.
+  // "ImageId,PredictionString": no file of the folder, and no class of another line's, nor what can only be
+  // one.
   bool has_header(const std::vector<LabelLine>& lines) const {
-    return !lines.empty() && !find(lines.front().file) &&
+    return !lines.empty() && !find(lines.front().file) && !is_wnid(lines.front().label) &&
+           !is_number(lines.front().label) &&
            std::none_of(lines.begin() + 1, lines.end(),
                         [&](const LabelLine& line) { return line.label == lines.front().label; });
   }
@@ -118,6 +132,7 @@ class FlatSource final : public ListedSource {
       return label_of;
     }
     if (options.devkit.empty()) {
+      refuse_numbers_as_names(lines);
       for (const std::string& name : names) classes_.push_back({name, is_wnid(name) ? name : ""});
     } else {
       classes_ = read_devkit(options.devkit).classes;
@@ -131,6 +146,22 @@ class FlatSource final : public ListedSource {
       }
     }
     return label_of;
+  }
+
+  void refuse_numbers_as_names(const std::vector<LabelLine>& lines) const {
+    const auto is_one = [](const LabelLine& line) { return is_number(line.label); };
+    const auto is_index = [](const LabelLine& line) { return number_of(line.label).has_value(); };
+    const auto first = std::ranges::find_if(lines, is_one);
+    if (first == lines.end()) return;
+    const auto odd = std::ranges::find_if_not(lines, is_index);
+    const std::string of_others =
+        odd == first ? "" : fmt::format(", and that of line {} is a number", first->line);
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}: line {}: the label {} is no index of a class{}", list_.string(), odd->line,
+                            odd->label, of_others),
+                fmt::format("labels are either all indices, 0 to {}, or all names; leave lines of images "
+                            "without a class out",
+                            kMaxClasses - 1));
   }
 
   void add(const std::vector<std::optional<std::uint32_t>>& labels) {

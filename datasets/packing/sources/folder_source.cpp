@@ -53,7 +53,7 @@ class FolderSource final : public ListedSource {
     const auto entries = in_class_order(sorted_entries(folder_));
     refuse_splits(entries);
     for (const auto& entry : entries) {
-      is_class(entry) ? add_class(entry) : add_other(entry);
+      is_class(entry) && !leads_back(entry) ? add_class(entry) : add_other(entry);
     }
     if (classes_.empty()) {
       throw Error(ExitCode::bad_data,
@@ -114,10 +114,20 @@ class FolderSource final : public ListedSource {
     }
   }
 
+  // A link to this folder, or to one above it: all classes would be one more class.
+  bool leads_back(const fs::directory_entry& entry) const {
+    const fs::path target = fs::canonical(entry.path()), here = fs::canonical(folder_);
+    return std::ranges::mismatch(target, here).in1 == target.end();
+  }
+
+  // A link that leads nowhere may be a class whose disk is not there.
   void add_other(const fs::directory_entry& entry) {
     const std::string name = utf8_name(entry);
-    if (is_folder(entry)) left_out_.push_back(name);
-    listing_.add({name, 0, 0, 0, is_system_folder(name) ? Flaw::system_folder : Flaw::outside_class});
+    std::error_code ignored;
+    if (is_folder(entry) || (entry.is_symlink(ignored) && !entry.exists(ignored))) left_out_.push_back(name);
+    Flaw flaw = is_system_folder(name) ? Flaw::system_folder : Flaw::outside_class;
+    if (is_class(entry)) flaw = Flaw::link_loop;
+    listing_.add({name, 0, 0, 0, flaw});
   }
 
   void warn() {

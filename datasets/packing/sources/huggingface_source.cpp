@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <charconv>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_set>
 
@@ -25,6 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kReadOfTar = std::size_t{1} << 20;
 constexpr std::size_t kClassesOfImagenet = 1000;
+constexpr std::size_t kTrainingTars = 5;
 
 // Of n01440764_10026_n01440764.JPEG and ILSVRC2012_val_00000293_n01440764.JPEG: what stands behind the last
 // "_".
@@ -33,6 +36,23 @@ std::string wnid_in_name(const std::string& path) {
   const std::string stem = name.substr(0, name.rfind('.'));
   const std::string last = stem.substr(stem.rfind('_') + 1);
   return is_wnid(last) ? last : "";
+}
+
+// 3 of train_images_3.tar.gz, 0 of val_images.tar.gz; nothing for other files, also for
+// train_images_3.tar.gz.part.
+std::optional<std::size_t> number_of_tar(const std::string& name, const std::string& split) {
+  const std::string lead = split + "_images";
+  if (!name.starts_with(lead)) return std::nullopt;
+  const std::size_t dot = std::min(name.find('.'), name.size());
+  const bool is_tar = name.substr(dot) == ".tar" ||
+                      (name.substr(dot).starts_with(".t") && compression_by_name(name) != Compression::none);
+  if (!is_tar) return std::nullopt;
+  if (dot == lead.size()) return 0;
+  std::size_t number = 0;
+  const char* const end = name.data() + dot;
+  const auto [stop, error] = std::from_chars(name.data() + lead.size() + 1, end, number);
+  return name[lead.size()] == '_' && error == std::errc() && stop == end ? std::optional(number)
+                                                                         : std::nullopt;
 }
 
 class HuggingFaceTars final : public StreamSource {
@@ -51,37 +71,59 @@ class HuggingFaceTars final : public StreamSource {
   }
 
   std::vector<std::string> warnings() const override {
-    if (classes().empty() || classes().size() == kClassesOfImagenet) return {};
-    return {fmt::format(
+    std::vector<std::string> lines = warnings_;
+    if (classes().empty() || classes().size() == kClassesOfImagenet) return lines;
+    lines.push_back(fmt::format(
         "{}: {} classes, not {}: labels are their ranks among those that are there (--devkit gives "
         "the labels of all)",
-        options_.source, classes().size(), kClassesOfImagenet)};
+        options_.source, classes().size(), kClassesOfImagenet));
+    return lines;
   }
 
  private:
   // One file, several with commas between them, or a folder with those of all parts.
   void find(const std::string& paths) {
     const std::string option = "--source " + options_.source;
-    if (fs::is_directory(paths)) {
-      for (const auto& entry : sorted_entries(paths)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with(options_.split + "_images") && name.find(".tar") != std::string::npos) {
-          files_.push_back(entry.path());
-        }
-      }
-      if (files_.empty()) {
-        throw Error(ExitCode::bad_data,
-                    fmt::format("{}: no {}_images*.tar.gz inside", option, options_.split),
-                    "--split train takes train_images_0.tar.gz to train_images_4.tar.gz, --split val "
-                    "val_images.tar.gz");
-      }
-      return;
-    }
+    if (fs::is_directory(paths)) return find_in_folder(paths, option);
     for (std::size_t begin = 0; begin <= paths.size();) {
       const std::size_t end = std::min(paths.find(',', begin), paths.size());
       files_.emplace_back(paths.substr(begin, end - begin));
       require_file(option, files_.back(), "a tar of images");
       begin = end + 1;
+    }
+  }
+
+  // Every tar has images of every class: nothing in a pack would show that one of them is not there.
+  void find_in_folder(const fs::path& folder, const std::string& option) {
+    std::map<std::size_t, fs::path> tars;
+    for (const auto& entry : sorted_entries(folder)) {
+      const std::string name = entry.path().filename().string();
+      const auto number = number_of_tar(name, options_.split);
+      if (!number) continue;
+      const auto [place, is_new] = tars.emplace(*number, entry.path());
+      if (is_new) continue;
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{}: {} and {} are the same part of the images", option,
+                              place->second.filename().string(), name),
+                  "leave one of them there, or name the files with commas between them");
+    }
+    if (tars.empty()) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: no {}_images*.tar.gz inside", option, options_.split),
+                  "--split train takes train_images_0.tar.gz to train_images_4.tar.gz, --split val "
+                  "val_images.tar.gz");
+    }
+    for (const auto& [number, path] : tars) {
+      if (number != files_.size()) {
+        throw Error(ExitCode::bad_data,
+                    fmt::format("{}: no {}_images_{}.tar.gz inside, but {}", option, options_.split,
+                                files_.size(), path.filename().string()),
+                    "fetch the missing one; to pack only some, name the files with commas between them");
+      }
+      files_.push_back(path);
+    }
+    if (options_.split == "train" && files_.size() < kTrainingTars) {
+      warnings_.push_back(fmt::format("{}: {} of {} tars of training images: are the others still to come?",
+                                      options_.source, files_.size(), kTrainingTars));
     }
   }
 
@@ -169,6 +211,7 @@ class HuggingFaceTars final : public StreamSource {
 
   const SourceOptions options_;
   std::vector<fs::path> files_;
+  std::vector<std::string> warnings_;
   std::vector<ClassEntry> kit_;  // with --devkit; else classes are those that are met
 };
 

@@ -98,6 +98,8 @@ TEST_F(Safetensors, OtherFilesAreCalledWhatTheyAre) {
       {"{\n  \"metadata\": {\n    \"total_size\": 346284704\n  },\n  \"weight_map\": {",
        "the index of weights that lie in several files", "join"},
       {"{\"architecture\": \"vit_base_patch16_224\"}", "a JSON text without tensors", ".safetensors"},
+      {"Access to model a/b is restricted.\nYou must log in.\n",
+       "a text that begins with \"Access to model a/b is restricted.\"", "login"},
       {std::string(4096, '\0'), "begins with zeros", "download it again"},
       {"", "it is empty", "again"},
       {"abc", "it ends after 3 bytes", "again"},

@@ -134,5 +134,20 @@ TEST(OptionSynonyms, AccumulationIsToldOfLanes) {
   }
 }
 
+// --ema is a flag of export, --output one of pack: neither outranks what a user of train means.
+TEST(OptionSynonyms, FlagsOfOtherCommandsDoNotOutrankTheKeyThatIsMeant) {
+  const std::string place = "2 command line: ";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--ema", "`vitrail train` does not use this; it is of export; nearest known key: ema.decay"},
+      {"--model", "`vitrail train` does not use this; it is of models; nearest known key: model.name"},
+      {"--output", "`vitrail train` does not use this; it is of pack; nearest known key: run.dir"},
+      {"--source", "`vitrail train` does not use this; it is of pack"},
+      {"--gpus", "unknown key; ranks are started by vitrail launch -n RANKS"}};
+  for (const auto& [flag, message] : cases) {
+    EXPECT_EQ(refusal(minimal_training() + std::vector<std::string>{flag, "3"}),
+              place + flag + ": " + message);
+  }
+}
+
 }  // namespace
 }  // namespace vitrail::launcher

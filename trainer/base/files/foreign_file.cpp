@@ -45,6 +45,19 @@ std::string as_text(std::string_view head) {
   return text;
 }
 
+// "Access to this model is restricted.": what a server says instead of the file. Words have blanks between
+// them.
+std::optional<ForeignFile> as_words(std::string_view head) {
+  const auto is_text = [](unsigned char c) {
+    return std::isprint(c) != 0 || c == '\n' || c == '\r' || c == '\t';
+  };
+  if (head.find(' ') == std::string_view::npos || !std::ranges::all_of(head, is_text)) return std::nullopt;
+  constexpr std::size_t kShown = 60;
+  const std::string_view line = head.substr(0, head.find_first_of("\r\n"sv));
+  return ForeignFile{fmt::format("a text that begins with \"{}\"", line.substr(0, kShown)),
+                     "download it again; did the server want a login, or an agreement?"};
+}
+
 std::optional<std::string> line_of(std::string_view text, std::string_view key) {
   const std::size_t at = text.find(key);
   if (at == std::string_view::npos) return std::nullopt;
@@ -88,7 +101,8 @@ std::optional<ForeignFile> foreign_file(std::string_view head) {
   if (head.size() >= 8 && std::ranges::all_of(head, [](char c) { return c == '\0'; }))
     return ForeignFile{"a file that begins with zeros: room that a download reserved and never filled",
                        "download it again"};
-  return as_list(text);
+  if (auto list = as_list(text)) return list;
+  return as_words(head);
 }
 
 }  // namespace vitrail

@@ -94,6 +94,13 @@ TEST_F(ArchiveReaderTest, ATruncatedOrForeignFileIsBadDataAndNamed) {
   EXPECT_EQ(error("noise.tar").code(), ExitCode::bad_data);
   EXPECT_THAT(error("noise.tar").what(), HasSubstr("noise.tar: Unrecognized archive format"));
   EXPECT_THAT(error("noise.tar").hint(), HasSubstr("checksum"));
+  put("empty.tar", "");
+  EXPECT_THAT(error("empty.tar").what(), HasSubstr("empty.tar: an empty file"));
+  put("page.tar", "<!DOCTYPE html><html>Log in</html>" + std::string(5000, ' '));
+  EXPECT_THAT(error("page.tar").what(), HasSubstr("page.tar: a web page, not the file behind it"));
+  put("pointer.tar", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 88216496\n");
+  EXPECT_THAT(error("pointer.tar").what(), HasSubstr("pointer.tar: a Git LFS pointer"));
+  EXPECT_THAT(error("pointer.tar").hint(), HasSubstr("git lfs pull"));
 }
 
 // Listing is by headers alone: of 8 MiB in 8 images hardly anything is read.

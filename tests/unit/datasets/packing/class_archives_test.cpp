@@ -247,5 +247,36 @@ TEST_F(ClassArchivesTest, ReencodeShrinksLargeImagesAndKeepsSmallOnes) {
   EXPECT_EQ(error_of([&] { pack(o); }).code(), ExitCode::refused);
 }
 
+// Left out, such a file would shift the labels of all classes behind it.
+TEST_F(ClassArchivesTest, APartOfAClassIsRefusedAndAnEmptyOneNamed) {
+  const fs::path tar = dir_ / "tars" / (tree_[2].wnid + ".tar");
+  const auto refusal = [&](const std::string& source) {
+    return error_of([&] { pack(options("imagenet-train:" + path(source), "pack")); });
+  };
+  for (const std::string ending : {".tar.part", " (1).tar", ".tar.crdownload"}) {
+    const fs::path part = dir_ / "tars" / (tree_[2].wnid + ending);
+    fs::rename(tar, part);
+    EXPECT_EQ(refusal("tars").code(), ExitCode::bad_data);
+    EXPECT_THAT(refusal("tars").what(), HasSubstr(tree_[2].wnid + ending + ": no " + tree_[2].wnid + ".tar"));
+    fs::rename(part, tar);
+  }
+  for (const auto packing : {tests::TarFile::Packing::plain, tests::TarFile::Packing::gzip}) {
+    {
+      tests::TarFile outer(path("part"), packing);
+      outer.add(tree_[0].wnid + ".tar", read_text(dir_ / "tars" / (tree_[0].wnid + ".tar")));
+      outer.add(tree_[1].wnid + ".tar.part", "x");
+      outer.add(tree_[0].wnid + ".tar.md5", "x");
+    }
+    EXPECT_THAT(refusal("part").what(), HasSubstr(tree_[1].wnid + ".tar.part: no "));
+  }
+  put("tars/" + tree_[2].wnid + ".tar", std::string(10240, '\0'));
+  PackOptions o = options("imagenet-train:" + path("tars"), "pack");
+  std::vector<std::string> warnings;
+  o.warn = [&](const std::string& text) { warnings.push_back(text); };
+  pack(o);
+  EXPECT_THAT(warnings, testing::ElementsAre(HasSubstr("1 archives of classes hold no file")));
+  EXPECT_EQ(read_manifest(dir_ / "pack").classes.size(), tree_.size());
+}
+
 }  // namespace
 }  // namespace vitrail::datasets

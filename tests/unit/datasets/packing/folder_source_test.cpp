@@ -103,6 +103,14 @@ TEST_F(FolderSourceTest, LinksToFoldersAreFollowedButNeverRound) {
   EXPECT_THAT(made.quarantined.at("own/up"), HasSubstr("a link to a folder that holds it"));
   EXPECT_THAT(made.quarantined.at("own/root"), HasSubstr("a link to a folder that holds it"));
   EXPECT_THAT(made.warnings, IsEmpty());
+  fs::create_directory_symlink(".", dir_ / "d/again");
+  fs::create_directory_symlink("missing", dir_ / "d/gone");
+  const Made odd = packed("folder:" + path("d"));
+  EXPECT_EQ(odd.labels, made.labels);
+  EXPECT_THAT(odd.quarantined.at("again"), HasSubstr("a link to a folder that holds it"));
+  EXPECT_THAT(odd.warnings, ElementsAre(HasSubstr("left out, as no folders of classes: again, gone")));
+  fs::remove(dir_ / "d/again");
+  fs::remove(dir_ / "d/gone");
   fs::create_directory_symlink("own", dir_ / "d/twin");
   EXPECT_THAT(packed("folder:" + path("d")).warnings,
               ElementsAre(HasSubstr("own and twin are links to one folder")));
@@ -122,8 +130,10 @@ TEST_F(FolderSourceTest, FlatFoldersTakeTheirLabelsFromAList) {
   put("tabs.txt",
       "\xef\xbb\xbfILSVRC2012_val_1.JPEG\tn02\t0\t32\t44\t62\nILSVRC2012_val_2.JPEG\tn01\t1\t2\t3\t4\n"
       "ILSVRC2012_val_3.JPEG\tn02\t5\t6\t7\t8\n");
+  put("macs.csv",
+      "file,label\rILSVRC2012_val_1.JPEG,n02\rILSVRC2012_val_2.JPEG,n01\rILSVRC2012_val_3.JPEG,n02\r");
   put("words.txt", "ILSVRC2012_val_1.JPEG n02\n\nILSVRC2012_val_2.JPEG n01\nILSVRC2012_val_3.JPEG n02");
-  for (const char* list : {"kaggle.csv", "plain.csv", "tabs.txt", "words.txt"}) {
+  for (const char* list : {"kaggle.csv", "plain.csv", "tabs.txt", "words.txt", "macs.csv"}) {
     const Made made = packed(flat + path(list));
     EXPECT_EQ(made.labels, expected) << list;
     EXPECT_THAT(names_of(made.manifest), ElementsAre("n01", "n02"));
@@ -153,6 +163,16 @@ TEST_F(FolderSourceTest, ListsThatDoNotFitAreNamedByTheirLine) {
   };
   expect("1.JPEG,a\n7.JPEG,a\n", "list: line 2: 7.JPEG is not in");
   expect("7.JPEG,a\n1.JPEG,a\n", "list: line 1: 7.JPEG is not in");  // no header: its label is another's, too
+  expect("7.JPEG,n00000001\n1.JPEG,n00000002\n", "list: line 1: 7.JPEG is not in");
+  expect("7.JPEG,0\n1.JPEG,1\n", "list: line 1: 7.JPEG is not in");
+  expect("file,label\n", "list: no labels inside");
+  expect("", "list: no labels inside");
+  // Ranked as names, each of these would shift labels: -1 (no class), 10.0 before 2.0, x beside 10 and 2.
+  expect("1.JPEG,0\n2.JPEG,-1\n", "list: line 2: the label -1 is no index of a class");
+  expect("1.JPEG,2.0\n2.JPEG,10.0\n", "list: line 1: the label 2.0 is no index of a class");
+  expect("file,label\n1.JPEG,2\n2.JPEG,x\n",
+         "list: line 3: the label x is no index of a class, and that of line 2");
+  expect("1.JPEG,0\n2.JPEG,4000000000\n", "list: line 2: the label 4000000000 is no index of a class");
   expect("1.JPEG,a\n1,b\n", "list: line 2: a second label for 1");
   expect("1.JPEG,a\n3.JPEG,b\n", "list: line 2: 3.JPEG is not in");  // which of them?
   expect("1.JPEG\n", "list: line 1: not FILE and LABEL");
@@ -182,7 +202,8 @@ TEST_F(FolderSourceTest, HuggingFacesTarsAreLabelledByTheirNames) {
   EXPECT_EQ(train.quarantined.size(), 2U);
   EXPECT_THAT(train.quarantined.at("readme.txt"), HasSubstr("no label is known"));
   EXPECT_EQ(train.manifest.split, "train");
-  EXPECT_THAT(train.warnings, ElementsAre(HasSubstr("3 classes, not 1000")));
+  EXPECT_THAT(train.warnings,
+              ElementsAre(HasSubstr("2 of 5 tars of training images"), HasSubstr("3 classes, not 1000")));
   const Made val = packed("imagenet-hf:" + path("data/val_images.tar.gz"));
   EXPECT_EQ(val.manifest.split, "val");
   EXPECT_EQ(val.labels.at("n00000003/ILSVRC2012_val_00000002_n00000003.JPEG"), 2U);
@@ -199,6 +220,26 @@ TEST_F(FolderSourceTest, HuggingFacesTarsAreLabelledByTheirNames) {
                   fs::file_size(dir_ / "data/train_images_1.tar.gz") - 3);
   EXPECT_THAT(refusal("imagenet-hf:" + path("data")).what(),
               HasSubstr("incomplete: the gzip stream stops at byte"));
+}
+
+// Each tar has images of all classes: without one, a pack would look like a whole one.
+TEST_F(FolderSourceTest, AMissingTarOfHuggingFacesIsNamed) {
+  const auto tar = [&](const std::string& name) {
+    tests::TarFile(path(name), tests::TarFile::Packing::plain).add("n00000001_1_n00000001.JPEG", jpeg_);
+  };
+  for (const char* name : {"data/train_images_0.tar", "data/train_images_2.tar", "data/train_images_3.tar"})
+    tar(name);
+  put("data/train_images_1.tar.part", "x");
+  const Error error = refusal("imagenet-hf:" + path("data"));
+  EXPECT_EQ(error.code(), ExitCode::bad_data);
+  EXPECT_THAT(error.what(), HasSubstr("no train_images_1.tar.gz inside, but train_images_2.tar"));
+  tar("data/train_images_1.tar");
+  EXPECT_THAT(packed("imagenet-hf:" + path("data")).warnings.front(), HasSubstr("4 of 5 tars"));
+  tar("data/train_images_4.tar");
+  EXPECT_THAT(packed("imagenet-hf:" + path("data")).warnings, ElementsAre(HasSubstr("1 classes, not 1000")));
+  tar("data/train_images_3.tar.gz");
+  EXPECT_THAT(refusal("imagenet-hf:" + path("data")).what(),
+              HasSubstr("train_images_3.tar and train_images_3.tar.gz are the same part"));
 }
 
 TEST_F(FolderSourceTest, APackIsCalledAsItsSourceOrItsOutputIs) {

@@ -75,7 +75,8 @@ TEST(PlanCommandLineErrors, AreOneLineThatNamesTheFlag) {
             "2 command line: --ranks: nothing uses this when up-to = 64 (it needs no --up-to)");
   EXPECT_THAT(told({"--gpu", "a100", "--data.global_batch_size", "24"}), ::testing::HasSubstr("78 "));
   EXPECT_EQ(refusal(minimal_training() + WordList{"--gpu", "a100"}),
-            "2 command line: --gpu: `vitrail train` does not use this; it is of plan");
+            "2 command line: --gpu: `vitrail train` does not use this; it is of plan; nearest known key: "
+            "run.device");
 }
 
 // All numbers below an object, by "step.total_s".

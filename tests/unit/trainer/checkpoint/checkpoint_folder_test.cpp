@@ -49,6 +49,12 @@ TEST_F(CheckpointFolder, FoundFromTheRunItsFolderOrItself) {
   EXPECT_TRUE(fs::equivalent(find_checkpoint(checkpoints_ / "latest"), newest));
   EXPECT_EQ(refusal([&] { find_checkpoint(dir_ / "nowhere"); }),
             fmt::format("2 {}: no checkpoint there", (dir_ / "nowhere").string()));
+  try {
+    find_checkpoint(older / "manifest.json");
+    FAIL() << "a file is no checkpoint";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.hint(), testing::HasSubstr("--model.weights"));
+  }
 }
 
 TEST_F(CheckpointFolder, LatestMovesAndSurvivesMovingTheRun) {
