@@ -134,13 +134,19 @@ class RequeueTest(unittest.TestCase):
 
         submitted = f"sbatch|a.cfg|{self.run_folder}|--partition=gpu|--qos=long|--time=1-00:00:00|--nodes=1|slurm/vit_h_21k.sh|--optimizer.lr|1e-3|a b|"
         status, said, _ = resume("PENDING", "--nodes=1")
-        self.assertEqual((status, said), (0, f"scancel|||7|{submitted}"))
+        self.assertEqual((status, said), (0, f"{submitted}scancel|||7|"))
         status, said, _ = resume("COMPLETED", "--nodes=1")
         self.assertEqual((status, said), (0, submitted))
         status, said, text = resume("RUNNING", "--nodes=1")
         self.assertEqual((status, said), (78, ""))
         self.assertIn("it needs no help", text)
-        self.assertEqual(resume("PENDING")[0], 2)
+        for words in ((), ("1",), ("nodes=1",), ("--time=1:00:00",)):
+            status, said, text = resume("PENDING", *words)
+            self.assertEqual((status, said), (2, ""), words)
+            self.assertIn("--nodes=K", text)
+        # What Slurm does not take costs no place in the queue.
+        (self.folder / "sbatch").write_text("#!/bin/bash\necho 'sbatch: error: no' >&2\nexit 1\n")
+        self.assertEqual(resume("PENDING", "--nodes=1")[:2], (1, ""))
 
     def test_node_that_does_not_answer(self):
         """It holds up neither what becomes of the job nor its end; with staging, as users have it."""
