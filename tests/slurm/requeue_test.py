@@ -19,6 +19,7 @@ echo "$*" >>"$CALLS/$name"
 if (($(wc -l <"$CALLS/$name") <= FAIL_$name)); then exit 1; fi
 case "$name $*" in
   squeue*%l*) echo "${LIMIT:-UNLIMITED}" ;;
+  squeue*%L*) echo "${LEFT:-UNLIMITED}" ;;
   squeue*%T*) echo RUNNING ;;
   srun*) exec python3 -c "import time; time.sleep(600)" ;;  # a node that does not answer
 esac
@@ -76,6 +77,29 @@ class RequeueTest(unittest.TestCase):
             said, calls = self.job(STOPPED)
             self.assertEqual(calls, calls_expected, said)
             self.assertIn(f"85 without a new checkpoint: failed attempt {number} of 3 since checkpoint none", said)
+
+    def test_stopped_by_the_time_limit_again_and_again(self):
+        """As an evaluation that takes longer than its limit, or ranks that take too long to start: not for ever."""
+        dies = "python3 -c 'import time; time.sleep(60)'"
+        before = "export LEFT=3:00 VITRAIL_SIGNAL_LEAD=180; kill -USR1 $$"
+        for number, calls_expected in enumerate((["requeue 7"], ["requeue 7"], []), 1):
+            said, calls = self.job(dies, before=before)
+            self.assertEqual(calls, calls_expected, said)
+            self.assertIn(f"exit status 138 at the time limit: failed attempt {number} of 3 since checkpoint none", said)
+        self.assertIn(f"not tried again: mend the cause, delete {self.run_folder}/failed_attempts and submit again", said)
+        # Preempted long before: as often as it takes.
+        said, calls = self.job(dies, before=before.replace("3:00", "2:00:00"))
+        self.assertEqual(calls, ["requeue 7"], said)
+
+    def test_packs_grow_over_time_limits(self):
+        packs = self.run_folder
+        (packs / "one" / "unfinished").mkdir(parents=True)
+        before = "source slurm/pack.sh; export LEFT=3:00 VITRAIL_SIGNAL_LEAD=180; kill -USR1 $$"
+        for number in range(4):
+            (packs / "one" / "unfinished" / f"shard-{number}.h5").touch()
+            said, calls = self.job("python3 -c 'import time; time.sleep(60)'", before=before)
+            self.assertEqual(calls, ["requeue 7"], said)
+            self.assertIn(f"failed attempt 1 of 3 since checkpoint {number + 1}-shards", said)
 
     def test_diverged(self):
         said, calls = self.job("bash -c 'exit 87'")
