@@ -67,8 +67,8 @@ SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, co
         ExitCode::refused,
         environment.no_job.empty()
             ? "launch.via = srun, but this is no Slurm job (SLURM_JOB_ID is not set)"
-            : fmt::format("launch.via = srun, but this is only a part of a Slurm job: SLURM_JOB_ID is set, "
-                          "{} is missing or no number",
+            : fmt::format("launch.via = srun, but this is only a part of a Slurm job: its id is set, {} is "
+                          "missing or no number",
                           environment.no_job),
         "submit it with sbatch, or leave launch.via out");
   }

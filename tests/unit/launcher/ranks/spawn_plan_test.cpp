@@ -122,7 +122,7 @@ TEST(SpawnPlan, APartOfAJobIsNone) {
             "mpirun -n 2 --mca ras ^slurm --use-hwthread-cpus --map-by slot:PE=1 --bind-to hwthread");
   EXPECT_EQ(
       refused({"--launch.via", "srun"}, part),
-      "78 launch.via = srun, but this is only a part of a Slurm job: SLURM_JOB_ID is set, SLURM_NNODES is "
+      "78 launch.via = srun, but this is only a part of a Slurm job: its id is set, SLURM_NNODES is "
       "missing or no number");
 }
 
