@@ -21,6 +21,8 @@ case "$name $*" in
   squeue*%l*) echo "${LIMIT:-UNLIMITED}" ;;
   squeue*%L*) echo "${LEFT:-UNLIMITED}" ;;
   squeue*%T*) echo RUNNING ;;
+  squeue*"--job ${ALIVE:-none}") echo "$ALIVE main one root R 1:00 1 n0" ;;
+  scontrol*"show job"*) echo "   Command=/x/slurm/vit_h_21k.sh --a b" ;;
   srun*) exec python3 -c "import time; time.sleep(600)" ;;  # a node that does not answer
 esac
 """
@@ -129,6 +131,16 @@ class RequeueTest(unittest.TestCase):
                 self.assertIn(f"launch -n 2 --launch.mpi pmix --run.device cuda --config configs/vit_h_21k.cfg {words} --run.dir {folder}".replace("  ", " "),
                               said)  # fmt: skip
                 self.assertIn(f"update jobid=7 jobname={os.path.basename(folder)}", calls)
+
+    def test_second_job_of_a_run(self):
+        """It does not take the place of the first in job.sh while that is in the queue."""
+        self.run_folder.mkdir(parents=True)
+        job_sh = self.run_folder / "job.sh"
+        train = f"source slurm/train.sh; vitrail=echo; stage_dir=; SLURM_NTASKS=2 train vit_h_21k --run.dir {self.run_folder}"
+        for alive, number in (("5", 5), ("none", 7)):
+            job_sh.write_text("job=5\nscript=/x/slurm/vit_h_21k.sh\nconfig=a.cfg\nwords=()\n")
+            said, _ = self.job("", before=f"export ALIVE={alive}; {train}")
+            self.assertEqual(job_sh.read_text().count(f"job={number}\n"), 1, said)
 
     def test_from_another_directory(self):
         for script in sorted((ROOT / "slurm").glob("*.sh")):
