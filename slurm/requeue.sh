@@ -39,6 +39,9 @@ run_and_requeue() {
   before=$(newest "$run_dir")
   report=$(mktemp)
   say "on $SLURM_JOB_NODELIST: $*"
+  # Asked already: nothing is begun. A command that is only just starting would miss the signal.
+  # shellcheck disable=SC2016  # for the inner shell
+  if [[ $asked ]]; then set -- bash -c 'kill -"$0" $$' "$asked"; fi
   "$@" 2> >(trap '' TERM USR1 HUP; exec tee "$report" >&2) &
   command=$!
   for signal in USR1 TERM HUP; do
