@@ -3,7 +3,8 @@
 # srun for ranks, only this file gives a job back to the queue, and the exit status decides:
 #
 #   0            done
-#   85           state saved, please requeue; without a new checkpoint it counts as a failed attempt
+#   85           state saved, please requeue; without a new checkpoint it counts as a failed attempt, and so does what
+#                the time limit ended before it could save
 #   2 65 78 87   a human is needed: options, data, training that diverged
 #   others       requeued, unless three attempts in a row failed without a new checkpoint
 #
@@ -38,6 +39,9 @@ run_and_requeue() {
   before=$(newest "$run_dir")
   report=$(mktemp)
   say "on $SLURM_JOB_NODELIST: $*"
+  # Asked already: nothing is begun. A command that is only just starting would miss the signal.
+  # shellcheck disable=SC2016  # for the inner shell
+  if [[ $asked ]]; then set -- bash -c 'kill -"$0" $$' "$asked"; fi
   "$@" 2> >(trap '' TERM USR1 HUP; exec tee "$report" >&2) &
   command=$!
   for signal in USR1 TERM HUP; do
@@ -62,8 +66,12 @@ run_and_requeue() {
         requeue "$run_dir" "stopped before a new checkpoint"
       fi
       ;;
-    138 | 143 | 129)  # died of a signal while starting
-      if [[ $asked ]] || may_try_again "$run_dir" "$status"; then requeue "$run_dir" "stopped while starting"; fi
+    138 | 143 | 129)  # died of a signal: while starting, or of a command that saves nothing
+      if [[ $asked ]] && ! at_the_limit; then
+        requeue "$run_dir" "stopped before it could save"
+      elif may_try_again "$run_dir" "$status${asked:+ at the time limit}"; then
+        requeue "$run_dir" "stopped before it could save"
+      fi
       ;;
     *) if may_try_again "$run_dir" "$status"; then requeue "$run_dir" "failed"; fi ;;
   esac
@@ -88,10 +96,15 @@ note() {
   { mkdir -p "$1" && echo "$3" >>"$1/$2"; } 2>/dev/null || say "cannot write $1/$2"
 }
 
+# How many seconds before the time limit the warning comes.
+lead_of_warning() {
+  echo "${VITRAIL_SIGNAL_LEAD:-$(sed -nE 's/^#SBATCH.*--signal=B:USR1@([0-9]+).*/\1/p' "$0" 2>/dev/null | head -n 1)}"
+}
+
 # A time limit below the lead of the warning would end every attempt before its first step.
 refuse_short_limit() {
   local lead limit starting=30
-  lead=${VITRAIL_SIGNAL_LEAD:-$(sed -nE 's/^#SBATCH.*--signal=B:USR1@([0-9]+).*/\1/p' "$0" 2>/dev/null | head -n 1)}
+  lead=$(lead_of_warning)
   limit=$(seconds "$(squeue --noheader --job "$job" --format %l 2>/dev/null)")
   [[ $lead && $limit ]] || return 0
   ((limit <= lead + starting)) || return 0
@@ -99,6 +112,14 @@ refuse_short_limit() {
     "$starting s to start. Submit with --time=$(((lead + starting) / 60 + 5)) or more (minutes), or with a later warning:" \
     "VITRAIL_SIGNAL_LEAD=20 sbatch --signal=B:USR1@20 ..."
   exit 78
+}
+
+# It was the time limit that asked, and would ask the next attempt after as many minutes; Slurm may be a minute early.
+at_the_limit() {
+  local lead left
+  lead=$(lead_of_warning)
+  left=$(seconds "$(squeue --noheader --job "$job" --format %L 2>/dev/null)")
+  [[ $lead && $left ]] && ((left <= lead + 60))
 }
 
 # seconds [D-]HH:MM:SS | MM:SS: nothing for what is no time, as UNLIMITED.
@@ -148,7 +169,9 @@ may_try_again() {  # RUN_FOLDER WHAT
     return 1
   fi
   say "exit status $2: failed attempt $failed of 3 since checkpoint $newest"
-  ((failed < 3))
+  if ((failed < 3)); then return; fi
+  say "not tried again: mend the cause, delete $ledger and submit again"
+  return 1
 }
 
 requeue() {  # RUN_FOLDER WHY

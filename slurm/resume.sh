@@ -5,14 +5,15 @@
 #
 #   slurm/resume.sh RUN_FOLDER --nodes=K [WORDS OF sbatch...]
 #
-# Partition, account, QOS and time limit are those of the job, unless words say otherwise. The waiting job is cancelled; one
-# that runs is left alone.
+# Partition, account, QOS and time limit are those of the job, unless words say otherwise. The waiting job is cancelled once
+# Slurm has taken the new one; one that runs is left alone.
 # shellcheck disable=SC2154  # job, script, config and words come from the run's job.sh
 set -euo pipefail
 [[ -f slurm/site.sh ]] || { echo "run this from the repository's root" >&2; exit 2; }
 run=${1:-}
 [[ -f $run/job.sh && $# -ge 2 ]] || { echo "usage: slurm/resume.sh RUN_FOLDER --nodes=K [words of sbatch]; the folder has no job.sh if no job of slurm/ has begun it" >&2; exit 2; }
 shift
+[[ " $* " =~ \ (--nodes[=\ ]|-N) && $1 == -* ]] || { echo "say on how many nodes: slurm/resume.sh $run --nodes=K [words of sbatch]" >&2; exit 2; }
 # shellcheck source=/dev/null
 source "$run/job.sh"
 shown=$(scontrol show job "$job" 2>/dev/null || true)
@@ -27,8 +28,8 @@ for field in Partition Account QOS TimeLimit; do
   option=${field,,}
   if [[ $value && $value != "(null)" ]]; then same+=("--${option/timelimit/time}=$value"); fi
 done
+VITRAIL_CONFIG=$config VITRAIL_RUN_DIR=$run sbatch "${same[@]}" "$@" "$script" "${words[@]}"
 if [[ $state == PENDING ]]; then
   scancel "$job"
   echo "cancelled job $job, which was waiting"
 fi
-VITRAIL_CONFIG=$config VITRAIL_RUN_DIR=$run sbatch "${same[@]}" "$@" "$script" "${words[@]}"

@@ -22,11 +22,14 @@ named_folder() {  # WORDS...
   echo "$folder"
 }
 
-# What resume.sh needs to submit the run again on other nodes.
+# What resume.sh needs to submit the run again on other nodes. A job of this run that is still in the queue keeps its place:
+# this one may be a second one by mistake, and will be refused.
 remember_job() {  # RUN_FOLDER CONFIG WORDS...
-  local script
+  local script before
+  before=$(sed -n 's/^job=//p' "$1/job.sh" 2>/dev/null)
+  if [[ $before && $before != "$SLURM_JOB_ID" && $(squeue --noheader --job "$before" 2>/dev/null) ]]; then return; fi
   script=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/^ *Command=\([^ ]*\).*/\1/p')
-  [[ $script ]] && mkdir -p "$1" && {
+  [[ $script ]] && mkdir -p "$1" 2>/dev/null && {
     echo "# the job of this run, for slurm/resume.sh"
     printf 'job=%q\nscript=%q\nconfig=%q\n' "$SLURM_JOB_ID" "$script" "$2"
     printf 'words=('

@@ -15,6 +15,7 @@
 #include "launcher/ranks/rank_deaths.hpp"
 #include "launcher/ranks/spawn_plan.hpp"
 #include "launcher/ranks/start_checks.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/processors.hpp"
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
@@ -28,14 +29,24 @@ void say(const std::string& text) {
   std::fputs(fmt::format("vitrail launch: {}\n", text).c_str(), stderr);  // a full stderr stops nothing
 }
 
-// A file system over a network may show a file of another node a moment late.
-bool has_finished(const trainer::RunDirectory& directory, const std::string& launch) {
+// Empty where there is none.
+std::string finished_text(const trainer::RunDirectory& directory) {
+  std::error_code none;
+  return std::filesystem::is_regular_file(directory.finished(), none) ? read_text(directory.finished()) : "";
+}
+
+// The record has this launch's name; or none, where srun passes on no variables (sbatch --export=NONE), and
+// it was written since `before`. A file system over a network may show a file of another node a moment late.
+bool has_finished(const trainer::RunDirectory& directory, const std::string& launch,
+                  const std::string& before) {
   constexpr int kLooks = 20;
   constexpr std::chrono::milliseconds kBetween{100};
   for (int look = 0; look < kLooks; ++look) {
     if (look > 0) std::this_thread::sleep_for(kBetween);
     const auto finished = trainer::read_finished(directory);
-    if (finished && finished->launch == launch) return true;
+    if (!finished) continue;
+    if (finished->launch == launch) return true;
+    if (finished->launch.empty() && finished_text(directory) != before) return true;
   }
   return false;
 }
@@ -78,12 +89,13 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment,
     tell_ranks_when_job_ends(*environment.slurm);
   const std::string id = fmt::format("{} {} {}", environment.host, ::getpid(), utc_time());
   pass_on_launch(id);
+  const std::string finished_before = finished_text(directory);
   const OutOfMemoryKills kills;
   StderrFilter filter([](const std::string& text) { std::fputs(text.c_str(), stderr); });
   const ChildEnd end = run_child(plan.words, say, [&](const std::string& bytes) { filter.take(bytes); });
   filter.end();
   if (end.status == 0) {
-    if (has_finished(directory, id)) return ExitCode::done;
+    if (has_finished(directory, id, finished_before)) return ExitCode::done;
     const auto progress = trainer::run_progress(directory);
     throw Error(ExitCode::crash,
                 fmt::format("{} ended with status 0, but the run has not finished: {}", plan.words.front(),

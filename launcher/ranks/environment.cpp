@@ -66,7 +66,10 @@ std::optional<std::int64_t> count_if_any(const Lookup& lookup, const std::string
 // SLURM_JOB_ID alone is what a login by ssh to a node of one's job brings along, an editor's terminal or a
 // container: nothing can be started by srun from there, so it is no job.
 void read_slurm_job(const Lookup& lookup, Environment& environment) {
-  if (!lookup("SLURM_JOB_ID")) return;
+  if (!lookup("SLURM_JOB_ID")) {
+    if (lookup("SLURM_JOBID")) environment.no_job = "SLURM_JOB_ID";  // its old name, which Open MPI asks for
+    return;
+  }
   if (!count_if_any(lookup, "SLURM_NNODES")) {
     environment.no_job = "SLURM_NNODES";
     return;

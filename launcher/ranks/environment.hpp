@@ -43,7 +43,7 @@ struct Environment {
   std::int64_t local_rank = 0, local_size = 1;  // among the ranks of this node
   Unjoined unjoined;
   std::optional<SlurmJob> slurm;  // absent: not inside an allocation
-  std::string no_job;  // the variable for which SLURM_JOB_ID makes no job; empty: it does, or is not set
+  std::string no_job;  // the variable for which a job id makes no job; empty: it does, or is not set
   trainer::GpuPromise gpus;
   TemporaryFolder temporary;
   // End of the job's time limit, as `launch` passed it on; absent: unknown or none.

@@ -44,7 +44,9 @@ SpawnPlan by_srun(const CommandLine& line, const SlurmJob& job, std::int64_t ran
   SpawnPlan plan;
   plan.words = {"srun"};
   if (!line.launch.mpi.empty()) plan.words.push_back("--mpi=" + line.launch.mpi);
-  plan.words.insert(plan.words.end(), {"--kill-on-bad-exit=1", fmt::format("--nodes={}", nodes),
+  // --wait: where a node's slurmstepd is gone, srun would wait for its tasks until the time limit, long after
+  // the others ended; ranks end within seconds of each other.
+  plan.words.insert(plan.words.end(), {"--kill-on-bad-exit=1", "--wait=120", fmt::format("--nodes={}", nodes),
                                        fmt::format("--ntasks={}", ranks)});
   // srun forgets what sbatch was told about processors per task.
   if (job.cpus_per_task) plan.words.push_back(fmt::format("--cpus-per-task={}", *job.cpus_per_task));
@@ -67,8 +69,8 @@ SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, co
         ExitCode::refused,
         environment.no_job.empty()
             ? "launch.via = srun, but this is no Slurm job (SLURM_JOB_ID is not set)"
-            : fmt::format("launch.via = srun, but this is only a part of a Slurm job: SLURM_JOB_ID is set, "
-                          "{} is missing or no number",
+            : fmt::format("launch.via = srun, but this is only a part of a Slurm job: its id is set, {} is "
+                          "missing or no number",
                           environment.no_job),
         "submit it with sbatch, or leave launch.via out");
   }

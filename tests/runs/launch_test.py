@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import unittest
 
@@ -62,6 +63,30 @@ class LaunchTest(harness.RunTest):
         # Found finished at the start.
         self.assertIn("the run is finished: step 4 of 4", self.launch_with(run, **{"run.steps": 4}))
         self.assertNotEqual(json.loads((run / "finished.json").read_text())["launch"], finished["launch"])
+
+    def test_a_launcher_that_passes_on_no_variables(self):
+        """As srun under sbatch --export=NONE: the ranks' record has no launch's name, but is newer than the start."""
+        tools = self.folder / "bare"
+        tools.mkdir()
+        (tools / "mpirun").write_text(f'#!/bin/sh\nunset VITRAIL_LAUNCH\nexec {shutil.which("mpirun")} "$@"\n')
+        (tools / "mpirun").chmod(0o755)
+        path = [f"PATH={tools}:{os.environ['PATH']}"]
+        run = self.folder / "nameless"
+        self.launch_with(run, variables=path, **{"run.steps": 4})
+        self.assertEqual(json.loads((run / "finished.json").read_text())["launch"], "")
+        text = self.launch_with(run, variables=path, **{"run.steps": 4})
+        self.assertIn("the run is finished: step 4 of 4", text)
+        (tools / "mpirun").write_text("#!/bin/sh\nexit 0\n")
+        self.assertIn("the run has not finished", self.launch_with(run, expect=1, variables=path, **{"run.steps": 4}))
+
+    def test_a_refused_length_leaves_a_run_finished(self):
+        run = self.folder / "stays"
+        config = self.write_config("stays.cfg", self.settings | {"run.steps": 4})
+        self.launch_with(run, config=[config])
+        finished = (run / "finished.json").read_text()
+        text = self.launch_with(run, config=[config], expect=78, **{"run.steps": 3})
+        self.assertIn("the checkpoint is at step 4, the run ends at step 3", text)
+        self.assertEqual((run / "finished.json").read_text(), finished)
 
     def test_a_finished_run_is_extended_by_name_only(self):
         run = self.folder / "extended"

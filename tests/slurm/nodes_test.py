@@ -7,6 +7,7 @@ By hand, as root: python3 tests/slurm/nodes_test.py
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -78,7 +79,7 @@ class NodesTest(cluster.ClusterTest):
         told = subprocess.run([ROOT / "slurm" / "resume.sh", run, *place], cwd=ROOT, env=environment, check=True,
                               capture_output=True, text=True).stdout  # fmt: skip
         self.assertIn(f"cancelled job {job}, which was waiting", told)
-        other = told.split()[-1]
+        other = re.search(r"Submitted batch job (\d+)", told)[1]
         self.assertEqual(self.end_of(other, log), ("COMPLETED", 0), log.read_text())
         self.assertIn("written by 2 ranks", log.read_text())
         undisturbed = self.folder / "undisturbed-on-one"

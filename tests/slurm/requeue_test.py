@@ -19,7 +19,10 @@ echo "$*" >>"$CALLS/$name"
 if (($(wc -l <"$CALLS/$name") <= FAIL_$name)); then exit 1; fi
 case "$name $*" in
   squeue*%l*) echo "${LIMIT:-UNLIMITED}" ;;
+  squeue*%L*) echo "${LEFT:-UNLIMITED}" ;;
   squeue*%T*) echo RUNNING ;;
+  squeue*"--job ${ALIVE:-none}") echo "$ALIVE main one root R 1:00 1 n0" ;;
+  scontrol*"show job"*) echo "   Command=/x/slurm/vit_h_21k.sh --a b" ;;
   srun*) exec python3 -c "import time; time.sleep(600)" ;;  # a node that does not answer
 esac
 """
@@ -77,6 +80,29 @@ class RequeueTest(unittest.TestCase):
             self.assertEqual(calls, calls_expected, said)
             self.assertIn(f"85 without a new checkpoint: failed attempt {number} of 3 since checkpoint none", said)
 
+    def test_stopped_by_the_time_limit_again_and_again(self):
+        """As an evaluation that takes longer than its limit, or ranks that take too long to start: not for ever."""
+        dies = "python3 -c 'import time; time.sleep(60)'"
+        before = "export LEFT=3:00 VITRAIL_SIGNAL_LEAD=180; kill -USR1 $$"
+        for number, calls_expected in enumerate((["requeue 7"], ["requeue 7"], []), 1):
+            said, calls = self.job(dies, before=before)
+            self.assertEqual(calls, calls_expected, said)
+            self.assertIn(f"exit status 138 at the time limit: failed attempt {number} of 3 since checkpoint none", said)
+        self.assertIn(f"not tried again: mend the cause, delete {self.run_folder}/failed_attempts and submit again", said)
+        # Preempted long before: as often as it takes.
+        said, calls = self.job(dies, before=before.replace("3:00", "2:00:00"))
+        self.assertEqual(calls, ["requeue 7"], said)
+
+    def test_packs_grow_over_time_limits(self):
+        packs = self.run_folder
+        (packs / "one" / "unfinished").mkdir(parents=True)
+        before = "source slurm/pack.sh; export LEFT=3:00 VITRAIL_SIGNAL_LEAD=180; kill -USR1 $$"
+        for number in range(4):
+            (packs / "one" / "unfinished" / f"shard-{number}.h5").touch()
+            said, calls = self.job("python3 -c 'import time; time.sleep(60)'", before=before)
+            self.assertEqual(calls, ["requeue 7"], said)
+            self.assertIn(f"failed attempt 1 of 3 since checkpoint {number + 1}-shards", said)
+
     def test_diverged(self):
         said, calls = self.job("bash -c 'exit 87'")
         self.assertEqual(calls, [], said)
@@ -106,6 +132,16 @@ class RequeueTest(unittest.TestCase):
                               said)  # fmt: skip
                 self.assertIn(f"update jobid=7 jobname={os.path.basename(folder)}", calls)
 
+    def test_second_job_of_a_run(self):
+        """It does not take the place of the first in job.sh while that is in the queue."""
+        self.run_folder.mkdir(parents=True)
+        job_sh = self.run_folder / "job.sh"
+        train = f"source slurm/train.sh; vitrail=echo; stage_dir=; SLURM_NTASKS=2 train vit_h_21k --run.dir {self.run_folder}"
+        for alive, number in (("5", 5), ("none", 7)):
+            job_sh.write_text("job=5\nscript=/x/slurm/vit_h_21k.sh\nconfig=a.cfg\nwords=()\n")
+            said, _ = self.job("", before=f"export ALIVE={alive}; {train}")
+            self.assertEqual(job_sh.read_text().count(f"job={number}\n"), 1, said)
+
     def test_from_another_directory(self):
         for script in sorted((ROOT / "slurm").glob("*.sh")):
             if not os.access(script, os.X_OK):
@@ -134,13 +170,19 @@ class RequeueTest(unittest.TestCase):
 
         submitted = f"sbatch|a.cfg|{self.run_folder}|--partition=gpu|--qos=long|--time=1-00:00:00|--nodes=1|slurm/vit_h_21k.sh|--optimizer.lr|1e-3|a b|"
         status, said, _ = resume("PENDING", "--nodes=1")
-        self.assertEqual((status, said), (0, f"scancel|||7|{submitted}"))
+        self.assertEqual((status, said), (0, f"{submitted}scancel|||7|"))
         status, said, _ = resume("COMPLETED", "--nodes=1")
         self.assertEqual((status, said), (0, submitted))
         status, said, text = resume("RUNNING", "--nodes=1")
         self.assertEqual((status, said), (78, ""))
         self.assertIn("it needs no help", text)
-        self.assertEqual(resume("PENDING")[0], 2)
+        for words in ((), ("1",), ("nodes=1",), ("--time=1:00:00",)):
+            status, said, text = resume("PENDING", *words)
+            self.assertEqual((status, said), (2, ""), words)
+            self.assertIn("--nodes=K", text)
+        # What Slurm does not take costs no place in the queue.
+        (self.folder / "sbatch").write_text("#!/bin/bash\necho 'sbatch: error: no' >&2\nexit 1\n")
+        self.assertEqual(resume("PENDING", "--nodes=1")[:2], (1, ""))
 
     def test_node_that_does_not_answer(self):
         """It holds up neither what becomes of the job nor its end; with staging, as users have it."""

@@ -63,15 +63,15 @@ TrainState restored_or_new(Assembly& run, const TrainRequest& request, const Run
     state.loss_scale.scale = loss_scale_rule(request.config.precision).initial;
   }
   check_same_weights(run);
-  sharding::agree(run.communicator, [&] {
-    if (run.communicator.rank() == 0) check_planned_end(state, run, request, directory);
-  });
-  if (state.step > run.total_steps) {
+  if (state.step > run.total_steps) {  // before anything of the run is touched: it stays finished
     throw Error(
         ExitCode::refused,
         fmt::format("the checkpoint is at step {}, the run ends at step {}", state.step, run.total_steps),
         "raise run.steps or run.epochs");
   }
+  sharding::agree(run.communicator, [&] {
+    if (run.communicator.rank() == 0) check_planned_end(state, run, request, directory);
+  });
   // What this run saves from now on is its own.
   if (run.config.checkpoint.resume == "never") run.config.checkpoint.resume = "auto";
   phases.enter(Phase::start, 0);

@@ -123,6 +123,7 @@ TEST(Environment, APartOfASlurmJobIsNone) {
     EXPECT_EQ(environment.no_job, "SLURM_NNODES");
     EXPECT_EQ(environment.launcher, Launcher::none);
   }
+  EXPECT_EQ(read({{"SLURM_JOBID", "77"}}).no_job, "SLURM_JOB_ID");
   EXPECT_EQ(read({}).no_job, "");
   EXPECT_EQ(read(kBatch).no_job, "");
 }
