@@ -81,7 +81,10 @@ run_and_requeue() {
 
 # A run that others build on has to have reached its planned end.
 require_finished() {  # RUN_FOLDER, or nothing
-  [[ $1 && ! -e $1/finished.json && ${VITRAIL_UNFINISHED:-} != allow ]] || return 0
+  local end
+  end=$(sed -nE 's/.*"step": *([0-9]+).*/\1/p' "$1/finished.json" 2>/dev/null)
+  [[ $1 && ${VITRAIL_UNFINISHED:-} != allow ]] || return 0
+  if [[ $end && $(newest "$1") == step-$(printf %08d "$end") ]]; then return; fi
   # shellcheck disable=SC2154  # slurm/site.sh
   echo "$1 has not finished: $("$vitrail" checkpoint list "$1" 2>&1 | tail -n 1)" >&2
   echo "let it finish first, or submit with VITRAIL_UNFINISHED=allow" >&2

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the job scripts that train: a run of configs/NAME.cfg in the folder NAME of runs, across requeues.
 # VITRAIL_CONFIG and VITRAIL_RUN_DIR name another config, another folder; --run.name and --run.dir among the script's words
-# win over both.
+# win over both, run.name and run.dir in the config over its file's name.
 
 source slurm/site.sh
 source slurm/requeue.sh
@@ -20,6 +20,16 @@ named_folder() {  # WORDS...
     shift
   done
   echo "$folder"
+}
+
+# The folder that a config names, as the program reads it with these words; else that of the config's name.
+folder_of_config() {  # CONFIG WORDS...
+  local dir name
+  # shellcheck disable=SC2154  # slurm/site.sh
+  { read -r name && read -r dir; } < <("$vitrail" launch --print-config --config "$1" "${@:2}" 2>/dev/null |
+    sed -nE 's/^(name|dir) = ?//p' | head -n 2) || true
+  [[ $dir ]] || dir=$runs/$([[ ${name:-default} != default ]] && echo "$name" || basename "$1" .cfg)
+  echo "$dir"
 }
 
 # What resume.sh needs to submit the run again on other nodes. A job of this run that is still in the queue keeps its place:
@@ -42,8 +52,7 @@ remember_job() {  # RUN_FOLDER CONFIG WORDS...
 train() {
   local config=${VITRAIL_CONFIG:-configs/$1.cfg} run_dir
   run_dir=$(named_folder "${@:2}")
-  # shellcheck disable=SC2154  # slurm/site.sh
-  run_dir=${run_dir:-${VITRAIL_RUN_DIR:-$runs/$(basename "$config" .cfg)}}
+  run_dir=${run_dir:-${VITRAIL_RUN_DIR:-$(folder_of_config "$config" "${@:2}")}}
   # The queue shows the run, and the run leads to the job's log.
   scontrol update "jobid=$SLURM_JOB_ID" "jobname=$(basename "$run_dir")" 2>/dev/null || true
   remember_job "$run_dir" "$config" "${@:2}" || true

@@ -117,6 +117,10 @@ std::string help_text(Command command, const std::vector<Option>& options) {
   }
   std::string text = fmt::format("vitrail {}: {}\n\nusage: vitrail {} {}\nexample: {}\n", info.name,
                                  info.summary, info.name, info.usage, info.example);
+  if (command == Command::eval || command == Command::predict)
+    text +=
+        "With --checkpoint, settings that are not given are the checkpoint's, whatever default stands "
+        "below.\n";
   std::string section;
   for (const Option& option : options) {
     if (!option.used_by(command)) continue;

@@ -44,10 +44,11 @@ SpawnPlan by_srun(const CommandLine& line, const SlurmJob& job, std::int64_t ran
   SpawnPlan plan;
   plan.words = {"srun"};
   if (!line.launch.mpi.empty()) plan.words.push_back("--mpi=" + line.launch.mpi);
+  // --export: a job submitted with --export=NONE would otherwise keep from the ranks what launch tells them.
   // --wait: where a node's slurmstepd is gone, srun would wait for its tasks until the time limit, long after
   // the others ended; ranks end within seconds of each other.
-  plan.words.insert(plan.words.end(), {"--kill-on-bad-exit=1", "--wait=120", fmt::format("--nodes={}", nodes),
-                                       fmt::format("--ntasks={}", ranks)});
+  plan.words.insert(plan.words.end(), {"--export=ALL", "--kill-on-bad-exit=1", "--wait=120",
+                                       fmt::format("--nodes={}", nodes), fmt::format("--ntasks={}", ranks)});
   // srun forgets what sbatch was told about processors per task.
   if (job.cpus_per_task) plan.words.push_back(fmt::format("--cpus-per-task={}", *job.cpus_per_task));
   const auto more = shell_words(line.launch.srun_args).value_or(std::vector<std::string>{});

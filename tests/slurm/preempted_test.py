@@ -152,8 +152,9 @@ class PreemptedTest(cluster.ClusterTest):
             with self.subTest(name=name):
                 job, log = jobs[name]
                 self.assertEqual(list(self.end_of(job, log)), expected, log.read_text())
-        last = jobs["gives up"][1].read_text().splitlines()[-1]
-        self.assertRegex(last, "exit status 86: failed attempt 3 of 3 since checkpoint none$")
+        counted, last = jobs["gives up"][1].read_text().splitlines()[-2:]
+        self.assertRegex(counted, "exit status 86: failed attempt 3 of 3 since checkpoint none$")
+        self.assertRegex(last, "not tried again: mend the cause, delete .*/gives up/failed_attempts and submit again$")
         text = jobs["blamed"][1].read_text()
         self.assertIn("blamed twice, so without: n0", text)
         self.assertIn("attempt 2: on n1: ", text)

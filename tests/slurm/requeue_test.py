@@ -43,7 +43,7 @@ class RequeueTest(unittest.TestCase):
 
     def job(self, command, before="", limit="UNLIMITED", **fails):
         """What the script says of its command, when it was sourced and did `before`; the calls of scontrol."""
-        environment = os.environ | {
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("VITRAIL")} | {
             "PATH": f"{self.folder}:{os.environ['PATH']}", "CALLS": str(self.folder / "calls"), "SLURM_JOB_ID": "7",
             "SLURM_JOB_NODELIST": "n0", "SLURM_NNODES": "1", "LIMIT": limit,
         } | {f"FAIL_{name}": str(fails.get(name, 0)) for name in ("squeue", "scontrol", "sleep", "srun")}

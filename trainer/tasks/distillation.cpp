@@ -94,7 +94,7 @@ Teacher::Teacher(const Config& config, c10::Device device)
   try {
     teacher.data.normalisation = teachers_normalisation(config, teacher.model.name);
     model_ = load_model(teacher, is_checkpoint ? weights : "", device,
-                        [&](const std::string& words) { log_lines_.push_back(words); });
+                        [&](const std::string& words) { log_lines_.push_back("teacher: " + words); });
   } catch (const Error& e) {
     const std::string setting = "distillation.teacher_weights = " + weights;
     if (e.code() != ExitCode::refused) throw e.in(setting);

@@ -96,25 +96,27 @@ TEST(SpawnPlan, WithoutANumberThereAreAsManyRanksAsFit) {
 
 TEST(SpawnPlan, InASlurmJobSrunStartsThem) {
   EXPECT_EQ(by_srun({"-n", "8"}, slurm(2)),
-            "srun --mpi=pmix --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=8");
-  EXPECT_EQ(by_srun({"-n", "8"}, slurm(2, 6)),
-            "srun --mpi=pmix --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=8 --cpus-per-task=6");
+            "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=8");
+  EXPECT_EQ(
+      by_srun({"-n", "8"}, slurm(2, 6)),
+      "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=8 --cpus-per-task=6");
   EXPECT_EQ(by_srun({"-n", "2", "--nodes", "1"}, slurm(2)),
-            "srun --mpi=pmix --kill-on-bad-exit=1 --wait=120 --nodes=1 --ntasks=2");
+            "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=1 --ntasks=2");
   EXPECT_EQ(by_srun({"--gpus-per-node", "4"}, slurm(2)),
-            "srun --mpi=pmix --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=8");
-  EXPECT_EQ(by_srun({}, slurm(2), 3), "srun --mpi=pmix --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=6");
+            "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=8");
+  EXPECT_EQ(by_srun({}, slurm(2), 3),
+            "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=6");
   EXPECT_EQ(by_srun({}, slurm(4), 64),
-            "srun --mpi=pmix --kill-on-bad-exit=1 --wait=120 --nodes=4 --ntasks=8");
+            "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=4 --ntasks=8");
   EXPECT_EQ(plan_spawn(launch({"-n", "8"}), slurm(2), "p", all_of(4), false).summary,
             "8 ranks by srun on 2 nodes");
 }
 
 TEST(SpawnPlan, HowSrunJoinsRanksIsTheSites) {
   EXPECT_EQ(by_srun({"-n", "2", "--launch.mpi", "pmix_v4"}, slurm(1)),
-            "srun --mpi=pmix_v4 --kill-on-bad-exit=1 --wait=120 --nodes=1 --ntasks=2");
+            "srun --mpi=pmix_v4 --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=1 --ntasks=2");
   EXPECT_EQ(by_srun({"-n", "2", "--launch.mpi", ""}, slurm(1)),
-            "srun --kill-on-bad-exit=1 --wait=120 --nodes=1 --ntasks=2");
+            "srun --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=1 --ntasks=2");
 }
 
 TEST(SpawnPlan, APartOfAJobIsNone) {
