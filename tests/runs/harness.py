@@ -152,6 +152,19 @@ def check_same_metrics(test, run, other):
     test.assertEqual([computed(line) for line in evaluations], [computed(line) for line in expected_evaluations])
 
 
+def is_stopped(pid):
+    """By SIGSTOP."""
+    with contextlib.suppress(OSError):  # it ended while we looked
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
+
+
+def has_pending(pid, number):
+    """A signal has come that the process has not looked at yet."""
+    fields = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    return any(int(fields[kind], 16) >> (number - 1) & 1 for kind in ("SigPnd", "ShdPnd"))
+
+
 class Job:
     """A command in a session of its own. mpirun and the ranks stay in that session: it tells which processes are ours."""
 

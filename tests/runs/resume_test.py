@@ -1,5 +1,6 @@
 """A run that is killed or asked to stop, and started again by the same command, ends as if nothing had happened."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -14,7 +15,8 @@ import harness
 FIXTURE = pathlib.Path(__file__).parent.parent / "fixtures" / "checkpoint_v1"
 STEPS = 40
 EVERY = 6  # steps between checkpoints: a kill loses up to five steps, which must come again with the same bits
-LAST_KILL = 26  # leaves the run some steps to be killed in, even when this process is slow to notice
+LAST_KILL = 39
+PHASES = ("data", "forward", "backward", "reduce", "update", "record")  # of a step
 
 
 class ResumeTest(harness.RunTest):
@@ -38,24 +40,26 @@ class ResumeTest(harness.RunTest):
         # VITRAIL_TEST_SEED=N tries other moments; each test draws its own, also when it runs alone.
         self.random = random.Random(f"{os.environ.get('VITRAIL_TEST_SEED', '1')} {self.id()}")
 
-    def start_run(self, run, ranks, settings=None):
-        return self.start("launch", "-n", ranks, *harness.flags((settings or self.settings) | {"run.dir": run}))
+    def start_held(self, run, ranks, step, phase=None, settings=None):
+        """The run, and the id of its rank 0, which has stopped itself in that step, however fast the machine is."""
+        held = {
+            "run.dir": run, "run.fault": f"{phase or self.random.choice(PHASES)}:0:{step}:stop",
+            "watchdog.step": "0s", "watchdog.other": "0s", "sharding.timeout": "0s",  # it is no fault that the others wait
+        }
+        job = self.start("launch", "-n", ranks, *harness.flags((settings or self.settings) | held))
+        stopped = []
+        job.wait_for(lambda: stopped.extend(pid for pid in job.ranks() if harness.is_stopped(pid)) or stopped, f"stop in step {step}")
+        return job, stopped[0]
 
     def finish_run(self, run, ranks):
         return self.launch(run, ranks, self.settings)
 
-    def reach(self, job, run, step):
-        job.wait_for(lambda: harness.step_of(run) >= step, f"step {step}")
-        time.sleep(self.random.uniform(0, 0.02))  # somewhere inside a step
-
     def kill_in_step(self, run, ranks, step, settings=None):
-        """Starts the run and ends all its processes with -9 after that step."""
-        job = self.start_run(run, ranks, settings)
-        self.reach(job, run, step)
+        """Starts the run and ends all its processes with -9 in that step."""
+        job, _ = self.start_held(run, ranks, step, settings=settings)
         self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
-        reached = harness.step_of(run)
-        self.assertLess(reached, STEPS, "the kill came after the end")
-        print(f"{run.name}: {ranks} ranks killed after step {reached}")
+        self.assertIn(harness.step_of(run), (step - 1, step))
+        print(f"{run.name}: {ranks} ranks killed in step {step}")
 
     def saved_step(self, run):
         return json.loads(self.vitrail("checkpoint", "list", run, "--format", "json")[0])[-1]["step"]
@@ -93,9 +97,8 @@ class ResumeTest(harness.RunTest):
     def test_killed_while_saving(self):
         run = self.folder / "killed-saving"
         checkpoints = run / "checkpoints"
-        job = self.start_run(run, 2)
-        self.reach(job, run, self.random.randint(1, LAST_KILL - EVERY))
-        job.wait_for(lambda: any(".tmp" in name for name in os.listdir(checkpoints)), "a checkpoint being written")
+        job, _ = self.start_held(run, 2, EVERY * self.random.randint(2, 5), "write")
+        self.assertTrue([name for name in os.listdir(checkpoints) if ".tmp" in name], os.listdir(checkpoints))
         job.kill()
         print(f"{run.name}: after step {harness.step_of(run)}, left: {sorted(os.listdir(checkpoints))}")
         self.finish_run(run, 2)
@@ -104,19 +107,21 @@ class ResumeTest(harness.RunTest):
 
     def test_one_rank_killed(self):
         run = self.folder / "rank-killed"
-        job = self.start_run(run, 2)
-        self.reach(job, run, self.random.randint(EVERY, LAST_KILL))
+        job, held = self.start_held(run, 2, self.random.randint(EVERY + 1, LAST_KILL))
         os.kill(self.random.choice(job.ranks()), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it was the one
+            os.kill(held, signal.SIGCONT)
         _, log = job.finish(expect=128 + signal.SIGKILL)
         self.assertRegex(log, r"rank \d on \S+ died: Killed ")
         self.finish_run(run, 2)
         self.check_as_undisturbed(run)
 
-    def check_graceful(self, name, ask):
+    def check_graceful(self, name, number, asked):
         run = self.folder / name
-        job = self.start_run(run, 2)
-        self.reach(job, run, self.random.randint(1, LAST_KILL))
-        ask(job)
+        job, held = self.start_held(run, 2, self.random.randint(1, STEPS // 2))
+        os.kill(asked(job, held), number)
+        job.wait_for(lambda: harness.has_pending(held, number), "request in rank 0")
+        os.kill(held, signal.SIGCONT)
         job.finish(expect=85)
         stopped = harness.step_of(run)
         self.assertLess(stopped, STEPS)
@@ -127,10 +132,10 @@ class ResumeTest(harness.RunTest):
         self.check_as_undisturbed(run)
 
     def test_asked_to_stop(self):
-        self.check_graceful("usr1-to-launch", lambda job: os.kill(job.process.pid, signal.SIGUSR1))
+        self.check_graceful("usr1-to-launch", signal.SIGUSR1, lambda job, _: job.process.pid)
 
     def test_one_rank_terminated(self):
-        self.check_graceful("term-to-a-rank", lambda job: os.kill(self.random.choice(job.ranks()), signal.SIGTERM))
+        self.check_graceful("term-to-a-rank", signal.SIGTERM, lambda _, held: held)
 
     def test_a_checkpoint_of_format_version_1(self):
         """Of the first release: it goes on from there."""

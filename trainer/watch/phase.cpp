@@ -27,7 +27,7 @@ void PhaseLog::enter(Phase phase, std::int64_t step, Track track) {
   if (phase != fault_->phase || step != fault_->step) return;
   if (fault_->kind == FaultKind::hang) hang();
   if (fault_->kind == FaultKind::kill) ::kill(::getpid(), SIGKILL);
-  if (fault_->kind == FaultKind::stop) ::kill(::getpid(), SIGSTOP);
+  if (fault_->kind == FaultKind::stop && !struck_.exchange(true)) ::kill(::getpid(), SIGSTOP);
 }
 
 bool PhaseLog::injects(FaultKind kind, std::int64_t step) {
