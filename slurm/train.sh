@@ -28,7 +28,10 @@ folder_of_config() {  # CONFIG WORDS...
   # shellcheck disable=SC2154  # slurm/site.sh
   { read -r name && read -r dir; } < <("$vitrail" launch --print-config --config "$1" "${@:2}" 2>/dev/null |
     sed -nE 's/^(name|dir) = ?//p' | head -n 2) || true
-  [[ $dir ]] || dir=$runs/$([[ ${name:-default} != default ]] && echo "$name" || basename "$1" .cfg)
+  if [[ ! $dir ]]; then
+    dir=$runs/$(basename "$1" .cfg)
+    if [[ ${name:-default} != default ]]; then dir=$runs/$name; fi
+  fi
   echo "$dir"
 }
 

@@ -60,6 +60,18 @@ class RequeueTest(unittest.TestCase):
         self.assertEqual(calls, ["requeue 7"], said)
         self.assertEqual((self.run_folder / "failed_attempts").read_text(), "none 1\n")
 
+    def test_a_config_names_its_folder(self):
+        """As the program reads it; one that says nothing, or that the program refuses, is called as its file."""
+        program = self.folder / "program"
+        for printed, folder in (("name = mine\\ndir =", "runs/mine"), ("name = mine\\ndir = /own", "/own"),
+                                ("name = default\\ndir =", "runs/some"), ("", "runs/some")):
+            program.write_text(f"#!/bin/sh\nprintf '[launch]\\nvia = auto\\n\\n[run]\\n{printed}\\n'\n")
+            program.chmod(0o755)
+            script = "source slurm/train.sh; folder_of_config configs/some.cfg --run.steps 3"
+            done = subprocess.run(["bash", "-c", script], env=os.environ | {"VITRAIL": str(program), "VITRAIL_RUNS": "runs"},
+                                  cwd=ROOT, capture_output=True, text=True, check=True)
+            self.assertEqual(done.stdout.strip(), folder, printed)
+
     def test_asked_before_the_command_runs(self):
         said, calls = self.job("python3 -c 'import time; time.sleep(60)'", before="kill -TERM $$")
         self.assertEqual(calls, ["requeue 7"], said)
