@@ -110,7 +110,7 @@ class GpuDeviceTest : public testing::Test {
 TEST_F(GpuDeviceTest, UpdatesHaveTheBitsOfTheHost) {
   for (const UpdateKernel kernel :
        {UpdateKernel::clip, UpdateKernel::adamw, UpdateKernel::sgd, UpdateKernel::lamb_direction,
-        UpdateKernel::apply_update, UpdateKernel::move_average}) {
+        UpdateKernel::apply_update, UpdateKernel::move_average, UpdateKernel::follow}) {
     for (const double factor : {0.0, 0.01, 0.7, 1.0}) {
       EXPECT_EQ(after_update<float>(*gpu_, kernel, factor), after_update<float>(host_, kernel, factor))
           << static_cast<int>(kernel) << " " << factor;
