@@ -82,12 +82,12 @@ AffineId Declaration::patch_embedding(const std::string& name, std::int64_t widt
 NormedConvolutionId Declaration::normed_convolution(const std::string& name, std::vector<std::int64_t> shape,
                                                     std::int64_t groups, std::int64_t pixels, double value) {
   const std::int64_t out = shape[0], taps = shape[1] * shape[2] * shape[3];
-  const auto fan_out = static_cast<double>(out * shape[2] * shape[3] / groups);
+  const std::int64_t fan_out = out * shape[2] * shape[3] / groups;
   computes(pixels * out * taps);
   keeps(pixels * out);
   NormedConvolutionId layer;
-  layer.weight =
-      matrix(name + ".conv.weight", std::move(shape), {Init::Law::normal, std::sqrt(2.0 / fan_out)});
+  layer.weight = matrix(name + ".conv.weight", std::move(shape),
+                        {Init::Law::normal, std::sqrt(2.0 / static_cast<double>(fan_out))});
   layer.norm.weight = gain(name + ".bn.weight", out, value);
   layer.norm.bias = bias(name + ".bn.bias", out);
   layer.mean =

@@ -145,7 +145,7 @@ TEST(OptionSynonyms, FlagsOfOtherCommandsDoNotOutrankTheKeyThatIsMeant) {
       {"--gpus", "unknown key; ranks are started by vitrail launch -n RANKS"}};
   for (const auto& [flag, message] : cases) {
     EXPECT_EQ(refusal(minimal_training() + std::vector<std::string>{flag, "3"}),
-              place + flag + ": " + message);
+              fmt::format("{}{}: {}", place, flag, message));
   }
 }
 
