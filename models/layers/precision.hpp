@@ -25,7 +25,7 @@ at::Tensor linear(const at::Tensor& x, const Affine& p);
 // softmax(q k' / sqrt(d)) v of [B,H,T,d]
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 at::Tensor convolution(const at::Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
-                       std::int64_t groups);  // for evaluation; the bias may be undefined
+                       std::int64_t groups);  // the bias may be undefined
 at::Tensor widened(const at::Tensor& x);      // half -> fp32, others as they are
 
 }  // namespace vitrail::models

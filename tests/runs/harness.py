@@ -152,10 +152,15 @@ def check_same_metrics(test, run, other):
     test.assertEqual([computed(line) for line in evaluations], [computed(line) for line in expected_evaluations])
 
 
+def stat_of(pid):
+    """What /proc says of a process, from its state on."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def is_stopped(pid):
     """By SIGSTOP."""
     with contextlib.suppress(OSError):  # it ended while we looked
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return stat_of(pid)[0] == "T"
     return False
 
 
@@ -184,7 +189,7 @@ class Job:
             if not entry.name.isdecimal():
                 continue
             with contextlib.suppress(OSError):  # it ended while we looked
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                fields = stat_of(entry.name)
                 if int(fields[3]) == self.process.pid and fields[0] not in "ZX":
                     found.append(int(entry.name))
         return found

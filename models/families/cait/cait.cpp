@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/families/make_declared.hpp"
 #include "models/features.hpp"
 #include "models/kernels/talking_heads.hpp"
 #include "models/layers/blocks.hpp"
@@ -87,10 +88,6 @@ Features Cait::body(const Tensor& images, const Pass& pass) const {
 
 }  // namespace
 
-std::unique_ptr<Model> make(const CaitConfig& config) {
-  Declaration declared;
-  CaitParameters parameters = config.declare(declared);
-  return std::make_unique<Cait>(config, declared, std::move(parameters));
-}
+std::unique_ptr<Model> make(const CaitConfig& config) { return make_declared<Cait>(config); }
 
 }  // namespace vitrail::models

@@ -37,9 +37,9 @@ CaitBlockId<TalkingAttentionId> declare_block(Declaration& d, std::int64_t layer
   const std::string name = fmt::format("blocks.{}.", layer);
   const std::int64_t width = cait.width, patches = cait.patches(), heads = cait.heads;
   CaitBlockId<TalkingAttentionId> block;
-  block.attention.scale = d.layer_scale(name + "gamma_1", width, cait.layer_scale);
+  const auto attention_scale = d.layer_scale(name + "gamma_1", width, cait.layer_scale);
   const auto mlp_scale = d.layer_scale(name + "gamma_2", width, cait.layer_scale);
-  const auto attention = d.branch(attention_branch(cait, layer, patches), [&] {
+  block.attention = d.branch(attention_branch(cait, layer, patches), [&] {
     TalkingAttentionId branch{
         declare_attention(d, name + "norm1", name + "attn", width, patches), {}, {}, {}};
     d.computes(2 * patches * patches * heads * heads);
@@ -48,9 +48,7 @@ CaitBlockId<TalkingAttentionId> declare_block(Declaration& d, std::int64_t layer
     branch.weights = d.linear(name + "attn.proj_w", heads, heads, 0);
     return branch;
   });
-  const auto scale = block.attention.scale;
-  block.attention = attention;
-  block.attention.scale = scale;
+  block.attention.scale = attention_scale;
   block.mlp = d.branch(mlp_branch(cait, layer, patches),
                        [&] { return declare_mlp(d, name + "norm2", name + "mlp", width, patches); });
   block.mlp.scale = mlp_scale;

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/families/make_declared.hpp"
 #include "models/features.hpp"
 #include "models/layers/batch_norm.hpp"
 #include "models/layers/stochastic_depth.hpp"
@@ -55,10 +56,6 @@ Features RegNet::body(const Tensor& images, const Pass& pass) const {
 
 }  // namespace
 
-std::unique_ptr<Model> make(const RegNetConfig& config) {
-  Declaration declared;
-  RegNetParameters parameters = config.declare(declared);
-  return std::make_unique<RegNet>(config, declared, std::move(parameters));
-}
+std::unique_ptr<Model> make(const RegNetConfig& config) { return make_declared<RegNet>(config); }
 
 }  // namespace vitrail::models

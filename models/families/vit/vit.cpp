@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/families/make_declared.hpp"
 #include "models/features.hpp"
 #include "models/layers/blocks.hpp"
 #include "models/layers/layers.hpp"
@@ -86,10 +87,6 @@ Features Vit::body(const Tensor& images, const Pass& pass) const {
 
 }  // namespace
 
-std::unique_ptr<Model> make(const VitConfig& config) {
-  Declaration declared;
-  VitParameters parameters = config.declare(declared);
-  return std::make_unique<Vit>(config, declared, std::move(parameters));
-}
+std::unique_ptr<Model> make(const VitConfig& config) { return make_declared<Vit>(config); }
 
 }  // namespace vitrail::models
