@@ -35,8 +35,7 @@ class OrderTest(harness.RunTest):
         staged = self.folder / "staged"
         settings = self.settings() | {"data.stage_dir": self.folder / "stage"}
         words = harness.flags(settings | {"run.dir": staged})
-        job = self.start("launch", "-n", 3, *words)
-        job.wait_for(lambda: (staged / "checkpoints/step-00000010").exists(), "step 10")
+        job, _ = self.start_held(settings | {"run.dir": staged}, 3, 17)
         job.kill()
         self.assertNotEqual(list((self.folder / "stage").iterdir()), [])
         text = self.vitrail("launch", "-n", 4, *words)[1]

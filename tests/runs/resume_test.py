@@ -40,23 +40,15 @@ class ResumeTest(harness.RunTest):
         # VITRAIL_TEST_SEED=N tries other moments; each test draws its own, also when it runs alone.
         self.random = random.Random(f"{os.environ.get('VITRAIL_TEST_SEED', '1')} {self.id()}")
 
-    def start_held(self, run, ranks, step, phase=None, settings=None):
-        """The run, and the id of its rank 0, which has stopped itself in that step, however fast the machine is."""
-        held = {
-            "run.dir": run, "run.fault": f"{phase or self.random.choice(PHASES)}:0:{step}:stop",
-            "watchdog.step": "0s", "watchdog.other": "0s", "sharding.timeout": "0s",  # it is no fault that the others wait
-        }
-        job = self.start("launch", "-n", ranks, *harness.flags((settings or self.settings) | held))
-        stopped = []
-        job.wait_for(lambda: stopped.extend(pid for pid in job.ranks() if harness.is_stopped(pid)) or stopped, f"stop in step {step}")
-        return job, stopped[0]
+    def hold(self, run, ranks, step, phase=None, settings=None):
+        return self.start_held((settings or self.settings) | {"run.dir": run}, ranks, step, phase or self.random.choice(PHASES))
 
     def finish_run(self, run, ranks):
         return self.launch(run, ranks, self.settings)
 
     def kill_in_step(self, run, ranks, step, settings=None):
         """Starts the run and ends all its processes with -9 in that step."""
-        job, _ = self.start_held(run, ranks, step, settings=settings)
+        job, _ = self.hold(run, ranks, step, settings=settings)
         self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
         self.assertIn(harness.step_of(run), (step - 1, step))
         print(f"{run.name}: {ranks} ranks killed in step {step}")
@@ -97,7 +89,7 @@ class ResumeTest(harness.RunTest):
     def test_killed_while_saving(self):
         run = self.folder / "killed-saving"
         checkpoints = run / "checkpoints"
-        job, _ = self.start_held(run, 2, EVERY * self.random.randint(2, 5), "write")
+        job, _ = self.hold(run, 2, EVERY * self.random.randint(2, 5), "write")
         self.assertTrue([name for name in os.listdir(checkpoints) if ".tmp" in name], os.listdir(checkpoints))
         job.kill()
         print(f"{run.name}: after step {harness.step_of(run)}, left: {sorted(os.listdir(checkpoints))}")
@@ -107,7 +99,7 @@ class ResumeTest(harness.RunTest):
 
     def test_one_rank_killed(self):
         run = self.folder / "rank-killed"
-        job, held = self.start_held(run, 2, self.random.randint(EVERY + 1, LAST_KILL))
+        job, held = self.hold(run, 2, self.random.randint(EVERY + 1, LAST_KILL))
         os.kill(self.random.choice(job.ranks()), signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):  # it was the one
             os.kill(held, signal.SIGCONT)
@@ -118,7 +110,7 @@ class ResumeTest(harness.RunTest):
 
     def check_graceful(self, name, number, asked):
         run = self.folder / name
-        job, held = self.start_held(run, 2, self.random.randint(1, STEPS // 2))
+        job, held = self.hold(run, 2, self.random.randint(1, STEPS // 2))
         os.kill(asked(job, held), number)
         job.wait_for(lambda: harness.has_pending(held, number), "request in rank 0")
         os.kill(held, signal.SIGCONT)

@@ -59,9 +59,7 @@ class ScheduleTest(harness.RunTest):
         settings = SETTINGS | {"data.train": self.make_pack("resumed-data", IMAGES), "checkpoint.every": "5st"}
         whole, halves = self.folder / "whole", self.folder / "halves"
         self.launch(whole, 2, settings)
-        job = self.start("launch", "-n", 2, *harness.flags(settings | {"run.dir": halves}))
-        metrics = halves / "metrics.jsonl"
-        job.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 12, "step 12")
+        job, _ = self.start_held(settings | {"run.dir": halves}, 2, 13)
         job.kill()
         self.launch(halves, 1, settings)
         self.check_same_state(halves, whole)
