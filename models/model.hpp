@@ -21,6 +21,8 @@ class Tensor;
 
 namespace vitrail::models {
 
+struct Features;  // features.hpp
+
 // What a forward pass draws from and reports to.
 struct Pass {
   bool training = false;
@@ -40,6 +42,9 @@ struct Pass {
   // In training, for every statistic: what it is in this batch. May be empty.
   std::function<void(ParameterId, const at::Tensor&)> batch_statistic = nullptr;
 
+  // Features of the last so many blocks, too; not while training.
+  std::int64_t blocks_kept = 0;
+
   void enter(int block) const {
     if (before_block) before_block(block);
   }
@@ -56,6 +61,7 @@ class Model {
   // One tensor per parameter, of its shape, in that order; the model keeps the handles and nothing made from
   // them. Throws: Error(crash) for tensors that do not fit.
   void bind(const std::vector<at::Tensor>& tensors);
+  Features features(const at::Tensor& images, const Pass& pass) const;
   // With activation checkpointing the model must outlive the graph: backward comes back to it.
   Logits forward(const at::Tensor& images, const Pass& pass) const;
 

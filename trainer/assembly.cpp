@@ -11,7 +11,6 @@
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
-#include "trainer/tasks/distillation.hpp"
 #include "trainer/tasks/same_classes.hpp"
 #include "trainer/weights/param_groups.hpp"
 #include "trainer/weights/weight_source.hpp"
@@ -73,7 +72,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
       schedule(config, total_steps, steps_per_epoch),
       model(models::make_model(config.model)),
-      teacher(make_teacher(config, device)),
+      task(make_task(config, device, *train_data)),
       plan(bucket_plan(config, model->parameters())),
       gradients(plan, settings_on(device, config, communicator.size()), communicator, where.memory()),
       lane_state(plan, gradients.held(), gradients.type(), where.memory(),
@@ -87,10 +86,6 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
              where.memory()) {
   if (validation_data) {
     check_same_classes(class_ids(*train_data), "data.train = " + config.data.train, *validation_data);
-  }
-  if (teacher) {
-    check_same_classes(teacher->classes(),
-                       "distillation.teacher_weights = " + config.distillation.teacher_weights, *train_data);
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
   const auto trained = trained_parameters(model->parameters(), config.finetune.train_only);
@@ -138,8 +133,8 @@ datasets::DamageLedger Assembly::share_damage() {
 }
 
 StepContext Assembly::context(PhaseLog& phases) {
-  return {config, schedule,   *model,     *loader_, communicator, gradients,    optimizer,
-          gather, lane_state, parameters, frozen,   phases,       teacher.get()};
+  return {config,    schedule, *task,      *model,     *loader_, communicator, gradients,
+          optimizer, gather,   lane_state, parameters, frozen,   phases};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
@@ -165,9 +160,7 @@ std::int64_t Assembly::most_memory() const {
 void Assembly::say_what_it_is(Log& log) const {
   if (!config.finetune.train_only.empty())
     log.line(describe_trained(model->parameters(), config.finetune.train_only));
-  if (teacher) {
-    for (const std::string& words : teacher->log_lines()) log.line(words);
-  }
+  for (const std::string& line : task->log_lines()) log.line(line);
   const std::int64_t elements = plan.parameter_elements();
   const std::int64_t per_rank = (config.run.lanes + communicator.size() - 1) / communicator.size();
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",

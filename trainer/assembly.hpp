@@ -46,7 +46,7 @@ class Assembly {
   std::int64_t total_steps;
   Schedule schedule;
   std::unique_ptr<models::Model> model;
-  std::unique_ptr<const Teacher> teacher;  // null without distillation
+  std::unique_ptr<const Task> task;
   sharding::BucketPlan plan;
   sharding::GradientReducer gradients;
   sharding::LaneState lane_state;

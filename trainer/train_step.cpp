@@ -10,9 +10,8 @@
 #include "sharding/state/weight_average.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/device/tensor_type.hpp"
 #include "trainer/gradient_hooks.hpp"
-#include "trainer/tasks/distillation.hpp"
+#include "trainer/lane.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -103,10 +102,7 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
     if (!c.frozen.contains(parameter)) statistics.emplace_back(parameter, value);
   };
 
-  const at::Tensor images = image_tensor(batch.images, batch.images_count, c.config.model.image_size,
-                                         c.parameters.compute_type(), c.parameters.device());
-  const models::Logits logits = c.model.forward(images, pass);
-  at::Tensor loss = lane_loss(c.config, batch, logits, logits_of(c.teacher, images));
+  at::Tensor loss = loss_of_lane(c.task, c.model, c.parameters, batch, c.config.model.image_size, pass);
   if (c.phases.injects(FaultKind::spike, step + 1)) loss = loss * 1000;
   if (c.phases.injects(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
 

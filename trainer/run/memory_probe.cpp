@@ -4,8 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include "trainer/device/tensor_type.hpp"
-#include "trainer/tasks/distillation.hpp"
+#include "trainer/lane.hpp"
 
 namespace vitrail::trainer {
 
@@ -31,10 +30,7 @@ std::int64_t probe_memory(Assembly& run) {
   batch.weights.assign(static_cast<std::size_t>(count), 1);
   try {
     batch.images = std::vector<float>(static_cast<std::size_t>(count * 3 * size * size));
-    const at::Tensor images =
-        image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device);
-    const models::Logits logits = run.model->forward(images, pass);
-    const at::Tensor loss = lane_loss(run.config, batch, logits, logits_of(run.teacher.get(), images));
+    const at::Tensor loss = loss_of_lane(*run.task, *run.model, run.parameters, batch, size, pass);
     run.gradients.begin_memory_probe();
     loss.backward();
   } catch (const std::bad_alloc&) {
