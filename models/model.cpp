@@ -52,9 +52,9 @@ Features Model::features(const at::Tensor& images, const Pass& pass) const {
   if (tensors_.size() != specs_.size()) throw Error(ExitCode::crash, name_ + ": forward before bind");
   check_images(images, name_, image_size_);
   Features features = body(images, pass);
-  if (static_cast<std::int64_t>(features.blocks.size()) < pass.blocks_kept) {
+  if (static_cast<std::int64_t>(features.blocks.size()) < pass.features.blocks) {
     throw Error(ExitCode::refused, fmt::format("{} has features of its last {} blocks, not of {}", name_,
-                                               features.blocks.size(), pass.blocks_kept));
+                                               features.blocks.size(), pass.features.blocks));
   }
   return features;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/declaration.hpp"
+#include "models/feature_choice.hpp"
 #include "models/heads/linear_head.hpp"
 #include "models/model_config.hpp"
 
@@ -42,8 +43,7 @@ struct Pass {
   // In training, for every statistic: what it is in this batch. May be empty.
   std::function<void(ParameterId, const at::Tensor&)> batch_statistic = nullptr;
 
-  // Features of the last so many blocks, too; not while training.
-  std::int64_t blocks_kept = 0;
+  FeatureChoice features = {};  // that the head does not read; not while training
 
   void enter(int block) const {
     if (before_block) before_block(block);

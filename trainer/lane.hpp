@@ -1,14 +1,16 @@
-// One lane's images through the network to the loss: what the step and the memory probe both do.
+// One lane's samples through the networks to the loss: what the step and the memory probe both do.
 #pragma once
 
-#include "trainer/parameter_store.hpp"
+#include <span>
+
+#include "trainer/network.hpp"
 #include "trainer/tasks/task.hpp"
 
 namespace vitrail::trainer {
 
-// The scalar that backward begins with; the batch must live until backward is over. Throws: what the task and the model
-// throw.
-at::Tensor loss_of_lane(const Task& task, const models::Model& model, const ParameterStore& parameters,
-                        datasets::LaneBatch& batch, std::int64_t image_size, const models::Pass& pass);
+// The scalar that backward begins with; the batch must live until backward is over. `shared`:
+// Task::lane_loss. Throws: what the task and the model throw.
+at::Tensor loss_of_lane(const Task& task, const Network& student, datasets::LaneBatch& batch,
+                        const TaskState& state, const models::Pass& pass, std::span<double> shared);
 
 }  // namespace vitrail::trainer

@@ -7,14 +7,12 @@
 #include <string>
 
 #include "datasets/loader/loader.hpp"
-#include "models/model.hpp"
 #include "sharding/comm/communicator.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/lane_state.hpp"
-#include "sharding/state/parameter_gather.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/checkpoint/run_state.hpp"
-#include "trainer/parameter_store.hpp"
+#include "trainer/network.hpp"
 #include "trainer/schedule.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/settings/train_only.hpp"
@@ -30,14 +28,12 @@ struct StepContext {
   const Config& config;
   const Schedule& schedule;
   const Task& task;
-  const models::Model& model;
+  Network& student;
   datasets::TrainLoader& loader;
   sharding::Communicator& communicator;
   sharding::GradientReducer& gradients;
   sharding::ShardedOptimizer& optimizer;
-  sharding::ParameterGather& gather;
   sharding::LaneState& lane_state;
-  ParameterStore& parameters;
   const ZeroGradients& frozen;
   PhaseLog& phases;
   StepTrace* trace = nullptr;  // of this step, if it is the one to be shown

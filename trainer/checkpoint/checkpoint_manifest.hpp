@@ -46,15 +46,22 @@ struct StoredLane {
   std::map<std::string, std::uint64_t> address;  // by kind of state: first byte in the file
 };
 
+// An array of the task's state, in fp64.
+struct StoredArray {
+  std::uint64_t address = 0;  // first byte in the file
+  std::uint64_t count = 0;
+};
+
 struct StoredFile {
   std::string name;
   std::uint64_t bytes = 0;
   std::string hash;  // XXH3-128 of the whole file
-  std::vector<StoredLane> lanes;
+  std::vector<StoredLane> lanes = {};
+  std::map<std::string, StoredArray> task = {};  // of rank 0's file; by name
 };
 
 struct CheckpointManifest {
-  TrainState state;
+  TrainState state;                // but for the values of its task, which are in a file
   std::int64_t planned_steps = 0;  // of the whole run; 0: an earlier build did not say
   std::int64_t lanes = 1;
   int world = 1;                                // ranks that wrote it

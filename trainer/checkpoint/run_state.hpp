@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "datasets/damage.hpp"
@@ -26,6 +28,9 @@ struct SkippedBatches {
   bool operator==(const SkippedBatches&) const = default;
 };
 
+// What a task remembers beside the weights, the same on all ranks: arrays by name.
+using TaskState = std::map<std::string, std::vector<double>>;
+
 // Where a run stands; with the weights and moments, all of its state.
 struct TrainState {
   std::int64_t step = 0;             // finished steps
@@ -36,6 +41,7 @@ struct TrainState {
   datasets::DamageLedger damaged;               // training samples that were replaced, over all ranks
   std::vector<SkippedBatches> skipped_batches;  // increasing steps
   std::optional<BestEvaluation> best;
+  TaskState task;
 
   std::int64_t next_batch() const;  // that the next step takes, counted over all epochs
 };

@@ -1,6 +1,5 @@
-// What a network's body makes of images, in evaluation mode: what its head reads, or the pooled outputs of
-// its last blocks side by side. Throws: Error(refused) for more blocks than the network has; what the loader
-// and the model throw.
+// What a network's body makes of images, in evaluation mode. Throws: Error(refused) for features that the
+// network has not; what the loader and the model throw.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +19,48 @@ struct LaneFeatures {
   at::Tensor rows;  // [n,D], at least fp32, on the device
 };
 
-// [B,3,S,S] -> [B,D]; of the last `blocks` blocks [B, blocks * D]; 0: what the head reads.
-at::Tensor features_of(const models::Model& model, const at::Tensor& images, std::int64_t blocks);
+// A set of images of which every rank has the features of its own lanes.
+struct FeatureSet {
+  std::int64_t images = 0, lanes = 1;
+  std::vector<LaneFeatures> own;
+};
 
-// Of all images of this rank's lanes.
-std::vector<LaneFeatures> extract_features(const models::Model& model,
-                                           const std::shared_ptr<const datasets::Dataset>& dataset,
-                                           const EvaluationOptions& options,
-                                           const sharding::Communicator& communicator, std::int64_t blocks);
+// [B,3,S,S] -> [B,D]: what the head reads, or the mean over patches; of the last n blocks [B, n * D], side by
+// side.
+at::Tensor features_of(const models::Model& model, const at::Tensor& images,
+                       const models::FeatureChoice& choice);
+
+// Puts batches together as they come (Scorer::add).
+class FeatureCollector {
+ public:
+  FeatureCollector(std::int64_t images, std::int64_t lanes, models::FeatureChoice choice)
+      : set_{images, lanes, {}}, choice_(choice) {}
+
+  void add(const models::Model& model, const at::Tensor& images, const datasets::EvaluationBatch& batch);
+  FeatureSet take();
+
+ private:
+  void close_lane();
+
+  FeatureSet set_;
+  models::FeatureChoice choice_;
+  std::vector<at::Tensor> parts_;  // of the last lane
+};
+
+FeatureSet extract_features(const models::Model& model,
+                            const std::shared_ptr<const datasets::Dataset>& dataset,
+                            const EvaluationOptions& options, const sharding::Communicator& communicator,
+                            const models::FeatureChoice& choice);
+
+// How wide a row is, also on a rank that has none.
+std::int64_t width_of(const FeatureSet& set, sharding::Communicator& communicator);
+
+// Rows [first, first + count), and their labels, on every rank: each is given by the rank whose lane has it.
+struct FeatureRows {
+  at::Tensor rows;  // [count,width], fp64, in the host's memory
+  std::vector<std::int64_t> labels;
+};
+FeatureRows gather_rows(const FeatureSet& set, std::int64_t width, std::int64_t first, std::int64_t count,
+                        sharding::Communicator& communicator);
 
 }  // namespace vitrail::trainer

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -37,20 +39,6 @@ void keep_nearest(Neighbours& all, std::int64_t count) {
 at::Tensor normalised(const at::Tensor& rows) {
   constexpr double kLeast = 1e-12;
   return rows / at::linalg_vector_norm(rows, 2, {1}, true).clamp_min(kLeast);
-}
-
-// Rows [first, first + count) of a set, on every rank: each is filled by the rank whose lane has it.
-at::Tensor gather_rows(const FeatureSet& set, std::int64_t width, std::int64_t first, std::int64_t count,
-                       const at::TensorOptions& like, sharding::Communicator& communicator) {
-  at::Tensor rows = at::zeros({count, width}, at::kDouble);
-  for (const LaneFeatures& lane : set.own) {
-    for (std::int64_t image = first; image < first + count; ++image) {
-      if (image % set.lanes != lane.lane) continue;
-      rows[image - first].copy_(lane.rows[image / set.lanes]);
-    }
-  }
-  communicator.all_reduce_sum({rows.mutable_data_ptr<double>(), static_cast<std::size_t>(rows.numel())});
-  return rows.to(like);
 }
 
 // The nearest of one lane's images to each of the asked ones, beside those found so far.
@@ -127,51 +115,50 @@ std::int64_t rank_of(const Neighbours& nearest, std::int64_t label, std::int64_t
 
 }  // namespace
 
-EvaluationMetrics classify_by_neighbours(const FeatureSet& known, const FeatureSet& asked,
-                                         std::int64_t classes, const KnnOptions& options,
-                                         sharding::Communicator& communicator) {
+Scores classify_by_neighbours(const FeatureSet& known, const FeatureSet& asked, const KnnOptions& options,
+                              sharding::Communicator& communicator) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> rows;
   for (const LaneFeatures& lane : known.own) {
-    for (const std::int64_t label : lane.labels) check_label(label, classes);
+    for (const std::int64_t label : lane.labels) check_label(label, options.classes);
     rows.push_back(normalised(lane.rows));
   }
   FeatureSet questions = asked;
   for (LaneFeatures& lane : questions.own) lane.rows = normalised(lane.rows);
-  std::vector<double> widths(1, rows.empty() ? 0.0 : static_cast<double>(rows.front().size(1)));
-  if (communicator.rank() != 0) widths[0] = 0;
-  communicator.all_reduce_sum(widths);
-  std::vector<double> labels(static_cast<std::size_t>(asked.images));
-  for (const LaneFeatures& lane : asked.own) {
-    for (std::size_t i = 0; i < lane.labels.size(); ++i)
-      labels[static_cast<std::size_t>(lane.lane) + i * static_cast<std::size_t>(asked.lanes)] =
-          static_cast<double>(lane.labels[i]);
-  }
-  communicator.all_reduce_sum(labels);
-  EvaluationMetrics metrics;
+  const std::int64_t width = width_of(asked, communicator);
   std::int64_t top1 = 0, top5 = 0;
   for (std::int64_t first = 0; first < asked.images; first += kAskedAtOnce) {
     const std::int64_t count = std::min(kAskedAtOnce, asked.images - first);
-    const at::TensorOptions like = rows.empty() ? at::TensorOptions(at::kFloat) : rows.front().options();
-    const at::Tensor block =
-        gather_rows(questions, static_cast<std::int64_t>(widths[0]), first, count, like, communicator);
+    const FeatureRows block = gather_rows(questions, width, first, count, communicator);
     std::vector<Neighbours> found(static_cast<std::size_t>(count));
     for (std::size_t l = 0; l < rows.size(); ++l)
-      look_in(known.own[l], known.lanes, rows[l], block, options.neighbours, found);
+      look_in(known.own[l], known.lanes, rows[l], block.rows.to(rows[l].options()), options.neighbours,
+              found);
     merge_over_ranks(found, options.neighbours, communicator);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto label = static_cast<std::int64_t>(labels[static_cast<std::size_t>(first + i)]);
-      check_label(label, classes);
-      const std::int64_t rank =
-          rank_of(found[static_cast<std::size_t>(i)], label, classes, options.temperature);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      check_label(block.labels[i], options.classes);
+      const std::int64_t rank = rank_of(found[i], block.labels[i], options.classes, options.temperature);
       top1 += rank < 1 ? 1 : 0;
       top5 += rank < 5 ? 1 : 0;
     }
   }
-  metrics.images = asked.images;
-  metrics.top1 = 100 * static_cast<double>(top1) / static_cast<double>(asked.images);
-  metrics.top5 = 100 * static_cast<double>(top5) / static_cast<double>(asked.images);
-  return metrics;
+  const auto percent = [&](std::int64_t hits) {
+    return 100 * static_cast<double>(hits) / static_cast<double>(asked.images);
+  };
+  return {asked.images, {top1_score(percent(top1)), top5_score(percent(top5))}};
+}
+
+KnnScorer::KnnScorer(FeatureSet known, std::int64_t images, const models::FeatureChoice& choice,
+                     const KnnOptions& options)
+    : known_(std::move(known)), asked_(images, known_.lanes, choice), options_(options) {}
+
+void KnnScorer::add(const models::Model& model, const at::Tensor& images,
+                    const datasets::EvaluationBatch& batch) {
+  asked_.add(model, images, batch);
+}
+
+Scores KnnScorer::finish(sharding::Communicator& communicator) {
+  return classify_by_neighbours(known_, asked_.take(), options_, communicator);
 }
 
 }  // namespace vitrail::trainer

@@ -6,28 +6,36 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "sharding/comm/communicator.hpp"
 #include "trainer/evaluation/features.hpp"
-#include "trainer/metrics.hpp"
 
 namespace vitrail::trainer {
 
 struct KnnOptions {
+  std::int64_t classes = 1;
   std::int64_t neighbours = 20;
   double temperature = 0.07;
 };
 
-// A set of images of which every rank has the features of its own lanes.
-struct FeatureSet {
-  std::int64_t images = 0, lanes = 1;
-  std::vector<LaneFeatures> own;
-};
+// Of `asked`, by what is known of `known`. Every rank gets the same: top1, top5.
+Scores classify_by_neighbours(const FeatureSet& known, const FeatureSet& asked, const KnnOptions& options,
+                              sharding::Communicator& communicator);
 
-// Of `asked`, by what is known of `known`. Every rank gets the same. No loss.
-EvaluationMetrics classify_by_neighbours(const FeatureSet& known, const FeatureSet& asked,
-                                         std::int64_t classes, const KnnOptions& options,
-                                         sharding::Communicator& communicator);
+class KnnScorer final : public Scorer {
+ public:
+  // `images`: of the set that is evaluated, which has the known one's lanes.
+  KnnScorer(FeatureSet known, std::int64_t images, const models::FeatureChoice& choice,
+            const KnnOptions& options);
+
+  void add(const models::Model& model, const at::Tensor& images,
+           const datasets::EvaluationBatch& batch) override;
+  Scores finish(sharding::Communicator& communicator) override;
+
+ private:
+  FeatureSet known_;
+  FeatureCollector asked_;
+  KnnOptions options_;
+};
 
 }  // namespace vitrail::trainer

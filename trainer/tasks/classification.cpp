@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "models/layers/precision.hpp"
+#include "trainer/tasks/classification_scorer.hpp"
 #include "trainer/tasks/loss.hpp"
 #include "trainer/tasks/same_classes.hpp"
 
@@ -38,10 +39,19 @@ Classification::Classification(const Config& config, c10::Device device, const d
                      "distillation.teacher_weights = " + config.distillation.teacher_weights, data);
 }
 
-at::Tensor Classification::lane_loss(const models::Model& student, const datasets::LaneBatch& batch,
-                                     const at::Tensor& images, const models::Pass& pass) const {
-  const models::Logits logits = student.forward(images, pass);
-  return classification_loss(config_, batch, logits, teacher_ ? teacher_->logits(images) : at::Tensor());
+std::vector<datasets::ViewPlan> Classification::views() const {
+  return {{config_.augment, config_.model.image_size}};
+}
+
+at::Tensor Classification::lane_loss(const LaneInput& lane, std::span<double> /*shared*/) const {
+  const at::Tensor& images = lane.views.front();
+  const models::Logits logits = lane.student.forward(images, lane.pass);
+  return classification_loss(config_, lane.batch, logits, teacher_ ? teacher_->logits(images) : at::Tensor());
+}
+
+std::unique_ptr<Scorer> Classification::scorer() const {
+  return std::make_unique<ClassificationScorer>(
+      ClassificationScorer::Options{config_.run.lanes, config_.evaluation.flip});
 }
 
 std::vector<std::string> Classification::log_lines() const {

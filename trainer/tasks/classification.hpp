@@ -25,8 +25,9 @@ class Classification final : public Task {
   // `data`: whose classes a teacher's must be.
   Classification(const Config& config, c10::Device device, const datasets::Dataset& data);
 
-  at::Tensor lane_loss(const models::Model& student, const datasets::LaneBatch& batch,
-                       const at::Tensor& images, const models::Pass& pass) const override;
+  std::vector<datasets::ViewPlan> views() const override;
+  at::Tensor lane_loss(const LaneInput& lane, std::span<double> shared) const override;
+  std::unique_ptr<Scorer> scorer() const override;
   std::vector<std::string> log_lines() const override;
 
  private:

@@ -88,9 +88,10 @@ Features Cait::body(const Tensor& images, const Pass& pass) const {
   const Affine last = p[parameters_.norm];
   Features features{norm(token.select(1, 0), last), {}};
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (static_cast<std::int64_t>(tokens.size() - i) <= pass.blocks_kept)
+    if (static_cast<std::int64_t>(tokens.size() - i) <= pass.features.blocks)
       features.blocks.push_back(norm(tokens[i], last));
   }
+  if (pass.features.mean) features.mean = norm(patches, last).mean(1);
   return features;
 }
 

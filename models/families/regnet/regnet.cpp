@@ -50,10 +50,11 @@ Features RegNet::body(const Tensor& images, const Pass& pass) const {
   for (int number = 0; number < blocks; ++number) {
     pass.enter(number + 1);
     x = block(x, number, pass);
-    if (number >= blocks - pass.blocks_kept) features.blocks.push_back(x.mean({2, 3}));
+    if (number >= blocks - pass.features.blocks) features.blocks.push_back(x.mean({2, 3}));
   }
   pass.enter(blocks + 1);
   features.pooled = x.mean({2, 3});
+  if (pass.features.mean) features.mean = features.pooled;
   return features;
 }
 

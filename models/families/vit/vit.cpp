@@ -79,7 +79,7 @@ Features Vit::body(const Tensor& images, const Pass& pass) const {
   const Tensor x = run_blocks(embed(images), config_.depth, config_.checkpointing.blocks, pass,
                               [&](const Tensor& z, int layer, const Pass& now) {
                                 Tensor out = block(z, layer, now);
-                                if (layer >= config_.depth - now.blocks_kept)
+                                if (layer >= config_.depth - now.features.blocks)
                                   last_blocks.push_back(out.select(1, 0));
                                 return out;
                               });
@@ -88,6 +88,10 @@ Features Vit::body(const Tensor& images, const Pass& pass) const {
   Features features{norm(x.select(1, 0), last), {}};
   if (config_.distilled) features.distillation = norm(x.select(1, 1), last);
   for (const Tensor& token : last_blocks) features.blocks.push_back(norm(token, last));
+  if (pass.features.mean) {
+    const std::int64_t first = config_.distilled ? 2 : 1;
+    features.mean = norm(x.slice(1, first), last).mean(1);
+  }
   return features;
 }
 

@@ -12,7 +12,7 @@
 namespace vitrail::trainer {
 namespace {
 
-constexpr std::int64_t kLanes = 4, kClasses = 7;
+constexpr std::int64_t kLanesOfSets = 4, kClassesOfSets = 7;
 
 class KnnTest : public ::testing::Test {
  protected:
@@ -28,11 +28,11 @@ class KnnTest : public ::testing::Test {
   FeatureSet set_of(const std::string& name, const sharding::Communicator& ranks) const {
     const at::Tensor all = rows(name);
     const std::vector<std::int64_t> of_all = labels(name + "_labels");
-    FeatureSet set{all.size(0), kLanes, {}};
-    for (std::int64_t lane = ranks.rank() * kLanes / ranks.size();
-         lane < (ranks.rank() + 1) * kLanes / ranks.size(); ++lane) {
-      LaneFeatures own{lane, {}, all.slice(0, lane, all.size(0), kLanes).contiguous()};
-      for (std::int64_t i = lane; i < all.size(0); i += kLanes)
+    FeatureSet set{all.size(0), kLanesOfSets, {}};
+    for (std::int64_t lane = ranks.rank() * kLanesOfSets / ranks.size();
+         lane < (ranks.rank() + 1) * kLanesOfSets / ranks.size(); ++lane) {
+      LaneFeatures own{lane, {}, all.slice(0, lane, all.size(0), kLanesOfSets).contiguous()};
+      for (std::int64_t i = lane; i < all.size(0); i += kLanesOfSets)
         own.labels.push_back(of_all[static_cast<std::size_t>(i)]);
       set.own.push_back(own);
     }
@@ -49,12 +49,13 @@ TEST_F(KnnTest, AccuraciesAreTorchsAtAnyNumberOfRanks) {
     tests::run_world(ranks, [&](sharding::Communicator& communicator) {
       for (const auto& [name, expected] : cases.items()) {
         const auto metrics = classify_by_neighbours(
-            set_of("known", communicator), set_of("asked", communicator), kClasses,
-            {expected.at("k").get<std::int64_t>(), expected.at("temperature").get<double>()}, communicator);
+            set_of("known", communicator), set_of("asked", communicator),
+            {kClassesOfSets, expected.at("k").get<std::int64_t>(), expected.at("temperature").get<double>()},
+            communicator);
         EXPECT_EQ(metrics.images, 90) << name;
-        EXPECT_NEAR(metrics.top1, expected.at("top1").get<double>(), 1e-9)
+        EXPECT_NEAR(metrics["top1"], expected.at("top1").get<double>(), 1e-9)
             << name << ", " << ranks << " ranks";
-        EXPECT_NEAR(metrics.top5, expected.at("top5").get<double>(), 1e-9)
+        EXPECT_NEAR(metrics["top5"], expected.at("top5").get<double>(), 1e-9)
             << name << ", " << ranks << " ranks";
       }
     });
@@ -69,20 +70,20 @@ TEST_F(KnnTest, OfEqualNeighboursTheLowerImageCounts) {
       for (LaneFeatures& lane : known.own) {
         lane.rows = at::ones_like(lane.rows);
         for (std::size_t i = 0; i < lane.labels.size(); ++i)
-          lane.labels[i] = lane.lane + kLanes * static_cast<std::int64_t>(i) < 3 ? 6 : 0;
+          lane.labels[i] = lane.lane + kLanesOfSets * static_cast<std::int64_t>(i) < 3 ? 6 : 0;
       }
       FeatureSet asked = set_of("asked", communicator);
       for (LaneFeatures& lane : asked.own) std::fill(lane.labels.begin(), lane.labels.end(), 6);
-      EXPECT_EQ(classify_by_neighbours(known, asked, kClasses, {3, 0.07}, communicator).top1, 100);
-      EXPECT_EQ(classify_by_neighbours(known, asked, kClasses, {7, 0.07}, communicator).top1, 0);
+      EXPECT_EQ(classify_by_neighbours(known, asked, {kClassesOfSets, 3, 0.07}, communicator)["top1"], 100);
+      EXPECT_EQ(classify_by_neighbours(known, asked, {kClassesOfSets, 7, 0.07}, communicator)["top1"], 0);
     });
   }
 }
 
 TEST_F(KnnTest, LabelsOutsideTheClassesAreRefused) {
   tests::run_world(1, [&](sharding::Communicator& communicator) {
-    EXPECT_THROW(classify_by_neighbours(set_of("known", communicator), set_of("asked", communicator), 3, {},
-                                        communicator),
+    EXPECT_THROW(classify_by_neighbours(set_of("known", communicator), set_of("asked", communicator),
+                                        {.classes = 3}, communicator),
                  Error);
   });
 }
