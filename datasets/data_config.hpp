@@ -48,6 +48,12 @@ struct AugmentConfig {
   MixMode mix_mode = MixMode::batch;
 };
 
+// One of the pictures that training sees of a sample.
+struct ViewPlan {
+  AugmentConfig augment;
+  std::int64_t image_size = 224;
+};
+
 // What the evaluation transform needs: shorter side to floor(image_size / crop_ratio), then the centre,
 // normalised.
 struct EvaluationTransform {

@@ -1,4 +1,5 @@
-// One lane's share of one step: b images of S x S, normalised and mixed, ready for the model.
+// One lane's share of one step: b samples, each seen in every view of the plan, normalised and mixed, ready
+// for the model.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace vitrail::datasets {
 struct LaneBatch {
   std::int64_t lane = 0;
   std::int64_t images_count = 0;             // b
-  PixelBuffer images;                        // [b, 3, S, S]
+  std::vector<PixelBuffer> views;            // by view: [b, 3, S, S], S its own
   std::vector<std::int64_t> labels;          // [b]
   std::vector<std::int64_t> partner_labels;  // [b]; equal to labels without mixing
   std::vector<double> weights;               // [b]; target = weight * label + (1 - weight) * partner

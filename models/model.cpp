@@ -48,11 +48,20 @@ void Model::bind(const std::vector<at::Tensor>& tensors) {
 
 Bound Model::bound() const { return Bound(tensors_); }
 
-Logits Model::forward(const at::Tensor& images, const Pass& pass) const {
+Features Model::features(const at::Tensor& images, const Pass& pass) const {
   if (tensors_.size() != specs_.size()) throw Error(ExitCode::crash, name_ + ": forward before bind");
   check_images(images, name_, image_size_);
-  const Features features = body(images, pass);
-  return head_ ? (*head_)(features, bound()) : Logits{features.pooled, features.distillation};
+  Features features = body(images, pass);
+  if (static_cast<std::int64_t>(features.blocks.size()) < pass.features.blocks) {
+    throw Error(ExitCode::refused, fmt::format("{} has features of its last {} blocks, not of {}", name_,
+                                               features.blocks.size(), pass.features.blocks));
+  }
+  return features;
+}
+
+Logits Model::forward(const at::Tensor& images, const Pass& pass) const {
+  const Features all = features(images, pass);
+  return head_ ? (*head_)(all, bound()) : Logits{all.pooled, all.distillation};
 }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/declaration.hpp"
+#include "models/feature_choice.hpp"
 #include "models/heads/linear_head.hpp"
 #include "models/model_config.hpp"
 
@@ -20,6 +21,8 @@ class Tensor;
 }
 
 namespace vitrail::models {
+
+struct Features;  // features.hpp
 
 // What a forward pass draws from and reports to.
 struct Pass {
@@ -40,6 +43,8 @@ struct Pass {
   // In training, for every statistic: what it is in this batch. May be empty.
   std::function<void(ParameterId, const at::Tensor&)> batch_statistic = nullptr;
 
+  FeatureChoice features = {};  // that the head does not read; not while training
+
   void enter(int block) const {
     if (before_block) before_block(block);
   }
@@ -56,6 +61,7 @@ class Model {
   // One tensor per parameter, of its shape, in that order; the model keeps the handles and nothing made from
   // them. Throws: Error(crash) for tensors that do not fit.
   void bind(const std::vector<at::Tensor>& tensors);
+  Features features(const at::Tensor& images, const Pass& pass) const;
   // With activation checkpointing the model must outlive the graph: backward comes back to it.
   Logits forward(const at::Tensor& images, const Pass& pass) const;
 

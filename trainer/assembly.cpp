@@ -11,7 +11,6 @@
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
-#include "trainer/tasks/distillation.hpp"
 #include "trainer/tasks/same_classes.hpp"
 #include "trainer/weights/param_groups.hpp"
 #include "trainer/weights/weight_source.hpp"
@@ -44,6 +43,13 @@ sharding::ReducerOptions settings_on(c10::Device device, const Config& config, i
   return settings;
 }
 
+// Statistics follow what a pass finds; they have no gradient.
+std::vector<bool> learned_parameters(const Config& config, const models::ParameterSpecs& specs) {
+  std::vector<bool> learned = trained_parameters(specs, config.finetune.train_only);
+  for (std::size_t p = 0; p < specs.size(); ++p) learned[p] = learned[p] && !specs[p].is_statistic();
+  return learned;
+}
+
 WeightSource weights_to_begin_with(const Config& config, const std::vector<models::ParameterSpec>& parameters,
                                    const std::vector<std::string>& classes) {
   try {
@@ -62,7 +68,8 @@ struct Assembly::Hooks {
   GradientHooks hooks;
 };
 
-Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, ComputeDevice& where)
+Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, ComputeDevice& where,
+                   const TaskMaker& make)
     : config(settings),
       communicator(ranks),
       device(where.torch()),
@@ -72,59 +79,50 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       steps_per_epoch(datasets::steps_per_epoch(train_data->size(), config.data.global_batch_size)),
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
       schedule(config, total_steps, steps_per_epoch),
-      model(models::make_model(config.model)),
-      teacher(make_teacher(config, device)),
-      plan(bucket_plan(config, model->parameters())),
+      specs(models::parameters_of(config.model)),
+      task(make(config, device, *train_data)),
+      plan(bucket_plan(config, specs)),
       gradients(plan, settings_on(device, config, communicator.size()), communicator, where.memory()),
       lane_state(plan, gradients.held(), gradients.type(), where.memory(),
                  sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
-      optimizer(config.optimizer,
-                parameter_rules(model->parameters(), config.optimizer, config.finetune.train_only),
+      optimizer(config.optimizer, parameter_rules(specs, config.optimizer, config.finetune.train_only),
                 communicator),
-      gather(plan, gradients.held(), communicator, where.memory()),
-      parameters(plan, model->parameters(), compute_type(config.precision.compute), device),
-      frozen(model->parameters(), trained_parameters(model->parameters(), config.finetune.train_only),
-             where.memory()) {
+      student(config, lane_state, sharding::StateKind::weight, learned_parameters(config, specs),
+              communicator, where),
+      frozen(specs, trained_parameters(specs, config.finetune.train_only), where.memory()) {
   if (validation_data) {
     check_same_classes(class_ids(*train_data), "data.train = " + config.data.train, *validation_data);
   }
-  if (teacher) {
-    check_same_classes(teacher->classes(),
-                       "distillation.teacher_weights = " + config.distillation.teacher_weights, *train_data);
-  }
   at::set_num_threads(static_cast<int>(config.run.threads));
-  const auto trained = trained_parameters(model->parameters(), config.finetune.train_only);
-  for (std::size_t p = 0; p < trained.size(); ++p) {
-    parameters.tensors()[p].set_requires_grad(trained[p] && !model->parameters()[p].is_statistic());
+  if (validation_data && config.evaluation.weights == WeightsUsed::ema) {
+    average.emplace(config, lane_state, sharding::StateKind::ema, std::vector<bool>(specs.size()),
+                    communicator, where);
   }
-  model->bind(parameters.tensors());
-  hooks_.reset(new Hooks{{parameters.tensors(), gradients}});
+  hooks_.reset(new Hooks{{student.parameters.tensors(), gradients}});
 }
 
 Assembly::~Assembly() = default;
 
 std::string Assembly::initialise_weights(Log& log) {
-  const WeightSource source = weights_to_begin_with(config, model->parameters(), class_ids(*train_data));
+  const WeightSource source = weights_to_begin_with(config, specs, class_ids(*train_data));
   for (const std::string& words : source.log_lines()) log.line(words);
   sharding::agree(communicator, [&] { source.fill(lane_state); });  // a rank may find what others do not read
   if (config.ema.decay > 0) sharding::start_average(lane_state);
-  publish_weights();
+  student.publish();
   return source.record();
 }
 
-void Assembly::publish_weights(WeightsUsed which) {
-  parameters.take(lane_state,
-                  which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight);
-  gather.start(parameters.buckets());
-  gather.finish();
+const models::Model& Assembly::evaluated_model() {
+  if (average) average->publish();
+  return average ? *average->model : *student.model;
 }
 
 void Assembly::start_loader(const TrainState& state) {
   const datasets::LaneShare lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
                                   gradients.lanes().end};
   loader_.emplace(train_data,
-                  datasets::TrainLoaderOptions{lanes, config.data, config.augment, config.model.image_size,
-                                               state.next_batch(), state.damaged, batch_memory(device)});
+                  datasets::TrainLoaderOptions{lanes, config.data, task->views(), state.next_batch(),
+                                               state.damaged, batch_memory(device)});
 }
 
 datasets::DamageLedger Assembly::share_damage() {
@@ -138,8 +136,8 @@ datasets::DamageLedger Assembly::share_damage() {
 }
 
 StepContext Assembly::context(PhaseLog& phases) {
-  return {config, schedule,   *model,     *loader_, communicator, gradients,    optimizer,
-          gather, lane_state, parameters, frozen,   phases,       teacher.get()};
+  return {config,    schedule,  *task,      student, *loader_, communicator,
+          gradients, optimizer, lane_state, frozen,  phases};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
@@ -152,8 +150,10 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
 }
 
 sharding::MemoryPlan Assembly::planned_memory() const {
-  return memory_plan(plan, gradients.settings(), parameters.compute_type(), lane_state.kinds().size(),
-                     communicator.size());
+  sharding::MemoryPlan planned = memory_plan(plan, gradients.settings(), student.parameters.compute_type(),
+                                             lane_state.kinds().size(), communicator.size());
+  if (average) planned.weights *= 2;
+  return planned;
 }
 
 std::int64_t Assembly::most_memory() const {
@@ -163,19 +163,17 @@ std::int64_t Assembly::most_memory() const {
 }
 
 void Assembly::say_what_it_is(Log& log) const {
-  if (!config.finetune.train_only.empty())
-    log.line(describe_trained(model->parameters(), config.finetune.train_only));
-  if (teacher) {
-    for (const std::string& words : teacher->log_lines()) log.line(words);
-  }
+  if (!config.finetune.train_only.empty()) log.line(describe_trained(specs, config.finetune.train_only));
+  for (const std::string& line : task->log_lines()) log.line(line);
   const std::int64_t elements = plan.parameter_elements();
   const std::int64_t per_rank = (config.run.lanes + communicator.size() - 1) / communicator.size();
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
                        config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
-                       name_of(parameters.compute_type()), config.model.image_size, config.model.classes));
-  if (size_of(parameters.compute_type()) == 2 && device.is_cpu()) {
+                       name_of(student.parameters.compute_type()), config.model.image_size,
+                       config.model.classes));
+  if (size_of(student.parameters.compute_type()) == 2 && device.is_cpu()) {
     log.line(fmt::format("{} storage, fp32 arithmetic: this is a CPU, times say nothing about half precision",
-                         name_of(parameters.compute_type())));
+                         name_of(student.parameters.compute_type())));
   }
   if (const auto used = models::describe_model(config.model).pixels_used; used != config.model.image_size) {
     log.line(

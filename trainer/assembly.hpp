@@ -3,6 +3,7 @@
 // together, naming the key; what opening the data throws.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -15,15 +16,19 @@ namespace vitrail::trainer {
 
 class Assembly {
  public:
-  Assembly(const Config& config, sharding::Communicator& communicator, ComputeDevice& device);
+  using TaskMaker =
+      std::function<std::unique_ptr<const Task>(const Config&, c10::Device, const datasets::Dataset&)>;
+
+  Assembly(const Config& config, sharding::Communicator& communicator, ComputeDevice& device,
+           const TaskMaker& make = make_task);
   ~Assembly();
   Assembly(const Assembly&) = delete;
   Assembly& operator=(const Assembly&) = delete;
 
-  // From the seed, or from model.weights, of which a record is returned; then publish_weights().
+  // From the seed, or from model.weights, of which a record is returned; then the student has them.
   std::string initialise_weights(Log& log);
-  // Masters -> all ranks' parameters; or their average, until the next publish_weights() or step.
-  void publish_weights(WeightsUsed which = WeightsUsed::raw);
+  // What evaluations look at: the student, or the average of its weights as it is now. Collective.
+  const models::Model& evaluated_model();
   void start_loader(const TrainState& state);  // batches from there on
   // Collective: damaged samples that any rank's loader met since the last call; all loaders know them now.
   datasets::DamageLedger share_damage();
@@ -45,14 +50,14 @@ class Assembly {
   std::int64_t steps_per_epoch;
   std::int64_t total_steps;
   Schedule schedule;
-  std::unique_ptr<models::Model> model;
-  std::unique_ptr<const Teacher> teacher;  // null without distillation
+  models::ParameterSpecs specs;
+  std::unique_ptr<const Task> task;
   sharding::BucketPlan plan;
   sharding::GradientReducer gradients;
   sharding::LaneState lane_state;
   sharding::ShardedOptimizer optimizer;
-  sharding::ParameterGather gather;
-  ParameterStore parameters;
+  Network student;
+  std::optional<Network> average;  // of the weights, where evaluate.weights asks for it
   ZeroGradients frozen;
 
  private:

@@ -75,10 +75,11 @@ std::string to_json_line(const Rollback& back) {
   return JsonLine().add("step", back.to).add_text("gone_back", object).object() + "\n";
 }
 
-std::string to_json_line(std::int64_t step, const EvaluationMetrics& m) {
-  const std::string evaluation =
-      JsonLine().add("images", m.images).add("top1", m.top1).add("top5", m.top5).add("loss", m.loss).object();
-  return JsonLine().add("step", step).add_text("eval", evaluation).object() + "\n";
+std::string to_json_line(std::int64_t step, const Scores& scores) {
+  JsonLine evaluation;
+  evaluation.add("images", scores.images);
+  for (const Score& score : scores.list) evaluation.add(score.name.c_str(), score.value);
+  return JsonLine().add("step", step).add_text("eval", evaluation.object()).object() + "\n";
 }
 
 std::string stamped(const std::string& line, std::int64_t attempt) {

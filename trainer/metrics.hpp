@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "trainer/base/files/atomic_file.hpp"
+#include "trainer/tasks/scores.hpp"
 
 namespace vitrail::trainer {
 
@@ -37,19 +38,6 @@ struct StepMetrics {
   double seconds = 0;             // of this step
 };
 
-struct Accuracy {
-  std::int64_t images = 0;
-  double top1 = 0, top5 = 0;  // percent
-};
-
-struct EvaluationMetrics {
-  std::int64_t images = 0;
-  double top1 = 0, top5 = 0;  // percent
-  double loss = 0;
-  std::optional<Accuracy> real = {};    // where any of an image's labels is right; images that have some
-  std::vector<Accuracy> by_class = {};  // if asked for
-};
-
 // The loss diverged after step `from`: the run rolled back to step `to` and skipped batches.
 struct Rollback {
   std::int64_t from = 0, to = 0;
@@ -60,7 +48,7 @@ std::string describe(const Rollback& back);
 
 std::string to_json_line(const Rollback& back);
 std::string to_json_line(const StepMetrics& metrics);
-std::string to_json_line(std::int64_t step, const EvaluationMetrics& metrics);
+std::string to_json_line(std::int64_t step, const Scores& scores);
 
 // The line with the keys `attempt`, counted over the run's life, and `time` (UTC), which every line has.
 std::string stamped(const std::string& line, std::int64_t attempt);

@@ -1,8 +1,11 @@
 #include "trainer/train_step.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -10,9 +13,8 @@
 #include "sharding/state/weight_average.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
-#include "trainer/device/tensor_type.hpp"
 #include "trainer/gradient_hooks.hpp"
-#include "trainer/tasks/distillation.hpp"
+#include "trainer/lane.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -23,11 +25,13 @@ using Span = StepTrace::Span;
 // zero elsewhere (news: counted), so every rank reads what one rank alone would have written.
 class StepReport {
  public:
-  StepReport(std::int64_t lanes, const sharding::Communicator& ranks, sharding::PerTensorSums& squares)
+  StepReport(std::int64_t lanes, std::size_t shared, const sharding::Communicator& ranks,
+             sharding::PerTensorSums& squares)
       : lanes_(static_cast<std::size_t>(lanes)),
         world_(static_cast<std::size_t>(ranks.size())),
+        shared_(shared),
         squares_(squares),
-        values_(kSignals + 3 * lanes_ + 2 * world_) {}
+        values_(kSignals + (3 + shared_) * lanes_ + 2 * world_) {}
 
   double& save() { return values_[0]; }
   double& stop() { return values_[1]; }
@@ -44,14 +48,26 @@ class StepReport {
     const auto orders = std::span(values_).subspan(kSignals + lanes_, 2 * lanes_);
     return fmt::format("{:016x}", hash_bytes(std::as_bytes(orders)).low);
   }
+  void set_shared(std::size_t lane, const std::vector<double>& values) {
+    std::ranges::copy(values, values_.begin() + first_shared(lane));
+  }
+  // In the order of lanes.
+  std::vector<double> shared_sums() const {
+    std::vector<double> sums(shared_);
+    for (std::size_t lane = 0; lane < lanes_; ++lane) {
+      for (std::size_t i = 0; i < shared_; ++i)
+        sums[i] += values_[static_cast<std::size_t>(first_shared(lane)) + i];
+    }
+    return sums;
+  }
   void set_work(int rank, const OwnWork& work) {
-    double* const entry = &values_[kSignals + 3 * lanes_ + 2 * static_cast<std::size_t>(rank)];
+    double* const entry = &values_[kSignals + (3 + shared_) * lanes_ + 2 * static_cast<std::size_t>(rank)];
     entry[0] = work.data;
     entry[1] = work.compute;
   }
   std::vector<OwnWork> work() const {
     std::vector<OwnWork> by_rank;
-    for (std::size_t i = kSignals + 3 * lanes_; i < values_.size(); i += 2)
+    for (std::size_t i = kSignals + (3 + shared_) * lanes_; i < values_.size(); i += 2)
       by_rank.push_back({values_[i], values_[i + 1]});
     return by_rank;
   }
@@ -70,18 +86,26 @@ class StepReport {
 
  private:
   static constexpr std::size_t kSignals = 4;
-  std::size_t lanes_, world_;
+
+  std::ptrdiff_t first_shared(std::size_t lane) const {
+    return static_cast<std::ptrdiff_t>(kSignals + 3 * lanes_ + shared_ * lane);
+  }
+
+  std::size_t lanes_, world_, shared_;
   sharding::PerTensorSums& squares_;
   std::vector<double> values_;
 };
 
 struct LaneResult {
   double loss;
-  std::uint64_t order;  // hash of the sample ids
+  std::uint64_t order;         // hash of the sample ids
+  std::vector<double> shared;  // by the task
 };
 
 // Forward and backward of one lane; its gradients go to the reducer as backward finishes them.
-LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
+LaneResult run_lane(StepContext& c, const TrainState& state) {
+  const std::int64_t step = state.step;
+  double loss_scale = state.loss_scale.scale;
   c.phases.enter(Phase::data, step + 1);
   std::optional<Span> doing(std::in_place, c.trace, "wait for data");
   datasets::LaneBatch batch = c.loader.next();
@@ -95,7 +119,8 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   pass.drop_path_scale = c.schedule.drop_path_scale(step);
   pass.before_block = [&c](int block) {
     const Span waiting(c.trace, fmt::format("wait for weights of block {}", block));
-    for (const std::size_t bucket : c.parameters.buckets_of_block(block)) c.gather.wait_for(bucket);
+    for (const std::size_t bucket : c.student.parameters.buckets_of_block(block))
+      c.student.gather.wait_for(bucket);
   };
 
   std::vector<std::pair<std::size_t, at::Tensor>> statistics;
@@ -103,10 +128,8 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
     if (!c.frozen.contains(parameter)) statistics.emplace_back(parameter, value);
   };
 
-  const at::Tensor images = image_tensor(batch.images, batch.images_count, c.config.model.image_size,
-                                         c.parameters.compute_type(), c.parameters.device());
-  const models::Logits logits = c.model.forward(images, pass);
-  at::Tensor loss = lane_loss(c.config, batch, logits, logits_of(c.teacher, images));
+  std::vector<double> shared(c.task.shared_values());
+  at::Tensor loss = loss_of_lane(c.task, c.student, batch, state.task, pass, shared);
   if (c.phases.injects(FaultKind::spike, step + 1)) loss = loss * 1000;
   if (c.phases.injects(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
 
@@ -118,14 +141,14 @@ LaneResult run_lane(StepContext& c, std::int64_t step, double loss_scale) {
   for (const auto& [parameter, value] : statistics) hand_over(value * loss_scale, parameter, c.gradients);
   (loss * loss_scale).backward();
   c.gradients.end_lane();
-  return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low};
+  return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low, std::move(shared)};
 }
 
 // An injected fault: memory that lost a bit.
 void flip_a_sign(StepContext& c) {
-  c.gather.finish();
+  c.student.gather.finish();
   const at::NoGradGuard no_gradient;
-  c.parameters.tensors().front().view({-1}).slice(0, 0, 1).neg_();
+  c.student.parameters.tensors().front().view({-1}).slice(0, 0, 1).neg_();
 }
 
 // Half precision may overflow now and then: such a step is left out. Else, or without end, training has
@@ -156,7 +179,7 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   std::vector<LaneResult> lanes;
   const sharding::LaneRange range = c.gradients.lanes();
   for (std::int64_t lane = range.begin; lane < range.end; ++lane) {
-    lanes.push_back(run_lane(c, state.step, state.loss_scale.scale));
+    lanes.push_back(run_lane(c, state));
   }
 
   // 2. The sum over all lanes; each rank keeps the slices of its own lanes.
@@ -169,7 +192,7 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   doing.emplace(c.trace, "norms and report");
   const double scale = 1.0 / (static_cast<double>(c.config.run.lanes) * state.loss_scale.scale);
   sharding::PerTensorSums squares = c.optimizer.clip_values(c.lane_state, c.gradients, scale);
-  StepReport report(c.config.run.lanes, c.communicator, squares);
+  StepReport report(c.config.run.lanes, c.task.shared_values(), c.communicator, squares);
   report.save() = own.save ? 1 : 0;
   report.stop() = own.stop ? 1 : 0;
   report.damage() = c.loader.has_damage_news() ? 1 : 0;
@@ -178,6 +201,7 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     report.loss(static_cast<std::size_t>(range.begin) + i) = lanes[i].loss;
     report.set_order(static_cast<std::size_t>(range.begin) + i, lanes[i].order);
+    report.set_shared(static_cast<std::size_t>(range.begin) + i, lanes[i].shared);
   }
   report.exchange(c.communicator);
 
@@ -199,17 +223,20 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   state.loss_scale = after_step(state.loss_scale, loss_scale_rule(c.config.precision), !result.skipped);
   check_finite(result, c.config, state.loss_scale);
 
-  // 5. Clip and update the master weights of this rank's lanes, and their average.
+  // 5. Clip and update the master weights of this rank's lanes, and their average; what the task remembers.
   c.optimizer.scale_weight_decay(c.schedule.weight_decay_scale(state.step));
-  if (!result.skipped) c.optimizer.step(c.lane_state, c.gradients, result.lr, scale, squares);
+  if (!result.skipped) {
+    c.task.after_exchange(report.shared_sums(), state.task);
+    c.optimizer.step(c.lane_state, c.gradients, result.lr, scale, squares);
+    c.task.after_update(state.step, c.lane_state, state.task);
+  }
   if (c.config.ema.decay > 0) {
     sharding::update_average(c.lane_state, sharding::average_decay(c.config.ema, state.step + 1));
   }
 
   // 6. The new weights of all lanes, on their way while the next forward pass begins.
   doing.emplace(c.trace, "new weights");
-  c.parameters.take(c.lane_state);
-  c.gather.start(c.parameters.buckets());
+  c.student.start_publishing();
 
   ++state.step;
   if (c.phases.injects(FaultKind::flip, state.step)) flip_a_sign(c);

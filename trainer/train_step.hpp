@@ -7,41 +7,36 @@
 #include <string>
 
 #include "datasets/loader/loader.hpp"
-#include "models/model.hpp"
 #include "sharding/comm/communicator.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/lane_state.hpp"
-#include "sharding/state/parameter_gather.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
-#include "trainer/checkpoint/checkpoint_manifest.hpp"
-#include "trainer/parameter_store.hpp"
+#include "trainer/checkpoint/run_state.hpp"
+#include "trainer/network.hpp"
 #include "trainer/schedule.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/settings/train_only.hpp"
+#include "trainer/tasks/task.hpp"
 #include "trainer/watch/phase.hpp"
 #include "trainer/watch/slow_ranks.hpp"
 #include "trainer/watch/step_trace.hpp"
 
 namespace vitrail::trainer {
 
-class Teacher;  // distillation.hpp
-
 // Everything a step works with; owned by the caller.
 struct StepContext {
   const Config& config;
   const Schedule& schedule;
-  const models::Model& model;
+  const Task& task;
+  Network& student;
   datasets::TrainLoader& loader;
   sharding::Communicator& communicator;
   sharding::GradientReducer& gradients;
   sharding::ShardedOptimizer& optimizer;
-  sharding::ParameterGather& gather;
   sharding::LaneState& lane_state;
-  ParameterStore& parameters;
   const ZeroGradients& frozen;
   PhaseLog& phases;
-  const Teacher* teacher = nullptr;  // null: none
-  StepTrace* trace = nullptr;        // of this step, if it is the one to be shown
+  StepTrace* trace = nullptr;  // of this step, if it is the one to be shown
 };
 
 // What this rank has to say; the step tells it to all ranks and returns what they know together.

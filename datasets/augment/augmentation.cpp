@@ -145,7 +145,9 @@ std::vector<Erasure> draw_erasures(const AugmentConfig& config, int image_size, 
 }
 
 Philox stream_of(const SampleKey& key) {
-  return Philox(key.seed, Purpose::augment, key.epoch, key.sample, key.copy);
+  if (key.view == 0) return Philox(key.seed, Purpose::augment, key.epoch, key.sample, key.copy);
+  return Philox(key.seed, Purpose::further_view, key.epoch, key.sample,
+                (key.view - 1) * static_cast<std::uint32_t>(kMostCopiesInViews) + key.copy);
 }
 
 }  // namespace

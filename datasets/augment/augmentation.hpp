@@ -19,7 +19,11 @@ namespace vitrail::datasets {
 struct SampleKey {
   std::uint64_t seed = 0, epoch = 0, sample = 0;
   std::uint32_t copy = 0;  // of the sample in its epoch
+  std::uint32_t view = 0;  // of the copy
 };
+
+// What a key of several views has room for.
+inline constexpr std::int64_t kMostViews = 256, kMostCopiesInViews = 256;
 
 // A box of the normalised picture that is painted over.
 struct Erasure {

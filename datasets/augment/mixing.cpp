@@ -101,13 +101,12 @@ Mix cut_mix(double weight, int image_size, int centre_x, int centre_y) {
 
 void apply_mixes(const std::vector<Mix>& mixes, int image_size, LaneBatch& batch) {
   const auto count = static_cast<std::size_t>(batch.images_count);
-  const std::size_t image_floats = batch.images.size() / count;
+  const std::span<float> images(batch.views.front());
+  const std::size_t image_floats = images.size() / count;
   std::vector<float> unmixed;
   for (std::size_t i = 0; i < count / 2; ++i) {
     const std::size_t j = count - 1 - i;
-    const auto image = [&](std::size_t k) {
-      return std::span(batch.images).subspan(k * image_floats, image_floats);
-    };
+    const auto image = [&](std::size_t k) { return images.subspan(k * image_floats, image_floats); };
     if (mixes[i] == mixes[j]) {
       if (mixes[i] != Mix{}) mix_pair(mixes[i], image_size, image(i), image(j));
       continue;

@@ -33,6 +33,7 @@ std::vector<Mix> draw_mixes(const AugmentConfig& config, int image_size, std::in
 // leaves. Its width or height may be 0.
 Mix cut_mix(double weight, int image_size, int centre_x, int centre_y);
 
+// Of a batch of one view.
 void apply_mixes(const std::vector<Mix>& mixes, int image_size, LaneBatch& batch);
 
 }  // namespace vitrail::datasets

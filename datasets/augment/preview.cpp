@@ -76,7 +76,8 @@ Preview::Draw draw_all(const std::vector<Sample>& samples, const std::vector<Pre
   const auto size = static_cast<int>(plan.image_size);
   LaneBatch batch;
   batch.images_count = static_cast<std::int64_t>(samples.size());
-  batch.images = std::vector<float>(samples.size() * floats_of(plan));
+  batch.views.emplace_back(std::vector<float>(samples.size() * floats_of(plan)));
+  const std::span<float> images(batch.views.front());
   batch.weights.resize(samples.size());
   batch.labels.resize(samples.size());
   batch.partner_labels.resize(samples.size());
@@ -87,14 +88,14 @@ Preview::Draw draw_all(const std::vector<Sample>& samples, const std::vector<Pre
     const SampleKey key{.seed = plan.seed, .epoch = epoch, .sample = i};
     draw.samples.push_back(draw_augmentation(plan.augment, key, shown[i].width, shown[i].height, size));
     transformer.train(samples[i], plan.augment, key, size, normaliser,
-                      std::span(batch.images).subspan(i * floats_of(plan), floats_of(plan)));
+                      images.subspan(i * floats_of(plan), floats_of(plan)));
   }
   if (mixes(plan.augment)) {
     Philox stream(plan.seed, Purpose::mixing, epoch, 0);
     draw.mixes = draw_mixes(plan.augment, size, batch.images_count, stream);
     apply_mixes(draw.mixes, size, batch);
   }
-  draw.images.assign(batch.images.begin(), batch.images.end());
+  draw.images.assign(images.begin(), images.end());
   return draw;
 }
 

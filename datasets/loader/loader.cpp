@@ -35,7 +35,17 @@ void check(const TrainLoaderOptions& plan) {
                       "different lanes",
                       data.repeated_augmentation, plan.lanes.lanes),
           "raise run.lanes, or lower data.repeated_augmentation");
-  check_mixing(plan.augment, data.global_batch_size / plan.lanes.lanes);
+  const auto views = static_cast<std::int64_t>(plan.views.size());
+  require(views >= 1 && views <= kMostViews, fmt::format("{} views of a sample: 1 to {}", views, kMostViews));
+  for (const ViewPlan& view : plan.views) {
+    check_mixing(view.augment, data.global_batch_size / plan.lanes.lanes);
+    require(views == 1 || !mixes(view.augment),
+            fmt::format("augment.mixup and augment.cutmix mix one view of a sample, there are {}", views),
+            "set both to 0");
+  }
+  require(views == 1 || data.repeated_augmentation <= kMostCopiesInViews,
+          fmt::format("data.repeated_augmentation = {} with {} views of a sample: at most {}",
+                      data.repeated_augmentation, views, kMostCopiesInViews));
 }
 
 // Time that a core spent on this thread.
@@ -57,10 +67,10 @@ class TrainLoader::Impl {
                static_cast<std::uint64_t>(plan.lanes.lanes)},
         lanes_here_(plan.lanes.end_lane - plan.lanes.first_lane),
         lane_batch_(plan.data.global_batch_size / plan.lanes.lanes),
-        pixels_(plan.memory, floats_of_batch()),
         damaged_(plan.damaged),
         told_(plan.damaged),
         extents_(*dataset_, order_),
+        pools_(pools()),
         transformers_(static_cast<std::size_t>(plan.data.workers)),
         prefetcher_(recipe(), plan.data.prefetch_steps * lanes_here_, plan.data.workers) {}
 
@@ -96,8 +106,14 @@ class TrainLoader::Impl {
   std::int64_t step_of(std::int64_t k) const { return plan_.first_step + k / lanes_here_; }
   std::int64_t lane_of(std::int64_t k) const { return plan_.lanes.first_lane + k % lanes_here_; }
 
-  std::size_t floats_of_batch() const {
-    return static_cast<std::size_t>(lane_batch_ * 3 * plan_.image_size * plan_.image_size);
+  std::size_t floats_of_batch(const ViewPlan& view) const {
+    return static_cast<std::size_t>(lane_batch_ * 3 * view.image_size * view.image_size);
+  }
+
+  std::vector<PixelPool> pools() const {
+    std::vector<PixelPool> pools;
+    for (const ViewPlan& view : plan_.views) pools.emplace_back(plan_.memory, floats_of_batch(view));
+    return pools;
   }
 
   BatchRecipe<LaneBatch> recipe() {
@@ -119,7 +135,8 @@ class TrainLoader::Impl {
     LaneBatch batch;
     batch.lane = lane_of(k);
     batch.images_count = lane_batch_;
-    batch.images = pixels_.take(floats_of_batch());
+    for (std::size_t v = 0; v < plan_.views.size(); ++v)
+      batch.views.push_back(pools_[v].take(floats_of_batch(plan_.views[v])));
     batch.labels.resize(count);
     batch.partner_labels.resize(count);
     batch.weights.resize(count, 1.0);
@@ -163,15 +180,18 @@ class TrainLoader::Impl {
   std::string attempt_fill(LaneBatch& batch, std::int64_t item, std::uint64_t id, std::uint64_t epoch,
                            const Pick& pick, bool in_order, Transformer& transformer) {
     const auto index = static_cast<std::int64_t>(id);
-    const std::span<float> out = floats_of(batch.images, item, plan_.image_size);
-    const SampleKey key{.seed = plan_.lanes.seed, .epoch = epoch, .sample = id, .copy = pick.copy};
     std::function<Sample()> first_read;
     if (in_order && plan_.data.order == Order::window) {
       first_read = [&] { return extents_.read(epoch, pick.lane, pick.item); };
     }
     try {
       write_sample(*dataset_, index, first_read, [&](const Sample& sample) {
-        transformer.train(sample, plan_.augment, key, static_cast<int>(plan_.image_size), normaliser_, out);
+        for (std::uint32_t v = 0; v < plan_.views.size(); ++v) {
+          const auto& [augment, size] = plan_.views[v];
+          const SampleKey key{plan_.lanes.seed, epoch, id, pick.copy, v};
+          transformer.train(sample, augment, key, static_cast<int>(size), normaliser_,
+                            floats_of(batch.views[v], item, size));
+        }
       });
     } catch (const DamagedRecord& error) {
       return error.what();
@@ -195,11 +215,12 @@ class TrainLoader::Impl {
   }
 
   void finish(LaneBatch& batch, std::int64_t k) const {
-    if (!mixes(plan_.augment)) return;
+    const auto& [augment, image_size] = plan_.views.front();
+    if (!mixes(augment)) return;
     Philox stream(plan_.lanes.seed, Purpose::mixing, static_cast<std::uint64_t>(step_of(k)),
                   static_cast<std::uint64_t>(batch.lane));
-    const auto size = static_cast<int>(plan_.image_size);
-    apply_mixes(draw_mixes(plan_.augment, size, lane_batch_, stream), size, batch);
+    const auto size = static_cast<int>(image_size);
+    apply_mixes(draw_mixes(augment, size, lane_batch_, stream), size, batch);
   }
 
   const std::shared_ptr<const Dataset> dataset_;
@@ -208,19 +229,19 @@ class TrainLoader::Impl {
   const OrderPlan order_;
   const std::int64_t lanes_here_, lane_batch_;
   std::mutex damage_mutex_;
-  PixelPool pixels_;
   DamageLedger damaged_;      // all that workers met, also for batches still to come
   DamageLedger told_, news_;  // of batches that were handed out
   std::int64_t ready_ = 0;
   std::atomic<std::int64_t> images_ = 0, nanoseconds_ = 0;
   ExtentCache extents_;
+  std::vector<PixelPool> pools_;           // by view
   std::vector<Transformer> transformers_;  // by worker
   Prefetcher<LaneBatch> prefetcher_;       // last: its threads use the rest
 };
 
 TrainLoader::TrainLoader(std::shared_ptr<const Dataset> dataset, const TrainLoaderOptions& plan) {
   check(plan);
-  check_image_size(*dataset, plan.image_size);
+  for (const ViewPlan& view : plan.views) check_image_size(*dataset, view.image_size);
   steps_per_epoch(dataset->size(), plan.data.global_batch_size);  // refuses a batch larger than the data set
   impl_ = std::make_unique<Impl>(std::move(dataset), plan);
 }

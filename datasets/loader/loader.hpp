@@ -26,8 +26,7 @@ struct LaneShare {
 struct TrainLoaderOptions {
   LaneShare lanes;
   DataConfig data;
-  AugmentConfig augment;
-  std::int64_t image_size = 224;
+  std::vector<ViewPlan> views = {{}};  // of every sample; mixing takes one
   std::int64_t first_step = 0;  // 0-based step of the run at which to begin; epoch = step / steps_per_epoch
   DamageLedger damaged = {};    // samples that are replaced, as the run knows so far
   PixelMemory memory = ordinary_memory;  // of the batches

@@ -17,7 +17,8 @@ double seconds_since(Clock::time_point begin) {
 void measure_stages(const Dataset& dataset, const TrainLoaderOptions& plan, double seconds,
                     LoaderBench& bench) {
   const OrderPlan order{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset.size()), 1};
-  const auto size = static_cast<int>(plan.image_size);
+  const auto& [augment, image_size] = plan.views.front();
+  const auto size = static_cast<int>(image_size);
   const Normaliser normaliser(plan.data.normalisation);
   std::vector<float> out(static_cast<std::size_t>(3 * size * size));
   Transformer transformer;
@@ -30,7 +31,7 @@ void measure_stages(const Dataset& dataset, const TrainLoaderOptions& plan, doub
     const Clock::time_point before = Clock::now();
     const Sample sample = dataset.read(static_cast<std::int64_t>(id));
     reading += seconds_since(before);
-    transformer.train(sample, plan.augment, {plan.lanes.seed, 1, id, 0}, size, normaliser, out);
+    transformer.train(sample, augment, {plan.lanes.seed, 1, id, 0}, size, normaliser, out);
   }
   const auto count = static_cast<double>(images);
   bench.read_seconds = reading / count;

@@ -26,8 +26,7 @@ datasets::TrainLoaderOptions plan_of(const trainer::Config& config, std::int64_t
   plan.data = config.data;
   plan.data.repeated_augmentation = 1;
   plan.data.global_batch_size = std::min(kBatch, std::max<std::int64_t>(images / 2 * 2, 1));
-  plan.augment = config.augment;
-  plan.image_size = config.model.image_size;
+  plan.views = {{config.augment, config.model.image_size}};
   return plan;
 }
 

@@ -8,9 +8,8 @@ namespace vitrail::launcher {
 using Json = nlohmann::ordered_json;
 
 std::string evaluation_text(const trainer::Evaluated& evaluated) {
-  const trainer::EvaluationMetrics& metrics = evaluated.metrics;
-  std::string text = fmt::format("{} images: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}\n", metrics.images,
-                                 metrics.top1, metrics.top5, metrics.loss);
+  const trainer::Scores& metrics = evaluated.metrics;
+  std::string text = fmt::format("{} images: {}\n", metrics.images, describe(metrics));
   if (metrics.real) {
     text += fmt::format("{} images with reassessed labels: top-1 {:.2f} %, top-5 {:.2f} %\n",
                         metrics.real->images, metrics.real->top1, metrics.real->top5);
@@ -40,9 +39,9 @@ Json json_of(const trainer::UsedRecord& used) {
 }
 
 std::string evaluation_json(const trainer::Evaluated& evaluated) {
-  const trainer::EvaluationMetrics& metrics = evaluated.metrics;
-  Json json = {
-      {"images", metrics.images}, {"top1", metrics.top1}, {"top5", metrics.top5}, {"loss", metrics.loss}};
+  const trainer::Scores& metrics = evaluated.metrics;
+  Json json = {{"images", metrics.images}};
+  for (const trainer::Score& score : metrics.list) json[score.name] = score.value;
   const auto accuracy = [](const trainer::Accuracy& one) {
     return Json{{"images", one.images}, {"top1", one.top1}, {"top5", one.top5}};
   };

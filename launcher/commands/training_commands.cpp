@@ -77,12 +77,13 @@ ExitCode run_eval(const CommandLine& line, const Environment& environment) {
   World world(environment, line.config.sharding);
   return world.run("evaluation", [&] {
     const bool is_root = world.communicator().rank() == 0;
-    const auto result = trainer::evaluate_weights(
-        line.config, line.flags.checkpoint, world.communicator(),
-        [&](const std::string& text) {
-          if (is_root) fmt::print(stderr, "{}\n", text);
-        },
-        environment.gpus);
+    const auto result = trainer::evaluate_weights(line.config,
+                                                  {line.flags.checkpoint,
+                                                   [&](const std::string& text) {
+                                                     if (is_root) fmt::print(stderr, "{}\n", text);
+                                                   },
+                                                   environment.gpus},
+                                                  world.communicator());
     if (!is_root) return ExitCode::done;
     if (line.flags.format == OutputFormat::json) {
       fmt::print("{}\n", evaluation_json(result));

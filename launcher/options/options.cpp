@@ -171,42 +171,6 @@ void add_precision_settings(std::vector<Option>& table) {
                   .when = {with_fp16()}});
 }
 
-void add_evaluation_settings(std::vector<Option>& table) {
-  const Section evaluate(
-      table, "evaluate", kTraining, [](auto& line) -> auto& { return line.config.evaluation; });
-  evaluate.add("every", &EvaluationConfig::every,
-               {.help = "time between evaluations; 0ep: only at the end", .when = {with_validation()}});
-  evaluate.add("crop_ratio", &EvaluationConfig::crop_ratio,
-               {.help = "side of the centre crop over the resized image's shorter side",
-                .bounds = above_to(0, 1),
-                .when = {with_validation()},
-                .commands = kAsking});
-  evaluate.add("flip", &EvaluationConfig::flip,
-               {.help = "average the logits of every image and its mirror",
-                .when = {with_validation()},
-                .commands = kAsking});
-  evaluate.add("batch_size", &EvaluationConfig::batch_size,
-               {.help = "images per forward pass of an evaluation",
-                .bounds = from_to(1, 65536),
-                .unit = "images",
-                .when = {with_validation()},
-                .commands = kAsking});
-
-  evaluate.choice("weights", &EvaluationConfig::weights,
-                  {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
-                  {.help = "raw: the weights, or ema: their moving average (ema.decay)",
-                   .when = {with_validation()},
-                   .commands = kAsking});
-  evaluate.add(
-      "real_labels", &EvaluationConfig::real_labels,
-      {.help = "ImageNet's reassessed labels: top-1 and top-5 where any of an image's labels is right",
-       .placeholder = "real.json",
-       .absent = "none",
-       .commands = {Command::eval}});
-  evaluate.add("per_class", &EvaluationConfig::per_class,
-               {.help = "images, top-1 and top-5 of each class as well", .commands = {Command::eval}});
-}
-
 void add_sharding_settings(std::vector<Option>& table) {
   const Section sharding(
       table, "sharding", kTraining, [](auto& line) -> auto& { return line.config.sharding; });

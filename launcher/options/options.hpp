@@ -26,5 +26,6 @@ void add_update_settings(std::vector<Option>& table);
 void add_schedule_settings(std::vector<Option>& table);
 void add_upkeep_settings(std::vector<Option>& table);
 void add_recovery_settings(std::vector<Option>& table);
+void add_evaluation_settings(std::vector<Option>& table);
 
 }  // namespace vitrail::launcher

@@ -61,7 +61,7 @@ class Bare {
         images_(at::randn({run.config.data.global_batch_size, 3, run.config.model.image_size,
                            run.config.model.image_size})),
         labels_(at::randint(run.config.model.classes, {run.config.data.global_batch_size})) {
-    for (const at::Tensor& tensor : run.parameters.tensors()) {
+    for (const at::Tensor& tensor : run.student.parameters.tensors()) {
       leaves_.push_back(tensor.detach().clone().requires_grad_());
     }
     model_->bind(leaves_);

@@ -69,6 +69,33 @@ class EvaluationTest(harness.RunTest):
                 (line,) = harness.read_metrics(run)[1]
                 self.assertEqual((line["step"], line["eval"]), (STEPS, self.expected))
 
+    def neighbours(self, *words, ranks=None):
+        words = ("--checkpoint", self.checkpoint, "--evaluate.protocol", "knn", *words)
+        return harness.scores(self.vitrail("eval", "--data", self.data, "--format", "json", *words, ranks=ranks)[0])
+
+    def test_nearest_neighbours(self):
+        """Each image's own is the nearest, and its label the only vote, where the known images are the same; else the
+        features of a network that has learned tell classes apart, alike at any number of ranks."""
+        found = self.neighbours("--evaluate.neighbours", 1)
+        self.assertEqual(found, {"images": IMAGES, "top1": "100.0", "top5": "100.0"})
+        other = self.make_pack("other", 700)
+        words = ("--evaluate.known", other, "--evaluate.features", "last:2", "--evaluate.temperature", 0.1)
+        found = {ranks: self.neighbours(*words, ranks=ranks) for ranks in WORLDS}
+        self.assertEqual(list(found.values()), [found[1]] * len(WORLDS))
+        self.assertGreater(float(found[1]["top1"]), 25)
+        self.assertNotEqual(found[1]["top1"], self.neighbours("--evaluate.known", other)["top1"])
+        weights = self.folder / "weights.safetensors"
+        self.vitrail("export", "--checkpoint", self.checkpoint, "--output", weights)
+        words = [*harness.flags(harness.TINY_MODEL | {"model.layer_scale": 0}), "--model.weights", weights]
+        err = self.vitrail("eval", "--data", self.data, "--evaluate.protocol", "knn", *words, expect=78)[1]
+        self.assertIn("set evaluate.known = SOURCE", err)
+        for choice in ("last:9", "last:0", "middle"):
+            expect = 78 if choice == "last:9" else 2
+            words = ("--checkpoint", self.checkpoint, "--evaluate.protocol", "knn", "--evaluate.features", choice)
+            self.assertIn("last", self.vitrail("eval", "--data", self.data, *words, expect=expect)[1])
+        err = self.vitrail("eval", "--data", self.data, "--checkpoint", self.checkpoint, "--evaluate.neighbours", 3, expect=2)[1]
+        self.assertIn("evaluate.protocol = knn", err)
+
     def test_any_batch_size(self):
         for batch in (1, 7, 250):
             for ranks in (None, 3) if harness.LONG or batch == 7 else (None,):

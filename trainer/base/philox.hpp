@@ -17,6 +17,7 @@ enum class Purpose : std::uint8_t {
   drop_path = 5,
   test = 6,
   synthetic = 7,
+  further_view = 8,
   extents = 16,
   window = 17,
   replacement = 18,

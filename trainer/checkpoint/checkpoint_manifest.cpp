@@ -34,7 +34,10 @@ StoredLane lane_from_json(const Json& json) {
 Json file_to_json(const StoredFile& file) {
   Json lanes = Json::array();
   for (const StoredLane& lane : file.lanes) lanes.push_back(lane_to_json(lane));
-  return {{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.hash}, {"lanes", lanes}};
+  Json json = {{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.hash}, {"lanes", lanes}};
+  for (const auto& [name, array] : file.task)
+    json["task"][name] = {{"address", array.address}, {"count", array.count}};
+  return json;
 }
 
 StoredFile file_from_json(const Json& json) {
@@ -43,6 +46,9 @@ StoredFile file_from_json(const Json& json) {
   file.bytes = json.at("bytes").get<std::uint64_t>();
   file.hash = json.at("xxh3_128").get<std::string>();
   for (const Json& lane : json.at("lanes")) file.lanes.push_back(lane_from_json(lane));
+  const Json task = json.value("task", Json::object());
+  for (const auto& [name, array] : task.items())
+    file.task[name] = {array.at("address").get<std::uint64_t>(), array.at("count").get<std::uint64_t>()};
   return file;
 }
 
@@ -73,6 +79,10 @@ void check_consistent(const CheckpointManifest& m) {
   for (const StoredFile& file : m.files) {
     if (file.name.empty() || file.name.find('/') != std::string::npos || file.name == "..")
       bad("bad file name " + file.name);
+    for (const auto& [name, array] : file.task) {
+      if (array.address > file.bytes || array.count > (file.bytes - array.address) / sizeof(double))
+        bad(fmt::format("{} of the task lies outside {}", name, file.name));
+    }
     for (const StoredLane& lane : file.lanes) {
       std::uint64_t elements = 0;
       for (const StoredRun& run : lane.runs) {

@@ -15,42 +15,13 @@
 #include "sharding/state/lane_state.hpp"
 #include "sharding/state/loss_scale.hpp"
 #include "trainer/base/data_type.hpp"
+#include "trainer/checkpoint/run_state.hpp"
 
 namespace vitrail::models {
 struct ParameterSpec;
 }
 
 namespace vitrail::trainer {
-
-// The evaluation that checkpoint.keep_best asks for: the best so far.
-struct BestEvaluation {
-  double value = 0;
-  std::int64_t step = 0;
-
-  bool operator==(const BestEvaluation&) const = default;
-};
-
-// Batches that the loss guard left out: those from the one that step `step` would have taken.
-struct SkippedBatches {
-  std::int64_t step = 0;
-  std::int64_t batches = 0;
-
-  bool operator==(const SkippedBatches&) const = default;
-};
-
-// Where a run stands; with the weights and moments, all of its state.
-struct TrainState {
-  std::int64_t step = 0;             // finished steps
-  std::int64_t optimizer_steps = 0;  // of those, the ones that updated the weights
-  std::int64_t evaluated_step = 0;   // the last step that was evaluated
-  std::uint64_t metrics_bytes = 0;   // length of metrics.jsonl
-  sharding::LossScale loss_scale;
-  datasets::DamageLedger damaged;               // training samples that were replaced, over all ranks
-  std::vector<SkippedBatches> skipped_batches;  // increasing steps
-  std::optional<BestEvaluation> best;
-
-  std::int64_t next_batch() const;  // that the next step takes, counted over all epochs
-};
 
 struct StoredParameter {
   std::string name;
@@ -75,15 +46,22 @@ struct StoredLane {
   std::map<std::string, std::uint64_t> address;  // by kind of state: first byte in the file
 };
 
+// An array of the task's state, in fp64.
+struct StoredArray {
+  std::uint64_t address = 0;  // first byte in the file
+  std::uint64_t count = 0;
+};
+
 struct StoredFile {
   std::string name;
   std::uint64_t bytes = 0;
   std::string hash;  // XXH3-128 of the whole file
-  std::vector<StoredLane> lanes;
+  std::vector<StoredLane> lanes = {};
+  std::map<std::string, StoredArray> task = {};  // of rank 0's file; by name
 };
 
 struct CheckpointManifest {
-  TrainState state;
+  TrainState state;                // but for the values of its task, which are in a file
   std::int64_t planned_steps = 0;  // of the whole run; 0: an earlier build did not say
   std::int64_t lanes = 1;
   int world = 1;                                // ranks that wrote it

@@ -82,6 +82,18 @@ void CheckpointReader::verify_file(std::size_t file,
   }
 }
 
+TaskState CheckpointReader::task_state() const {
+  TaskState state;
+  for (std::size_t f = 0; f < manifest_.files.size(); ++f) {
+    for (const auto& [name, array] : manifest_.files[f].task) {
+      std::vector<double> values(array.count);
+      files_[f].read_at(array.address, std::as_writable_bytes(std::span(values)));
+      state[name] = std::move(values);
+    }
+  }
+  return state;
+}
+
 bool CheckpointReader::has(StateKind kind) const {
   return std::ranges::any_of(manifest_.files, [&](const StoredFile& file) {
     return std::ranges::any_of(file.lanes,
@@ -152,6 +164,10 @@ std::string state_hash(const CheckpointReader& checkpoint, StatePart part) {
   }
   if (part == StatePart::ema || (all && checkpoint.has(StateKind::ema))) {
     for (const std::size_t p : by_name) add(StateKind::ema, p);
+  }
+  if (all) {
+    for (const auto& [name, values] : checkpoint.task_state())
+      hasher.update(std::as_bytes(std::span(values)));
   }
   return hasher.digest().hex();
 }

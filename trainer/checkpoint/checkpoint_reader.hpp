@@ -25,6 +25,8 @@ class CheckpointReader {
   void verify_file(std::size_t file, const std::function<void(std::uint64_t bytes)>& progress = {}) const;
   void verify() const;  // all files
 
+  TaskState task_state() const;  // all of it
+
   bool has(sharding::StateKind kind) const;  // else there is none to read
   // Elements [begin, begin + count) of a parameter, `count` = out.size() / element size, of manifest().type.
   void read(sharding::StateKind kind, std::size_t parameter, std::int64_t begin,
@@ -51,8 +53,8 @@ class CheckpointReader {
 enum class StatePart { weights, optimizer, ema, all };
 
 // XXH3-128 in hex over the state in parameter-name order, independent of ranks and lanes: all weights, then
-// for each parameter its moments, then the average if there is one. The same bits of state give the same
-// hash, nothing else does. Error(usage) for the average of a run without one.
+// for each parameter its moments, then the average and the task's arrays, if there are any. The same bits of
+// state give the same hash, nothing else does. Error(usage) for the average of a run without one.
 std::string state_hash(const CheckpointReader& checkpoint, StatePart part);
 
 }  // namespace vitrail::trainer

@@ -66,6 +66,16 @@ StoredLane add_lane(H5File& image, const LaneState& state, std::int64_t lane,
   return stored;
 }
 
+std::map<std::string, StoredArray> add_task(H5File& image, const TaskState& task) {
+  std::map<std::string, StoredArray> stored;
+  if (!task.empty()) image.create_group("task");
+  for (const auto& [name, values] : task) {
+    const auto array = image.create_array("task/" + name, {ElementType::Kind::f64}, {values.size()});
+    stored[name] = {array.address, values.size()};
+  }
+  return stored;
+}
+
 void fill_lane(std::span<std::byte> image, LaneState& state, const StoredLane& lane,
                const std::vector<const Piece*>& pieces) {
   if (pieces.empty()) return;
@@ -104,11 +114,10 @@ std::future<std::string> ended() {
 // The bytes of this rank's file: HDF5's structures around the arrays, laid out once; saving fills them.
 class CheckpointWriter::RankImage {
  public:
-  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, int world, int rank)
-      : stored_{.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, world),
-                .bytes = 0,
-                .hash = {},
-                .lanes = {}},
+  // `task`: of rank 0, how long its arrays are; of the others nothing.
+  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, const TaskState& task,
+            int world, int rank)
+      : stored_{.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, world), .bytes = 0, .hash = {}},
         file_(H5File::in_memory(stored_.name)) {
     add_names(file_, parameters);
     // Every lane is in one file, also where all ranks hold all lanes.
@@ -116,11 +125,16 @@ class CheckpointWriter::RankImage {
     for (std::int64_t lane = lanes.begin; lane < lanes.end; ++lane) {
       stored_.lanes.push_back(add_lane(file_, state, lane, pieces_of_lane(state.plan(), lane)));
     }
+    stored_.task = add_task(file_, task);
     bytes_ = file_.image();
     stored_.bytes = bytes_.size();
   }
 
-  void fill(LaneState& state) {
+  void fill(LaneState& state, const TaskState& task) {
+    for (const auto& [name, array] : stored_.task) {
+      const auto values = std::as_bytes(std::span(task.at(name)).first(array.count));
+      std::ranges::copy(values, bytes_.begin() + static_cast<std::ptrdiff_t>(array.address));
+    }
     for (const StoredLane& lane : stored_.lanes) {
       fill_lane(bytes_, state, lane, pieces_of_lane(state.plan(), lane.lane));
     }
@@ -152,15 +166,16 @@ class CheckpointWriter::RankImage {
 
 CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,
                                    const std::vector<StoredParameter>& parameters, LaneState& state,
-                                   sharding::Communicator& communicator, BeforeCommit before_commit,
-                                   PhaseLog* phases)
+                                   const TaskState& task, sharding::Communicator& communicator,
+                                   BeforeCommit before_commit, PhaseLog* phases)
     : checkpoints_(checkpoints),
       keep_(keep),
       state_(state),
       communicator_(communicator),
       before_commit_(std::move(before_commit)),
       phases_(phases),
-      image_(std::make_unique<RankImage>(parameters, state, communicator.size(), communicator.rank())) {
+      image_(std::make_unique<RankImage>(parameters, state, communicator.rank() == 0 ? task : TaskState(),
+                                         communicator.size(), communicator.rank())) {
   manifest_.parameters = parameters;
 }
 
@@ -183,7 +198,7 @@ void CheckpointWriter::begin(CheckpointManifest manifest) {
   temporary_ += fmt::format(".tmp-{}", manifest_.writer);
   failure_.reset();
   if (phases_ != nullptr) phases_->enter(Phase::copy, manifest_.state.step);
-  image_->fill(state_);
+  image_->fill(state_, manifest_.state.task);
   if (phases_ != nullptr) phases_->enter(Phase::none, manifest_.state.step);
   stage_ = Stage::writing;
   work_ = std::async(std::launch::async, [this] { return write_rank_file(); });
@@ -252,7 +267,7 @@ CheckpointWriter::Outcome CheckpointWriter::finish() {
 
 fs::path save_checkpoint(const fs::path& checkpoints, KeepRule keep, CheckpointManifest manifest,
                          LaneState& state, sharding::Communicator& communicator) {
-  CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, communicator);
+  CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, manifest.state.task, communicator);
   writer.begin(std::move(manifest));
   if (writer.finish() == CheckpointWriter::Outcome::failed) throw sharding::AgreedError(writer.failure());
   return writer.checkpoint();

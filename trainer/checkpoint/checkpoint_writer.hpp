@@ -30,11 +30,12 @@ class CheckpointWriter {
 
   CheckpointWriter(const std::filesystem::path& checkpoints, KeepRule keep,
                    const std::vector<StoredParameter>& parameters, sharding::LaneState& state,
-                   sharding::Communicator& communicator, BeforeCommit before_commit = {},
-                   PhaseLog* phases = nullptr);
+                   const TaskState& task, sharding::Communicator& communicator,
+                   BeforeCommit before_commit = {}, PhaseLog* phases = nullptr);
   ~CheckpointWriter();  // waits for this rank's thread
 
-  // Copies the state. `manifest` holds everything but `parameters` and `files`. None may be under way.
+  // Copies the state, the task's included, whose arrays are as long as those that the writer was made with.
+  // `manifest` holds everything but `parameters` and `files`. None may be under way.
   void begin(CheckpointManifest manifest);
   bool busy() const { return stage_ != Stage::idle; }
   bool checkpoint_written() const;  // of what is under way, this rank has done its part

@@ -1,20 +1,19 @@
-// Exact evaluation: image i belongs to lane i mod L, every image counts once whatever the number of ranks and
-// the batch size; hits are counted as integers, losses are added in double in lane order. Ties go to the
-// lower class. Throws: Error(bad_data) naming a label outside the model's classes; what the loader throws;
-// PeerFailure.
+// Exact evaluation: image i belongs to lane i mod L, every image is looked at once whatever the number of
+// ranks and the batch size. What is made of the images is the scorer's business. Throws: what the loader, the
+// model and the scorer throw; PeerFailure.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <c10/core/Device.h>
 
 #include "datasets/loader/loader.hpp"
 #include "models/model.hpp"
 #include "sharding/comm/communicator.hpp"
-#include "trainer/metrics.hpp"
 #include "trainer/settings/config.hpp"
-#include "trainer/tasks/real_labels.hpp"
+#include "trainer/tasks/scorer.hpp"
 
 namespace vitrail::trainer {
 
@@ -24,22 +23,23 @@ struct EvaluationOptions {
   std::int64_t workers = 1;
   datasets::EvaluationTransform transform;
   DataType type = DataType::f32;
-  bool flip = false;  // see evaluation_logits
   c10::Device device = c10::kCPU;
-  std::shared_ptr<const RealLabels> real = nullptr;  // null: none
-  std::int64_t classes = 0;                          // of which accuracies are told one by one; 0: none
 };
 
 EvaluationOptions evaluation_options(const Config& config, c10::Device device);
 
-// [B,3,S,S] -> [B,K]: the model's prediction; with `flip` the mean over each image and its mirror.
-at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip);
+// Shows all images of this rank's lanes to `take`, until it says no. `what` names the work to whoever waits.
+void look_at_images(
+    const std::shared_ptr<const datasets::Dataset>& dataset, const EvaluationOptions& options,
+    const sharding::Communicator& communicator, const char* what,
+    const std::function<bool(const at::Tensor& images, const datasets::EvaluationBatch&)>& take);
 
 // `interrupted` is asked after every batch of this rank; once true anywhere, all ranks stop and nothing is
 // returned.
-std::optional<EvaluationMetrics> evaluate(const models::Model& model,
-                                          std::shared_ptr<const datasets::Dataset> dataset,
-                                          const EvaluationOptions& plan, sharding::Communicator& communicator,
-                                          const std::function<bool()>& interrupted);
+std::optional<Scores> evaluate(const models::Model& model,
+                               const std::shared_ptr<const datasets::Dataset>& dataset,
+                               const EvaluationOptions& options, Scorer& scorer,
+                               sharding::Communicator& communicator,
+                               const std::function<bool()>& interrupted);
 
 }  // namespace vitrail::trainer

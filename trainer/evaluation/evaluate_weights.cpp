@@ -1,37 +1,144 @@
 #include "trainer/evaluation/evaluate_weights.hpp"
 
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "models/feature_choice.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "trainer/base/files/safetensors.hpp"
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/evaluation/evaluate.hpp"
+#include "trainer/evaluation/features.hpp"
+#include "trainer/evaluation/knn.hpp"
 #include "trainer/open_data.hpp"
+#include "trainer/settings/compute_type.hpp"
+#include "trainer/tasks/classification_scorer.hpp"
 #include "trainer/tasks/same_classes.hpp"
 #include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
 
-Evaluated evaluate_weights(const Config& config, const std::string& checkpoint_path,
-                           sharding::Communicator& communicator,
-                           const std::function<void(const std::string&)>& say, const GpuPromise& promise) {
-  const std::string checkpoint = resolved_checkpoint(checkpoint_path);
-  const c10::Device device = choose_device(config.run.device, promise, communicator);
-  say(describe_devices(device, communicator, communicator.size() > 1 ? "over MPI" : ""));
-  const auto model = load_model(config, checkpoint, device, say);
-  const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+namespace {
+
+struct Loaded {
+  std::string checkpoint;
+  c10::Device device;
+  std::unique_ptr<const models::Model> model;
+};
+
+Loaded load(const Config& config, const WeightsRequest& request, sharding::Communicator& communicator) {
+  const std::string checkpoint = resolved_checkpoint(request.checkpoint);
+  const c10::Device device = choose_device(config.run.device, request.gpus, communicator);
+  request.say(describe_devices(device, communicator, communicator.size() > 1 ? "over MPI" : ""));
+  return {checkpoint, device, load_model(config, checkpoint, device, request.say)};
+}
+
+models::FeatureChoice features_wanted(const Config& config) {
+  return models::read_feature_choice(config.evaluation.features).value();
+}
+
+// The images whose labels vote.
+std::string known_images(const Config& config, const std::string& checkpoint) {
+  if (!config.evaluation.known.empty()) return config.evaluation.known;
   if (!checkpoint.empty()) {
-    const CheckpointReader trained(find_checkpoint(checkpoint));
-    check_same_classes(trained.manifest().class_ids, trained.folder().string(), *dataset);
+    const auto settings = read_checkpoint_manifest(find_checkpoint(checkpoint)).settings;
+    const auto found = settings.find("data.train");
+    if (found != settings.end() && !found->second.empty()) return found->second;
   }
-  EvaluationOptions plan = evaluation_options(config, device);
+  throw Error(ExitCode::refused, "evaluate.protocol = knn needs labelled images to find neighbours among",
+              "set evaluate.known = SOURCE, as data.train of the run");
+}
+
+std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, const datasets::Dataset& asked,
+                                   sharding::Communicator& communicator) {
+  datasets::DataConfig data = config.data;
+  data.val = known_images(config, loaded.checkpoint);
+  const auto known = open_together(data, DataUse::evaluation, communicator);
+  check_same_classes(class_ids(*known), known->describe(), asked);
+  const models::FeatureChoice choice = features_wanted(config);
+  FeatureSet features =
+      extract_features(*loaded.model, known, evaluation_options(config, loaded.device), communicator, choice);
+  const KnnOptions options{known->classes(), config.evaluation.neighbours, config.evaluation.temperature};
+  return std::make_unique<KnnScorer>(std::move(features), asked.size(), choice, options);
+}
+
+std::unique_ptr<Scorer> classification_scorer(const Config& config, const Loaded& loaded,
+                                              const datasets::Dataset& dataset) {
+  if (!loaded.checkpoint.empty()) {
+    const CheckpointReader trained(find_checkpoint(loaded.checkpoint));
+    check_same_classes(trained.manifest().class_ids, trained.folder().string(), dataset);
+  }
+  ClassificationScorer::Options options{config.run.lanes, config.evaluation.flip};
   const std::string& real = config.evaluation.real_labels;
-  if (!real.empty()) plan.real = std::make_shared<RealLabels>(real, *dataset, config.model.classes);
-  if (config.evaluation.per_class) plan.classes = config.model.classes;
-  Evaluated result{*evaluate(*model, dataset, plan, communicator, [] { return false; }), {}};
-  if (communicator.rank() == 0)
-    result.used = {weights_origin(config, checkpoint), config.data.val, dataset->fingerprint(), utc_time()};
+  if (!real.empty()) options.real = std::make_shared<RealLabels>(real, dataset, config.model.classes);
+  if (config.evaluation.per_class) options.classes = config.model.classes;
+  return std::make_unique<ClassificationScorer>(options);
+}
+
+}  // namespace
+
+Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
+                           sharding::Communicator& communicator) {
+  const Loaded loaded = load(config, request, communicator);
+  const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+  const auto scorer = config.evaluation.protocol == Protocol::knn
+                          ? knn_scorer(config, loaded, *dataset, communicator)
+                          : classification_scorer(config, loaded, *dataset);
+  Evaluated result{*evaluate(*loaded.model, dataset, evaluation_options(config, loaded.device), *scorer,
+                             communicator, [] { return false; }),
+                   {}};
+  if (communicator.rank() == 0) {
+    result.used = {weights_origin(config, loaded.checkpoint), config.data.val, dataset->fingerprint(),
+                   utc_time()};
+  }
   return result;
+}
+
+FeaturesWritten write_features(const Config& config, const WeightsRequest& request,
+                               const std::filesystem::path& output, sharding::Communicator& communicator) {
+  constexpr std::int64_t kRowsAtOnce = 1024;
+  const Loaded loaded = load(config, request, communicator);
+  const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+  const FeatureSet set = extract_features(*loaded.model, dataset, evaluation_options(config, loaded.device),
+                                          communicator, features_wanted(config));
+  const std::int64_t width = width_of(set, communicator);
+  const DataType type = sum_type(compute_type(config.precision.compute));
+  std::optional<SafetensorsWriter> file;
+  sharding::agree(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    const UsedRecord used{weights_origin(config, loaded.checkpoint), config.data.val, dataset->fingerprint(),
+                          utc_time()};
+    file.emplace(output,
+                 std::map<std::string, SafetensorsWriter::Entry>{{"features", {type, {set.images, width}}},
+                                                                 {"labels", {DataType::i64, {set.images}}}},
+                 used_metadata(used));
+  });
+  std::vector<std::int64_t> labels;
+  for (std::int64_t first = 0; first < set.images; first += kRowsAtOnce) {
+    const FeatureRows block =
+        gather_rows(set, width, first, std::min(kRowsAtOnce, set.images - first), communicator);
+    labels.insert(labels.end(), block.labels.begin(), block.labels.end());
+    const at::Tensor rows = block.rows.to(tensor_type(type));
+    sharding::agree(communicator, [&] {
+      if (file) file->append({static_cast<const std::byte*>(rows.const_data_ptr()), rows.nbytes()});
+    });
+  }
+  sharding::agree(communicator, [&] {
+    if (!file) return;
+    file->append(std::as_bytes(std::span(labels)));
+    file->commit();
+  });
+  return {set.images, width};
 }
 
 }  // namespace vitrail::trainer

@@ -1,28 +1,41 @@
 // Evaluation without training: the weights of a checkpoint, or of a safetensors file, on data.val.
-// Throws: Error(bad_data) for weights that do not fit the model, naming tensors; as evaluate().
+// Throws: Error(bad_data) for weights that do not fit the model, naming tensors; as evaluate(); Error(io).
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 
 #include "sharding/comm/communicator.hpp"
 #include "trainer/device/gpu_promise.hpp"
-#include "trainer/metrics.hpp"
 #include "trainer/settings/config.hpp"
+#include "trainer/tasks/scores.hpp"
 #include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::trainer {
 
+struct WeightsRequest {
+  std::string checkpoint;                            // as find_checkpoint takes; empty: model.weights
+  std::function<void(const std::string&)> say = {};  // told what computes, and what was changed to fit
+  GpuPromise gpus = {};
+};
+
 struct Evaluated {
-  EvaluationMetrics metrics;
+  Scores metrics;
   UsedRecord used;  // on rank 0
 };
 
-// `checkpoint`: a path that find_checkpoint takes; empty: config.model.weights. `say` is told what computes,
-// and what was changed to fit.
-Evaluated evaluate_weights(const Config& config, const std::string& checkpoint,
-                           sharding::Communicator& communicator,
-                           const std::function<void(const std::string&)>& say,
-                           const GpuPromise& promise = {});
+// By evaluate.protocol: by the model's own head, or by the features of data.train that are nearest.
+Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
+                           sharding::Communicator& communicator);
+
+struct FeaturesWritten {
+  std::int64_t images = 0, width = 0;
+};
+
+// A safetensors file with `features` [N,D], in the order of the source, and `labels` [N].
+FeaturesWritten write_features(const Config& config, const WeightsRequest& request,
+                               const std::filesystem::path& output, sharding::Communicator& communicator);
 
 }  // namespace vitrail::trainer

@@ -16,8 +16,8 @@
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/tensor_type.hpp"
-#include "trainer/evaluation/evaluate.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/tasks/classification_scorer.hpp"
 #include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {

@@ -4,8 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include "trainer/device/tensor_type.hpp"
-#include "trainer/tasks/distillation.hpp"
+#include "trainer/lane.hpp"
 
 namespace vitrail::trainer {
 
@@ -20,7 +19,6 @@ Error does_not_fit(std::int64_t images) {
 
 std::int64_t probe_memory(Assembly& run) {
   const std::int64_t count = run.config.data.global_batch_size / run.config.run.lanes;
-  const std::int64_t size = run.config.model.image_size;
   models::Pass pass;
   pass.training = true;
   pass.memory_probe = true;
@@ -30,11 +28,13 @@ std::int64_t probe_memory(Assembly& run) {
   batch.partner_labels = batch.labels;
   batch.weights.assign(static_cast<std::size_t>(count), 1);
   try {
-    batch.images = std::vector<float>(static_cast<std::size_t>(count * 3 * size * size));
-    const at::Tensor images =
-        image_tensor(batch.images, count, size, run.parameters.compute_type(), run.device);
-    const models::Logits logits = run.model->forward(images, pass);
-    const at::Tensor loss = lane_loss(run.config, batch, logits, logits_of(run.teacher.get(), images));
+    for (const datasets::ViewPlan& view : run.task->views()) {
+      batch.views.emplace_back(
+          std::vector<float>(static_cast<std::size_t>(count * 3 * view.image_size * view.image_size)));
+    }
+    std::vector<double> shared(run.task->shared_values());
+    const at::Tensor loss =
+        loss_of_lane(*run.task, run.student, batch, run.task->initial_state(), pass, shared);
     run.gradients.begin_memory_probe();
     loss.backward();
   } catch (const std::bad_alloc&) {

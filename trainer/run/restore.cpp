@@ -12,6 +12,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool is_alike(const std::vector<StoredFile>& files, const TaskState& expected) {
+  std::map<std::string, std::uint64_t> stored, sizes;
+  for (const StoredFile& file : files) {
+    for (const auto& [name, array] : file.task) stored[name] = array.count;
+  }
+  for (const auto& [name, values] : expected) sizes[name] = values.size();
+  return stored == sizes;
+}
+
 void check_same_run(const CheckpointManifest& stored, const Assembly& run,
                     const std::map<std::string, std::string>& settings) {
   if (stored.data_fingerprint.empty()) {
@@ -23,8 +32,10 @@ void check_same_run(const CheckpointManifest& stored, const Assembly& run,
     why = fmt::format("data.train was another data set (fingerprint {}), now it is {} ({})",
                       stored.data_fingerprint, run.train_data->describe(), run.train_data->fingerprint());
   }
-  if (why.empty() && stored_parameters(run.model->parameters()) != stored.parameters)
+  if (why.empty() && stored_parameters(run.specs) != stored.parameters)
     why = "the model has other parameters";
+  if (why.empty() && !is_alike(stored.files, run.task->initial_state()))
+    why = "its task remembered other arrays";
   if (why.empty() && stored.type != run.lane_state.type()) why = "precision.compute was another";
   if (why.empty()) return;
   throw Error(ExitCode::refused,
@@ -86,7 +97,9 @@ TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
     }
   }
   run.optimizer.set_steps(checkpoint.manifest().state.optimizer_steps);
-  return checkpoint.manifest().state;
+  TrainState state = checkpoint.manifest().state;
+  state.task = checkpoint.task_state();
+  return state;
 }
 
 // checkpoint.resume = DIR says where a new run begins. Once it has checkpoints of its own, these are what the
@@ -165,7 +178,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, 
     say_changes(stored, settings, request.program, machine_name(run.device), log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
-    run.publish_weights();
+    run.student.publish();
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && is_own && !damaged.empty()) set_aside_all(damaged, path);
     });

@@ -51,7 +51,7 @@ void check_same_weights(const Assembly& run) {
   if (run.communicator.size() == 1) return;
   Hasher hasher;
   for (std::size_t b = 0; b < run.plan.buckets.size(); ++b) {
-    const at::Tensor bucket = run.parameters.on_host(b);
+    const at::Tensor bucket = run.student.parameters.on_host(b);
     hasher.update({static_cast<const std::byte*>(bucket.const_data_ptr()), bucket.nbytes()});
   }
   sharding::check_agreement(run.communicator, {{"the weights (hash)", hasher.digest().hex()}},

@@ -57,6 +57,7 @@ TrainState restored_or_new(Assembly& run, const TrainRequest& request, const Run
   } else {
     const std::string taken = run.initialise_weights(log);
     run.optimizer.set_steps(0);
+    state.task = run.task->initial_state();
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && !taken.empty()) write_text_atomically(directory.weights(), taken);
     });

@@ -93,7 +93,7 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
     if (is_bad) {
       saver_->wait();
     } else if (finished || agreed_.stop) {
-      run_.gather.finish();
+      run_.student.gather.finish();
       saver_->save_at_end(state_, finished && !agreed_.stop);
     } else if ((agreed_.save || saver_->due(state_)) && !guard_.is_bad()) {
       saver_->save(state_);
@@ -126,37 +126,34 @@ bool TrainLoop::evaluate_now() {
   doing_ = fmt::format("evaluation after step {}", state_.step);
   const Config& config = request_.config;
   const auto begin = Clock::now();
-  run_.gather.finish();
+  run_.student.gather.finish();
   run_.communicator.limit_wait({});
   phases_.enter(Phase::evaluate, state_.step);
-  const bool average = config.evaluation.weights == WeightsUsed::ema;
-  if (average) run_.publish_weights(WeightsUsed::ema);
-  const auto result = evaluate(*run_.model, run_.validation_data, evaluation_options(config, run_.device),
-                               run_.communicator, [&] {
+  const auto scorer = run_.task->scorer();
+  const auto result = evaluate(run_.evaluated_model(), run_.validation_data,
+                               evaluation_options(config, run_.device), *scorer, run_.communicator, [&] {
                                  phases_.enter(Phase::evaluate, state_.step);
                                  return stop_.received() || time_is_up();
                                });
-  if (average) run_.publish_weights();
   phases_.enter(Phase::none, state_.step);
   if (!result) return false;
   state_.evaluated_step = state_.step;
   if (is_best(*result)) agreed_.save = true;
   append_metrics(to_json_line(state_.step, *result));
-  log_.line(
-      fmt::format("evaluation after step {}{}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {} images in {}",
-                  state_.step, average ? " (average of the weights)" : "", result->top1, result->top5,
-                  result->loss, result->images, format_duration(seconds_since(begin))));
+  log_.line(fmt::format("evaluation after step {}{}: {}, {} images in {}", state_.step,
+                        run_.average ? " (average of the weights)" : "", describe(*result), result->images,
+                        format_duration(seconds_since(begin))));
   return true;
 }
 
-bool TrainLoop::is_best(const EvaluationMetrics& result) {
+bool TrainLoop::is_best(const Scores& result) {
   const BestBy by = request_.config.checkpoint.keep_best;
   if (by == BestBy::none) return false;
-  const double value = by == BestBy::top1 ? result.top1 : result.loss;
-  const bool better =
-      !state_.best || (by == BestBy::top1 ? value > state_.best->value : value < state_.best->value);
-  if (!better || !std::isfinite(value)) return false;
-  state_.best = {value, state_.step};
+  const Score& score = result.at(by == BestBy::top1 ? "top1" : "loss");
+  const bool better = !state_.best || (score.higher_is_better ? score.value > state_.best->value
+                                                              : score.value < state_.best->value);
+  if (!better || !std::isfinite(score.value)) return false;
+  state_.best = {score.value, state_.step};
   return true;
 }
 
@@ -227,7 +224,7 @@ void TrainLoop::write_trace(Clock::time_point begin) {
 
 void TrainLoop::compare_weights() {
   if (!due(request_.config.sharding.compare_every, "sharding.compare_every")) return;
-  run_.gather.finish();
+  run_.student.gather.finish();
   check_same_weights(run_);
 }
 

@@ -45,8 +45,8 @@ class TrainLoop {
   std::optional<ExitCode> run_to_the_end();
   bool due(const Duration& every, const char* key) const;  // after the present step, by counting
   bool evaluation_due() const;
-  bool evaluate_now();                            // false: interrupted
-  bool is_best(const EvaluationMetrics& result);  // so far; remembers it
+  bool evaluate_now();                 // false: interrupted
+  bool is_best(const Scores& result);  // so far; remembers it
   void step();
   void compare_weights();  // of all ranks, when it is time
   void write_trace(Clock::time_point begin);

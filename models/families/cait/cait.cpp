@@ -76,14 +76,23 @@ Features Cait::body(const Tensor& images, const Pass& pass) const {
                  [this](const Tensor& z, int layer, const Pass& now) { return block(z, layer, now); });
   int entered = static_cast<int>(config_.depth);
   Tensor token;
+  std::vector<Tensor> tokens;  // after each block that has one
   for (const auto& layer : parameters_.class_blocks) {
     pass.enter(++entered);
     if (!token.defined()) token = p[parameters_.class_token].expand({images.size(0), -1, -1});
     token = token + class_attention(token, patches, layer.attention, config_.heads, p);
     token = token + mlp(token, layer.mlp, p);
+    tokens.push_back(token.select(1, 0));
   }
   pass.enter(++entered);
-  return {norm(token.select(1, 0), p[parameters_.norm]), {}};
+  const Affine last = p[parameters_.norm];
+  Features features{norm(token.select(1, 0), last), {}};
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (static_cast<std::int64_t>(tokens.size() - i) <= pass.features.blocks)
+      features.blocks.push_back(norm(tokens[i], last));
+  }
+  if (pass.features.mean) features.mean = norm(patches, last).mean(1);
+  return features;
 }
 
 }  // namespace

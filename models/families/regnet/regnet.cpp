@@ -46,12 +46,16 @@ Features RegNet::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
   Tensor x = at::relu(normed_convolution(images, parameters_.stem, 2, 1, bound(), pass));
   const int blocks = static_cast<int>(parameters_.blocks.size());
+  Features features;
   for (int number = 0; number < blocks; ++number) {
     pass.enter(number + 1);
     x = block(x, number, pass);
+    if (number >= blocks - pass.features.blocks) features.blocks.push_back(x.mean({2, 3}));
   }
   pass.enter(blocks + 1);
-  return {x.mean({2, 3}), {}};
+  features.pooled = x.mean({2, 3});
+  if (pass.features.mean) features.mean = features.pooled;
+  return features;
 }
 
 }  // namespace

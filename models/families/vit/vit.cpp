@@ -75,13 +75,23 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
 
 Features Vit::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
-  const Tensor x =
-      run_blocks(embed(images), config_.depth, config_.checkpointing.blocks, pass,
-                 [this](const Tensor& z, int layer, const Pass& now) { return block(z, layer, now); });
+  std::vector<Tensor> last_blocks;  // class tokens
+  const Tensor x = run_blocks(embed(images), config_.depth, config_.checkpointing.blocks, pass,
+                              [&](const Tensor& z, int layer, const Pass& now) {
+                                Tensor out = block(z, layer, now);
+                                if (layer >= config_.depth - now.features.blocks)
+                                  last_blocks.push_back(out.select(1, 0));
+                                return out;
+                              });
   pass.enter(static_cast<int>(config_.depth) + 1);
   const Affine last = bound()[parameters_.norm];
   Features features{norm(x.select(1, 0), last), {}};
   if (config_.distilled) features.distillation = norm(x.select(1, 1), last);
+  for (const Tensor& token : last_blocks) features.blocks.push_back(norm(token, last));
+  if (pass.features.mean) {
+    const std::int64_t first = config_.distilled ? 2 : 1;
+    features.mean = norm(x.slice(1, first), last).mean(1);
+  }
   return features;
 }
 

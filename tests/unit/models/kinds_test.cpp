@@ -9,6 +9,7 @@
 #include <ATen/ATen.h>
 
 #include "models/families/families.hpp"
+#include "models/features.hpp"
 #include "models/heads/logits.hpp"
 #include "models/weights/weights.hpp"
 #include "tests/unit/models/pattern.hpp"
@@ -53,6 +54,26 @@ std::string yardstick_of(const std::string& name) {
   if (name.ends_with("attn.k.bias")) return name.substr(0, name.size() - 6) + "q.bias";
   if (name.ends_with("attn.proj_l.bias")) return name.substr(0, name.size() - 4) + "weight";
   return "";
+}
+
+// What its head reads, the mean over patches, and the last two blocks, of images of which timm's are stored.
+void expect_timms_features(const Model& model, const SafetensorsReader& file, const std::string& kind,
+                           const Tensor& images) {
+  Pass pass;
+  pass.features = {.blocks = 2, .mean = true};
+  const Features features = model.features(images, pass);
+  const double tolerance = images.scalar_type() == at::kFloat ? 1e-5 : 1e-10;
+  for (const auto& [name, own] : {std::pair<std::string, Tensor>("head", features.pooled),
+                                  {"mean", features.mean},
+                                  {"last", at::cat(features.blocks, 1)}}) {
+    const std::string stored = kind + "." + name;
+    const Tensor reference =
+        at::tensor(file.read_as_double(stored), at::kDouble).view(file.info(stored).shape);
+    EXPECT_LE((own.to(at::kDouble) - reference).abs().max().item<double>(),
+              tolerance * reference.abs().max().item<double>())
+        << stored;
+    EXPECT_GE(reference.abs().max().item<double>(), 0.1) << stored;
+  }
 }
 
 class KindsTest : public ::testing::TestWithParam<std::tuple<Kind, at::ScalarType>> {
@@ -153,6 +174,15 @@ TEST_P(KindsTest, LogitsAndGradientsAreTimmsInEvaluation) { expect_timm(false); 
 
 TEST_P(KindsTest, LogitsAndGradientsAreTimmsUnderStochasticDepth) { expect_timm(true); }
 
+TEST_P(KindsTest, FeaturesAreTimms) {
+  if (kind().fixture == "cait_m") return;  // as cait_xxs, but for its size
+  const std::unique_ptr<Model> model = make_model(kind().config);
+  model->bind(pattern_weights(model->parameters(), type()));
+  const SafetensorsReader features(VITRAIL_FIXTURES "/models/features.safetensors");
+  expect_timms_features(*model, features, kind().fixture,
+                        2 * pattern(kImagesPattern, {kImages, 3, 14, 14}, type()));
+}
+
 TEST_P(KindsTest, BlocksAreAnnouncedInOrder) {
   const std::unique_ptr<Model> model = make_model(kind().config);
   model->bind(pattern_weights(model->parameters(), type()));
@@ -207,6 +237,13 @@ TEST_F(RegNetTest, LogitsAreTimms) {
               type == at::kFloat ? 1e-5 : 1e-10);
   }
   EXPECT_GE(reference.abs().max().item<double>(), 0.1);
+}
+
+TEST_F(RegNetTest, FeaturesAreTimms) {
+  const std::unique_ptr<Model> model = make(config());
+  model->bind(pattern_weights(model->parameters(), at::kDouble));
+  expect_timms_features(*model, SafetensorsReader(VITRAIL_FIXTURES "/models/features.safetensors"), "regnet",
+                        images(at::kDouble));
 }
 
 // Batch norm by the batch's statistics, which include the images whose branch is then left out.

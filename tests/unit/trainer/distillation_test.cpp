@@ -1,5 +1,3 @@
-#include "trainer/tasks/distillation.hpp"
-
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -11,6 +9,7 @@
 
 #include "datasets/pixels/normalise.hpp"
 #include "trainer/base/files/safetensors.hpp"
+#include "trainer/tasks/classification.hpp"
 #include "trainer/weights/import_weights.hpp"
 
 namespace vitrail::trainer {
@@ -39,7 +38,7 @@ TEST(Distillation, ValuesAndGradientsAreDeiTs) {
     batch.weights.assign(6, 1.0);
     models::Logits logits{read_case(file, "classes").requires_grad_(), {}};
     if (told.at("token")) logits.distillation = read_case(file, "token").requires_grad_();
-    const at::Tensor loss = lane_loss(config, batch, logits, read_case(file, "teacher"));
+    const at::Tensor loss = classification_loss(config, batch, logits, read_case(file, "teacher"));
     loss.backward();
     EXPECT_NEAR(loss.item<double>(), read_case(file, name + ".loss").item<double>(), 1e-12) << name;
     const auto worst = [&](const at::Tensor& gradient, const char* head) {

@@ -13,6 +13,7 @@
 #include "sharding/comm/local_communicator.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
+#include "trainer/tasks/classification_scorer.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -62,15 +63,17 @@ class FirstNumbers final : public models::Model {
   std::int64_t classes_;
 };
 
-EvaluationMetrics evaluate_all(const std::vector<Example>& examples, sharding::Communicator& communicator,
-                               std::int64_t lanes = 4, std::int64_t batch = 5, bool flip = false) {
+Scores evaluate_all(const std::vector<Example>& examples, sharding::Communicator& communicator,
+                    std::int64_t lanes = 4, std::int64_t batch = 5, bool flip = false) {
   const FirstNumbers model(static_cast<std::int64_t>(examples[0].logits.size()));
-  const EvaluationOptions plan{lanes, batch, 1, {kSide, 1.0}, DataType::f32, flip};
-  return evaluate(model, std::make_shared<Examples>(examples), plan, communicator, [] { return false; })
+  const EvaluationOptions options{lanes, batch, 1, {kSide, 1.0}, DataType::f32};
+  ClassificationScorer scorer({lanes, flip});
+  return evaluate(model, std::make_shared<Examples>(examples), options, scorer, communicator,
+                  [] { return false; })
       .value();
 }
 
-EvaluationMetrics evaluate_alone(const std::vector<Example>& examples) {
+Scores evaluate_alone(const std::vector<Example>& examples) {
   sharding::LocalCommunicator alone;
   return evaluate_all(examples, alone);
 }
@@ -86,22 +89,23 @@ std::vector<Example> random_examples(std::size_t count, std::size_t classes) {
 }
 
 // By sorting, in the order of the images.
-EvaluationMetrics by_sorting(const std::vector<Example>& examples) {
-  EvaluationMetrics m;
+Scores by_sorting(const std::vector<Example>& examples) {
+  std::int64_t images = 0;
+  double top1 = 0, top5 = 0, loss = 0;
   for (const auto& [logits, label] : examples) {
     std::vector<std::size_t> order(logits.size());
     for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
     std::stable_sort(order.begin(), order.end(), [&z = logits](auto a, auto b) { return z[a] > z[b]; });
     const auto place = std::find(order.begin(), order.end(), static_cast<std::size_t>(label)) - order.begin();
-    m.images += 1;
-    m.top1 += place < 1 ? 1 : 0;
-    m.top5 += place < 5 ? 1 : 0;
+    images += 1;
+    top1 += place < 1 ? 1 : 0;
+    top5 += place < 5 ? 1 : 0;
     double sum = 0;
     for (const float z : logits) sum += std::exp(static_cast<double>(z));
-    m.loss += std::log(sum) - static_cast<double>(logits[static_cast<std::size_t>(label)]);
+    loss += std::log(sum) - static_cast<double>(logits[static_cast<std::size_t>(label)]);
   }
-  const auto n = static_cast<double>(m.images);
-  return {m.images, 100 * m.top1 / n, 100 * m.top5 / n, m.loss / n};
+  const auto n = static_cast<double>(images);
+  return {images, {top1_score(100 * top1 / n), top5_score(100 * top5 / n), loss_score(loss / n)}};
 }
 
 // The images are 2 x 2, so a mirror swaps neighbours among the first numbers.
@@ -112,25 +116,25 @@ TEST(Evaluation, FlipAveragesAnImageAndItsMirror) {
     example.logits = {(z[0] + z[1]) / 2, (z[0] + z[1]) / 2, (z[2] + z[3]) / 2, (z[2] + z[3]) / 2};
   }
   sharding::LocalCommunicator alone;
-  const EvaluationMetrics flipped = evaluate_all(examples, alone, 4, 5, true);
-  EXPECT_NEAR(flipped.loss, evaluate_alone(averaged).loss, 1e-6);
-  EXPECT_GT(std::abs(flipped.loss - evaluate_alone(examples).loss), 1e-3);
+  const Scores flipped = evaluate_all(examples, alone, 4, 5, true);
+  EXPECT_NEAR(flipped["loss"], evaluate_alone(averaged)["loss"], 1e-6);
+  EXPECT_GT(std::abs(flipped["loss"] - evaluate_alone(examples)["loss"]), 1e-3);
 }
 
 TEST(Evaluate, CountsEveryImageOnceWhateverTheRanksAndBatches) {
   const std::vector<Example> examples = random_examples(101, 12);
-  const EvaluationMetrics expected = by_sorting(examples);
+  const Scores expected = by_sorting(examples);
   for (const std::int64_t batch : {1, 7, 1000}) {
     sharding::LocalCommunicator alone;
-    const double loss = evaluate_all(examples, alone, 4, batch).loss;
+    const double loss = evaluate_all(examples, alone, 4, batch)["loss"];
     for (const int world : {1, 2, 3, 4}) {
       tests::run_world(world, [&](sharding::Communicator& communicator) {
-        const EvaluationMetrics m = evaluate_all(examples, communicator, 4, batch);
+        const Scores m = evaluate_all(examples, communicator, 4, batch);
         EXPECT_EQ(m.images, 101);
-        EXPECT_EQ(m.top1, expected.top1);
-        EXPECT_EQ(m.top5, expected.top5);
-        EXPECT_NEAR(m.loss, expected.loss, 1e-12);
-        EXPECT_EQ(m.loss, loss) << world << " ranks";
+        EXPECT_EQ(m["top1"], expected["top1"]);
+        EXPECT_EQ(m["top5"], expected["top5"]);
+        EXPECT_NEAR(m["loss"], expected["loss"], 1e-12);
+        EXPECT_EQ(m["loss"], loss) << world << " ranks";
       });
     }
   }
@@ -139,39 +143,39 @@ TEST(Evaluate, CountsEveryImageOnceWhateverTheRanksAndBatches) {
 TEST(Evaluate, FewerImagesThanLanes) {
   const std::vector<Example> examples = random_examples(3, 6);
   sharding::LocalCommunicator alone;
-  const EvaluationMetrics m = evaluate_all(examples, alone, 8);
+  const Scores m = evaluate_all(examples, alone, 8);
   EXPECT_EQ(m.images, 3);
-  EXPECT_EQ(m.top5, by_sorting(examples).top5);
+  EXPECT_EQ(m["top5"], by_sorting(examples)["top5"]);
 }
 
 TEST(Evaluate, TiesGoToTheLowerClass) {
   const std::vector<float> equal(7, 0.5F);
-  EXPECT_EQ(evaluate_alone({{equal, 0}}).top1, 100);
-  EXPECT_EQ(evaluate_alone({{equal, 1}}).top1, 0);
-  EXPECT_EQ(evaluate_alone({{equal, 4}}).top5, 100);
-  EXPECT_EQ(evaluate_alone({{equal, 5}}).top5, 0);
+  EXPECT_EQ(evaluate_alone({{equal, 0}})["top1"], 100);
+  EXPECT_EQ(evaluate_alone({{equal, 1}})["top1"], 0);
+  EXPECT_EQ(evaluate_alone({{equal, 4}})["top5"], 100);
+  EXPECT_EQ(evaluate_alone({{equal, 5}})["top5"], 0);
 }
 
 TEST(Evaluate, WithFewerThanFiveClassesEveryLabelIsAmongTheFive) {
-  const EvaluationMetrics m = evaluate_alone(random_examples(40, 3));
-  EXPECT_EQ(m.top5, 100);
-  EXPECT_LT(m.top1, 100);
+  const Scores m = evaluate_alone(random_examples(40, 3));
+  EXPECT_EQ(m["top5"], 100);
+  EXPECT_LT(m["top1"], 100);
 }
 
 TEST(Evaluate, LargeLogitsDoNotOverflow) {
-  const EvaluationMetrics m = evaluate_alone({{{1e4F, 0.0F}, 1}});
-  EXPECT_EQ(m.loss, 1e4);
+  const Scores m = evaluate_alone({{{1e4F, 0.0F}, 1}});
+  EXPECT_EQ(m["loss"], 1e4);
 }
 
 TEST(Evaluate, ABrokenNetworkHitsNothing) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   for (std::int64_t label = 0; label < 3; ++label) {
-    const EvaluationMetrics m = evaluate_alone({{{kNan, kNan, kNan}, label}});
-    EXPECT_EQ(m.top1, 0);
-    EXPECT_EQ(m.top5, 0);
-    EXPECT_TRUE(std::isnan(m.loss));
+    const Scores m = evaluate_alone({{{kNan, kNan, kNan}, label}});
+    EXPECT_EQ(m["top1"], 0);
+    EXPECT_EQ(m["top5"], 0);
+    EXPECT_TRUE(std::isnan(m["loss"]));
   }
-  EXPECT_EQ(evaluate_alone({{{1, kNan, 0}, 0}}).top1, 0) << "NaN is not less than 1";
+  EXPECT_EQ(evaluate_alone({{{1, kNan, 0}, 0}})["top1"], 0) << "NaN is not less than 1";
 }
 
 TEST(Evaluate, LabelsBeyondTheModelsClassesAreBadData) {
@@ -188,9 +192,10 @@ TEST(Evaluate, OneRanksInterruptionIsEverybodys) {
   const auto dataset = std::make_shared<Examples>(random_examples(50, 4));
   tests::run_world(3, [&](sharding::Communicator& communicator) {
     const FirstNumbers model(4);
-    const EvaluationOptions plan{4, 5, 1, {kSide, 1.0}, DataType::f32};
+    const EvaluationOptions options{4, 5, 1, {kSide, 1.0}, DataType::f32};
+    ClassificationScorer scorer({4});
     int asked = 0;
-    const auto result = evaluate(model, dataset, plan, communicator,
+    const auto result = evaluate(model, dataset, options, scorer, communicator,
                                  [&] { return ++asked == 2 && communicator.rank() == 1; });
     EXPECT_FALSE(result);
   });

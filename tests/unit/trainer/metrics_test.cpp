@@ -89,7 +89,7 @@ TEST(Metrics, WhatJsonHasNoNumberForIsAWord) {
   EXPECT_EQ(json.at("loss"), "nan");
   EXPECT_EQ(json.at("grad_norm"), "inf");
   EXPECT_EQ(json.at("lr"), "-inf");
-  EXPECT_EQ(Json::parse(to_json_line(1, EvaluationMetrics{1, 0, 0, m.loss})).at("eval").at("loss"), "nan");
+  EXPECT_EQ(Json::parse(to_json_line(1, Scores{1, {loss_score(m.loss)}})).at("eval").at("loss"), "nan");
 }
 
 TEST(Metrics, WholeNumbersStayFloats) {
@@ -103,7 +103,7 @@ TEST(Metrics, WholeNumbersStayFloats) {
 }
 
 TEST(Metrics, EveryLineTellsItsAttemptAndTime) {
-  const std::string line = stamped(to_json_line(20, EvaluationMetrics{10, 50, 100, 0.5}), 3);
+  const std::string line = stamped(to_json_line(20, Scores{10, {top1_score(50)}}), 3);
   EXPECT_EQ(line.find('\n'), line.size() - 1);
   const Json json = Json::parse(line);
   EXPECT_EQ(json.at("step"), 20);
@@ -115,7 +115,7 @@ TEST(Metrics, EveryLineTellsItsAttemptAndTime) {
 }
 
 TEST(Metrics, AnEvaluationIsALineOfItsOwn) {
-  EXPECT_EQ(to_json_line(20, EvaluationMetrics{10000, 87.5, 99.25, 0.5}),
+  EXPECT_EQ(to_json_line(20, Scores{10000, {top1_score(87.5), top5_score(99.25), loss_score(0.5)}}),
             "{\"step\":20,\"eval\":{\"images\":10000,\"top1\":87.5,\"top5\":99.25,\"loss\":0.5}}\n");
 }
 

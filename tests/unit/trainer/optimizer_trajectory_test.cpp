@@ -94,9 +94,9 @@ Outcome train(const Config& config, sharding::Communicator& communicator) {
   state.loss_scale.scale = loss_scale_rule(config.precision).initial;
   Outcome outcome;
   for (int i = 0; i < kSteps; ++i) outcome.steps.push_back(train_step(context, state, {}, {}));
-  const auto& specs = assembly.model->parameters();
+  const auto& specs = assembly.specs;
   for (std::size_t p = 0; p < specs.size(); ++p) {
-    outcome.weights[specs[p].name] = assembly.parameters.tensors()[p].detach().clone();
+    outcome.weights[specs[p].name] = assembly.student.parameters.tensors()[p].detach().clone();
   }
   return outcome;
 }

@@ -34,7 +34,7 @@ void train_with_a_flipped_bit(int nth_gather, const std::function<void(Assembly&
                                      {effect, sharding::CallKind::all_gather, nth_gather});
     sharding::ParameterGather gather(assembly.plan, assembly.gradients.held(), faulty,
                                      assembled.device.memory());
-    gather.start(assembly.parameters.buckets());
+    gather.start(assembly.student.parameters.buckets());
     gather.finish();
     check(assembly);
   });

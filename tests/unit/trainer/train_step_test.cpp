@@ -118,7 +118,7 @@ TEST_P(AnyPrecision, TrainsAsFp32DoesWithinItsRounding) {
 struct Weights {
   std::vector<at::Tensor> tensors;
   explicit Weights(const Assembly& run) {
-    for (const at::Tensor& x : run.parameters.tensors()) tensors.push_back(x.detach().clone());
+    for (const at::Tensor& x : run.student.parameters.tensors()) tensors.push_back(x.detach().clone());
   }
   bool operator==(const Weights& other) const {
     return std::ranges::equal(tensors, other.tensors,
@@ -170,7 +170,7 @@ TEST(TrainStep, HalfPrecisionThatOverflowsForEverStops) {
                                       std::numeric_limits<float>::infinity());
     assembly.lane_state.write(sharding::StateKind::weight, piece, std::as_bytes(std::span(infinite)).data());
   }
-  assembly.publish_weights();
+  assembly.student.publish();
   assembly.start_loader({});
   PhaseLog phases(0, std::nullopt);
   StepContext context = assembly.context(phases);

@@ -88,15 +88,15 @@ TrainLoaderOptions plan_of(Order order, std::int64_t copies) {
   plan.data.repeated_augmentation = copies;
   plan.data.extent_images = 20;
   plan.data.window_extents = 3;
-  plan.augment.mixup = 0.8;
-  plan.augment.cutmix = 1.0;
-  plan.image_size = 8;
+  plan.views.front().augment.mixup = 0.8;
+  plan.views.front().augment.cutmix = 1.0;
+  plan.views.front().image_size = 8;
   return plan;
 }
 
 std::string hash_of(const LaneBatch& batch) {
   Hasher hasher;
-  hasher.update(std::as_bytes(std::span(batch.images)));
+  hasher.update(std::as_bytes(std::span(batch.views.front())));
   hasher.update(std::as_bytes(std::span(batch.labels)));
   hasher.update(std::as_bytes(std::span(batch.partner_labels)));
   hasher.update(std::as_bytes(std::span(batch.weights)));
@@ -288,12 +288,12 @@ TEST(DamageTest, ALedgerSurvivesBeingText) {
 
 TEST(RepeatedAugmentationTest, CopiesAreDrawnApart) {
   TrainLoaderOptions plan = plan_of(Order::shuffled, 3);
-  plan.augment.mixup = plan.augment.cutmix = 0;
+  plan.views.front().augment.mixup = plan.views.front().augment.cutmix = 0;
   TrainLoader loader(std::make_shared<NoiseDataset>(std::set<std::int64_t>{}), plan);
   std::map<std::uint64_t, std::set<std::vector<float>>> pixels;
   for (const LaneBatch& batch : take(loader, 4 * 4)) {
     for (std::size_t i = 0; i < 16; ++i) {
-      const auto begin = batch.images.begin() + static_cast<std::ptrdiff_t>(i * 3 * 64);
+      const auto begin = batch.views.front().begin() + static_cast<std::ptrdiff_t>(i * 3 * 64);
       pixels[batch.sample_ids[i]].insert({begin, begin + 3 * 64});
     }
   }

@@ -60,9 +60,9 @@ TrainLoaderOptions plan_of(std::int64_t lanes, std::int64_t workers = 2, std::in
   plan.data.global_batch_size = 16;
   plan.data.workers = workers;
   plan.data.prefetch_steps = prefetch_steps;
-  plan.augment.mixup = 0.8;
-  plan.augment.cutmix = 1.0;
-  plan.image_size = 8;
+  plan.views.front().augment.mixup = 0.8;
+  plan.views.front().augment.cutmix = 1.0;
+  plan.views.front().image_size = 8;
   return plan;
 }
 
@@ -82,7 +82,7 @@ void expect_equal(const std::vector<LaneBatch>& a, const std::vector<LaneBatch>&
   for (std::size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].lane, b[i].lane) << i;
     EXPECT_EQ(a[i].sample_ids, b[i].sample_ids) << i;
-    EXPECT_EQ(a[i].images, b[i].images) << i;
+    EXPECT_EQ(a[i].views, b[i].views) << i;
     EXPECT_EQ(a[i].labels, b[i].labels) << i;
     EXPECT_EQ(a[i].partner_labels, b[i].partner_labels) << i;
     EXPECT_EQ(a[i].weights, b[i].weights) << i;
@@ -138,7 +138,7 @@ TEST(LoaderTest, AnEpochShowsEachSampleAtMostOnce) {
 // What a batch holds, put together by hand from the parts tested elsewhere.
 TEST(LoaderTest, ImagesAreThoseOfTheDrawnParameters) {
   TrainLoaderOptions plan = plan_of(2);
-  plan.augment.mixup = plan.augment.cutmix = 0;
+  plan.views.front().augment.mixup = plan.views.front().augment.cutmix = 0;
   plan.first_step = 5;  // epoch 1
   const UnevenDataset dataset(70);
   const LaneBatch batch = take(plan, 2).at(1);
@@ -155,8 +155,9 @@ TEST(LoaderTest, ImagesAreThoseOfTheDrawnParameters) {
     const SampleKey key{.seed = 5, .epoch = 1, .sample = id};
     std::vector<float> expected(3 * 8 * 8);
     Normaliser(kImageNet).apply(
-        resize(image, draw_augmentation(plan.augment, key, image.width, image.height, 8).view), expected);
-    const auto begin = batch.images.begin() + static_cast<std::ptrdiff_t>(i * expected.size());
+        resize(image, draw_augmentation(plan.views.front().augment, key, image.width, image.height, 8).view),
+        expected);
+    const auto begin = batch.views.front().begin() + static_cast<std::ptrdiff_t>(i * expected.size());
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin)) << i;
   }
 }
@@ -225,6 +226,43 @@ TEST(LoaderTest, PlansThatCannotBeHonouredAreRefusedByName) {
   plan = plan_of(4);
   plan.lanes.end_lane = 5;
   expect_refused(plan, "run.lanes");
+}
+
+// Several views of a sample: each drawn by itself and of its own size, the first as if it were alone.
+TEST(LoaderTest, FurtherViewsAreDrawnByThemselvesAndLeaveTheFirstAsItIs) {
+  TrainLoaderOptions one = plan_of(2);
+  one.views.front().augment.mixup = one.views.front().augment.cutmix = 0;
+  TrainLoaderOptions plan = one;
+  plan.views.resize(3, plan.views.front());
+  plan.views[2].image_size = 5;
+  plan.data.workers = 3;
+  const UnevenDataset dataset(70);
+  const std::vector<LaneBatch> alone = take(one, 10), together = take(plan, 10);
+  for (std::size_t k = 0; k < alone.size(); ++k) {
+    const LaneBatch& batch = together[k];
+    ASSERT_EQ(batch.views.size(), 3U);
+    EXPECT_EQ(batch.views[0], alone[k].views[0]) << k;
+    EXPECT_FALSE(batch.views[1] == batch.views[0]) << k;
+    const std::uint64_t epoch = k / 8;  // 4 steps of 2 lanes
+    for (std::uint32_t view = 0; view < 3; ++view) {
+      const std::int64_t size = plan.views[view].image_size;
+      std::vector<float> expected(static_cast<std::size_t>(3 * size * size));
+      for (std::size_t i = 0; i < batch.sample_ids.size(); ++i) {
+        const std::uint64_t id = batch.sample_ids[i];
+        Transformer().train(dataset.read(static_cast<std::int64_t>(id)), plan.views[view].augment,
+                            {plan.lanes.seed, epoch, id, 0, view}, static_cast<int>(size),
+                            Normaliser(kImageNet), expected);
+        const auto begin = batch.views[view].begin() + static_cast<std::ptrdiff_t>(i * expected.size());
+        EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin)) << k << " " << view << " " << i;
+      }
+    }
+  }
+}
+
+TEST(LoaderTest, SeveralViewsAreNotMixed) {
+  TrainLoaderOptions plan = plan_of(2);
+  plan.views.resize(2, plan.views.front());
+  expect_refused(plan, "augment.mixup and augment.cutmix");
 }
 
 TEST(EvaluationLoaderTest, EveryImageOnceInItsLaneForAnyBatch) {

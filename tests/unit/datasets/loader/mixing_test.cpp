@@ -16,7 +16,7 @@ constexpr std::size_t kClasses = 5;
 LaneBatch batch_of(const FixtureFile& fixture) {
   LaneBatch batch;
   batch.images_count = 4;
-  batch.images = fixture.floats("images");
+  batch.views.emplace_back(fixture.floats("images"));
   batch.labels = batch.partner_labels = fixture.integers("labels");
   batch.weights.assign(4, 1.0);
   return batch;
@@ -45,7 +45,7 @@ TEST(MixingTest, PixelsAndTargetsAreTimmsToTheBit) {
     EXPECT_EQ(mix.weight, row[4]) << i;
     LaneBatch batch = batch_of(fixture);
     apply_mixes(std::vector<Mix>(4, mix), kSize, batch);
-    EXPECT_EQ(batch.images, fixture.floats(fmt::format("mixed.{}", i))) << i;
+    EXPECT_EQ(batch.views.front(), fixture.floats(fmt::format("mixed.{}", i))) << i;
     EXPECT_EQ(target_of(batch), fixture.floats(fmt::format("target.{}", i))) << i;
   }
 }
@@ -113,7 +113,7 @@ TEST(MixingTest, ElementsAndPairsAreTimmsToTheBit) {
     }
     LaneBatch batch = batch_of(fixture);
     apply_mixes(mixes, kSize, batch);
-    EXPECT_EQ(batch.images, fixture.floats(fmt::format("mode.{}.mixed", i))) << i;
+    EXPECT_EQ(batch.views.front(), fixture.floats(fmt::format("mode.{}.mixed", i))) << i;
     EXPECT_EQ(target_of(batch), fixture.floats(fmt::format("mode.{}.target", i))) << i;
   }
 }

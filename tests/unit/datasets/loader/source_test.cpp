@@ -94,7 +94,7 @@ TEST_F(TensorDatasetTest, LoadersTakeTensorsAsTheyAreInFileOrder) {
   TrainLoaderOptions plan;
   plan.data.global_batch_size = 3;
   plan.data.order = Order::sequential;
-  plan.image_size = 4;
+  plan.views.front().image_size = 4;
   TrainLoader train(dataset, plan);
   EvaluationLoader evaluation(dataset, {}, {.image_size = 4, .crop_ratio = 1.0}, 6, 1);
   EvaluationBatch all;
@@ -104,7 +104,7 @@ TEST_F(TensorDatasetTest, LoadersTakeTensorsAsTheyAreInFileOrder) {
   for (std::int64_t step = 0; step < 4; ++step) {
     const LaneBatch batch = train.next();
     const auto begin = all.images.begin() + step % 2 * 144;
-    EXPECT_EQ(batch.images, std::vector<float>(begin, begin + 144)) << step;
+    EXPECT_EQ(batch.views.front(), std::vector<float>(begin, begin + 144)) << step;
   }
 }
 
@@ -112,7 +112,7 @@ TEST_F(TensorDatasetTest, AnotherImageSizeIsRefusedByName) {
   const auto dataset = open_tensor_dataset(write<float>("f32", DataType::f32));
   TrainLoaderOptions plan;
   plan.data.global_batch_size = 3;
-  plan.image_size = 8;
+  plan.views.front().image_size = 8;
   const auto refused = testing::ThrowsMessage<Error>(HasSubstr("model.image_size = 8"));
   EXPECT_THAT([&] { TrainLoader(dataset, plan); }, refused);
   EXPECT_THAT([&] { EvaluationLoader(dataset, {}, {.image_size = 8, .crop_ratio = 1.0}, 6, 1); }, refused);

@@ -55,13 +55,13 @@ class ShardStageTest : public PackTest {
     plan.data.order = order;
     plan.data.extent_images = 4;
     plan.data.window_extents = 2;
-    plan.image_size = 8;
+    plan.views.front().image_size = 8;
     TrainLoader loader(open_dataset((dir_ / "pack").string(), {.stage_dir = stage}), plan);
     Hasher hasher;
     for (int k = 0; k < 12; ++k) {
       if (k == 6) std::this_thread::sleep_for(std::chrono::milliseconds(stage.empty() ? 0 : 200));
       const LaneBatch batch = loader.next();
-      hasher.update(std::as_bytes(std::span(batch.images)));
+      hasher.update(std::as_bytes(std::span(batch.views.front())));
       hasher.update(std::as_bytes(std::span(batch.sample_ids)));
     }
     return hasher.digest().hex();

@@ -71,7 +71,8 @@ inline CheckpointManifest manifest_of(std::int64_t step, std::int64_t lanes, int
                     {.scale = 512, .good_steps = step, .skipped = 1},
                     {{7, "shard 1: record 2"}, {11, "a \"key\""}},
                     {{2, 5}, {3, 1}},
-                    BestEvaluation{87.5, 2}};
+                    BestEvaluation{87.5, 2},
+                    {}};
   manifest.lanes = lanes;
   manifest.world = world;
   manifest.type = type;

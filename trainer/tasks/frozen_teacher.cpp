@@ -1,4 +1,4 @@
-#include "trainer/tasks/distillation.hpp"
+#include "trainer/tasks/frozen_teacher.hpp"
 
 #include <filesystem>
 #include <map>
@@ -12,7 +12,6 @@
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/settings/compute_type.hpp"
-#include "trainer/tasks/loss.hpp"
 #include "trainer/weights/param_groups.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
 #include "trainer/weights/weight_source.hpp"
@@ -143,37 +142,6 @@ at::Tensor Teacher::logits(const at::Tensor& student_images) const {
            : at::_upsample_bicubic2d_aa(models::widened(images), {image_size_, image_size_}, false)
                  .to(images.scalar_type());
   return model_->forward(seen, models::Pass{}).mean();
-}
-
-std::unique_ptr<const Teacher> make_teacher(const Config& config, c10::Device device) {
-  if (config.distillation.type == DistillationType::none) return nullptr;
-  return std::make_unique<const Teacher>(config, device);
-}
-
-at::Tensor logits_of(const Teacher* teacher, const at::Tensor& images) {
-  return teacher == nullptr ? at::Tensor() : teacher->logits(images);
-}
-
-at::Tensor distillation_loss(const DistillationConfig& config, const at::Tensor& student,
-                             const at::Tensor& teacher) {
-  if (config.type == DistillationType::hard) return at::cross_entropy_loss(student, teacher.argmax(1));
-  const at::Tensor ours = at::log_softmax(student / config.tau, 1);
-  const at::Tensor theirs = at::log_softmax(teacher / config.tau, 1);
-  return (theirs.exp() * (theirs - ours)).sum() *
-         (config.tau * config.tau / static_cast<double>(student.numel()));
-}
-
-at::Tensor lane_loss(const Config& config, const datasets::LaneBatch& batch, const models::Logits& logits,
-                     const at::Tensor& teacher) {
-  const bool taught = teacher.defined();
-  const at::Tensor labelled = taught ? models::widened(logits.classes) : logits.mean();
-  const at::Tensor of_labels =
-      training_loss(config.loss, labelled, soft_targets(batch, labelled, config.loss.smoothing));
-  if (!taught) return of_labels;
-  const at::Tensor& head = logits.distillation.defined() ? logits.distillation : logits.classes;
-  const double alpha = config.distillation.alpha;
-  return of_labels * (1 - alpha) +
-         distillation_loss(config.distillation, models::widened(head), teacher) * alpha;
 }
 
 }  // namespace vitrail::trainer

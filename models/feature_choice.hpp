@@ -1,0 +1,20 @@
+// Which features of a network are asked for, beside those that its head reads.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace vitrail::models {
+
+struct FeatureChoice {
+  std::int64_t blocks = 0;  // pooled outputs of the last so many blocks; 0: none
+  bool mean = false;        // the mean over patches
+
+  bool operator==(const FeatureChoice&) const = default;
+};
+
+// "head" (nothing more), "mean" or "last:N".
+std::optional<FeatureChoice> read_feature_choice(const std::string& text);
+
+}  // namespace vitrail::models

@@ -1,0 +1,92 @@
+#include "trainer/evaluation/knn.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <ATen/ATen.h>
+
+#include "tests/support/thread_world.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/files/safetensors.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+constexpr std::int64_t kLanesOfSets = 4, kClassesOfSets = 7;
+
+class KnnTest : public ::testing::Test {
+ protected:
+  at::Tensor rows(const std::string& name) const {
+    return at::tensor(file_.read_as_double(name), at::kDouble).view(file_.info(name).shape).to(at::kFloat);
+  }
+  std::vector<std::int64_t> labels(const std::string& name) const {
+    std::vector<std::int64_t> values(static_cast<std::size_t>(file_.info(name).shape[0]));
+    file_.read(name, std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+  // The lanes of one rank.
+  FeatureSet set_of(const std::string& name, const sharding::Communicator& ranks) const {
+    const at::Tensor all = rows(name);
+    const std::vector<std::int64_t> of_all = labels(name + "_labels");
+    FeatureSet set{all.size(0), kLanesOfSets, {}};
+    for (std::int64_t lane = ranks.rank() * kLanesOfSets / ranks.size();
+         lane < (ranks.rank() + 1) * kLanesOfSets / ranks.size(); ++lane) {
+      LaneFeatures own{lane, {}, all.slice(0, lane, all.size(0), kLanesOfSets).contiguous()};
+      for (std::int64_t i = lane; i < all.size(0); i += kLanesOfSets)
+        own.labels.push_back(of_all[static_cast<std::size_t>(i)]);
+      set.own.push_back(own);
+    }
+    return set;
+  }
+
+  SafetensorsReader file_{VITRAIL_FIXTURES "/trainer/knn.safetensors"};
+};
+
+TEST_F(KnnTest, AccuraciesAreTorchsAtAnyNumberOfRanks) {
+  const auto cases = nlohmann::json::parse(file_.metadata().at("cases"));
+  ASSERT_EQ(cases.size(), 5U);
+  for (const int ranks : {1, 2, 3, 4}) {
+    tests::run_world(ranks, [&](sharding::Communicator& communicator) {
+      for (const auto& [name, expected] : cases.items()) {
+        const auto metrics = classify_by_neighbours(
+            set_of("known", communicator), set_of("asked", communicator),
+            {kClassesOfSets, expected.at("k").get<std::int64_t>(), expected.at("temperature").get<double>()},
+            communicator);
+        EXPECT_EQ(metrics.images, 90) << name;
+        EXPECT_NEAR(metrics["top1"], expected.at("top1").get<double>(), 1e-9)
+            << name << ", " << ranks << " ranks";
+        EXPECT_NEAR(metrics["top5"], expected.at("top5").get<double>(), 1e-9)
+            << name << ", " << ranks << " ranks";
+      }
+    });
+  }
+}
+
+// All known images alike: only numbers tell them apart.
+TEST_F(KnnTest, OfEqualNeighboursTheLowerImageCounts) {
+  for (const int ranks : {1, 2, 4}) {
+    tests::run_world(ranks, [&](sharding::Communicator& communicator) {
+      FeatureSet known = set_of("known", communicator);
+      for (LaneFeatures& lane : known.own) {
+        lane.rows = at::ones_like(lane.rows);
+        for (std::size_t i = 0; i < lane.labels.size(); ++i)
+          lane.labels[i] = lane.lane + kLanesOfSets * static_cast<std::int64_t>(i) < 3 ? 6 : 0;
+      }
+      FeatureSet asked = set_of("asked", communicator);
+      for (LaneFeatures& lane : asked.own) std::fill(lane.labels.begin(), lane.labels.end(), 6);
+      EXPECT_EQ(classify_by_neighbours(known, asked, {kClassesOfSets, 3, 0.07}, communicator)["top1"], 100);
+      EXPECT_EQ(classify_by_neighbours(known, asked, {kClassesOfSets, 7, 0.07}, communicator)["top1"], 0);
+    });
+  }
+}
+
+TEST_F(KnnTest, LabelsOutsideTheClassesAreRefused) {
+  tests::run_world(1, [&](sharding::Communicator& communicator) {
+    EXPECT_THROW(classify_by_neighbours(set_of("known", communicator), set_of("asked", communicator),
+                                        {.classes = 3}, communicator),
+                 Error);
+  });
+}
+
+}  // namespace
+}  // namespace vitrail::trainer

@@ -1,0 +1,90 @@
+#include "trainer/evaluation/features.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/features.hpp"
+#include "models/layers/precision.hpp"
+#include "trainer/base/error.hpp"
+
+namespace vitrail::trainer {
+
+at::Tensor features_of(const models::Model& model, const at::Tensor& images,
+                       const models::FeatureChoice& choice) {
+  models::Pass pass;
+  pass.features = choice;
+  const models::Features features = model.features(images, pass);
+  if (choice.blocks > 0) return models::widened(at::cat(features.blocks, 1));
+  return models::widened(choice.mean ? features.mean : features.pooled);
+}
+
+void FeatureCollector::add(const models::Model& model, const at::Tensor& images,
+                           const datasets::EvaluationBatch& batch) {
+  if (set_.own.empty() || set_.own.back().lane != batch.lane) {
+    close_lane();
+    set_.own.push_back({batch.lane, {}, {}});
+  }
+  parts_.push_back(features_of(model, images, choice_));
+  std::vector<std::int64_t>& labels = set_.own.back().labels;
+  labels.insert(labels.end(), batch.labels.begin(), batch.labels.end());
+}
+
+void FeatureCollector::close_lane() {
+  if (!parts_.empty()) set_.own.back().rows = at::cat(parts_, 0);
+  parts_.clear();
+}
+
+FeatureSet FeatureCollector::take() {
+  close_lane();
+  return std::move(set_);
+}
+
+FeatureSet extract_features(const models::Model& model,
+                            const std::shared_ptr<const datasets::Dataset>& dataset,
+                            const EvaluationOptions& options, const sharding::Communicator& communicator,
+                            const models::FeatureChoice& choice) {
+  FeatureCollector collector(dataset->size(), options.lanes, choice);
+  look_at_images(dataset, options, communicator, "features",
+                 [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
+                   collector.add(model, images, batch);
+                   return true;
+                 });
+  return collector.take();
+}
+
+std::int64_t width_of(const FeatureSet& set, sharding::Communicator& communicator) {
+  // Image 0 is of lane 0, which one rank has.
+  std::vector<double> width(1);
+  for (const LaneFeatures& lane : set.own) {
+    if (lane.lane == 0) width[0] = static_cast<double>(lane.rows.size(1));
+  }
+  communicator.all_reduce_sum(width);
+  return static_cast<std::int64_t>(width[0]);
+}
+
+FeatureRows gather_rows(const FeatureSet& set, std::int64_t width, std::int64_t first, std::int64_t count,
+                        sharding::Communicator& communicator) {
+  at::Tensor values = at::zeros({count, width + 1}, at::kDouble);  // the label comes last
+  for (const LaneFeatures& lane : set.own) {
+    // The lane's first image from `first` on, and as many as lie before the end.
+    const std::int64_t skip = (lane.lane - first % set.lanes + set.lanes) % set.lanes;
+    if (skip >= count) continue;
+    const std::int64_t begin = (first + skip - lane.lane) / set.lanes;
+    const std::int64_t rows = (count - skip + set.lanes - 1) / set.lanes;
+    at::Tensor target = values.slice(0, skip, count, set.lanes);
+    target.narrow(1, 0, width).copy_(lane.rows.narrow(0, begin, rows));
+    target.select(1, width).copy_(
+        at::tensor(at::ArrayRef<std::int64_t>(lane.labels)
+                       .slice(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows)),
+                   at::kDouble));
+  }
+  communicator.all_reduce_sum({values.mutable_data_ptr<double>(), static_cast<std::size_t>(values.numel())});
+  FeatureRows gathered{values.narrow(1, 0, width).contiguous(), {}};
+  const double* labels = values.const_data_ptr<double>() + width;
+  for (std::int64_t i = 0; i < count; ++i)
+    gathered.labels.push_back(static_cast<std::int64_t>(labels[i * (width + 1)]));
+  return gathered;
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,66 @@
+// What a network's body makes of images, in evaluation mode. Throws: Error(refused) for features that the
+// network has not; what the loader and the model throw.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "trainer/evaluation/evaluate.hpp"
+
+namespace vitrail::trainer {
+
+// Of one lane's images, in their order: image lane + L * i is row i.
+struct LaneFeatures {
+  std::int64_t lane = 0;
+  std::vector<std::int64_t> labels;
+  at::Tensor rows;  // [n,D], at least fp32, on the device
+};
+
+// A set of images of which every rank has the features of its own lanes.
+struct FeatureSet {
+  std::int64_t images = 0, lanes = 1;
+  std::vector<LaneFeatures> own;
+};
+
+// [B,3,S,S] -> [B,D]: what the head reads, or the mean over patches; of the last n blocks [B, n * D], side by
+// side.
+at::Tensor features_of(const models::Model& model, const at::Tensor& images,
+                       const models::FeatureChoice& choice);
+
+// Puts batches together as they come (Scorer::add).
+class FeatureCollector {
+ public:
+  FeatureCollector(std::int64_t images, std::int64_t lanes, models::FeatureChoice choice)
+      : set_{images, lanes, {}}, choice_(choice) {}
+
+  void add(const models::Model& model, const at::Tensor& images, const datasets::EvaluationBatch& batch);
+  FeatureSet take();
+
+ private:
+  void close_lane();
+
+  FeatureSet set_;
+  models::FeatureChoice choice_;
+  std::vector<at::Tensor> parts_;  // of the last lane
+};
+
+FeatureSet extract_features(const models::Model& model,
+                            const std::shared_ptr<const datasets::Dataset>& dataset,
+                            const EvaluationOptions& options, const sharding::Communicator& communicator,
+                            const models::FeatureChoice& choice);
+
+// How wide a row is, also on a rank that has none.
+std::int64_t width_of(const FeatureSet& set, sharding::Communicator& communicator);
+
+// Rows [first, first + count), and their labels, on every rank: each is given by the rank whose lane has it.
+struct FeatureRows {
+  at::Tensor rows;  // [count,width], fp64, in the host's memory
+  std::vector<std::int64_t> labels;
+};
+FeatureRows gather_rows(const FeatureSet& set, std::int64_t width, std::int64_t first, std::int64_t count,
+                        sharding::Communicator& communicator);
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,31 @@
+#include "trainer/network.hpp"
+
+#include <ATen/ATen.h>
+
+#include "trainer/settings/compute_type.hpp"
+
+namespace vitrail::trainer {
+
+Network::Network(const Config& config, sharding::LaneState& state, sharding::StateKind kind,
+                 const std::vector<bool>& learned, sharding::Communicator& communicator,
+                 ComputeDevice& device)
+    : model(models::make_model(config.model)),
+      parameters(state.plan(), model->parameters(), compute_type(config.precision.compute), device.torch()),
+      gather(state.plan(), state.lanes(), communicator, device.memory()),
+      state_(state),
+      kind_(kind) {
+  for (std::size_t p = 0; p < learned.size(); ++p) parameters.tensors()[p].set_requires_grad(learned[p]);
+  model->bind(parameters.tensors());
+}
+
+void Network::start_publishing() {
+  parameters.take(state_, kind_);
+  gather.start(parameters.buckets());
+}
+
+void Network::publish() {
+  start_publishing();
+  gather.finish();
+}
+
+}  // namespace vitrail::trainer

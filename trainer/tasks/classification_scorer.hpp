@@ -1,0 +1,44 @@
+// Exact accuracies and loss of a classifier: hits are counted as integers, losses are added in double in lane
+// order. Ties go to the lower class; NaN ranks before every number. Throws: Error(bad_data) naming a label
+// outside the model's classes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "trainer/tasks/real_labels.hpp"
+#include "trainer/tasks/scorer.hpp"
+
+namespace vitrail::trainer {
+
+// [B,3,S,S] -> [B,K]: the model's prediction; with `flip` the mean over each image and its mirror.
+at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip);
+
+// top1, top5, loss.
+class ClassificationScorer final : public Scorer {
+ public:
+  struct Options {
+    std::int64_t lanes = 1;
+    bool flip = false;
+    std::shared_ptr<const RealLabels> real = nullptr;  // null: none
+    std::int64_t classes = 0;                          // of which accuracies are told one by one; 0: none
+  };
+
+  explicit ClassificationScorer(Options options);
+
+  void add(const models::Model& model, const at::Tensor& images,
+           const datasets::EvaluationBatch& batch) override;
+  Scores finish(sharding::Communicator& communicator) override;
+
+ private:
+  void count(std::size_t row, std::int64_t rank);
+  Accuracy accuracy(std::size_t row) const;
+
+  Options options_;
+  // What ranks add up: each lane's sum of losses, which one rank fills, and rows of counts, which doubles
+  // hold exactly: of all images, of those with reassessed labels, of each class.
+  std::vector<double> values_;
+};
+
+}  // namespace vitrail::trainer

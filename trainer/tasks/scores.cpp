@@ -1,0 +1,33 @@
+#include "trainer/tasks/scores.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "trainer/base/error.hpp"
+
+namespace vitrail::trainer {
+
+const Score& Scores::at(std::string_view name) const {
+  const auto found = std::ranges::find(list, name, &Score::name);
+  if (found != list.end()) return *found;
+  std::string names;
+  for (const Score& score : list) names += (names.empty() ? "" : ", ") + score.name;
+  throw Error(ExitCode::refused, fmt::format("this evaluation has no {}, but {}", name, names));
+}
+
+Score top1_score(double percent) { return {"top1", "top-1", percent, true, true}; }
+Score top5_score(double percent) { return {"top5", "top-5", percent, true, true}; }
+Score loss_score(double loss) { return {"loss", "loss", loss, false, false}; }
+
+std::string describe(const Scores& scores) {
+  std::string text;
+  for (const Score& score : scores.list) {
+    const std::string value =
+        score.is_percent ? fmt::format("{:.2f} %", score.value) : fmt::format("{:.4f}", score.value);
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", score.label, value);
+  }
+  return text;
+}
+
+}  // namespace vitrail::trainer

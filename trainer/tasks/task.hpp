@@ -1,0 +1,62 @@
+// What a run learns, as the step, the memory probe, the loop and the checkpoint see it. A task keeps nothing
+// from step to step but its state, a value that belongs to the run; so what it does is the same on any number
+// of ranks. Throws: Error(refused) for what cannot be learned so, naming the key.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include "datasets/data_config.hpp"
+#include "datasets/dataset.hpp"
+#include "datasets/lane_batch.hpp"
+#include "models/model.hpp"
+#include "sharding/state/lane_state.hpp"
+#include "trainer/checkpoint/run_state.hpp"
+#include "trainer/settings/config.hpp"
+#include "trainer/tasks/scorer.hpp"
+
+namespace vitrail::trainer {
+
+struct LaneInput {
+  const models::Model& student;
+  const datasets::LaneBatch& batch;
+  std::span<const at::Tensor>
+      views;               // [b,3,S,S] each: those of the batch, on the device, in the compute type
+  const TaskState& state;  // as the step found it
+  const models::Pass& pass;
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  virtual std::vector<datasets::ViewPlan> views() const = 0;  // that training sees of every sample
+
+  // A scalar, the mean over the lane's samples, from which backward begins. `shared`: this lane's
+  // shared_values(), zero at first.
+  virtual at::Tensor lane_loss(const LaneInput& lane, std::span<double> shared) const = 0;
+
+  // Numbers that every lane adds to the step's one exchange; all ranks get their sums, added in the order of
+  // lanes.
+  virtual std::size_t shared_values() const { return 0; }
+  // Neither is called for a step that is left out because half precision overflowed.
+  virtual void after_exchange(std::span<const double> /*sums*/, TaskState& /*state*/) const {}
+  virtual void after_update(std::int64_t /*step*/, sharding::LaneState& /*weights*/,
+                            TaskState& /*state*/) const {}
+
+  virtual TaskState initial_state() const { return {}; }
+  virtual std::unique_ptr<Scorer> scorer() const = 0;  // of an evaluation during the run
+  // What it brings along, for the log.
+  virtual std::vector<std::string> log_lines() const { return {}; }
+};
+
+std::unique_ptr<const Task> make_task(const Config& config, c10::Device device,
+                                      const datasets::Dataset& data);
+
+}  // namespace vitrail::trainer
