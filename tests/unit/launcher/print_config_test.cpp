@@ -49,7 +49,8 @@ std::string random_text(Philox& random) {
                                       "cpu",    "fp64",     "sequential", "mpi",
                                       "mpirun", "local",    "fp32",       "bicubic",
                                       "raw",    "pixel",    "pair",       "rand-m9-mstd0.5-inc1",
-                                      "off",    "fast",     "fresh",      "copy:0:1:hang"}[random.below(24)];
+                                      "off",    "fast",     "fresh",      "copy:0:1:hang",
+                                      "knn",    "last:2"}[random.below(26)];
   }
 }
 
