@@ -1,5 +1,6 @@
 """Failures that a run gets over by itself: a full disk, a loss that runs away; and those it names before it ends."""
 
+import contextlib
 import json
 import os
 import re
@@ -147,13 +148,9 @@ class RecoveryTest(faults.FaultTest):
         changes = {"checkpoint.every": "3st", "checkpoint.keep_last": 2, "run.steps": 100000, "checkpoint.retry": "1s"}
         job = self.start(*self.words(run, 2, changes))
         job.wait_for(lambda: len(faults.checkpoints_of(run)) >= 2, "two checkpoints")
-        with open(ballast, "wb") as file:  # until no byte is left
-            try:
-                while True:
-                    file.write(b"x" * 65536)
-                    file.flush()
-            except OSError:
-                pass
+        with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):  # until no byte is left
+            while True:
+                file.write(b"x" * 65536)
         job.wait_for(lambda: "could not be saved (failure 3 in a row)" in job.text("err"), "three failures")
         self.assertIn("No space left on device", job.text("err"))
         self.assertIn("WARNING, all since step", job.text("err"))
