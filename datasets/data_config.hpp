@@ -1,4 +1,4 @@
-// Settings of the data path; the option table in launcher/options/options.cpp binds keys, bounds and help to
+// Settings of the data path; the option table in trainer/settings/sections binds keys, bounds and help to
 // these fields.
 #pragma once
 

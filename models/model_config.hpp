@@ -1,4 +1,4 @@
-// Settings of the model; bound to keys in launcher/options/options.cpp.
+// Settings of the model; bound to keys in trainer/settings/sections/model.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Settings of sharding and of the update; bound to keys in launcher/options/options.cpp.
+// Settings of sharding and of the update; bound to keys in trainer/settings/sections.
 #pragma once
 
 #include <cstdint>

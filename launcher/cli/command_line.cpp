@@ -46,7 +46,7 @@ Error not_of_command(const Setting& setting, const Option& option, Command comma
     if (candidate.used_by(command)) known.push_back(candidate.key);
   }
   std::string others;
-  for (const Command other : option.about.commands) {
+  for (const Command other : option.commands) {
     others += fmt::format("{}{}", others.empty() ? "" : ", ", info_of(other).name);
   }
   return usage("{}: {}: `vitrail {}` does not use this; it is of {}{}", setting.place, setting.label(),
@@ -172,6 +172,17 @@ class Settings {
   const std::vector<Option>& options_;
   std::map<const Option*, Setting> given_;  // in the order of the table
 };
+
+// In the order of the table.
+std::vector<std::pair<std::string, std::string>> used_settings(const CommandLine& line) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  for (const Option& option : make_options()) {
+    const std::optional<std::string> value = option.get(line);
+    if (!option.is_setting() || !option.used_by(line.command) || option.unmet(line) || !value) continue;
+    settings.emplace_back(option.key, *value);
+  }
+  return settings;
+}
 
 void check_bench(const std::string& subject) {
   if (subject != "data") throw usage("command line: bench {}: expected data", subject);
@@ -305,39 +316,10 @@ std::string checkpoint_to_build_on(const std::vector<std::string>& words) {
 }
 
 SettingsMap resolved_settings(const CommandLine& line) {
-  SettingsMap settings;
-  for (const Option& option : make_options()) {
-    const std::optional<std::string> value = option.get(line);
-    if (!option.is_setting() || !option.used_by(line.command) || option.unmet(line) || !value) continue;
-    settings[option.key] = *value;
-  }
-  return settings;
+  const auto settings = used_settings(line);
+  return {settings.begin(), settings.end()};
 }
 
-SettingsMap default_settings(Command command) {
-  SettingsMap settings;
-  for (const Option& option : make_options()) {
-    const std::optional<std::string> value = option.get(CommandLine{});
-    if (option.is_setting() && option.used_by(command) && value) settings[option.key] = *value;
-  }
-  return settings;
-}
-
-std::string print_config(const CommandLine& line) {
-  const SettingsMap settings = resolved_settings(line);
-  std::string text, section;
-  for (const Option& option : make_options()) {  // in the order of the table
-    const auto value = settings.find(option.key);
-    if (!option.is_setting() || value == settings.end()) continue;
-    const std::size_t dot = option.key.find('.');
-    if (option.key.substr(0, dot) != section) {
-      text += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", option.key.substr(0, dot));
-      section = option.key.substr(0, dot);
-    }
-    text += fmt::format("{} ={}{}\n", option.key.substr(dot + 1), value->second.empty() ? "" : " ",
-                        value->second);
-  }
-  return text;
-}
+std::string print_config(const CommandLine& line) { return trainer::ini_text(used_settings(line)); }
 
 }  // namespace vitrail::launcher

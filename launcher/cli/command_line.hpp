@@ -1,11 +1,11 @@
 // What the user asked for, as one value: the command, the settings of a run and the command's own flags.
-// Units and defaults: beside the fields; keys, bounds and help: launcher/options/options.cpp.
-// Throws: Error(usage), one line naming where it came from, the key, the value and what is expected;
-// Error(refused) for valid options that cannot be honoured together; Error(io) for a file nobody can read.
+// Units and defaults: beside the fields; keys, bounds and help: trainer/settings/sections and
+// launcher/options. Throws: Error(usage), one line naming where it came from, the key, the value and what is
+// expected; Error(refused) for valid options that cannot be honoured together; Error(io) for a file nobody
+// can read.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,11 +14,11 @@
 #include "launcher/plan/hardware.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
-#include "trainer/settings/config.hpp"
+#include "trainer/settings/settings.hpp"
 
 namespace vitrail::launcher {
 
-using SettingsMap = std::map<std::string, std::string>;  // "run.lanes" -> "4"
+using trainer::SettingsMap;
 
 enum class Via { automatic, srun, mpirun };
 
@@ -119,9 +119,6 @@ std::string checkpoint_to_build_on(const std::vector<std::string>& words);
 
 // The settings that the command uses, key -> value.
 SettingsMap resolved_settings(const CommandLine& line);
-
-// The same where nothing was given, conditions aside.
-SettingsMap default_settings(Command command);
 
 // The settings that the command uses, as an INI file that parses to the same settings.
 std::string print_config(const CommandLine& line);

@@ -41,7 +41,7 @@ std::vector<std::string> differences(const SettingsMap& files, const SettingsMap
   std::size_t more = 0;
   for (const auto& [key, value] : files) {
     const auto mine = own.find(key);
-    if (key.starts_with("launch.") || (mine != own.end() && mine->second == value)) continue;
+    if (mine != own.end() && mine->second == value) continue;
     if (notes.size() == kMostNotes) {
       ++more;
       continue;
@@ -78,7 +78,7 @@ FrozenLine parse_frozen(const std::vector<std::string>& words, const Environment
     frozen.notes.push_back(fmt::format("goes on with {}: {}", directory.config().string(), broken));
     return frozen;
   }
-  const SettingsMap now = resolved_settings(*files), own = resolved_settings(frozen.line);
+  const SettingsMap now = trainer::settings_of(files->config), own = trainer::settings_of(frozen.line.config);
   if (!requeued && !trainer::why_refused(own, now).empty()) return {*files, {}};
   frozen.line.launch = files->launch;  // how ranks are started is no setting of the run
   frozen.notes = differences(now, own, directory.config());

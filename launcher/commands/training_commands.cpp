@@ -56,9 +56,6 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
   World world(environment, line.config.sharding);
   Log log(world.communicator().rank() == 0);
   const trainer::TrainRequest request{line.config,
-                                      resolved_settings(line),
-                                      default_settings(Command::train),
-                                      print_config(line),
                                       attempt_of(environment),
                                       deadline_of(environment),
                                       [&](const std::string& why) { world.give_up(why); },

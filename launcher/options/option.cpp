@@ -2,55 +2,56 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include "launcher/options/setting_commands.hpp"
 
 namespace vitrail::launcher {
+namespace {
 
-bool Bounds::contain(double value) const {
-  if (low && (low_excluded ? value <= *low : value < *low)) return false;
-  if (high && (high_excluded ? value >= *high : value > *high)) return false;
-  return true;
+// What conditions look at: the configuration as the command uses it. Weights may come from --checkpoint;
+// `eval` and `predict` look at one data set, `import` at none.
+trainer::Config config_in_use(const CommandLine& line) {
+  trainer::Config config = line.config;
+  if (!line.flags.checkpoint.empty()) config.model.weights = line.flags.checkpoint;
+  if (line.command == Command::eval || line.command == Command::predict) config.data.train = config.data.val;
+  if (line.command == Command::import_weights) config.data.train.clear();
+  return config;
 }
 
-std::string Bounds::text() const {
-  if (low && high && !low_excluded && !high_excluded) return fmt::format("{} to {}", *low, *high);
-  std::string text;
-  if (low) text = fmt::format("{} {}", low_excluded ? ">" : ">=", *low);
-  if (high) text += fmt::format("{}{} {}", low ? ", " : "", high_excluded ? "<" : "<=", *high);
-  return text;
+About about_of(const trainer::SettingAbout& about) {
+  std::vector<Condition> conditions;
+  for (const trainer::SettingCondition& condition : about.when) {
+    conditions.push_back({condition.key, condition.text, [condition](const CommandLine& line) {
+                            return condition.holds(config_in_use(line));
+                          }});
+  }
+  return {.help = about.help,
+          .bounds = about.bounds,
+          .unit = about.unit,
+          .placeholder = about.placeholder,
+          .absent = about.absent,
+          .when = std::move(conditions),
+          .required = about.required,
+          .letter = about.letter,
+          .alone = about.alone};
 }
 
-Bounds from_to(double low, double high) { return {.low = low, .high = high}; }
-Bounds from_below(double low, double high) { return {.low = low, .high = high, .high_excluded = true}; }
-Bounds above_to(double low, double high) { return {.low = low, .high = high, .low_excluded = true}; }
-Bounds at_least(double low) { return {.low = low}; }
-Bounds above(double low) { return {.low = low, .low_excluded = true}; }
+}  // namespace
 
 bool Option::used_by(Command command) const {
-  return std::find(about.commands.begin(), about.commands.end(), command) != about.commands.end();
+  return std::find(commands.begin(), commands.end(), command) != commands.end();
 }
 
-std::string Option::limits() const {
-  std::string text = about.bounds.text();
-  if (!about.unit.empty()) text += (text.empty() ? "" : " ") + about.unit;
-  if (!rule.empty()) text += (text.empty() ? "" : ", ") + rule;
-  return text;
-}
-
-std::string Option::expected() const {
-  const std::string limit = limits();
-  return form + (form.empty() || limit.empty() ? "" : ", ") + limit;
-}
-
-std::string Option::refusal(const std::string& text) const {
-  const std::string reason = complaint ? complaint(text) : "";
-  return fmt::format("{}{}expected {}", reason, reason.empty() ? "" : ": ", expected());
-}
-
-const Condition* Option::unmet(const CommandLine& line) const {
-  const auto failing = std::find_if(about.when.begin(), about.when.end(),
-                                    [&](const Condition& condition) { return !condition.holds(line); });
-  return failing == about.when.end() ? nullptr : &*failing;
+Option option_of(const trainer::Setting& setting) {
+  trainer::Field<CommandLine> field{.key = setting.key, .about = about_of(setting.about)};
+  field.form = setting.form;
+  field.choices = setting.choices;
+  field.rule = setting.rule;
+  field.set = [set = setting.set](CommandLine& line, const std::string& text) {
+    return set(line.config, text);
+  };
+  field.get = [get = setting.get](const CommandLine& line) { return get(line.config); };
+  field.complaint = setting.complaint;
+  return {std::move(field), commands_of(setting.key)};
 }
 
 }  // namespace vitrail::launcher

@@ -1,5 +1,5 @@
 // The option table: every key and flag of the program, declared once. Parser, help, defaults, bounds,
-// messages and --print-config all come from it.
+// messages and --print-config all come from it. Settings of a run: trainer/settings/sections.
 #pragma once
 
 #include <string>
@@ -18,14 +18,5 @@ const Option* find_option(const std::vector<Option>& options, const std::string&
 void add_flags(std::vector<Option>& table);  // of single commands
 void add_plan_flags(std::vector<Option>& table);
 void add_launch_settings(std::vector<Option>& table);
-void add_run_settings(std::vector<Option>& table);
-void add_data_settings(std::vector<Option>& table);
-void add_model_settings(std::vector<Option>& table);
-void add_learning_settings(std::vector<Option>& table);
-void add_update_settings(std::vector<Option>& table);
-void add_schedule_settings(std::vector<Option>& table);
-void add_upkeep_settings(std::vector<Option>& table);
-void add_recovery_settings(std::vector<Option>& table);
-void add_evaluation_settings(std::vector<Option>& table);
 
 }  // namespace vitrail::launcher

@@ -2,6 +2,7 @@
 
 #include "launcher/options/command_sets.hpp"
 #include "launcher/options/options.hpp"
+#include "launcher/options/shell_words.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -54,7 +55,7 @@ Condition with_printed_schedule() {
 
 void add_pack_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
-  const Section pack(table, "", {Command::pack}, reach);
+  const FlagSection pack(table, "", {Command::pack}, reach);
   pack.add(
       "source", &Flags::source,
       {.help =
@@ -95,7 +96,7 @@ void add_pack_flags(std::vector<Option>& table) {
             .unit = "threads",
             .absent = "one for each core"});
 
-  const Section verify(table, "", {Command::verify}, reach);
+  const FlagSection verify(table, "", {Command::verify}, reach);
   verify.add("decode", &Flags::decode, {.help = "decode every image too"});
   verify.add("threads", &Flags::threads,
              {.help = "threads that read",
@@ -111,13 +112,13 @@ bool is_picture(const std::string& path) {
 bool is_preview_file(const std::string& path) { return is_picture(path) || path.ends_with(".safetensors"); }
 
 void add_preview_flags(std::vector<Option>& table) {
-  const Section data(
+  const FlagSection data(
       table, "", {Command::preview}, [](auto& line) -> auto& { return line.config.data; });
   data.add("data", &datasets::DataConfig::train,
            {.help = "images to look at: a pack's folder, folder:DIR or synthetic:; short for data.train",
             .placeholder = "SOURCE",
             .required = true});
-  const Section preview(
+  const FlagSection preview(
       table, "", {Command::preview}, [](auto& line) -> auto& { return line.flags; });
   preview.add(
       "output", &Flags::output,
@@ -135,15 +136,15 @@ void add_preview_flags(std::vector<Option>& table) {
 
 void add_weights_flags(std::vector<Option>& table) {
   const auto reach = [](auto& line) -> auto& { return line.flags; };
-  const Section eval(table, "", {Command::eval, Command::predict}, reach);
+  const FlagSection eval(table, "", {Command::eval, Command::predict}, reach);
   eval.add("checkpoint", &Flags::checkpoint,
            {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
   // Another name for data.val, so what --print-config saves needs no flag.
-  const Section data(
+  const FlagSection data(
       table, "", {Command::eval}, [](auto& line) -> auto& { return line.config.data; });
   data.add("data", &datasets::DataConfig::val,
            {.help = "images to evaluate on; short for data.val", .placeholder = "SOURCE", .required = true});
-  const Section asked(
+  const FlagSection asked(
       table, "", {Command::predict}, [](auto& line) -> auto& { return line.config.data; });
   asked.add(
       "data", &datasets::DataConfig::val,
@@ -151,7 +152,7 @@ void add_weights_flags(std::vector<Option>& table) {
                "needed) or synthetic:; short for data.val",
        .placeholder = "SOURCE",
        .required = true});
-  const Section predict(table, "", {Command::predict}, reach);
+  const FlagSection predict(table, "", {Command::predict}, reach);
   predict.add("output", &Flags::output,
               {.help = "safetensors file for `logits` [images, classes]",
                .placeholder = "FILE",
@@ -166,11 +167,11 @@ void add_weights_flags(std::vector<Option>& table) {
                .absent = "the names in the checkpoint, else of --data, else numbers",
                .when = {without_output()}});
 
-  const Section models(table, "", {Command::models}, reach);
+  const FlagSection models(table, "", {Command::models}, reach);
   models.add("model", &Flags::model,
              {.help = "only this one", .placeholder = "NAME", .absent = "all of them"});
 
-  const Section export_weights(table, "", {Command::export_weights}, reach);
+  const FlagSection export_weights(table, "", {Command::export_weights}, reach);
   export_weights.add(
       "checkpoint", &Flags::checkpoint,
       {.help = "checkpoint whose weights are written", .placeholder = "DIR", .required = true});
@@ -178,12 +179,12 @@ void add_weights_flags(std::vector<Option>& table) {
   export_weights.add("output", &Flags::output,
                      {.help = "safetensors file to write", .placeholder = "FILE", .required = true});
 
-  const Section import_weights(table, "", {Command::import_weights}, reach);
+  const FlagSection import_weights(table, "", {Command::import_weights}, reach);
   import_weights.add(
       "output", &Flags::output,
       {.help = "folder for the checkpoint, step-00000000", .placeholder = "DIR", .required = true});
 
-  const Section checkpoint(table, "", {Command::checkpoint}, reach);
+  const FlagSection checkpoint(table, "", {Command::checkpoint}, reach);
   checkpoint.choice("part", &Flags::part,
                     {{trainer::StatePart::weights, "weights"},
                      {trainer::StatePart::optimizer, "optimizer"},
@@ -193,12 +194,12 @@ void add_weights_flags(std::vector<Option>& table) {
 }
 
 void add_bench_flags(std::vector<Option>& table) {
-  const Section data(
+  const FlagSection data(
       table, "", {Command::bench}, [](auto& line) -> auto& { return line.config.data; });
   data.add(
       "data", &datasets::DataConfig::train,
       {.help = "images to make batches of; short for data.train", .placeholder = "SOURCE", .required = true});
-  const Section bench(
+  const FlagSection bench(
       table, "", {Command::bench}, [](auto& line) -> auto& { return line.flags; });
   bench.add(
       "seconds", &Flags::seconds,
@@ -216,7 +217,7 @@ void add_bench_flags(std::vector<Option>& table) {
 }
 
 void add_sweep_flags(std::vector<Option>& table) {
-  const Section sweep(
+  const FlagSection sweep(
       table, "", {Command::sweep}, [](auto& line) -> auto& { return line.flags; });
   sweep.add("output", &Flags::output,
             {.help = "folder of the tasks' folders", .placeholder = "DIR", .absent = "runs/<name of GRID>"});
@@ -254,7 +255,7 @@ void add_sweep_flags(std::vector<Option>& table) {
 }
 
 void add_sweep_table_flags(std::vector<Option>& table) {
-  const Section sweep(
+  const FlagSection sweep(
       table, "", {Command::sweep}, [](auto& line) -> auto& { return line.flags; });
   const Condition shows = in_sweep({SweepAction::run, SweepAction::status}, "`sweep run` or `sweep status`");
   sweep.choice(
@@ -285,7 +286,7 @@ void add_sweep_table_flags(std::vector<Option>& table) {
 }
 
 void add_launch_flags(std::vector<Option>& table) {
-  const Section launch(
+  const FlagSection launch(
       table, "", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
   launch.add("ranks", &LaunchConfig::ranks,
              {.help = "world size; at most run.lanes",
@@ -319,14 +320,14 @@ void add_flags(std::vector<Option>& table) {
   add_sweep_table_flags(table);
   add_launch_flags(table);
 
-  const Section configured(table, "", kConfigured, reach);
+  const FlagSection configured(table, "", kConfigured, reach);
   configured.add("config", &Flags::config_files,
                  {.help = "file of settings: [section], then key = value; may be repeated, later wins",
                   .placeholder = "FILE"});
   configured.add("print-config", &Flags::print_config,
                  {.help = "print the settings in use as such a file, and do nothing else"});
 
-  const Section trained(table, "", kStarting, reach);
+  const FlagSection trained(table, "", kStarting, reach);
   trained.add("print-schedule", &Flags::print_schedule,
               {.help = "print learning rate and weight decay over the run, and do nothing else"});
   trained.add("images", &Flags::images,
@@ -340,19 +341,19 @@ void add_flags(std::vector<Option>& table) {
                   .placeholder = "FORM",
                   .when = {with_printed_schedule()}});
 
-  const Section listing(table, "",
-                        {Command::info, Command::preview, Command::eval, Command::predict, Command::models,
-                         Command::checkpoint, Command::plan, Command::bench},
-                        reach);
+  const FlagSection listing(table, "",
+                            {Command::info, Command::preview, Command::eval, Command::predict,
+                             Command::models, Command::checkpoint, Command::plan, Command::bench},
+                            reach);
   listing.choice("format", &Flags::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
                  {.help = "a text to read, or one JSON document", .placeholder = "FORM"});
 
-  const Section common(table, "", every_command(), reach);
+  const FlagSection common(table, "", every_command(), reach);
   common.add("help", &Flags::help, {.help = "this text", .letter = 'h'});
 }
 
 void add_launch_settings(std::vector<Option>& table) {
-  const Section launch(
+  const FlagSection launch(
       table, "launch", {Command::launch}, [](auto& line) -> auto& { return line.launch; });
   launch.choice("via", &LaunchConfig::via,
                 {{Via::automatic, "auto"}, {Via::srun, "srun"}, {Via::mpirun, "mpirun"}},
@@ -364,28 +365,6 @@ void add_launch_settings(std::vector<Option>& table) {
        .placeholder = "NAME"});
   launch.add("srun_args", &LaunchConfig::srun_args,
              {.help = "more arguments for srun", .when = {with_srun()}}, {kShellWords, is_shell_words});
-}
-
-std::vector<Option> make_options() {
-  std::vector<Option> table;
-  add_flags(table);
-  add_launch_settings(table);
-  add_run_settings(table);
-  add_data_settings(table);
-  add_model_settings(table);
-  add_learning_settings(table);
-  add_update_settings(table);
-  add_schedule_settings(table);
-  add_upkeep_settings(table);
-  return table;
-}
-
-const Option* find_option(const std::vector<Option>& options, const std::string& key, Command command) {
-  const Option* found = nullptr;
-  for (const Option& option : options) {
-    if (option.key == key && (found == nullptr || option.used_by(command))) found = &option;
-  }
-  return found;
 }
 
 }  // namespace vitrail::launcher

@@ -10,7 +10,7 @@ Condition of_one_plan() {
 }
 
 void add_places(std::vector<Option>& table) {
-  const Section launch(
+  const FlagSection launch(
       table, "", {Command::plan}, [](auto& line) -> auto& { return line.launch; });
   launch.add("ranks", &LaunchConfig::ranks,
              {.help = "world size; at most run.lanes",
@@ -30,7 +30,7 @@ void add_places(std::vector<Option>& table) {
 }
 
 template <class Reach>
-void add_hardware(const Section<Reach>& plan) {
+void add_hardware(const FlagSection<Reach>& plan) {
   plan.choice(
       "gpu", &PlanFlags::gpu, gpu_names(),
       {.help = "data sheet of a device and of a usual node of it; the flags below and run.peak_tflops "
@@ -52,7 +52,7 @@ void add_hardware(const Section<Reach>& plan) {
 }
 
 template <class Reach>
-void add_assumptions(const Section<Reach>& plan) {
+void add_assumptions(const FlagSection<Reach>& plan) {
   plan.add("mfu", &PlanFlags::mfu,
            {.help = "share of the peak that forward and backward passes reach",
             .bounds = above_to(0, 1),
@@ -80,7 +80,7 @@ void add_assumptions(const Section<Reach>& plan) {
 
 void add_plan_flags(std::vector<Option>& table) {
   add_places(table);
-  const Section plan(
+  const FlagSection plan(
       table, "", {Command::plan}, [](auto& line) -> auto& { return line.plan; });
   add_hardware(plan);
   add_assumptions(plan);
@@ -94,7 +94,7 @@ void add_plan_flags(std::vector<Option>& table) {
             .placeholder = "RUN",
             .absent = "none",
             .when = {of_one_plan()}});
-  const Section data(
+  const FlagSection data(
       table, "", {Command::plan}, [](auto& line) -> auto& { return line.flags; });
   data.add("images", &Flags::images,
            {.help = "size of the training set, where data.train cannot be read",

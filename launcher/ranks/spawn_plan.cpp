@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "launcher/options/option_value.hpp"
+#include "launcher/options/shell_words.hpp"
 #include "launcher/ranks/start_checks.hpp"
 
 namespace vitrail::launcher {

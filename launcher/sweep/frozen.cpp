@@ -25,17 +25,8 @@ std::string to_text(const SharedSettings& settings) {
   std::string text = kHead;
   text += kWords;
   for (const std::string& key : settings.words) text += " " + key;
-  text += "\n";
-  std::string section;
-  for (const auto& [key, value] : settings.values) {  // sorted, so a section's keys are side by side
-    const std::size_t dot = key.find('.');
-    if (key.substr(0, dot) != section) {
-      section = key.substr(0, dot);
-      text += fmt::format("\n[{}]\n", section);
-    }
-    text += fmt::format("{} ={}{}\n", key.substr(dot + 1), value.empty() ? "" : " ", value);
-  }
-  return text;
+  if (settings.values.empty()) return text + "\n";
+  return text + "\n\n" + trainer::ini_text({settings.values.begin(), settings.values.end()});  // sorted
 }
 
 // As --print-config shows it: 1e-3 and 0.001 are the same.

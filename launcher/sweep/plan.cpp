@@ -37,7 +37,7 @@ struct GridFile {
 
 std::uint64_t read_count(const Setting& line, std::uint64_t least) {
   std::uint64_t value = 0;
-  if (read(line.value, value) && value >= least && value <= kMostTasks) return value;
+  if (trainer::read(line.value, value) && value >= least && value <= kMostTasks) return value;
   throw wrong(line.place, fmt::format("{} = {}: expected a whole number, {} to {}", line.key, line.value,
                                       least, kMostTasks));
 }

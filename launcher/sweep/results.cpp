@@ -89,8 +89,8 @@ struct Plan {
   bool evaluated = false;
 
   void take(const std::string& key, const std::string& value) {
-    if (key == "run.steps") read(value, steps);
-    if (key == "run.epochs") read(value, epochs);
+    if (key == "run.steps") trainer::read(value, steps);
+    if (key == "run.epochs") trainer::read(value, epochs);
     if (key == "data.val") evaluated = !value.empty();
   }
 };

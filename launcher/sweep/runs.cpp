@@ -1,35 +1,16 @@
 #include "launcher/sweep/runs.hpp"
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 
 #include "launcher/options/options.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
-#include "trainer/settings/setting_patterns.hpp"
+#include "trainer/settings/run_identity.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Where things lie, how they are watched and how fast they go: no result depends on them.
-constexpr std::array<std::string_view, 15> kNoResult = {"run.name",
-                                                        "run.dir",
-                                                        "run.device",
-                                                        "run.threads",
-                                                        "run.peak_tflops",
-                                                        "data.workers",
-                                                        "data.stage_dir",
-                                                        "data.prefetch_steps",
-                                                        "evaluate.batch_size",
-                                                        "evaluate.every",
-                                                        "checkpoint.",
-                                                        "log.",
-                                                        "launch.",
-                                                        "sharding.",
-                                                        "model.activation_checkpointing"};
 
 std::vector<std::string> words_of(const std::vector<std::string>& shared, const SweepTask& task,
                                   const fs::path& folder) {
@@ -170,7 +151,7 @@ void check_unchanged(const SweepRun& run) {
   if (!newest) return;
   for (const auto& [key, was] : newest->settings) {
     const auto is = run.settings.find(key);  // absent: of another version of the program
-    if (is == run.settings.end() || is->second == was || trainer::matches_any(kNoResult, key)) continue;
+    if (is == run.settings.end() || is->second == was || trainer::keeps_results_comparable(key)) continue;
     throw Error(
         ExitCode::refused,
         fmt::format("{} was begun with {} = {}, now it is {}", run.folder.string(), key, was, is->second),

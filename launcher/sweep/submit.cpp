@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "launcher/options/option_value.hpp"
+#include "launcher/options/shell_words.hpp"
 #include "launcher/sweep/actions.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <map>
 
-#include "launcher/options/option_value.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/philox.hpp"
+#include "trainer/settings/setting_value.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -23,7 +23,7 @@ std::string trimmed(const std::string& text) {
 
 double number(const std::string& text, const std::string& place) {
   double value = 0;
-  if (read(text, value)) return value;
+  if (trainer::read(text, value)) return value;
   throw wrong(place, fmt::format("{}: expected a number", text));
 }
 

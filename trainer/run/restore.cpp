@@ -21,8 +21,7 @@ bool is_alike(const std::vector<StoredFile>& files, const TaskState& expected) {
   return stored == sizes;
 }
 
-void check_same_run(const CheckpointManifest& stored, const Assembly& run,
-                    const std::map<std::string, std::string>& settings) {
+void check_same_run(const CheckpointManifest& stored, const Assembly& run, const SettingsMap& settings) {
   if (stored.data_fingerprint.empty()) {
     throw Error(ExitCode::refused, "checkpoint.resume names imported weights, which no run has trained",
                 "begin with model.weights = FILE instead; vitrail export writes such a file");
@@ -55,8 +54,8 @@ void check_same_beginning(const CheckpointManifest& stored, const std::string& w
       "begin a new run with another run.name or run.dir, or set model.weights back and go on");
 }
 
-void say_changes(const CheckpointManifest& stored, const std::map<std::string, std::string>& settings,
-                 const ProgramFacts& program, const std::string& machine, Log& log) {
+void say_changes(const CheckpointManifest& stored, const SettingsMap& settings, const ProgramFacts& program,
+                 const std::string& machine, Log& log) {
   for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
     if (value_of(stored.settings, key) == value_of(settings, key) || changes_silently(key)) continue;
     log.line(fmt::format("changed since the checkpoint: {} was {}, is {}", key,
@@ -149,8 +148,8 @@ std::vector<std::string> candidates(const Config& config, const RunDirectory& di
 
 std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, const TrainRequest& request,
                                   Log& log) {
-  const std::map<std::string, std::string>& defaults = request.defaults;
-  const auto settings = merged_keys(request.settings, defaults);
+  const SettingsMap defaults = default_settings();  // what a key means that an older checkpoint does not know
+  const SettingsMap settings = merged_keys(settings_of(request.config), defaults);
   const std::vector<std::string> paths = candidates(run.config, directory, run.communicator);
   if (paths.empty()) return std::nullopt;
   if (run.config.checkpoint.resume == "never") {

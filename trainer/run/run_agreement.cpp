@@ -5,6 +5,7 @@
 #include "sharding/agreement/agreement.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/run/program.hpp"
+#include "trainer/settings/settings.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -25,7 +26,7 @@ void check_same_program(sharding::Communicator& communicator, const TrainRequest
   if (communicator.size() == 1) return;
   std::vector<sharding::Fact> facts;
   for (const auto& [key, value] : request.program) facts.push_back({"the program (" + key + ")", value});
-  for (const auto& [key, value] : request.settings) facts.push_back({key, value});
+  for (const auto& [key, value] : settings_of(request.config)) facts.push_back({key, value});
   sharding::check_agreement(communicator, facts, ExitCode::refused,
                             "start all ranks with the same program and the same configuration");
 }

@@ -8,6 +8,7 @@
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/schedule.hpp"
+#include "trainer/settings/settings.hpp"
 #include "trainer/tasks/same_classes.hpp"
 
 namespace vitrail::trainer {
@@ -89,7 +90,7 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   manifest.program = program_;
   manifest.program["time"] = utc_time();
   manifest.hosts = hosts_;
-  manifest.settings = request_.settings;
+  manifest.settings = settings_of(request_.config);
   return manifest;
 }
 

@@ -14,6 +14,7 @@
 #include "trainer/run/run_agreement.hpp"
 #include "trainer/run/run_warnings.hpp"
 #include "trainer/run/train_loop.hpp"
+#include "trainer/settings/settings.hpp"
 #include "trainer/watch/watched_communicator.hpp"
 
 namespace vitrail::trainer {
@@ -130,7 +131,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   run.say_what_it_is(log);
   TrainState state = restored_or_new(run, request, directory, phases, log);
   sharding::agree(communicator, [&] {
-    if (communicator.rank() == 0) write_text_atomically(directory.config(), request.config_text);
+    if (communicator.rank() == 0) write_text_atomically(directory.config(), config_text(request.config));
   });
   if (request.config.run.memory_probe && state.step < run.total_steps) {
     log.line(fmt::format("memory check passed (largest micro-batch, forward and backward): peak {:.0f} MiB",

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 
@@ -22,9 +21,6 @@ namespace vitrail::trainer {
 
 struct TrainRequest {
   Config config;
-  std::map<std::string, std::string> settings;  // the resolved configuration, key -> value
-  std::map<std::string, std::string> defaults;  // what a key means that an older checkpoint does not know
-  std::string config_text;                      // the same as a file that can be given back to --config
   Attempt attempt;
   std::optional<std::chrono::steady_clock::time_point> job_ends;  // by its time limit; absent: unknown
   // Called by the watchdog, from its thread, to end the process.

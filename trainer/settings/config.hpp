@@ -1,5 +1,5 @@
 // All settings of a run in one value: each owner's struct, and the trainer's own.
-// launcher/options/options.cpp fills it.
+// Their keys, bounds and meaning: sections/.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,6 @@
 #include "trainer/tasks/frozen_teacher.hpp"
 
 #include <filesystem>
-#include <map>
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -12,6 +11,7 @@
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/settings.hpp"
 #include "trainer/weights/param_groups.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
 #include "trainer/weights/weight_source.hpp"
@@ -19,28 +19,9 @@
 namespace vitrail::trainer {
 namespace {
 
-using Settings = std::map<std::string, std::string>;
-
-template <class T, class Read>
-void take(const Settings& settings, const std::string& key, std::optional<T>& value, Read read) {
-  const auto found = settings.find(key);
-  if (found != settings.end() && !found->second.empty()) value = static_cast<T>(read(found->second));
-}
-
-// The network that a checkpoint's run trained, as far as its parameters tell of it.
 models::ModelConfig model_of_checkpoint(const std::string& path) {
-  const Settings settings = CheckpointReader(find_checkpoint(path)).manifest().settings;
-  const auto whole = [](const std::string& text) { return std::stoll(text); };
-  models::ModelConfig model;
-  model.name = settings.at("model.name");
-  take(settings, "model.patch", model.patch, whole);
-  take(settings, "model.width", model.width, whole);
-  take(settings, "model.depth", model.depth, whole);
-  take(settings, "model.heads", model.heads, whole);
-  take(settings, "model.parallel", model.parallel, whole);
-  take(settings, "model.layer_scale", model.layer_scale,
-       [](const std::string& text) { return std::stod(text); });
-  return model;
+  const CheckpointReader checkpoint(find_checkpoint(path));
+  return network_of(checkpoint.manifest().settings, checkpoint.folder().string());
 }
 
 models::ModelConfig teachers_model(const Config& config, bool is_checkpoint) {

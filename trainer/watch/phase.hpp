@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "trainer/watch/fault_injection.hpp"
+#include "trainer/settings/fault_injection.hpp"
 
 namespace vitrail::trainer {
 

@@ -17,6 +17,7 @@
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/settings.hpp"
 #include "trainer/weights/head_rows.hpp"
 #include "trainer/weights/param_groups.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
@@ -56,16 +57,12 @@ std::filesystem::path checkpoint_in(const std::string& path) {
 
 // Heads share a width between them: no shape tells how many they were.
 void refuse_other_heads(const CheckpointReader& checkpoint, const models::ModelConfig& model) {
-  const std::map<std::string, std::string>& settings = checkpoint.manifest().settings;
-  const auto number = [&](const char* key) -> std::optional<std::int64_t> {
-    const auto found = settings.find(key);
-    if (found == settings.end() || found->second.empty()) return std::nullopt;
-    return std::stoll(found->second);
-  };
+  const SettingsMap& settings = checkpoint.manifest().settings;
+  const auto stored = config_of(settings, checkpoint.folder().string(), "model.").model;
   models::ModelConfig trained = model;
-  if (const auto name = settings.find("model.name"); name != settings.end()) trained.name = name->second;
-  trained.width = number("model.width");
-  trained.heads = number("model.heads");
+  if (settings.contains("model.name")) trained.name = stored.name;
+  trained.width = stored.width;
+  trained.heads = stored.heads;
   const std::int64_t theirs = heads_of(trained), ours = heads_of(model);
   if (theirs == ours) return;
   throw Error(ExitCode::refused,

@@ -48,7 +48,7 @@ TEST(Help, FitsInto100Columns) {
 TEST(Help, EveryOptionHasHelpAndADefaultOrAReason) {
   for (const Option& option : make_options()) {
     EXPECT_FALSE(option.about.help.empty()) << option.key;
-    EXPECT_FALSE(option.about.commands.empty()) << option.key;
+    EXPECT_FALSE(option.commands.empty()) << option.key;
     const bool has_default = !option.get(CommandLine()).value_or("").empty();
     const bool explained = option.about.required || !option.about.absent.empty() || option.is_switch;
     const bool may_be_empty = option.key == "config" || option.key == "launch.srun_args";

@@ -34,9 +34,9 @@ std::string random_text(Philox& random) {
     case 2:
       return std::to_string(random.below(1000));
     case 3:
-      return *show(random.uniform());
+      return *trainer::show(random.uniform());
     case 4:
-      return *show(std::ldexp(random.uniform(), -static_cast<int>(random.below(60))));
+      return *trainer::show(std::ldexp(random.uniform(), -static_cast<int>(random.below(60))));
     case 5:
       return format(Duration{static_cast<std::int64_t>(random.below(5000)),
                              static_cast<Duration::Unit>(random.below(3))});
@@ -78,15 +78,28 @@ TEST(PrintConfig, ReparsesToItselfForAnyValues) {
 TEST(PrintConfig, EveryBoundItselfIsTakenAndReparses) {
   for (const Option& option : make_options()) {
     if (!option.is_setting()) continue;
-    const Bounds& bounds = option.about.bounds;
+    const trainer::Bounds& bounds = option.about.bounds;
     for (const auto& [bound, excluded] :
          {std::pair(bounds.low, bounds.low_excluded), std::pair(bounds.high, bounds.high_excluded)}) {
       CommandLine line;
       if (bound) {
-        EXPECT_EQ(option.set(line, *show(static_cast<double>(*bound))), !excluded)
+        EXPECT_EQ(option.set(line, *trainer::show(static_cast<double>(*bound))), !excluded)
             << option.key << " " << *bound;
       }
     }
+  }
+}
+
+// What the trainer keeps of a run and what the command line prints of it are the same.
+TEST(PrintConfig, IsWhatARunKeepsOfItsConfig) {
+  for (std::uint64_t round = 0; round < 20; ++round) {
+    Philox random(3, Purpose::test, round, 0);
+    CommandLine line;
+    for (const Option& option : make_options()) {
+      if (option.is_setting() && random.below(3) != 0) set_randomly(option, line, random);
+    }
+    EXPECT_EQ(trainer::config_text(line.config), print_config(line));
+    EXPECT_EQ(trainer::settings_of(line.config), resolved_settings(line));
   }
 }
 

@@ -30,7 +30,7 @@ class Classes final : public datasets::Dataset {
   Ids ids_, names_;
 };
 
-std::string refusal(const Ids& known, const Classes& data) {
+std::string classes_refusal(const Ids& known, const Classes& data) {
   try {
     check_same_classes(known, "runs/first", data);
   } catch (const Error& e) {
@@ -41,23 +41,24 @@ std::string refusal(const Ids& known, const Classes& data) {
 }
 
 TEST(SameClasses, TheFirstThatDiffersIsNamed) {
-  EXPECT_THAT(refusal({"ant", "bee", "cat"}, Classes({"ant", "cat", "dog"})),
+  EXPECT_THAT(classes_refusal({"ant", "bee", "cat"}, Classes({"ant", "cat", "dog"})),
               HasSubstr("packs/mine: class 1 is cat, that of runs/first is bee"));
-  EXPECT_NE(refusal({"0", "1"}, Classes({"1", "2"})), "");
+  EXPECT_NE(classes_refusal({"0", "1"}, Classes({"1", "2"})), "");
 }
 
 TEST(SameClasses, AsManyAsBothHaveAreCompared) {
   const Classes data({"ant", "bee"});
-  EXPECT_EQ(refusal(class_ids(data), data), "");
-  EXPECT_EQ(refusal({"ant", "bee", "cat"}, data), "");
-  EXPECT_EQ(refusal({"ant"}, data), "");
-  EXPECT_EQ(refusal({}, data), "");
+  EXPECT_EQ(classes_refusal(class_ids(data), data), "");
+  EXPECT_EQ(classes_refusal({"ant", "bee", "cat"}, data), "");
+  EXPECT_EQ(classes_refusal({"ant"}, data), "");
+  EXPECT_EQ(classes_refusal({}, data), "");
 }
 
 TEST(SameClasses, NumbersStandForAnyNameAndNamesForWnids) {
-  EXPECT_EQ(refusal({"n01440764", "n01443537"}, Classes({"0", "1"})), "");
-  EXPECT_EQ(refusal({"0", "1"}, Classes({"n01440764", "n01443537"})), "");
-  EXPECT_EQ(refusal({"tench", "goldfish"}, Classes({"n01440764", "n01443537"}, {"tench", "goldfish"})), "");
+  EXPECT_EQ(classes_refusal({"n01440764", "n01443537"}, Classes({"0", "1"})), "");
+  EXPECT_EQ(classes_refusal({"0", "1"}, Classes({"n01440764", "n01443537"})), "");
+  EXPECT_EQ(
+      classes_refusal({"tench", "goldfish"}, Classes({"n01440764", "n01443537"}, {"tench", "goldfish"})), "");
 }
 
 }  // namespace

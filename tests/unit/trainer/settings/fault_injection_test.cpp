@@ -1,4 +1,4 @@
-#include "trainer/watch/fault_injection.hpp"
+#include "trainer/settings/fault_injection.hpp"
 
 #include <csignal>
 

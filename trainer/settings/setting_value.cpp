@@ -1,16 +1,14 @@
-#include "launcher/options/option_value.hpp"
+#include "trainer/settings/setting_value.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
-#include <boost/program_options/parsers.hpp>
-#include <boost/token_functions.hpp>
 #include <fmt/format.h>
 
 #include "trainer/base/text/utf8.hpp"
 
-namespace vitrail::launcher {
+namespace vitrail::trainer {
 namespace {
 
 template <class T>
@@ -76,26 +74,6 @@ bool read(const std::string& text, std::vector<std::string>& value) {
   return true;
 }
 
-// Boost splits, but takes the end of the text for a closing quote.
-std::optional<std::vector<std::string>> shell_words(const std::string& text) {
-  char open = '\0';
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == open) {
-      open = '\0';
-    } else if (open == '\0' && (text[i] == '"' || text[i] == '\'')) {
-      open = text[i];
-    }
-  }
-  if (open != '\0') return std::nullopt;
-  try {
-    return boost::program_options::split_unix(text);
-  } catch (const boost::escaped_list_error&) {
-    return std::nullopt;
-  }
-}
-
 std::optional<std::string> show(std::int64_t value) { return fmt::to_string(value); }
 std::optional<std::string> show(std::uint64_t value) { return fmt::to_string(value); }
 std::optional<std::string> show(double value) { return fmt::to_string(value); }  // shortest that reads back
@@ -124,4 +102,4 @@ Form form_of(const Duration&) { return {"TIME", "a length of training: 5ep, 1000
 Form form_of(const ChannelValues&) { return {"R,G,B", "three numbers between commas"}; }
 Form form_of(const std::vector<std::string>&) { return kText; }
 
-}  // namespace vitrail::launcher
+}  // namespace vitrail::trainer

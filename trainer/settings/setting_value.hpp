@@ -1,4 +1,4 @@
-// Text to value and back, one pair of overloads for each type an option can have. read() takes the whole text
+// Text to value and back, one pair of overloads for each type a setting can have. read() takes the whole text
 // or answers false; show() prints what read() takes back to the same bits; absent values show as nothing.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "trainer/base/normalisation.hpp"
 #include "trainer/base/text/duration.hpp"
 
-namespace vitrail::launcher {
+namespace vitrail::trainer {
 
 // How help and errors speak of a type.
 struct Form {
@@ -51,10 +51,8 @@ Form form_of(const Duration&);
 Form form_of(const ChannelValues&);
 Form form_of(const std::vector<std::string>&);
 
-// The words that a shell would make of it; absent where it would not: an open quote, a lone backslash.
-std::optional<std::vector<std::string>> shell_words(const std::string& text);
-
-inline bool counts_images(const Duration& duration) { return duration.unit != Duration::Unit::seconds; }
+inline bool is_time(const Duration& duration) { return duration.unit == Duration::Unit::seconds; }
+inline bool counts_images(const Duration& duration) { return !is_time(duration); }
 
 // What bounds are compared with; nothing for types without an order.
 template <class T>
@@ -68,4 +66,4 @@ std::optional<double> magnitude(const T& value) {
   }
 }
 
-}  // namespace vitrail::launcher
+}  // namespace vitrail::trainer

@@ -1,14 +1,14 @@
-#include "launcher/options/option_value.hpp"
+#include "trainer/settings/setting_value.hpp"
 
 #include <bit>
 #include <cmath>
 
 #include <gtest/gtest.h>
 
-#include "launcher/options/option.hpp"
 #include "trainer/base/philox.hpp"
+#include "trainer/settings/bounds.hpp"
 
-namespace vitrail::launcher {
+namespace vitrail::trainer {
 namespace {
 
 template <class T>
@@ -17,7 +17,7 @@ bool takes(const std::string& text) {
   return read(text, value);
 }
 
-TEST(OptionValue, TakesTheWholeTextOrNothing) {
+TEST(SettingValue, TakesTheWholeTextOrNothing) {
   EXPECT_TRUE(takes<std::int64_t>("-12"));
   EXPECT_TRUE(takes<double>("1e-3"));
   EXPECT_TRUE(takes<bool>("false"));
@@ -37,7 +37,7 @@ TEST(OptionValue, TakesTheWholeTextOrNothing) {
   EXPECT_FALSE(takes<std::uint64_t>("-1"));
 }
 
-TEST(OptionValue, NumbersReadBackToTheSameBits) {
+TEST(SettingValue, NumbersReadBackToTheSameBits) {
   Philox random(1, Purpose::test, 0, 0);
   for (int i = 0; i < 10000; ++i) {
     const auto value = std::bit_cast<double>(random.next_u64());
@@ -67,14 +67,5 @@ TEST(Bounds, ContainAndSpeak) {
   EXPECT_EQ(Bounds().text(), "");
 }
 
-TEST(OptionValue, ShellWords) {
-  using Words = std::vector<std::string>;
-  EXPECT_EQ(shell_words(R"(--mem=2G --comment="two words" -l)"),
-            (Words{"--mem=2G", "--comment=two words", "-l"}));
-  EXPECT_EQ(shell_words(R"(it\"s)"), (Words{"it\"s"}));
-  for (const char* text : {"-C 'a b", "\"", R"(a\)", R"('it\')"})
-    EXPECT_EQ(shell_words(text), std::nullopt) << text;
-}
-
 }  // namespace
-}  // namespace vitrail::launcher
+}  // namespace vitrail::trainer

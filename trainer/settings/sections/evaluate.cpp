@@ -1,0 +1,76 @@
+#include "models/feature_choice.hpp"
+#include "trainer/settings/sections/conditions.hpp"
+#include "trainer/settings/sections/sections.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+SettingCondition by_classifier() {
+  return {"evaluate.protocol", "evaluate.protocol = classifier",
+          [](const Config& config) { return config.evaluation.protocol == Protocol::classifier; }};
+}
+
+SettingCondition by_neighbours() {
+  return {"evaluate.protocol", "evaluate.protocol = knn",
+          [](const Config& config) { return config.evaluation.protocol == Protocol::knn; }};
+}
+
+}  // namespace
+
+void add_evaluate_settings(std::vector<Setting>& table) {
+  const Section evaluate(
+      table, "evaluate", [](auto& config) -> auto& { return config.evaluation; });
+  evaluate.add("every", &EvaluationConfig::every, Effect::place,
+               {.help = "time between evaluations; 0ep: only at the end", .when = {with_validation()}});
+  evaluate.add("crop_ratio", &EvaluationConfig::crop_ratio, Effect::result,
+               {.help = "side of the centre crop over the resized image's shorter side",
+                .bounds = above_to(0, 1),
+                .when = {with_validation()}});
+  evaluate.add("flip", &EvaluationConfig::flip, Effect::result,
+               {.help = "average the logits of every image and its mirror", .when = {with_validation()}});
+  evaluate.add("batch_size", &EvaluationConfig::batch_size, Effect::speed,
+               {.help = "images per forward pass of an evaluation",
+                .bounds = from_to(1, 65536),
+                .unit = "images",
+                .when = {with_validation()}});
+
+  evaluate.choice(
+      "weights", &EvaluationConfig::weights, {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
+      Effect::result,
+      {.help = "raw: the weights, or ema: their moving average (ema.decay)", .when = {with_validation()}});
+
+  const Section alone(
+      table, "evaluate", [](auto& config) -> auto& { return config.evaluation; }, false);
+  alone.add("real_labels", &EvaluationConfig::real_labels, Effect::result,
+            {.help = "ImageNet's reassessed labels: top-1 and top-5 where any of an image's labels is right",
+             .placeholder = "real.json",
+             .absent = "none"});
+  alone.add("per_class", &EvaluationConfig::per_class, Effect::result,
+            {.help = "images, top-1 and top-5 of each class as well", .when = {by_classifier()}});
+  alone.choice(
+      "protocol", &EvaluationConfig::protocol, {{Protocol::classifier, "classifier"}, {Protocol::knn, "knn"}},
+      Effect::result,
+      {.help = "how images are classified: by the model's own head, or by the labels of the images of "
+               "evaluate.known whose features are nearest (weighted k-NN)"});
+  alone.add("known", &EvaluationConfig::known, Effect::result,
+            {.help = "images whose labels vote",
+             .placeholder = "SOURCE",
+             .absent = "data.train of the checkpoint",
+             .when = {by_neighbours()}});
+  alone.add("neighbours", &EvaluationConfig::neighbours, Effect::result,
+            {.help = "k of k-NN", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
+  alone.add("temperature", &EvaluationConfig::temperature, Effect::result,
+            {.help = "of the neighbours' votes, exp(cosine / temperature)",
+             .bounds = above(0),
+             .when = {by_neighbours()}});
+  alone.add(
+      "features", &EvaluationConfig::features, Effect::result,
+      {.help = "of each image: what the head reads, the mean over patches, or the pooled outputs of the "
+               "last N blocks side by side",
+       .placeholder = "head|mean|last:N",
+       .when = {by_neighbours()}},
+      {"head, mean or last:N",
+       [](const std::string& text) { return models::read_feature_choice(text).has_value(); }});
+}
+
+}  // namespace vitrail::trainer
