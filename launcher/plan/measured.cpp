@@ -2,52 +2,37 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <sstream>
-
-#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/median.hpp"
+#include "trainer/checkpoint/run_directory.hpp"
+#include "trainer/metrics_reader.hpp"
 
 namespace vitrail::launcher {
-namespace {
-
-std::vector<nlohmann::json> steps_of(const std::string& file) {
-  std::istringstream lines(read_text(file));
-  std::vector<nlohmann::json> steps;
-  for (std::string line; std::getline(lines, line);) {
-    nlohmann::json step = nlohmann::json::parse(line, nullptr, false);
-    if (step.is_object() && step.contains("seconds") && step.contains("comm_exposed")) steps.push_back(step);
-  }
-  return steps;
-}
-
-}  // namespace
 
 MeasuredRun read_measured(const std::string& path) {
   const bool is_folder = std::filesystem::is_directory(path);
-  const std::string file = is_folder ? (std::filesystem::path(path) / "metrics.jsonl").string() : path;
-  std::vector<nlohmann::json> steps = steps_of(file);
-  if (steps.empty()) throw Error(ExitCode::bad_data, fmt::format("{}: there is no step in it", file));
+  const std::filesystem::path file =
+      is_folder ? trainer::RunDirectory{path}.metrics() : std::filesystem::path(path);
+  std::vector<trainer::StepRecord> steps = trainer::MetricsReader(file).steps();
+  std::erase_if(steps, [](const trainer::StepRecord& step) { return !step.seconds || !step.comm_exposed; });
+  if (steps.empty())
+    throw Error(ExitCode::bad_data, fmt::format("{}: there is no step in it", file.string()));
   // The first steps fill caches and queues.
   steps.erase(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 4));
   MeasuredRun run;
   run.steps = static_cast<std::int64_t>(steps.size());
-  const auto medians = [&](const char* key) {
+  const auto median = [&](std::optional<double> trainer::StepRecord::*member) {
     std::vector<double> values;
-    for (const nlohmann::json& step : steps) values.push_back(step.at(key).get<double>());
+    for (const trainer::StepRecord& step : steps) values.push_back((step.*member).value_or(0));
     return upper_median(values);
   };
-  try {
-    run.step_s = medians("seconds");
-    run.images_per_s = medians("images_per_s");
-    run.exposed_s = medians("comm_exposed");
-    for (const nlohmann::json& step : steps)
-      run.memory_bytes = std::max(run.memory_bytes, step.at("memory_bytes").get<double>());
-  } catch (const nlohmann::json::exception& e) {
-    throw Error(ExitCode::bad_data, fmt::format("{}: {}", file, e.what()));
-  }
+  run.step_s = median(&trainer::StepRecord::seconds);
+  run.images_per_s = median(&trainer::StepRecord::images_per_s);
+  run.exposed_s = median(&trainer::StepRecord::comm_exposed);
+  for (const trainer::StepRecord& step : steps)
+    run.memory_bytes = std::max(run.memory_bytes, step.memory_bytes.value_or(0));
   return run;
 }
 

@@ -1,7 +1,6 @@
 #include "launcher/sweep/results.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <numeric>
 #include <sstream>
 
@@ -11,6 +10,7 @@
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
+#include "trainer/metrics_reader.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -22,34 +22,6 @@ constexpr std::size_t kSmoothed = 20;
 // Of an owner on another machine: some signs of life, and what a network file system may keep from us.
 constexpr std::chrono::seconds kSilence{90};
 
-// Numbers that are not finite are words in the metrics.
-std::optional<double> number_in(const nlohmann::json& line, const char* key) {
-  if (!line.contains(key) || !line.at(key).is_number()) return std::nullopt;
-  return line.at(key).get<double>();
-}
-
-struct Metrics {
-  std::deque<std::string_view> last;  // lines of steps
-  std::string_view evaluation;        // the last one
-};
-
-// The run may be writing: a last line without its end is not there yet.
-Metrics split_metrics(std::string_view rest) {
-  Metrics metrics;
-  for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end + 1);
-    if (line.find("\"eval\"") != std::string_view::npos) {
-      metrics.evaluation = line;
-      continue;
-    }
-    if (line.find("\"gone_back\"") != std::string_view::npos) continue;
-    metrics.last.push_back(line);
-    if (metrics.last.size() > kSmoothed) metrics.last.pop_front();
-  }
-  return metrics;
-}
-
 // What is left of the run at `seconds` a step; absent where its length is not known yet.
 std::optional<double> seconds_left(const TaskResult& result, double seconds) {
   double total = static_cast<double>(result.steps);
@@ -59,28 +31,26 @@ std::optional<double> seconds_left(const TaskResult& result, double seconds) {
   return std::max(0.0, total - static_cast<double>(result.step)) * seconds;
 }
 
-void read_metrics(const std::string& text, TaskResult& result) {
-  const Metrics metrics = split_metrics(text);
-  const auto count = static_cast<double>(metrics.last.size());
+void read_metrics(const trainer::MetricsReader& metrics, TaskResult& result) {
+  const auto last = metrics.steps(kSmoothed);
+  const auto count = static_cast<double>(last.size());
   double loss_sum = 0, rate_sum = 0, seconds_sum = 0;
-  for (const std::string_view line : metrics.last) {
-    const auto step = nlohmann::json::parse(line);
-    result.step = step.at("step");
-    result.epoch = step.at("epoch");
-    const auto loss = number_in(step, "loss");
-    result.diverged = result.diverged || !loss;
-    loss_sum += loss.value_or(0);
-    rate_sum += number_in(step, "images_per_s").value_or(0);
-    seconds_sum += number_in(step, "seconds").value_or(0);
+  for (const trainer::StepRecord& step : last) {
+    result.step = step.step;
+    result.epoch = step.epoch;
+    result.diverged = result.diverged || !step.loss;
+    loss_sum += step.loss.value_or(0);
+    rate_sum += step.images_per_s.value_or(0);
+    seconds_sum += step.seconds.value_or(0);
   }
   if (count > 0 && !result.diverged) result.loss = loss_sum / count;
   if (rate_sum > 0) result.images_per_s = rate_sum / count;
   if (count > 0) result.seconds_left = seconds_left(result, seconds_sum / count);
-  if (metrics.evaluation.empty()) return;
-  const auto line = nlohmann::json::parse(metrics.evaluation).at("eval");
-  result.eval_loss = number_in(line, "loss");
-  result.top1 = number_in(line, "top1");
-  result.top5 = number_in(line, "top5");
+  if (const auto evaluation = metrics.last_evaluation()) {
+    result.eval_loss = evaluation->score("loss");
+    result.top1 = evaluation->score("top1");
+    result.top5 = evaluation->score("top5");
+  }
 }
 
 // How long the run is, by what it was begun with and not by what a config says today.
@@ -228,13 +198,13 @@ TaskResult read_result(const SweepRun& run, const Outside& outside) {
   result.steps = plan.steps;
   result.epochs = plan.epochs;
   try {
-    if (fs::exists(directory.metrics())) read_metrics(read_text(directory.metrics()), result);
+    if (fs::exists(directory.metrics())) read_metrics(trainer::MetricsReader(directory.metrics()), result);
     // Earlier builds left no record of the end, and did not say in a checkpoint how long the run is.
     const bool recorded = newest && (newest->planned_steps == 0 || trainer::read_finished(directory));
     if (recorded && is_finished(plan, newest->state, result)) result.state = TaskState::finished;
     read_state(run, outside, result);
   } catch (const nlohmann::json::exception& e) {
-    throw Error(ExitCode::bad_data, fmt::format("{}: {}", directory.metrics().string(), e.what()));
+    throw Error(ExitCode::bad_data, fmt::format("{}: {}", start_file(run).string(), e.what()));
   }
   if (result.state != TaskState::running) {
     result.images_per_s.reset();

@@ -1,0 +1,74 @@
+#include "trainer/metrics_reader.hpp"
+
+#include <algorithm>
+#include <ranges>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+// Numbers that are not finite are words in the metrics.
+std::optional<double> number_in(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
+}
+
+nlohmann::json parsed(std::string_view line, const std::filesystem::path& file) {
+  nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+  if (json.is_object()) return json;
+  throw Error(ExitCode::bad_data,
+              fmt::format("{}: a line is no JSON object: {}", file.string(), line.substr(0, 60)));
+}
+
+// Before it is parsed: a run has millions of lines.
+bool may_be_evaluation(std::string_view line) { return line.find("\"eval\"") != std::string_view::npos; }
+
+}  // namespace
+
+std::optional<double> EvaluationRecord::score(const std::string& name) const {
+  const auto found = scores.find(name);
+  return found == scores.end() ? std::nullopt : std::optional(found->second);
+}
+
+MetricsReader::MetricsReader(std::filesystem::path file) : file_(std::move(file)), text_(read_text(file_)) {
+  const std::string_view text = text_;
+  for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string_view::npos;
+       begin = end + 1)
+    lines_.push_back(text.substr(begin, end - begin));
+}
+
+std::vector<StepRecord> MetricsReader::steps(std::size_t most) const {
+  std::vector<StepRecord> steps;
+  for (const std::string_view line : std::views::reverse(lines_)) {
+    if (steps.size() == most) break;
+    const nlohmann::json json = parsed(line, file_);
+    if (json.contains("eval") || json.contains("gone_back")) continue;
+    steps.push_back({static_cast<std::int64_t>(number_in(json, "step").value_or(0)),
+                     number_in(json, "epoch").value_or(0), number_in(json, "loss"),
+                     number_in(json, "images_per_s"), number_in(json, "seconds"),
+                     number_in(json, "comm_exposed"), number_in(json, "memory_bytes")});
+  }
+  std::ranges::reverse(steps);
+  return steps;
+}
+
+std::optional<EvaluationRecord> MetricsReader::last_evaluation() const {
+  for (const std::string_view line : std::views::reverse(lines_)) {
+    if (!may_be_evaluation(line)) continue;
+    const nlohmann::json json = parsed(line, file_);
+    if (!json.contains("eval")) continue;
+    EvaluationRecord record{static_cast<std::int64_t>(number_in(json, "step").value_or(0)), {}};
+    for (const auto& [name, value] : json["eval"].items()) {
+      if (value.is_number()) record.scores[name] = value.get<double>();
+    }
+    return record;
+  }
+  return std::nullopt;
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,46 @@
+// metrics.jsonl as it is read: by sweeps, by plans that stand beside a run, by reports. What a run has not
+// written to the end of its line is not there yet. Lines of other kinds, and numbers that are absent or not
+// finite, are passed over. Throws: Error(io) for a file nobody can read, Error(bad_data) for a line that is
+// none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vitrail::trainer {
+
+struct StepRecord {
+  std::int64_t step = 0;
+  double epoch = 0;
+  std::optional<double> loss, images_per_s, seconds, comm_exposed, memory_bytes;
+};
+
+struct EvaluationRecord {
+  std::int64_t step = 0;
+  std::map<std::string, double> scores;  // "top1", "loss": what the task counts, as far as finite
+
+  std::optional<double> score(const std::string& name) const;
+};
+
+class MetricsReader {
+ public:
+  explicit MetricsReader(std::filesystem::path file);
+
+  // In their order; of many the last ones, for which the file is read from its end.
+  std::vector<StepRecord> steps(std::size_t most = std::numeric_limits<std::size_t>::max()) const;
+  std::optional<EvaluationRecord> last_evaluation() const;
+
+ private:
+  std::filesystem::path file_;
+  std::string text_;
+  std::vector<std::string_view> lines_;
+};
+
+}  // namespace vitrail::trainer
