@@ -12,9 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "launcher/cli/frozen_settings.hpp"
 #include "launcher/cli/stored_settings.hpp"
-#include "launcher/commands/run_commands.hpp"
 #include "launcher/ranks/failure_report.hpp"
 #include "trainer/run/stop_signal.hpp"
 
@@ -52,52 +50,13 @@ void hold_stop_signals(int how) {
   ::pthread_sigmask(how, &signals, nullptr);
 }
 
-ExitCode run(const CommandLine& line, const Environment& environment, const std::vector<std::string>& notes) {
-  if (line.flags.print_schedule) return run_print_schedule(line);
-  switch (line.command) {
-    case Command::pack:
-      return run_pack(line, environment);
-    case Command::verify:
-      return run_verify(line);
-    case Command::info:
-      return run_info(line);
-    case Command::preview:
-      return run_preview(line);
-    case Command::launch:
-      return run_launch(line, environment, notes);
-    case Command::train:
-      return run_train(line, environment);
-    case Command::eval:
-      return run_eval(line, environment);
-    case Command::predict:
-      return run_predict(line, environment);
-    case Command::models:
-      return run_models(line);
-    case Command::export_weights:
-      return run_export(line);
-    case Command::import_weights:
-      return run_import(line);
-    case Command::checkpoint:
-      return run_checkpoint(line);
-    case Command::plan:
-      return run_plan(line);
-    case Command::bench:
-      return run_bench(line);
-    case Command::sweep:
-      return run_sweep(line, environment);
-  }
-  return ExitCode::usage;
-}
-
 ExitCode answer_or_run(const std::vector<std::string>& words) {
-  const bool launches = !words.empty() && words.front() == info_of(Command::launch).name;
-  const FrozenLine parsed =
-      launches ? parse_frozen(words, read_environment()) : FrozenLine{parse_with_stored_settings(words), {}};
-  const CommandLine& line = parsed.line;
-  const bool is_run =
-      line.command == Command::train || line.command == Command::launch || line.command == Command::sweep;
-  if (!is_run) hold_stop_signals(SIG_UNBLOCK);
-  if (!line.answer) return run(line, read_environment(), parsed.notes);
+  const Command* command = words.empty() ? nullptr : find_command(words.front());
+  const bool has_own_way = command != nullptr && command->parse != nullptr;
+  const CommandLine line =
+      has_own_way ? command->parse(words, read_environment()) : parse_with_stored_settings(words);
+  if (command == nullptr || !command->holds_stop_signals) hold_stop_signals(SIG_UNBLOCK);
+  if (!line.answer) return command->run(line, read_environment());
   std::fputs(line.answer->text.c_str(), line.answer->code == ExitCode::done ? stdout : stderr);
   return line.answer->code;
 }

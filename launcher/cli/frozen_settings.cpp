@@ -56,7 +56,7 @@ std::vector<std::string> differences(const SettingsMap& files, const SettingsMap
 
 }  // namespace
 
-FrozenLine parse_frozen(const std::vector<std::string>& words, const Environment& environment) {
+CommandLine parse_frozen(const std::vector<std::string>& words, const Environment& environment) {
   const Words given = split_flags({words.begin() + 1, words.end()}, make_options());
   const bool requeued = environment.slurm && environment.slurm->restart_count > 0;
   trainer::RunDirectory directory = directory_of(given.flags);
@@ -72,15 +72,15 @@ FrozenLine parse_frozen(const std::vector<std::string>& words, const Environment
   }
   const bool begun = environment.slurm && std::filesystem::exists(directory.config());
   if (!begun && !broken.empty()) throw Error(ExitCode::usage, broken);
-  if (!begun || (files && files->answer)) return {*files, {}};
-  FrozenLine frozen{parse_command_line(words_with(directory.config(), given)), {}};
+  if (!begun || (files && files->answer)) return *files;
+  CommandLine frozen = parse_command_line(words_with(directory.config(), given));
   if (!files) {
     frozen.notes.push_back(fmt::format("goes on with {}: {}", directory.config().string(), broken));
     return frozen;
   }
-  const SettingsMap now = trainer::settings_of(files->config), own = trainer::settings_of(frozen.line.config);
-  if (!requeued && !trainer::why_refused(own, now).empty()) return {*files, {}};
-  frozen.line.launch = files->launch;  // how ranks are started is no setting of the run
+  const SettingsMap now = trainer::settings_of(files->config), own = trainer::settings_of(frozen.config);
+  if (!requeued && !trainer::why_refused(own, now).empty()) return *files;
+  frozen.flags = files->flags;  // how ranks are started is no setting of the run
   frozen.notes = differences(now, own, directory.config());
   return frozen;
 }

@@ -11,13 +11,9 @@
 
 namespace vitrail::launcher {
 
-struct FrozenLine {
-  CommandLine line;
-  std::vector<std::string> notes;  // what the files say now and the run does not follow, a line each
-};
-
-// A `launch` line as the job runs it. Outside of a job, for a run that has not begun, and where a new
-// submission names files of another run (which is refused later, by name), the line as it stands.
-FrozenLine parse_frozen(const std::vector<std::string>& words, const Environment& environment);
+// A `launch` line as the job runs it; its notes are what the files say now and the run does not follow.
+// Outside of a job, for a run that has not begun, and where a new submission names files of another run
+// (which is refused later, by name), the line as it stands.
+CommandLine parse_frozen(const std::vector<std::string>& words, const Environment& environment);
 
 }  // namespace vitrail::launcher

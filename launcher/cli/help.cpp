@@ -54,8 +54,8 @@ std::string left_side(const Option& option) {
   return fmt::format("  {}--{}{}", letter, option.key, value);
 }
 
-std::string default_of(const Option& option) {
-  const std::string value = option.get(CommandLine()).value_or("");
+std::string default_of(const Option& option, const Command& command) {
+  const std::string value = option.get(CommandLine(command)).value_or("");
   if (option.about.required) return "required";
   if (option.is_switch) return "";
   if (!value.empty()) return "default " + value;
@@ -63,8 +63,8 @@ std::string default_of(const Option& option) {
 }
 
 // "[1 to 65536 lanes;" "default 1;" "needs ...]"
-std::vector<std::string> facts(const Option& option) {
-  std::vector<std::string> parts = {option.choices, option.limits(), default_of(option)};
+std::vector<std::string> facts(const Option& option, const Command& command) {
+  std::vector<std::string> parts = {option.choices, option.limits(), default_of(option, command)};
   for (const Condition& condition : option.about.when) parts.push_back("needs " + condition.text);
   std::erase(parts, "");
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -74,10 +74,10 @@ std::vector<std::string> facts(const Option& option) {
 }
 
 // The facts stand behind the help if all of them fit there, else on lines of their own.
-std::string describe(const Option& option, std::size_t column) {
+std::string describe(const Option& option, const Command& command, std::size_t column) {
   Paragraph paragraph(left_side(option), column);
   add_words(paragraph, option.about.help);
-  const std::vector<std::string> pieces = facts(option);
+  const std::vector<std::string> pieces = facts(option, command);
   std::size_t width = pieces.size();
   for (const std::string& piece : pieces) width += piece.size();
   if (!pieces.empty() && !paragraph.fits(width - 1)) paragraph.end_line();
@@ -96,7 +96,7 @@ std::string help_text() {
       "vitrail trains deep vision transformers over MPI; what a run computes does not depend on how many\n"
       "ranks it has.\n\n"
       "usage: vitrail COMMAND [--config FILE ...] [--section.key VALUE ...]\n\ncommands\n";
-  for (const CommandInfo& info : commands()) {
+  for (const Command& info : commands()) {
     Paragraph paragraph(fmt::format("  {}", info.name), 15);
     add_words(paragraph, info.summary);
     text += paragraph.text();
@@ -108,19 +108,15 @@ std::string help_text() {
          "85 checkpoint saved, requeue the job, 86 a rank hung or timed out, 87 training diverged\n";
 }
 
-std::string help_text(Command command, const std::vector<Option>& options) {
-  const CommandInfo& info = info_of(command);
+std::string help_text(const Command& command, const std::vector<Option>& options) {
   std::size_t column = 0;
   for (const Option& option : options) {
     const std::size_t width = left_side(option).size();
     if (option.used_by(command) && width <= kWidestLeft) column = std::max(column, width + 2);
   }
-  std::string text = fmt::format("vitrail {}: {}\n\nusage: vitrail {} {}\nexample: {}\n", info.name,
-                                 info.summary, info.name, info.usage, info.example);
-  if (command == Command::eval || command == Command::predict)
-    text +=
-        "With --checkpoint, settings that are not given are the checkpoint's, whatever default stands "
-        "below.\n";
+  std::string text = fmt::format("vitrail {}: {}\n\nusage: vitrail {} {}\nexample: {}\n", command.name,
+                                 command.summary, command.name, command.usage, command.example);
+  text += command.note;
   std::string section;
   for (const Option& option : options) {
     if (!option.used_by(command)) continue;
@@ -128,7 +124,7 @@ std::string help_text(Command command, const std::vector<Option>& options) {
       section = section_of(option);
       text += "\n" + section + "\n";
     }
-    text += describe(option, column);
+    text += describe(option, command, column);
   }
   return text;
 }

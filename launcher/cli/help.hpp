@@ -9,6 +9,6 @@
 namespace vitrail::launcher {
 
 std::string help_text();  // of the program
-std::string help_text(Command command, const std::vector<Option>& options);
+std::string help_text(const Command& command, const std::vector<Option>& options);
 
 }  // namespace vitrail::launcher

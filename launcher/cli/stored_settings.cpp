@@ -28,12 +28,9 @@ std::optional<SettingsMap> settings_of_run(const trainer::Config& config) {
 // What the weights that a line takes over were trained with. A run that goes on looks at them no more.
 std::optional<Normalisation> normalisation_for(const CommandLine& line) {
   const std::string& weights = line.config.model.weights;
-  if (weights.empty() || !line.flags.checkpoint.empty()) return std::nullopt;
-  const bool trains = line.command == Command::train || line.command == Command::launch;
-  const bool asks = line.command == Command::eval || line.command == Command::predict;
-  if (!trains && !asks && line.command != Command::import_weights) return std::nullopt;
+  if (weights.empty()) return std::nullopt;
   try {
-    if (const auto run = trains ? settings_of_run(line.config) : std::nullopt)
+    if (const auto run = line.command->stored == Stored::run ? settings_of_run(line.config) : std::nullopt)
       return trainer::normalisation_of(*run);
     const auto told = trainer::told_normalisation(weights, line.config.model.name);
     return told ? std::optional(told->values) : std::nullopt;
@@ -53,8 +50,10 @@ CommandLine parse_for_weights(const std::vector<std::string>& words) {
 }  // namespace
 
 CommandLine parse_with_stored_settings(const std::vector<std::string>& words) {
+  const Command* command = words.empty() ? nullptr : find_command(words.front());
+  if (command == nullptr || command->stored == Stored::nothing) return parse_command_line(words);
   // The first look only finds the checkpoint: what it names decides whether the line as a whole makes sense.
-  const std::string checkpoint = checkpoint_to_build_on(words);
+  const std::string checkpoint = command->stored == Stored::checkpoint ? flag_in(words, "checkpoint") : "";
   if (checkpoint.empty()) return parse_for_weights(words);
   const auto manifest = trainer::read_checkpoint_manifest(trainer::find_checkpoint(checkpoint));
   return parse_command_line(words, manifest.settings);

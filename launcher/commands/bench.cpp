@@ -5,13 +5,49 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/loader/loader_bench.hpp"
-#include "launcher/commands/run_commands.hpp"
+#include "launcher/options/flag_table.hpp"
 #include "models/families/catalogue.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+struct BenchFlags {
+  double seconds = 3;
+  std::optional<double> images_per_s;  // of one device; absent: by mfu, or not told
+  double mfu = 0.4;                    // share of run.peak_tflops
+  OutputFormat format = OutputFormat::text;
+};
+
+std::vector<Option> bench_options() {
+  FlagTable<BenchFlags> flags;
+  flags.alias(
+      "data", "data.train",
+      {.help = "images to make batches of; short for data.train", .placeholder = "SOURCE", .required = true});
+  flags.add(
+      "seconds", &BenchFlags::seconds,
+      {.help = "length of each of the two measurements", .bounds = above_to(0, 3600), .unit = "seconds"});
+  flags.add("images-per-s", &BenchFlags::images_per_s,
+            {.help = "what one device trains of model.name",
+             .bounds = above_to(0, 1e9),
+             .unit = "images/s",
+             .absent = "mfu of run.peak_tflops, where that is given"});
+  flags.add("mfu", &BenchFlags::mfu,
+            {.help = "share of run.peak_tflops that training reaches",
+             .bounds = above_to(0, 1),
+             .when = {{"run.peak_tflops", "a run.peak_tflops above 0",
+                       [](const CommandLine& line) { return line.config.run.peak_tflops > 0; }}}});
+  flags.config_files();
+  flags.format(&BenchFlags::format);
+  return flags.done();
+}
+
+void check_subject(CommandLine& line) {
+  const std::string& subject = line.arguments.front();
+  if (subject != "data")
+    throw Error(ExitCode::usage, fmt::format("command line: bench {}: expected data", subject));
+}
 
 constexpr std::int64_t kBatch = 64;  // of the one lane that is measured
 
@@ -31,12 +67,13 @@ datasets::TrainLoaderOptions plan_of(const trainer::Config& config, std::int64_t
 }
 
 std::optional<Demand> demand_of(const CommandLine& line, const datasets::LoaderBench& bench) {
-  double wanted = line.flags.images_per_s.value_or(0);
-  if (!line.flags.images_per_s) {
+  const auto& flags = line.own<BenchFlags>();
+  double wanted = flags.images_per_s.value_or(0);
+  if (!flags.images_per_s) {
     if (line.config.run.peak_tflops == 0) return std::nullopt;
     constexpr double kFlopsPerMac = 2, kPasses = 3;  // forward, and backward for inputs and weights
     const double macs = models::describe_model(line.config.model).macs_in_training;
-    wanted = line.config.run.peak_tflops * 1e12 * line.flags.mfu / (kFlopsPerMac * kPasses * macs);
+    wanted = line.config.run.peak_tflops * 1e12 * flags.mfu / (kFlopsPerMac * kPasses * macs);
   }
   return Demand{wanted, wanted / bench.images_per_core_second(), wanted * bench.record_bytes / 1e6};
 }
@@ -84,19 +121,56 @@ std::string text_of(const CommandLine& line, const datasets::LoaderBench& bench,
              demand->read_mb_per_s);
 }
 
-}  // namespace
-
-ExitCode run_bench(const CommandLine& line) {
+ExitCode run_bench(const CommandLine& line, const Environment&) {
+  const auto& flags = line.own<BenchFlags>();
   const trainer::Config& config = line.config;
   const auto dataset = datasets::open_dataset(config.data.train, {.classes = config.data.classes});
-  const auto bench = datasets::bench_loader(dataset, plan_of(config, dataset->size()), line.flags.seconds);
+  const auto bench = datasets::bench_loader(dataset, plan_of(config, dataset->size()), flags.seconds);
   const auto demand = demand_of(line, bench);
-  if (line.flags.format == OutputFormat::json) {
+  if (flags.format == OutputFormat::json) {
     fmt::print("{}\n", json_of(line, bench, demand).dump());
   } else {
     fmt::print("{}", text_of(line, bench, demand));
   }
   return ExitCode::done;
+}
+
+}  // namespace
+
+Command bench_command() {
+  return {.name = "bench",
+          .usage = "data --data SOURCE [--config FILE ...] [--section.key VALUE ...]",
+          .summary = "how fast this machine makes batches, and how many cores a device would need",
+          .example = "vitrail bench data --data packs/photos --model.name vit_b16 --images-per-s 1200",
+          .least_arguments = 1,
+          .most_arguments = 1,
+          .uses = these_settings({"run.seed",
+                                  "run.peak_tflops",
+                                  "data.train",
+                                  "data.classes",
+                                  "data.order",
+                                  "data.extent_images",
+                                  "data.window_extents",
+                                  "data.workers",
+                                  "data.prefetch_steps",
+                                  "data.mean",
+                                  "data.std",
+                                  "augment.",
+                                  "model.name",
+                                  "model.image_size",
+                                  "model.classes",
+                                  "model.patch",
+                                  "model.width",
+                                  "model.depth",
+                                  "model.heads",
+                                  "model.parallel",
+                                  "model.drop_path",
+                                  "model.drop_path_law",
+                                  "model.activation_checkpointing"}),
+          .flags = BenchFlags(),
+          .options = bench_options(),
+          .take = check_subject,
+          .run = run_bench};
 }
 
 }  // namespace vitrail::launcher

@@ -9,7 +9,9 @@
 
 #include <unistd.h>
 
-#include "launcher/commands/run_commands.hpp"
+#include "launcher/cli/frozen_settings.hpp"
+#include "launcher/commands/schedule/print_schedule.hpp"
+#include "launcher/options/shell_words.hpp"
 #include "launcher/ranks/child_process.hpp"
 #include "launcher/ranks/job_time.hpp"
 #include "launcher/ranks/rank_deaths.hpp"
@@ -21,9 +23,67 @@
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_progress.hpp"
+#include "trainer/settings/validate.hpp"
 
 namespace vitrail::launcher {
 namespace {
+
+struct LaunchFlags : LaunchConfig, PrintSchedule {};
+
+std::vector<Option> launch_options() {
+  const Condition without_ranks{"ranks", "no --ranks",
+                                [](const CommandLine& line) { return !line.own<LaunchFlags>().ranks; }};
+  const Condition with_srun{"launch.via", "launch.via = auto or srun", [](const CommandLine& line) {
+                              return line.own<LaunchFlags>().via != Via::mpirun;
+                            }};
+  FlagTable<LaunchFlags> flags;
+  flags.add("ranks", &LaunchFlags::ranks,
+            {.help = "world size; at most run.lanes",
+             .bounds = from_to(1, 65536),
+             .unit = "ranks",
+             .absent = "one for each GPU or slot",
+             .letter = 'n'});
+  flags.add("nodes", &LaunchFlags::nodes,
+            {.help = "spread over so many nodes",
+             .bounds = from_to(1, 65536),
+             .unit = "nodes",
+             .absent = "those of the job"});
+  flags.add("gpus-per-node", &LaunchFlags::gpus_per_node,
+            {.help = "ranks on each node, one for each GPU",
+             .bounds = from_to(1, 64),
+             .unit = "GPUs",
+             .absent = "one rank for each GPU or slot that is seen",
+             .when = {without_ranks}});
+  flags.config_files();
+  add_print_schedule(flags);
+
+  flags.choice("launch.via", &LaunchFlags::via,
+               {{Via::automatic, "auto"}, {Via::srun, "srun"}, {Via::mpirun, "mpirun"}},
+               {.help = "who starts the ranks; auto: srun inside a Slurm job, else mpirun"});
+  flags.add(
+      "launch.mpi", &LaunchFlags::mpi,
+      {.help = "how srun joins ranks to one world, its --mpi; Open MPI 4.1 wants pmix; empty: the site's "
+               "default",
+       .placeholder = "NAME"});
+  flags.add("launch.srun_args", &LaunchFlags::srun_args,
+            {.help = "more arguments for srun", .when = {with_srun}}, {kShellWords, is_shell_words});
+  return flags.done();
+}
+
+void check_ranks(const CommandLine& line) {
+  trainer::validate(line.config);
+  const std::int64_t ranks = line.own<LaunchFlags>().ranks.value_or(1), lanes = line.config.run.lanes;
+  if (ranks > 1 && line.config.sharding.communicator == sharding::CommunicatorKind::local) {
+    throw Error(ExitCode::refused, fmt::format("sharding.communicator = local cannot join {} ranks", ranks),
+                "leave sharding.communicator out");
+  }
+  if (ranks > lanes) {
+    throw Error(ExitCode::refused,
+                fmt::format("--ranks {} with run.lanes = {}: a rank without a lane would have nothing to do; "
+                            "start at most {} ranks, or choose more lanes for a new run",
+                            ranks, lanes, lanes));
+  }
+}
 
 void say(const std::string& text) {
   std::fputs(fmt::format("vitrail launch: {}\n", text).c_str(), stderr);  // a full stderr stops nothing
@@ -75,15 +135,15 @@ std::string describe(const std::vector<RankDeath>& deaths, int signal, bool out_
   return text;
 }
 
-}  // namespace
-
-ExitCode run_launch(const CommandLine& line, const Environment& environment,
-                    const std::vector<std::string>& notes) {
+ExitCode run_launch(const CommandLine& line, const Environment& environment) {
+  const auto& flags = line.own<LaunchFlags>();
+  if (flags.print_schedule) return print_schedule(line.config, flags);
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const SpawnPlan plan = plan_spawn(line, environment, program, processors(), ::geteuid() == 0);
+  const SpawnPlan plan =
+      plan_spawn({flags, line.config, line.passed_on}, environment, program, processors(), ::geteuid() == 0);
   if (plan.words.front() == "mpirun") check_temporary_folder(environment.temporary);
   const trainer::RunDirectory directory = trainer::run_directory(line.config.run);
-  for (const std::string& note : notes) say(note);
+  for (const std::string& note : line.notes) say(note);
   say(plan.summary);
   if (environment.slurm && line.config.run.stop_before.count > 0)
     tell_ranks_when_job_ends(*environment.slurm);
@@ -112,6 +172,25 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment,
                     what_next(directory)));
   }
   return static_cast<ExitCode>(end.status);
+}
+
+}  // namespace
+
+Command launch_command() {
+  return {.name = "launch",
+          .usage = "[-n RANKS] [--config FILE ...] [--section.key VALUE ...]",
+          .summary = "start train on many ranks, here or in a Slurm job, and report how they ended",
+          .example = "vitrail launch -n 2 --config configs/quickstart.cfg",
+          .uses = every_setting_of_runs,
+          .flags = LaunchFlags(),
+          .options = launch_options(),
+          .passes_to = "train",
+          .stored = Stored::run,
+          .holds_stop_signals = true,
+          .parse = parse_frozen,
+          .take = refuse_two_prints,
+          .check = check_ranks,
+          .run = run_launch};
 }
 
 }  // namespace vitrail::launcher

@@ -1,26 +1,64 @@
-#include "trainer/evaluation/predict.hpp"
-
-#include <optional>
-
+#include "launcher/commands/asking/asked_weights.hpp"
+#ifdef VITRAIL_TORCH
 #include <nlohmann/json.hpp>
 
 #include "datasets/dataset.hpp"
 #include "datasets/pack/pack_format.hpp"
-#include "launcher/commands/evaluation_listing.hpp"
-#include "launcher/commands/run_commands.hpp"
+#include "launcher/commands/asking/evaluation_listing.hpp"
+#include "launcher/ranks/environment.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
+#include "trainer/evaluation/predict.hpp"
+#endif
 
 namespace vitrail::launcher {
 namespace {
 
+struct PredictFlags : AskedWeights {
+  std::string output;  // empty: likeliest classes are printed
+  std::int64_t top = 5;
+  std::string names;  // a pack
+};
+
+std::vector<Option> predict_options() {
+  const Condition without_output{"output", "no --output", [](const CommandLine& line) {
+                                   return line.own<PredictFlags>().output.empty();
+                                 }};
+  FlagTable<PredictFlags> flags;
+  flags.add("checkpoint", &PredictFlags::checkpoint,
+            {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
+  flags.alias(
+      "data", "data.val",
+      {.help = "images to look at: a pack's folder, folder:DIR, tensor:FILE.safetensors (labels are not "
+               "needed) or synthetic:; short for data.val",
+       .placeholder = "SOURCE",
+       .required = true});
+  flags.add("output", &PredictFlags::output,
+            {.help = "safetensors file for `logits` [images, classes]",
+             .placeholder = "FILE",
+             .absent = "the likeliest classes are printed instead"});
+  flags.add("top", &PredictFlags::top,
+            {.help = "likeliest classes printed of each image",
+             .bounds = from_to(1, 1e6),
+             .when = {without_output}});
+  flags.add("names", &PredictFlags::names,
+            {.help = "pack whose classes have the names to print",
+             .placeholder = "PACK",
+             .absent = "the names in the checkpoint, else of --data, else numbers",
+             .when = {without_output}});
+  flags.config_files();
+  flags.format(&PredictFlags::format);
+  return flags.done();
+}
+
+#ifdef VITRAIL_TORCH
 using Json = nlohmann::ordered_json;
 
 // What the model's outputs are called: as the classes of --names, as the checkpoint recorded, or as those of
 // the data where they are as many; else by number, which is said where the data have names.
 class ClassNames {
  public:
-  ClassNames(const Flags& flags, const datasets::DataConfig& data, std::int64_t classes) {
+  ClassNames(const PredictFlags& flags, const datasets::DataConfig& data, std::int64_t classes) {
     if (!flags.names.empty()) {
       take(*datasets::open_dataset(flags.names, {.classes = data.classes}));
       if (count() == classes) return;
@@ -54,15 +92,14 @@ class ClassNames {
   std::vector<std::string> names_;
 };
 
-}  // namespace
-
 ExitCode run_predict(const CommandLine& line, const Environment& environment) {
+  const auto& flags = line.own<PredictFlags>();
   const trainer::Config& config = line.config;
-  const bool json = line.flags.format == OutputFormat::json;
-  const bool into_file = !line.flags.output.empty();
-  trainer::PredictionRequest request{.checkpoint = line.flags.checkpoint,
-                                     .output = line.flags.output,
-                                     .top = line.flags.top,
+  const bool json = flags.format == OutputFormat::json;
+  const bool into_file = !flags.output.empty();
+  trainer::PredictionRequest request{.checkpoint = flags.checkpoint,
+                                     .output = flags.output,
+                                     .top = flags.top,
                                      .say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
                                      .gpus = environment.gpus};
   Json rows = Json::array();
@@ -80,7 +117,7 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
   };
   std::optional<ClassNames> names;
   if (!into_file) {
-    names.emplace(line.flags, config.data, config.model.classes);
+    names.emplace(flags, config.data, config.model.classes);
     request.take = [&](const std::string& image, std::span<const trainer::Prediction> guesses) {
       Json row = {{"image", image}, {"top", Json::array()}, {"used", used}};
       std::string text = datasets::printable(image);
@@ -113,14 +150,35 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
     fmt::print("{}\n", Json({{"images", images},
                              {"damaged", damaged},
                              {"classes", config.model.classes},
-                             {"output", line.flags.output},
+                             {"output", flags.output},
                              {"used", used}})
                            .dump());
   } else {
-    fmt::print(stderr, "{}: logits of {} images, {} classes\n", line.flags.output, images,
-               config.model.classes);
+    fmt::print(stderr, "{}: logits of {} images, {} classes\n", flags.output, images, config.model.classes);
   }
   return code;
+}
+
+#else
+constexpr auto run_predict = built_without_torch;
+#endif
+
+}  // namespace
+
+Command predict_command() {
+  return {.name = "predict",
+          .usage = "--data SOURCE [--checkpoint DIR] [--output FILE] [--section.key VALUE ...]",
+          .summary = "logits or likeliest classes of images in a pack, a folder or a tensor file",
+          .example = "vitrail predict --checkpoint runs/quickstart/checkpoints/latest --data folder:photos",
+          .note = kCheckpointsOwn,
+          .uses = these_settings(settings_of_asking({})),
+          .flags = PredictFlags(),
+          .options = predict_options(),
+          .stored = Stored::checkpoint,
+          .take = refuse_two_weights<PredictFlags>,
+          .config_in_use = config_of_asking<PredictFlags>,
+          .check = [](const CommandLine& line) { require_weights<PredictFlags>(line, "ask"); },
+          .run = run_predict};
 }
 
 }  // namespace vitrail::launcher

@@ -2,56 +2,55 @@
 
 #include <algorithm>
 
-#include "launcher/options/setting_commands.hpp"
+#include "launcher/cli/command_line.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
-// What conditions look at: the configuration as the command uses it. Weights may come from --checkpoint;
-// `eval` and `predict` look at one data set, `import` at none.
 trainer::Config config_in_use(const CommandLine& line) {
-  trainer::Config config = line.config;
-  if (!line.flags.checkpoint.empty()) config.model.weights = line.flags.checkpoint;
-  if (line.command == Command::eval || line.command == Command::predict) config.data.train = config.data.val;
-  if (line.command == Command::import_weights) config.data.train.clear();
-  return config;
+  const bool has_own = line.command != nullptr && line.command->config_in_use != nullptr;
+  return has_own ? line.command->config_in_use(line) : line.config;
 }
 
-About about_of(const trainer::SettingAbout& about) {
-  std::vector<Condition> conditions;
-  for (const trainer::SettingCondition& condition : about.when) {
-    conditions.push_back({condition.key, condition.text, [condition](const CommandLine& line) {
-                            return condition.holds(config_in_use(line));
-                          }});
-  }
-  return {.help = about.help,
-          .bounds = about.bounds,
-          .unit = about.unit,
-          .placeholder = about.placeholder,
-          .absent = about.absent,
-          .when = std::move(conditions),
-          .required = about.required,
-          .letter = about.letter,
-          .alone = about.alone};
+template <class T>
+Option common_flag(const std::string& name, T CommandLine::*member, About about) {
+  constexpr auto kItself = [](auto& line) -> auto& { return line; };
+  Option option(trainer::field_of<CommandLine>(name, kItself, member, std::move(about), trainer::Rule<T>()));
+  option.is_switch = std::is_same_v<T, bool>;
+  return option;
 }
 
 }  // namespace
 
-bool Option::used_by(Command command) const {
-  return std::find(commands.begin(), commands.end(), command) != commands.end();
+bool Option::used_by(const Command& command) const {
+  return std::ranges::find(commands, &command) != commands.end();
 }
 
 Option option_of(const trainer::Setting& setting) {
-  trainer::Field<CommandLine> field{.key = setting.key, .about = about_of(setting.about)};
-  field.form = setting.form;
-  field.choices = setting.choices;
-  field.rule = setting.rule;
+  std::vector<Condition> when;
+  for (const trainer::SettingCondition& condition : setting.about.when) {
+    when.push_back({condition.key, condition.text,
+                    [condition](const CommandLine& line) { return condition.holds(config_in_use(line)); }});
+  }
+  trainer::Field<CommandLine> field = described_as(setting, std::move(when));
   field.set = [set = setting.set](CommandLine& line, const std::string& text) {
     return set(line.config, text);
   };
   field.get = [get = setting.get](const CommandLine& line) { return get(line.config); };
-  field.complaint = setting.complaint;
-  return {std::move(field), commands_of(setting.key)};
+  return Option(std::move(field));
+}
+
+void add_help_flag(std::vector<Option>& options) {
+  options.push_back(common_flag("help", &CommandLine::help, {.help = "this text", .letter = 'h'}));
+}
+
+void add_config_flags(std::vector<Option>& options) {
+  options.push_back(
+      common_flag("config", &CommandLine::config_files,
+                  {.help = "file of settings: [section], then key = value; may be repeated, later wins",
+                   .placeholder = "FILE"}));
+  options.push_back(common_flag("print-config", &CommandLine::print_config,
+                                {.help = "print the settings in use as such a file, and do nothing else"}));
 }
 
 }  // namespace vitrail::launcher

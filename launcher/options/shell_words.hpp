@@ -9,4 +9,8 @@ namespace vitrail::launcher {
 
 std::optional<std::vector<std::string>> shell_words(const std::string& text);
 
+// As the rule of an option.
+inline constexpr const char* kShellWords = "words as a shell splits them, every quote closed";
+inline bool is_shell_words(const std::string& text) { return shell_words(text).has_value(); }
+
 }  // namespace vitrail::launcher

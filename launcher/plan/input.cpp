@@ -19,7 +19,7 @@ double images_of_a_core(const datasets::AugmentConfig& augment) {
 }
 
 Hardware hardware_of(const CommandLine& line) {
-  const PlanFlags& flags = line.plan;
+  const auto& flags = line.own<PlanFlags>();
   Hardware gpu = hardware_of(flags.gpu, line.config.precision.compute);
   const bool changed = flags.memory_gb || flags.memory_gb_per_s || flags.node_gb_per_s ||
                        flags.network_gb_per_s || line.config.run.peak_tflops > 0;
@@ -33,11 +33,11 @@ Hardware hardware_of(const CommandLine& line) {
 }
 
 // Ranks, and how many of them share a node.
-void place(const LaunchConfig& launch, PlanInput& in) {
-  in.ranks_per_node = launch.gpus_per_node.value_or(kGpusOfANode);
-  in.ranks = launch.ranks.value_or(launch.nodes ? *launch.nodes * in.ranks_per_node : in.config.run.lanes);
-  if (!launch.nodes) return;
-  const std::int64_t nodes = *launch.nodes;
+void place(const PlanFlags& flags, PlanInput& in) {
+  in.ranks_per_node = flags.gpus_per_node.value_or(kGpusOfANode);
+  in.ranks = flags.ranks.value_or(flags.nodes ? *flags.nodes * in.ranks_per_node : in.config.run.lanes);
+  if (!flags.nodes) return;
+  const std::int64_t nodes = *flags.nodes;
   if (in.ranks > nodes * in.ranks_per_node || in.ranks < nodes) {
     throw Error(
         ExitCode::refused,
@@ -57,9 +57,9 @@ void require(double value, const char* flag) {
 }  // namespace
 
 PlanInput plan_input(const CommandLine& line, std::int64_t steps) {
-  const PlanFlags& flags = line.plan;
+  const auto& flags = line.own<PlanFlags>();
   PlanInput in{.config = line.config, .gpu = hardware_of(line), .steps = steps};
-  place(line.launch, in);
+  place(flags, in);
   const bool several = in.ranks > 1 || flags.up_to.value_or(1) > 1;
   require(in.gpu.memory_gb, "--memory-gb");
   require(in.gpu.tflops, "--run.peak_tflops");

@@ -9,9 +9,9 @@ namespace vitrail::launcher {
 namespace {
 
 // One rank per `run.threads` processors of this host, but no rank without a lane.
-std::int64_t slots(const CommandLine& line, const Processors& processors) {
-  const std::int64_t fitting = processors.count() / line.config.run.threads;
-  return std::clamp<std::int64_t>(fitting, 1, line.config.run.lanes);
+std::int64_t slots(const trainer::RunConfig& run, const Processors& processors) {
+  const std::int64_t fitting = processors.count() / run.threads;
+  return std::clamp<std::int64_t>(fitting, 1, run.lanes);
 }
 
 // Every rank gets its share of the host's processors, not just `run.threads`: its decode threads work there
@@ -40,10 +40,10 @@ SpawnPlan by_mpirun(std::int64_t ranks, const Environment& environment, const Pr
   return plan;
 }
 
-SpawnPlan by_srun(const CommandLine& line, const SlurmJob& job, std::int64_t ranks, std::int64_t nodes) {
+SpawnPlan by_srun(const LaunchConfig& launch, const SlurmJob& job, std::int64_t ranks, std::int64_t nodes) {
   SpawnPlan plan;
   plan.words = {"srun"};
-  if (!line.launch.mpi.empty()) plan.words.push_back("--mpi=" + line.launch.mpi);
+  if (!launch.mpi.empty()) plan.words.push_back("--mpi=" + launch.mpi);
   // --export: a job submitted with --export=NONE would otherwise keep from the ranks what launch tells them.
   // --wait: where a node's slurmstepd is gone, srun would wait for its tasks until the time limit, long after
   // the others ended; ranks end within seconds of each other.
@@ -51,7 +51,7 @@ SpawnPlan by_srun(const CommandLine& line, const SlurmJob& job, std::int64_t ran
                                        fmt::format("--nodes={}", nodes), fmt::format("--ntasks={}", ranks)});
   // srun forgets what sbatch was told about processors per task.
   if (job.cpus_per_task) plan.words.push_back(fmt::format("--cpus-per-task={}", *job.cpus_per_task));
-  const auto more = shell_words(line.launch.srun_args).value_or(std::vector<std::string>{});
+  const auto more = shell_words(launch.srun_args).value_or(std::vector<std::string>{});
   plan.words.insert(plan.words.end(), more.begin(), more.end());
   plan.summary = fmt::format("{} rank{} by srun on {} node{}", ranks, ranks == 1 ? "" : "s", nodes,
                              nodes == 1 ? "" : "s");
@@ -60,9 +60,9 @@ SpawnPlan by_srun(const CommandLine& line, const SlurmJob& job, std::int64_t ran
 
 }  // namespace
 
-SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, const std::string& program,
+SpawnPlan plan_spawn(const Launch& asked, const Environment& environment, const std::string& program,
                      const Processors& processors, bool root) {
-  const LaunchConfig& launch = line.launch;
+  const LaunchConfig& launch = asked.how;
   const bool in_slurm = environment.slurm.has_value();
   check_started_once(environment);
   if (launch.via == Via::srun && !in_slurm) {
@@ -84,14 +84,14 @@ SpawnPlan plan_spawn(const CommandLine& line, const Environment& environment, co
   const std::int64_t nodes = launch.nodes.value_or(srun ? environment.slurm->nodes : 1);
   std::int64_t ranks = launch.ranks.value_or(0);
   if (ranks == 0) {
-    const std::int64_t per_node = launch.gpus_per_node.value_or(slots(line, processors));
-    ranks = std::min(nodes * per_node, line.config.run.lanes);
+    const std::int64_t per_node = launch.gpus_per_node.value_or(slots(asked.config.run, processors));
+    ranks = std::min(nodes * per_node, asked.config.run.lanes);
   }
-  SpawnPlan plan = srun ? by_srun(line, *environment.slurm, ranks, nodes)
+  SpawnPlan plan = srun ? by_srun(launch, *environment.slurm, ranks, nodes)
                         : by_mpirun(ranks, environment, processors, root);
   plan.words.push_back(program);
   plan.words.emplace_back("train");
-  plan.words.insert(plan.words.end(), line.train_arguments.begin(), line.train_arguments.end());
+  plan.words.insert(plan.words.end(), asked.train_words.begin(), asked.train_words.end());
   return plan;
 }
 

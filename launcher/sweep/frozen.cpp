@@ -33,8 +33,8 @@ std::string to_text(const SharedSettings& settings) {
 std::string shown(const SharedSettings& settings, const std::string& key,
                   const std::vector<Option>& options) {
   const auto value = settings.values.find(key);
-  const Option* option = find_option(options, key, Command::launch);
-  CommandLine line;
+  const Option* option = find_option(options, key, command_named("launch"));
+  CommandLine line(command_named("launch"));
   if (option == nullptr || (value != settings.values.end() && !option->set(line, value->second)))
     return value == settings.values.end() ? "" : value->second;
   return option->get(line).value_or("");
@@ -45,7 +45,7 @@ std::string shown(const SharedSettings& settings, const std::string& key,
 GivenWords sort_words(const std::vector<std::string>& launch_arguments, const std::vector<Option>& options) {
   GivenWords given;
   for (const Setting& flag : split_flags(launch_arguments, options).flags) {
-    const Option* option = find_option(options, flag.key, Command::launch);
+    const Option* option = find_option(options, flag.key, command_named("launch"));
     if (flag.key == "config") {
       given.files.push_back(flag.value);
     } else if (option != nullptr && option->is_setting()) {

@@ -78,11 +78,11 @@ GridFile read_grid_file(const std::string& path, const std::string& text) {
 
 // The value as the option table writes it, so that 1e-3 and 0.001 are one setting.
 std::string checked_value(const Axis& axis, const std::string& value, const std::vector<Option>& options) {
-  const Option* option = find_option(options, axis.key, Command::launch);
-  if (option == nullptr || !option->is_setting() || !option->used_by(Command::launch)) {
+  const Option* option = find_option(options, axis.key, command_named("launch"));
+  if (option == nullptr || !option->is_setting() || !option->used_by(command_named("launch"))) {
     std::vector<std::string> known;
     for (const Option& other : options) {
-      if (other.is_setting() && other.used_by(Command::launch)) known.push_back(other.key);
+      if (other.is_setting() && other.used_by(command_named("launch"))) known.push_back(other.key);
     }
     throw wrong(axis.place, fmt::format("{}: no setting of a run{}", axis.key, key_hint(axis.key, known)));
   }
@@ -93,7 +93,7 @@ std::string checked_value(const Axis& axis, const std::string& value, const std:
     throw wrong(axis.place,
                 fmt::format("{}: how ranks are started changes no result; give --{} beside the file",
                             axis.key, axis.key));
-  CommandLine line;
+  CommandLine line(command_named("launch"));
   if (!option->set(line, value))
     throw wrong(axis.place, fmt::format("{} = {}: expected {}", axis.key, value, option->expected()));
   return option->get(line).value_or(value);

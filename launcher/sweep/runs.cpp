@@ -31,7 +31,7 @@ CommandLine parse_task(const SweepTask& task, const std::vector<std::string>& wo
   } catch (const Error& e) {
     throw e.in("task " + task.name);
   }
-  if (parsed.answer || parsed.flags.print_schedule) {
+  if (parsed.answer || parsed.flags_given.contains("print-schedule")) {
     throw Error(ExitCode::usage, "command line: a sweep prints no settings; ask `vitrail launch` for them");
   }
   return parsed;
@@ -74,11 +74,12 @@ std::string notice_of(const Sweep& sweep, const SharedSettings& frozen, const st
   }
 }
 
-void take_words(const CommandLine& line, const std::vector<Option>& options, Sweep& sweep) {
-  sweep.given = sort_words(line.launch_arguments, options);
+void take_words(const std::vector<std::string>& launch_words, bool change, const std::vector<Option>& options,
+                Sweep& sweep) {
+  sweep.given = sort_words(launch_words, options);
   sweep.fixed = names_frozen(sweep.given, sweep.folder);
-  const auto frozen = sweep.fixed || line.flags.change ? std::nullopt : read_frozen(sweep.folder);
-  sweep.launch_words = line.launch_arguments;
+  const auto frozen = sweep.fixed || change ? std::nullopt : read_frozen(sweep.folder);
+  sweep.launch_words = launch_words;
   if (!frozen) return;
   sweep.begun = true;
   sweep.shared = *frozen;
@@ -100,16 +101,17 @@ void take_named_settings(Sweep& sweep) {
 }  // namespace
 
 Sweep read_sweep(const CommandLine& line) {
-  const fs::path path = line.paths.front();
+  const auto& flags = line.own<SweepFlags>();
+  const fs::path path = line.arguments.front();
   if (!fs::is_regular_file(path))
     throw Error(ExitCode::usage, fmt::format("{}: there is no such grid file", path.string()));
   Sweep sweep;
   sweep.name = path.stem().string();
   sweep.text = read_text(path);
-  sweep.folder = line.flags.output.empty() ? fs::path("runs") / sweep.name : fs::path(line.flags.output);
+  sweep.folder = flags.output.empty() ? fs::path("runs") / sweep.name : fs::path(flags.output);
   const std::vector<Option> options = make_options();
   SweepPlan plan = plan_sweep(path.string(), sweep.text, options);
-  take_words(line, options, sweep);
+  take_words(line.passed_on, flags.change, options, sweep);
   check_given_once(sweep.given, path.string(), plan.keys);
   sweep.keys = std::move(plan.keys);
   for (SweepTask& task : plan.tasks) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "launcher/cli/command_line.hpp"
+#include "launcher/sweep/flags.hpp"
 #include "launcher/sweep/frozen.hpp"
 #include "launcher/sweep/plan.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
@@ -41,7 +41,7 @@ struct Sweep {
   std::string notice;  // what the config files say otherwise than the frozen settings; empty: nothing
 };
 
-Sweep read_sweep(const CommandLine& line);
+Sweep read_sweep(const CommandLine& line);  // of `vitrail sweep`
 
 // Keeps the settings for all tasks of now and later, and lets the words of the tasks name what is kept.
 void freeze(Sweep& sweep);

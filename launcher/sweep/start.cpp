@@ -105,10 +105,10 @@ class LocalTasks {
 
 }  // namespace
 
-std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& sweep,
+std::vector<std::size_t> tasks_to_run(const SweepFlags& flags, const Sweep& sweep,
                                       const std::vector<TaskResult>& results) {
   for (const SweepRun& run : sweep.runs) check_unchanged(run);
-  const SweepSpace space = space_of(sweep, results, line.flags.quota_gib);
+  const SweepSpace space = space_of(sweep, results, flags.quota_gib);
   say_sweep(fmt::format("{}; {}", summary(results), describe(space)));
   check_space(sweep, space);
   std::vector<std::size_t> tasks;
@@ -118,7 +118,7 @@ std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& swee
     if (result.state == TaskState::running) {
       const std::string where = result.job.empty() ? "on " + result.node : "in job " + result.job;
       say_sweep(fmt::format("task {} runs already, {}: it is left to that", i, where));
-    } else if (result.state == TaskState::diverged && !line.flags.retry_diverged) {
+    } else if (result.state == TaskState::diverged && !flags.retry_diverged) {
       say_sweep(fmt::format("task {} diverged and is left alone; --retry-diverged runs it again", i));
     } else {
       tasks.push_back(i);
@@ -127,15 +127,15 @@ std::vector<std::size_t> tasks_to_run(const CommandLine& line, const Sweep& swee
   return tasks;
 }
 
-ExitCode run_tasks(const CommandLine& line, Sweep& sweep) {
-  const auto tasks = tasks_to_run(line, sweep, results_of(sweep).tasks);
+ExitCode run_tasks(const SweepFlags& flags, Sweep& sweep) {
+  const auto tasks = tasks_to_run(flags, sweep, results_of(sweep).tasks);
   freeze(sweep);
-  LocalTasks local(sweep, tasks, line.flags.retry_diverged);
+  LocalTasks local(sweep, tasks, flags.retry_diverged);
   run_children(
-      static_cast<std::size_t>(line.flags.at_once), [&] { return local.next(); },
+      static_cast<std::size_t>(flags.at_once), [&] { return local.next(); },
       [&](std::size_t job, int status) { local.ended(job, status); }, say_sweep);
   const SweepResults results = results_of(sweep);
-  show_results(line, sweep, results);
+  show_results(flags, sweep, results);
   if (local.failure() != 0) return static_cast<ExitCode>(local.failure());
   if (!std::ranges::all_of(results.tasks, &TaskResult::is_over)) return ExitCode::saved;
   const bool diverged = std::ranges::any_of(
@@ -145,8 +145,8 @@ ExitCode run_tasks(const CommandLine& line, Sweep& sweep) {
 
 // A task of an array: its exit status says what becomes of it. What it does not do again, it says, with the
 // status of then.
-ExitCode run_task(const CommandLine& line, const Environment& environment, Sweep& sweep) {
-  const SweepRun& run = asked_task(line, sweep);
+ExitCode run_task(const SweepFlags& flags, const Environment& environment, Sweep& sweep) {
+  const SweepRun& run = asked_task(flags, sweep);
   // A job that comes back goes on with what it had begun.
   if (!environment.slurm || environment.slurm->restart_count == 0) check_unchanged(run);
   const TaskResult result = read_result(run);
@@ -154,7 +154,7 @@ ExitCode run_task(const CommandLine& line, const Environment& environment, Sweep
     say_sweep(fmt::format("task {} is finished: {}", run.number, run.folder.string()));
     return ExitCode::done;
   }
-  if (result.state == TaskState::diverged && !line.flags.retry_diverged) {
+  if (result.state == TaskState::diverged && !flags.retry_diverged) {
     say_sweep(
         fmt::format("task {} diverged: {}; --retry-diverged runs it again", run.number, run.folder.string()));
     return ExitCode::diverged;

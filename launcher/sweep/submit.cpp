@@ -41,14 +41,14 @@ std::vector<std::size_t> forget_diverged(const Sweep& sweep, std::vector<std::si
 
 // Copies of the grid and of the settings go with the job: a task's number means the same, and the task too,
 // for as long as the array lives.
-ExitCode submit_sweep(const CommandLine& line, Sweep& sweep) {
+ExitCode submit_sweep(const SweepFlags& flags, Sweep& sweep) {
   if (!fs::exists(kScript)) {
     throw Error(ExitCode::usage, fmt::format("{}: not here", kScript),
                 "submit from the folder that has it, the repository's root");
   }
   // One look at the queue for all: a task that begins between two would be neither queued nor running.
   const std::vector<TaskResult> results = results_of(sweep).tasks;
-  const auto tasks = without_queued(results, tasks_to_run(line, sweep, results));
+  const auto tasks = without_queued(results, tasks_to_run(flags, sweep, results));
   if (tasks.empty()) {
     say_sweep("nothing is left to submit");
     return ExitCode::done;
@@ -59,9 +59,9 @@ ExitCode submit_sweep(const CommandLine& line, Sweep& sweep) {
   write_text_atomically(grid, sweep.text);
   freeze(sweep);
   std::vector<std::string> words = {
-      "sbatch", fmt::format("--array={}%{}", array_ranges(tasks), line.flags.at_once),
+      "sbatch", fmt::format("--array={}%{}", array_ranges(tasks), flags.at_once),
       fmt::format("--job-name={}", sweep.name), fmt::format("--output={}/%A_%a.log", literal(logs.string()))};
-  const auto more = shell_words(line.flags.sbatch_args).value_or(std::vector<std::string>{});
+  const auto more = shell_words(flags.sbatch_args).value_or(std::vector<std::string>{});
   words.insert(words.end(), more.begin(), more.end());
   words.insert(words.end(), {kScript, grid.string(), "--output", sweep.folder.string()});
   words.insert(words.end(), sweep.launch_words.begin(), sweep.launch_words.end());

@@ -23,15 +23,15 @@ void expect_golden(const std::string& name, const std::string& text) {
 
 std::vector<std::string> all_texts() {
   std::vector<std::string> texts = {help_text()};
-  for (const CommandInfo& info : commands()) texts.push_back(help_text(info.command, make_options()));
+  for (const Command& command : commands()) texts.push_back(help_text(command, make_options()));
   return texts;
 }
 
 TEST(Help, OfTheProgram) { expect_golden("help.txt", help_text()); }
 
 TEST(Help, OfEachCommand) {
-  for (const CommandInfo& info : commands()) {
-    expect_golden("help_" + std::string(info.name) + ".txt", help_text(info.command, make_options()));
+  for (const Command& command : commands()) {
+    expect_golden("help_" + command.name + ".txt", help_text(command, make_options()));
   }
 }
 
@@ -49,7 +49,7 @@ TEST(Help, EveryOptionHasHelpAndADefaultOrAReason) {
   for (const Option& option : make_options()) {
     EXPECT_FALSE(option.about.help.empty()) << option.key;
     EXPECT_FALSE(option.commands.empty()) << option.key;
-    const bool has_default = !option.get(CommandLine()).value_or("").empty();
+    const bool has_default = !option.get(CommandLine(*option.commands.front())).value_or("").empty();
     const bool explained = option.about.required || !option.about.absent.empty() || option.is_switch;
     const bool may_be_empty = option.key == "config" || option.key == "launch.srun_args";
     EXPECT_TRUE(has_default || explained || may_be_empty) << option.key;

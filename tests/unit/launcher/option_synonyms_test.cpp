@@ -8,15 +8,15 @@
 namespace vitrail::launcher {
 namespace {
 
-std::vector<std::string> settings_and_flags_of(Command command) {
+std::vector<std::string> settings_and_flags_of(const std::string& command) {
   std::vector<std::string> keys;
   for (const Option& option : make_options()) {
-    if (option.used_by(command)) keys.push_back(option.key);
+    if (option.used_by(command_named(command))) keys.push_back(option.key);
   }
   return keys;
 }
 
-std::string key_of(const std::string& written, Command command = Command::launch) {
+std::string key_of(const std::string& written, const std::string& command = "launch") {
   const std::string hint = key_hint(written, settings_and_flags_of(command));
   const std::string lead = "; nearest known key: ";
   return hint.starts_with(lead) ? hint.substr(lead.size(), hint.find(':', lead.size()) - lead.size()) : hint;
@@ -90,7 +90,7 @@ TEST(OptionSynonyms, TheFieldsWordsLeadToTheKeyThatIsMeant) {
 }
 
 TEST(OptionSynonyms, WhatWeHaveNotIsSaid) {
-  const auto known = settings_and_flags_of(Command::train);
+  const auto known = settings_and_flags_of("train");
   EXPECT_EQ(key_hint("wandb", known), "; metrics are in metrics.jsonl in the run's folder, a line a step");
   EXPECT_EQ(key_hint("log.tensorboard", known),
             "; metrics are in metrics.jsonl in the run's folder, a line a step");
@@ -101,14 +101,14 @@ TEST(OptionSynonyms, WhatWeHaveNotIsSaid) {
 }
 
 TEST(OptionSynonyms, EveryKeyOfTheTableIsOne) {
-  const auto known = settings_and_flags_of(Command::launch);
+  const auto known = settings_and_flags_of("launch");
   for (const std::string& key : keys_with_synonyms()) EXPECT_THAT(known, testing::Contains(key));
 }
 
 TEST(OptionSynonyms, OnlyKeysOfTheCommandAreNamed) {
-  EXPECT_EQ(key_of("lr", Command::eval), "");
-  EXPECT_EQ(key_of("batch_size", Command::predict), "evaluate.batch_size");
-  EXPECT_EQ(key_of("num_workers", Command::eval), "data.workers");
+  EXPECT_EQ(key_of("lr", "eval"), "");
+  EXPECT_EQ(key_of("batch_size", "predict"), "evaluate.batch_size");
+  EXPECT_EQ(key_of("num_workers", "eval"), "data.workers");
 }
 
 TEST(OptionSynonyms, Commands) {

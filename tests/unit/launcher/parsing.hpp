@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "launcher/cli/command_line.hpp"
+#include "launcher/options/options.hpp"
 
 namespace vitrail::launcher {
 
@@ -38,6 +39,14 @@ inline std::string config_file(const std::string& text, const std::string& name 
   std::filesystem::create_directories(folder);
   std::ofstream(folder / name) << text;
   return (folder / name).string();
+}
+
+// What a line has for an option of its command, as text.
+inline std::string value(const CommandLine& line, const std::string& key) {
+  const std::vector<Option> options = make_options();
+  const Option* option = find_option(options, key, *line.command);
+  if (option == nullptr || !option->used_by(*line.command)) ADD_FAILURE() << key;
+  return option == nullptr ? "" : option->get(line).value_or("");
 }
 
 // The message and exit code that these words end with: "2 command line: ...". Empty: they are accepted.

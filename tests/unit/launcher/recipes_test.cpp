@@ -11,7 +11,7 @@
 
 #include "datasets/loader/sampler.hpp"
 #include "launcher/cli/config_file.hpp"
-#include "launcher/commands/schedule_listing.hpp"
+#include "launcher/commands/schedule/schedule_listing.hpp"
 #include "launcher/options/options.hpp"
 #include "models/families/catalogue.hpp"
 #include "tests/unit/launcher/parsing.hpp"
@@ -60,13 +60,12 @@ bool is_hyper_parameter(const std::string& key) {
 }
 
 CommandLine typed(const Values& values, const CommandLine& run) {
-  CommandLine line;
-  line.command = Command::train;
+  CommandLine line(command_named("train"));
   line.config.data.train = run.config.data.train;
   line.config.data.val = run.config.data.val;
   const std::vector<Option> options = make_options();
   for (const auto& [key, value] : values) {
-    const Option* option = find_option(options, key, Command::train);
+    const Option* option = find_option(options, key, command_named("train"));
     if (option == nullptr || !option->set(line, value)) ADD_FAILURE() << key << " = " << value;
   }
   return line;

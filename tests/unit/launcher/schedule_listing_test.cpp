@@ -1,4 +1,4 @@
-#include "launcher/commands/schedule_listing.hpp"
+#include "launcher/commands/schedule/schedule_listing.hpp"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

@@ -15,6 +15,28 @@ CommandLine launch(const std::vector<std::string>& words) {
       words);
 }
 
+LaunchConfig how(const CommandLine& line) {
+  const auto number = [&](const std::string& key) {
+    const std::string text = value(line, key);
+    return text.empty() ? std::nullopt : std::optional(std::stoll(text));
+  };
+  const std::string via = value(line, "launch.via");
+  return {.via = via == "srun"     ? Via::srun
+                 : via == "mpirun" ? Via::mpirun
+                                   : Via::automatic,
+          .mpi = value(line, "launch.mpi"),
+          .srun_args = value(line, "launch.srun_args"),
+          .ranks = number("ranks"),
+          .nodes = number("nodes"),
+          .gpus_per_node = number("gpus-per-node")};
+}
+
+SpawnPlan plan_of(const std::vector<std::string>& words, const Environment& environment,
+                  const std::string& program, const Processors& processors, bool root) {
+  const CommandLine line = launch(words);
+  return plan_spawn({how(line), line.config, line.passed_on}, environment, program, processors, root);
+}
+
 Environment slurm(std::int64_t nodes, std::optional<std::int64_t> cpus_per_task = {}) {
   Environment environment;
   environment.slurm.emplace();
@@ -33,17 +55,17 @@ std::string command(const SpawnPlan& plan) {
 Processors all_of(int count) { return {count, count, {}, ""}; }
 
 std::string by_mpirun(const std::vector<std::string>& words, int processors, bool root = false) {
-  return command(plan_spawn(launch(words), Environment(), "/opt/vitrail", all_of(processors), root));
+  return command(plan_of(words, Environment(), "/opt/vitrail", all_of(processors), root));
 }
 
 std::string by_srun(const std::vector<std::string>& words, const Environment& environment,
                     int processors = 4) {
-  return command(plan_spawn(launch(words), environment, "/opt/vitrail", all_of(processors), false));
+  return command(plan_of(words, environment, "/opt/vitrail", all_of(processors), false));
 }
 
 std::string refused(const std::vector<std::string>& words, const Environment& environment) {
   try {
-    plan_spawn(launch(words), environment, "/opt/vitrail", all_of(4), false);
+    plan_of(words, environment, "/opt/vitrail", all_of(4), false);
   } catch (const Error& e) {
     return fmt::format("{} {}", static_cast<int>(e.code()), e.what());
   }
@@ -61,14 +83,14 @@ TEST(SpawnPlan, RanksShareTheProcessorsOfThisHost) {
 
 TEST(SpawnPlan, MoreRanksThanProcessorsAreNotBound) {
   EXPECT_EQ(by_mpirun({"-n", "4"}, 2), "mpirun -n 4 --oversubscribe --bind-to none");
-  EXPECT_EQ(plan_spawn(launch({"-n", "4"}), Environment(), "p", all_of(2), false).summary,
+  EXPECT_EQ(plan_of({"-n", "4"}, Environment(), "p", all_of(2), false).summary,
             "4 ranks by mpirun on this host, more than its 2 processors: not bound");
 }
 
 // mpirun would bind ranks outside of a mask that it does not know of.
 TEST(SpawnPlan, RanksInheritAMaskAndShareAQuota) {
   const auto plan = [](const Processors& processors) {
-    return plan_spawn(launch({"-n", "2"}), Environment(), "/opt/vitrail", processors, false);
+    return plan_of({"-n", "2"}, Environment(), "/opt/vitrail", processors, false);
   };
   const SpawnPlan masked = plan({4, 64, {}, "0-3"});
   EXPECT_EQ(command(masked), "mpirun -n 2 --oversubscribe --bind-to none");
@@ -76,8 +98,7 @@ TEST(SpawnPlan, RanksInheritAMaskAndShareAQuota) {
   const SpawnPlan shared = plan({8, 8, 3.5, "0-7"});
   EXPECT_EQ(command(shared), "mpirun -n 2 --oversubscribe --bind-to none");
   EXPECT_EQ(shared.summary, "2 ranks by mpirun on this host, sharing 3 of its 8 processors: not bound");
-  const auto as_fit =
-      plan_spawn(launch({"--run.threads", "2"}), Environment(), "p", {8, 64, 6.0, "0-7"}, false);
+  const auto as_fit = plan_of({"--run.threads", "2"}, Environment(), "p", {8, 64, 6.0, "0-7"}, false);
   EXPECT_EQ(command(as_fit).substr(0, 11), "mpirun -n 3");
 }
 
@@ -108,8 +129,7 @@ TEST(SpawnPlan, InASlurmJobSrunStartsThem) {
             "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=2 --ntasks=6");
   EXPECT_EQ(by_srun({}, slurm(4), 64),
             "srun --mpi=pmix --export=ALL --kill-on-bad-exit=1 --wait=120 --nodes=4 --ntasks=8");
-  EXPECT_EQ(plan_spawn(launch({"-n", "8"}), slurm(2), "p", all_of(4), false).summary,
-            "8 ranks by srun on 2 nodes");
+  EXPECT_EQ(plan_of({"-n", "8"}, slurm(2), "p", all_of(4), false).summary, "8 ranks by srun on 2 nodes");
 }
 
 TEST(SpawnPlan, HowSrunJoinsRanksIsTheSites) {
@@ -155,9 +175,8 @@ TEST(SpawnPlan, LaunchIsStartedOnce) {
 }
 
 TEST(SpawnPlan, SrunArgumentsAreSplitAsAShellWould) {
-  const SpawnPlan plan =
-      plan_spawn(launch({"-n", "1", "--launch.srun_args", "--mem=2G --comment=\"two words\" -l"}), slurm(1),
-                 "/opt/vitrail", all_of(4), false);
+  const SpawnPlan plan = plan_of({"-n", "1", "--launch.srun_args", "--mem=2G --comment=\"two words\" -l"},
+                                 slurm(1), "/opt/vitrail", all_of(4), false);
   const std::vector<std::string> expected = {"--mem=2G", "--comment=two words", "-l", "/opt/vitrail"};
   const auto first = std::find(plan.words.begin(), plan.words.end(), "--mem=2G");
   ASSERT_GE(std::distance(first, plan.words.end()), 4);
@@ -170,7 +189,7 @@ TEST(SpawnPlan, MpirunInsideAJobWhenAsked) {
 
 TEST(SpawnPlan, RanksAreGivenTheSettingsAndNotTheLaunching) {
   const SpawnPlan plan =
-      plan_spawn(launch({"-n", "2", "--optimizer.lr=0.1"}), Environment(), "/opt/vitrail", all_of(2), false);
+      plan_of({"-n", "2", "--optimizer.lr=0.1"}, Environment(), "/opt/vitrail", all_of(2), false);
   const auto program = std::find(plan.words.begin(), plan.words.end(), "/opt/vitrail");
   EXPECT_EQ(std::vector<std::string>(program, plan.words.end()),
             (std::vector<std::string>{"/opt/vitrail", "train", "--data.train", "a b", "--run.steps", "5",

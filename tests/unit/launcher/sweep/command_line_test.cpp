@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "launcher/sweep/flags.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 
 namespace vitrail::launcher {
@@ -42,8 +43,8 @@ TEST(SweepCommandLineErrors, OptionsOfOtherActions) {
 TEST(SweepCommandLine, WatchMayStandAlone) {
   const auto wait = [](const std::vector<std::string>& words) {
     const CommandLine line = parse_command_line(words);
-    EXPECT_EQ(line.paths, std::vector<std::string>{"g.ini"});
-    return line.flags.watch;
+    EXPECT_EQ(line.arguments, std::vector<std::string>{"g.ini"});
+    return line.own<SweepFlags>().watch;
   };
   EXPECT_EQ(wait({"sweep", "status", "g.ini"}), std::nullopt);
   EXPECT_EQ(wait({"sweep", "status", "g.ini", "--watch"}), 10);

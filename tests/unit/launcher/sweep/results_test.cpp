@@ -359,12 +359,12 @@ TEST(SweepCommandLine, ItsOwnFlagsAndThoseOfLaunch) {
   const CommandLine line =
       parse_command_line({"sweep", "run", "g.ini", "--at-once", "3", "--config", "not/read/here.cfg", "-n",
                           "2", "--run.steps=5", "--format", "json", "--metric", "loss"});
-  EXPECT_EQ(line.sweep_action, SweepAction::run);
-  EXPECT_EQ(line.flags.at_once, 3);
-  EXPECT_EQ(line.flags.metric, SweepMetric::loss);
-  EXPECT_EQ(line.flags.format, OutputFormat::json);
-  EXPECT_EQ(line.paths, std::vector<std::string>{"g.ini"});
-  EXPECT_EQ(line.launch_arguments,
+  EXPECT_EQ(line.own<SweepFlags>().action, SweepAction::run);
+  EXPECT_EQ(line.own<SweepFlags>().at_once, 3);
+  EXPECT_EQ(line.own<SweepFlags>().metric, SweepMetric::loss);
+  EXPECT_EQ(line.own<SweepFlags>().format, OutputFormat::json);
+  EXPECT_EQ(line.arguments, std::vector<std::string>{"g.ini"});
+  EXPECT_EQ(line.passed_on,
             (std::vector<std::string>{"--config", "not/read/here.cfg", "-n", "2", "--run.steps=5"}));
 }
 

@@ -1,23 +1,27 @@
-#include <chrono>
-#include <optional>
-
+#include "launcher/commands/schedule/print_schedule.hpp"
+#include "launcher/options/flag_table.hpp"
+#include "trainer/settings/validate.hpp"
+#ifdef VITRAIL_TORCH
 #include <unistd.h>
 
-#include "datasets/loader/sampler.hpp"
 #include "launcher/cli/version.hpp"
-#include "launcher/commands/evaluation_listing.hpp"
-#include "launcher/commands/run_commands.hpp"
-#include "launcher/commands/schedule_listing.hpp"
-#include "launcher/commands/training_images.hpp"
 #include "launcher/ranks/world.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
-#include "trainer/evaluation/evaluate_weights.hpp"
 #include "trainer/run/train.hpp"
+#endif
 
 namespace vitrail::launcher {
 namespace {
 
+std::vector<Option> train_options() {
+  FlagTable<PrintSchedule> flags;
+  flags.config_files();
+  add_print_schedule(flags);
+  return flags.done();
+}
+
+#ifdef VITRAIL_TORCH
 trainer::Attempt attempt_of(const Environment& environment) {
   trainer::Attempt attempt{.host = environment.host, .process = ::getpid()};
   if (environment.slurm) {
@@ -39,28 +43,19 @@ std::string last_checkpoint(const std::filesystem::path& checkpoints) {
                        : fmt::format("last checkpoint: {}", found.front().string());
 }
 
-}  // namespace
-
-ExitCode run_print_schedule(const CommandLine& line) {
-  const std::int64_t steps_per_epoch =
-      datasets::steps_per_epoch(training_images(line), line.config.data.global_batch_size);
-  const trainer::Schedule schedule(line.config, trainer::total_steps(line.config.run, steps_per_epoch),
-                                   steps_per_epoch);
-  const bool json = line.flags.format == OutputFormat::json;
-  fmt::print("{}", json ? schedule_json(line.config, schedule) : schedule_text(line.config, schedule));
-  return ExitCode::done;
-}
-
 ExitCode run_train(const CommandLine& line, const Environment& environment) {
+  const auto& flags = line.own<PrintSchedule>();
+  if (flags.print_schedule) return print_schedule(line.config, flags);
   trainer::StopSignal stop;  // before any thread is started
   World world(environment, line.config.sharding);
   Log log(world.communicator().rank() == 0);
+  const bool names_length = line.flags_given.contains("run.steps") || line.flags_given.contains("run.epochs");
   const trainer::TrainRequest request{line.config,
                                       attempt_of(environment),
                                       deadline_of(environment),
                                       [&](const std::string& why) { world.give_up(why); },
                                       environment.launch,
-                                      line.names_length,
+                                      names_length,
                                       trainer::this_program(build_facts()),
                                       environment.gpus};
   const auto directory = trainer::run_directory(line.config.run);
@@ -69,26 +64,25 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
       "training", [&] { return trainer::train(request, world.communicator(), log, stop); },
       [&] { return last_checkpoint(directory.checkpoints()); });
 }
+#else
+constexpr auto run_train = built_without_torch;
+#endif
 
-ExitCode run_eval(const CommandLine& line, const Environment& environment) {
-  World world(environment, line.config.sharding);
-  return world.run("evaluation", [&] {
-    const bool is_root = world.communicator().rank() == 0;
-    const auto result = trainer::evaluate_weights(line.config,
-                                                  {line.flags.checkpoint,
-                                                   [&](const std::string& text) {
-                                                     if (is_root) fmt::print(stderr, "{}\n", text);
-                                                   },
-                                                   environment.gpus},
-                                                  world.communicator());
-    if (!is_root) return ExitCode::done;
-    if (line.flags.format == OutputFormat::json) {
-      fmt::print("{}\n", evaluation_json(result));
-    } else {
-      fmt::print("{}", evaluation_text(result));
-    }
-    return ExitCode::done;
-  });
+}  // namespace
+
+Command train_command() {
+  return {.name = "train",
+          .usage = "[--config FILE ...] [--section.key VALUE ...]",
+          .summary = "train a model in this process: one rank of launch, or world size 1",
+          .example = "vitrail train --config configs/quickstart.cfg --run.steps 20",
+          .uses = every_setting_of_runs,
+          .flags = PrintSchedule(),
+          .options = train_options(),
+          .stored = Stored::run,
+          .holds_stop_signals = true,
+          .take = refuse_two_prints,
+          .check = [](const CommandLine& line) { trainer::validate(line.config); },
+          .run = run_train};
 }
 
 }  // namespace vitrail::launcher

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
-#include "launcher/cli/command_line.hpp"
+#include "datasets/data_config.hpp"
 
 namespace vitrail::launcher {
 
-std::int64_t training_images(const CommandLine& line);  // --images, else those of data.train
+std::int64_t training_images(const datasets::DataConfig& data, const std::optional<std::int64_t>& images);
 
 }  // namespace vitrail::launcher

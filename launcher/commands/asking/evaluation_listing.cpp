@@ -1,4 +1,4 @@
-#include "launcher/commands/evaluation_listing.hpp"
+#include "launcher/commands/asking/evaluation_listing.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

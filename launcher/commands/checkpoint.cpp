@@ -1,18 +1,63 @@
+#include <map>
+
 #include <nlohmann/json.hpp>
 
-#include "launcher/commands/run_commands.hpp"
-#include "models/families/catalogue.hpp"
+#include "launcher/options/flag_table.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/checkpoint/run_progress.hpp"
-#include "trainer/weights/export_weights.hpp"
-#include "trainer/weights/import_weights.hpp"
-#include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+enum class CheckpointAction { list, verify, hash, compare };
+
+struct CheckpointFlags {
+  CheckpointAction action = CheckpointAction::list;  // the first word
+  trainer::StatePart part = trainer::StatePart::all;
+  OutputFormat format = OutputFormat::text;
+};
+
+std::vector<Option> checkpoint_options() {
+  FlagTable<CheckpointFlags> flags;
+  flags.choice("part", &CheckpointFlags::part,
+               {{trainer::StatePart::weights, "weights"},
+                {trainer::StatePart::optimizer, "optimizer"},
+                {trainer::StatePart::ema, "ema"},
+                {trainer::StatePart::all, "all"}},
+               {.help = "what is hashed",
+                .placeholder = "PART",
+                .when = {{"", "`checkpoint hash`", [](const CommandLine& line) {
+                            return line.own<CheckpointFlags>().action == CheckpointAction::hash;
+                          }}}});
+  flags.format(&CheckpointFlags::format);
+  return flags.done();
+}
+
+// What is left are paths.
+void take_checkpoint_action(CommandLine& line) {
+  const std::map<std::string, CheckpointAction> actions = {{"list", CheckpointAction::list},
+                                                           {"verify", CheckpointAction::verify},
+                                                           {"hash", CheckpointAction::hash},
+                                                           {"compare", CheckpointAction::compare}};
+  const std::string word = line.arguments.front();
+  const auto found = actions.find(word);
+  if (found == actions.end()) {
+    throw Error(ExitCode::usage,
+                fmt::format("command line: checkpoint {}: expected list, verify, hash or compare", word));
+  }
+  line.own<CheckpointFlags>().action = found->second;
+  line.arguments.erase(line.arguments.begin());
+  const bool compares = found->second == CheckpointAction::compare;
+  const std::size_t count = line.arguments.size();
+  const std::size_t most = compares ? 2 : found->second == CheckpointAction::list ? 1 : count;
+  if (count == 0 || count > most || (compares && count < most)) {
+    throw Error(ExitCode::usage, fmt::format("command line: checkpoint {}: expected {}, got {}", word,
+                                             compares ? "two paths" : "one path", count));
+  }
+}
 
 trainer::CheckpointReader open_verified(const std::string& path) {
   trainer::CheckpointReader checkpoint(trainer::find_checkpoint(path));
@@ -99,93 +144,36 @@ ExitCode compare(const std::string& a, const std::string& b, bool json) {
   return same ? ExitCode::done : ExitCode::crash;
 }
 
-}  // namespace
-
-namespace {
-
-// One model as asked for, or every model; of these, one that the given numbers do not fit is left out and
-// named.
-std::vector<models::ModelSummary> asked_models(const CommandLine& line) {
-  std::vector<models::ModelSummary> rows;
-  models::ModelConfig config = line.config.model;
-  config.name = line.flags.model;
-  if (!config.name.empty()) return {models::describe_model(config)};
-  for (const std::string& name : models::known_models()) {
-    try {
-      config.name = name;
-      rows.push_back(models::describe_model(config));
-    } catch (const Error& e) {
-      fmt::print(stderr, "{}: left out: {}\n", name, e.what());
-    }
-  }
-  return rows;
-}
-
-std::string json_of(const std::vector<models::ModelSummary>& rows) {
-  Json json = Json::array();
-  for (const models::ModelSummary& m : rows) {
-    json.push_back({{"name", m.name},
-                    {"params", m.params},
-                    {"macs", m.macs},
-                    {"tokens", m.tokens},
-                    {"image_size", m.image_size},
-                    {"classes", m.classes},
-                    {"activation_bytes", m.activation_bytes}});
-  }
-  return json.dump() + "\n";
-}
-
-std::string table_of(const std::vector<models::ModelSummary>& rows) {
-  std::string text = fmt::format("{:<24} {:>12} {:>10} {:>8} {:>6} {:>8} {:>14}\n", "model", "params",
-                                 "GMACs", "tokens", "px", "classes", "activations");
-  for (const models::ModelSummary& m : rows) {
-    text += fmt::format("{:<24} {:>12} {:>10.3f} {:>8} {:>6} {:>8} {:>10.1f} MiB\n", m.name, m.params,
-                        static_cast<double>(m.macs) / 1e9, m.tokens, m.image_size, m.classes,
-                        static_cast<double>(m.activation_bytes) / (1 << 20));
-  }
-  return text;
-}
-
-}  // namespace
-
-ExitCode run_models(const CommandLine& line) {
-  const auto rows = asked_models(line);
-  fmt::print("{}", line.flags.format == OutputFormat::json ? json_of(rows) : table_of(rows));
-  return ExitCode::done;
-}
-
-ExitCode run_export(const CommandLine& line) {
-  const auto checkpoint = open_verified(line.flags.checkpoint);
-  const std::string note = trainer::unfinished_note(checkpoint.folder());
-  if (!note.empty()) fmt::print(stderr, "{}\n", note);
-  trainer::export_weights(checkpoint, line.flags.ema ? trainer::WeightsUsed::ema : trainer::WeightsUsed::raw,
-                          line.flags.output);
-  fmt::print(stderr, "{}: {} tensors of step {}\n", line.flags.output,
-             checkpoint.manifest().parameters.size(), checkpoint.manifest().state.step);
-  return ExitCode::done;
-}
-
-ExitCode run_import(const CommandLine& line) {
-  const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
-  const auto checkpoint =
-      trainer::import_weights(line.config, resolved_settings(line), line.flags.output, say);
-  fmt::print("{}\n", checkpoint.string());
-  return ExitCode::done;
-}
-
-ExitCode run_checkpoint(const CommandLine& line) {
-  const bool json = line.flags.format == OutputFormat::json;
-  switch (line.action) {
+ExitCode run_checkpoint(const CommandLine& line, const Environment&) {
+  const auto& flags = line.own<CheckpointFlags>();
+  const bool json = flags.format == OutputFormat::json;
+  switch (flags.action) {
     case CheckpointAction::list:
-      return list(line.paths.front(), json);
+      return list(line.arguments.front(), json);
     case CheckpointAction::compare:
-      return compare(line.paths[0], line.paths[1], json);
+      return compare(line.arguments[0], line.arguments[1], json);
     case CheckpointAction::hash:
-      return hash(line.paths, line.flags.part, json);
+      return hash(line.arguments, flags.part, json);
     case CheckpointAction::verify:
-      return verify(line.paths, json);
+      return verify(line.arguments, json);
   }
   return ExitCode::done;
+}
+
+}  // namespace
+
+Command checkpoint_command() {
+  constexpr std::size_t kManyPaths = 10'000;  // and the action before them
+  return {.name = "checkpoint",
+          .usage = "list|verify|hash|compare PATH [PATH ...] [options]",
+          .summary = "list the checkpoints of a run; verify, hash or compare them",
+          .example = "vitrail checkpoint hash runs/quickstart/checkpoints/latest --part weights",
+          .least_arguments = 2,
+          .most_arguments = kManyPaths,
+          .flags = CheckpointFlags(),
+          .options = checkpoint_options(),
+          .take = take_checkpoint_action,
+          .run = run_checkpoint};
 }
 
 }  // namespace vitrail::launcher

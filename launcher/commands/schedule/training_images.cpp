@@ -1,13 +1,12 @@
-#include "launcher/commands/training_images.hpp"
+#include "launcher/commands/schedule/training_images.hpp"
 
 #include "datasets/dataset.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::launcher {
 
-std::int64_t training_images(const CommandLine& line) {
-  if (line.flags.images) return *line.flags.images;
-  const datasets::DataConfig& data = line.config.data;
+std::int64_t training_images(const datasets::DataConfig& data, const std::optional<std::int64_t>& images) {
+  if (images) return *images;
   try {
     return datasets::open_dataset(data.train, {.classes = data.classes})->size();
   } catch (const Error& e) {

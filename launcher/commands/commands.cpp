@@ -1,0 +1,30 @@
+#include "launcher/cli/command.hpp"
+
+namespace vitrail::launcher {
+
+// Each in the file of its name.
+Command pack_command();
+Command verify_command();
+Command info_command();
+Command preview_command();
+Command launch_command();
+Command train_command();
+Command eval_command();
+Command predict_command();
+Command models_command();
+Command export_command();
+Command import_command();
+Command checkpoint_command();
+Command plan_command();
+Command bench_command();
+Command sweep_command();
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all = {
+      pack_command(),   verify_command(),     info_command(),    preview_command(), launch_command(),
+      train_command(),  eval_command(),       predict_command(), models_command(),  export_command(),
+      import_command(), checkpoint_command(), plan_command(),    bench_command(),   sweep_command()};
+  return all;
+}
+
+}  // namespace vitrail::launcher
