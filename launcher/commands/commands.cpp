@@ -11,6 +11,7 @@ Command launch_command();
 Command train_command();
 Command eval_command();
 Command predict_command();
+Command features_command();
 Command models_command();
 Command export_command();
 Command import_command();
@@ -21,9 +22,10 @@ Command sweep_command();
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
-      pack_command(),   verify_command(),     info_command(),    preview_command(), launch_command(),
-      train_command(),  eval_command(),       predict_command(), models_command(),  export_command(),
-      import_command(), checkpoint_command(), plan_command(),    bench_command(),   sweep_command()};
+      pack_command(),       verify_command(), info_command(),   preview_command(),
+      launch_command(),     train_command(),  eval_command(),   predict_command(),
+      features_command(),   models_command(), export_command(), import_command(),
+      checkpoint_command(), plan_command(),   bench_command(),  sweep_command()};
   return all;
 }
 

@@ -20,6 +20,11 @@ def measured(text):
     return result
 
 
+def normalised(row):
+    norm = math.sqrt(sum(x * x for x in row))
+    return [x / norm for x in row]
+
+
 class EvaluationTest(harness.RunTest):
     @classmethod
     def setUpClass(cls):
@@ -95,6 +100,37 @@ class EvaluationTest(harness.RunTest):
             self.assertIn("last", self.vitrail("eval", "--data", self.data, *words, expect=expect)[1])
         err = self.vitrail("eval", "--data", self.data, "--checkpoint", self.checkpoint, "--evaluate.neighbours", 3, expect=2)[1]
         self.assertIn("evaluate.protocol = knn", err)
+
+    def test_features(self):
+        """The same file at any number of ranks; eval finds the neighbours that its rows have."""
+        asked, known = self.make_pack("asked", 103), self.make_pack("known", 211)
+        rows, labels = {}, {}
+        for name, data in (("asked", asked), ("known", known)):
+            texts = set()
+            for ranks in WORLDS if name == "asked" else (None,):
+                output = self.folder / f"{name}-{ranks}.safetensors"
+                words = ("--data", data, "--output", output, "--evaluate.features", "last:2", "--format", "json")
+                told = json.loads(self.vitrail("features", "--checkpoint", self.checkpoint, *words, ranks=ranks)[0])
+                self.assertEqual((told["images"], told["width"]), ({"asked": 103, "known": 211}[name], 64))
+                tensors = {key: values for key, (_, values) in harness.read_safetensors(output)[0].items()}
+                texts.add((tensors["features"].tobytes(), tensors["labels"].tobytes()))
+            self.assertEqual(len(texts), 1, name)
+            values = list(tensors["features"])
+            rows[name] = [normalised(values[i : i + 64]) for i in range(0, len(values), 64)]
+            labels[name] = list(tensors["labels"])
+        hits = 0
+        for row, label in zip(rows["asked"], labels["asked"]):
+            cosines = [sum(a * b for a, b in zip(row, other)) for other in rows["known"]]
+            votes = [0.0] * 10
+            for i in sorted(range(len(cosines)), key=lambda i: -cosines[i])[:9]:
+                votes[labels["known"][i]] += math.exp(cosines[i] / 0.2)
+            hits += max(range(10), key=votes.__getitem__) == label
+        words = ("--evaluate.known", known, "--evaluate.features", "last:2", "--evaluate.neighbours", 9, "--evaluate.temperature", 0.2)
+        protocol = ("--checkpoint", self.checkpoint, "--evaluate.protocol", "knn")
+        found = harness.scores(self.vitrail("eval", "--data", asked, "--format", "json", *protocol, *words)[0])
+        self.assertAlmostEqual(float(found["top1"]), 100 * hits / 103)
+        missing = self.vitrail("features", "--data", asked, "--output", self.folder / "none", expect=2)[1]
+        self.assertIn("--checkpoint DIR or --model.weights FILE", missing)
 
     def test_any_batch_size(self):
         for batch in (1, 7, 250):

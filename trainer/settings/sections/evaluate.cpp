@@ -58,7 +58,7 @@ void add_evaluate_settings(std::vector<Setting>& table) {
              .absent = "data.train of the checkpoint",
              .when = {by_neighbours()}});
   alone.add("neighbours", &EvaluationConfig::neighbours, Effect::result,
-            {.help = "k of k-NN", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
+            {.help = "how many neighbours vote (k)", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
   alone.add("temperature", &EvaluationConfig::temperature, Effect::result,
             {.help = "of the neighbours' votes, exp(cosine / temperature)",
              .bounds = above(0),
