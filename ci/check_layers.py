@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may include whom: launcher -> trainer -> {sharding, datasets, models}, everybody -> trainer/base; and inside of
+"""Who may include whom: launcher -> trainer -> {sharding, datasets, models} -> trainer/base; and inside of
 trainer: run -> evaluation -> its own files -> tasks -> weights -> checkpoint -> watch, device -> settings.
 
 Includes of our own files are written from the root ("datasets/loader/loader.hpp") and name a file that exists.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "sharding/agreement/gather_text.hpp"
 #include "trainer/base/text/progress.hpp"
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/device/compute_device.hpp"
@@ -31,28 +30,20 @@ std::vector<std::string> distinct(const std::vector<std::string>& names) {
 
 }  // namespace
 
-RunSaver::RunSaver(const Assembly& run, sharding::LaneState& lane_state, const TrainState& state,
-                   const TrainRequest& request, const RunDirectory& directory, const RunOwner* owner,
-                   MetricsFile* metrics, const std::vector<std::string>& hosts, PhaseLog& phases, Log& log)
+RunSaver::RunSaver(Assembly& run, const TrainState& state, const RunServices& services, MetricsFile* metrics)
     : run_(run),
-      request_(request),
+      services_(services),
       metrics_(metrics),
-      log_(log),
-      label_(sharding::gather_text(run.communicator, request.attempt.label()).front()),
-      hosts_(distinct(hosts)),
-      program_(request.program),
       writer_(
-          directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
-          stored_parameters(run.specs), lane_state, state.task, run.communicator,
-          [owner, metrics](const CheckpointManifest& manifest) {
+          services.directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
+          stored_parameters(run.specs), run.lane_state, state.task, run.communicator,
+          [owner = services.owner, metrics](const CheckpointManifest& manifest) {
             metrics->sync(manifest.state.metrics_bytes);
             owner->check(RunOwner::Look::now);
           },
-          &phases),
+          &services.phases),
       saved_(state),
-      under_way_(state) {
-  if (owner != nullptr) program_["attempt"] = std::to_string(owner->number());
-}
+      under_way_(state) {}
 
 bool RunSaver::wished() const {
   if (run_.communicator.rank() != 0 || writer_.busy()) return false;
@@ -86,11 +77,12 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   }
   manifest.class_ids = class_ids(*run_.train_data);
   manifest.machine = machine_name(run_.device);
-  manifest.writer = label_;
-  manifest.program = program_;
+  manifest.writer = services_.writer;
+  manifest.program = services_.request.program;
+  if (services_.owner != nullptr) manifest.program["attempt"] = std::to_string(services_.owner->number());
   manifest.program["time"] = utc_time();
-  manifest.hosts = hosts_;
-  manifest.settings = settings_of(request_.config);
+  manifest.hosts = distinct(services_.hosts);
+  manifest.settings = settings_of(services_.request.config);
   return manifest;
 }
 
@@ -117,25 +109,26 @@ void RunSaver::wait() {
 void RunSaver::settle(CheckpointWriter::Outcome outcome) {
   seconds_of_last_ = std::chrono::duration<double>(Clock::now() - began_).count();
   if (outcome == CheckpointWriter::Outcome::committed) {
-    if (failures_ > 0) log_.line(fmt::format("saving works again, after {} failures", failures_));
+    if (failures_ > 0) services_.log.line(fmt::format("saving works again, after {} failures", failures_));
     failures_ = 0;
     saved_ = under_way_;
     saved_at_ = Clock::now();
-    log_.line(fmt::format("saved {} in {} (training waited {:.3f} s)", writer_.checkpoint().string(),
-                          format_duration(seconds_of_last_), seconds_waited_));
+    services_.log.line(fmt::format("saved {} in {} (training waited {:.3f} s)", writer_.checkpoint().string(),
+                                   format_duration(seconds_of_last_), seconds_waited_));
     return;
   }
   const sharding::AgreedError& failure = writer_.failure();
   if (failure.code() != ExitCode::io) throw sharding::AgreedError(failure);
   ++failures_;
-  log_.line(fmt::format(
+  services_.log.line(fmt::format(
       "{}step {} could not be saved (failure {} in a row): rank {}: {}; training goes on, the next try comes "
       "in {} s",
       failures_ >= kLoudAfter ? "WARNING, " : "", under_way_.step, failures_, failure.rank(), failure.what(),
       run_.config.checkpoint.retry.count));
   if (failures_ >= kLoudAfter) {
-    log_.line(fmt::format("WARNING, all since step {} ({}) would be lost if this run ended now", saved_.step,
-                          format_duration(std::chrono::duration<double>(Clock::now() - saved_at_).count())));
+    services_.log.line(
+        fmt::format("WARNING, all since step {} ({}) would be lost if this run ended now", saved_.step,
+                    format_duration(std::chrono::duration<double>(Clock::now() - saved_at_).count())));
   }
 }
 

@@ -6,26 +6,18 @@
 
 #include <chrono>
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "trainer/assembly.hpp"
-#include "trainer/base/log.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"
-#include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/metrics.hpp"
-#include "trainer/run/program.hpp"
-#include "trainer/run/train.hpp"
+#include "trainer/run/run_services.hpp"
 
 namespace vitrail::trainer {
 
 class RunSaver {
  public:
-  // `owner` and `metrics`: of rank 0, null on the others. `state` is what the newest checkpoint holds,
-  // `hosts` by rank.
-  RunSaver(const Assembly& run, sharding::LaneState& lane_state, const TrainState& state,
-           const TrainRequest& request, const RunDirectory& directory, const RunOwner* owner,
-           MetricsFile* metrics, const std::vector<std::string>& hosts, PhaseLog& phases, Log& log);
+  // `state`: what the newest checkpoint holds. `metrics`: of rank 0, null on the others.
+  RunSaver(Assembly& run, const TrainState& state, const RunServices& services, MetricsFile* metrics);
 
   bool wished() const;  // rank 0: a checkpoint is due by the clock
   bool due(const TrainState& state) const;
@@ -38,7 +30,6 @@ class RunSaver {
   void wait();  // for the one under way, if there is one
 
   double seconds_of_last() const { return seconds_of_last_; }  // from its beginning to its commit
-  const std::string& label() const { return label_; }
   std::uint64_t bytes_of_rank() const { return writer_.bytes(); }
 
  private:
@@ -49,12 +40,8 @@ class RunSaver {
   void settle(CheckpointWriter::Outcome outcome);
 
   const Assembly& run_;
-  const TrainRequest& request_;
+  const RunServices& services_;
   MetricsFile* const metrics_;
-  Log& log_;
-  const std::string label_;  // rank 0's: all ranks write into one folder
-  const std::vector<std::string> hosts_;
-  ProgramFacts program_;
   CheckpointWriter writer_;
   TrainState saved_, under_way_;
   Clock::time_point saved_at_ = Clock::now(), began_, tried_;

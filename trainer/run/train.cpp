@@ -1,6 +1,7 @@
 #include "trainer/run/train.hpp"
 
 #include <optional>
+#include <utility>
 
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/comm/communication_queue.hpp"
@@ -94,6 +95,38 @@ Error diverged_for_good(std::int64_t step) {
           "lower optimizer.lr, lengthen schedule.warmup or set optimizer.clip_norm, and begin a new run"};
 }
 
+// On rank 0.
+std::optional<MetricsLogger> open_metrics(const Assembly& run, const TrainState& state,
+                                          const RunServices& services) {
+  std::optional<MetricsLogger> metrics;
+  sharding::agree(run.communicator, [&] {
+    if (services.owner == nullptr) return;
+    metrics.emplace(services.directory, state.metrics_bytes, *services.owner, services.log,
+                    services.request.config.log.every,
+                    MetricsLogger::Length{run.total_steps, run.steps_per_epoch, state.step});
+  });
+  return metrics;
+}
+
+// To the planned end, or until asked to stop; a loss that diverges sends the run back to its last checkpoint.
+ExitCode train_and_roll_back(Assembly& run, TrainState state, const RunServices& services) {
+  std::optional<Rollback> rollback;
+  for (int times = 0;; ++times) {
+    std::optional<MetricsLogger> metrics = open_metrics(run, state, services);
+    if (rollback && metrics) metrics->append(to_json_line(*rollback));
+    if (rollback) services.log.line(describe(*rollback));
+    TrainLoop loop(run, state, services, metrics ? &*metrics : nullptr);
+    if (const auto end = loop.run()) return *end;
+    const TrainState before = loop.state();
+    state = restored_or_new(run, services.request, services.directory, services.phases, services.log);
+    const bool again = rollback && rollback->to == state.step;
+    if (!again) times = 0;
+    if (times == kMostTimesBack) throw diverged_for_good(state.step);
+    services.guard.begin_again();
+    rollback = skip_batches(before, services.request.config.guard.skip, state);
+  }
+}
+
 }  // namespace
 
 ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& log, StopSignal& stop) {
@@ -138,24 +171,20 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
                          static_cast<double>(probe_memory(run)) / (1 << 20)));
   }
   LossGuard guard(request.config.guard);
-  const TrainLoop::RunServices services{
-      owner ? &*owner : nullptr, trace ? &*trace : nullptr, phases, watchdog, log, stop, guard};
-  std::optional<Rollback> rollback;
-  for (int times = 0;; ++times) {
-    TrainLoop loop(run, state, rollback, request, directory, services);
-    if (const auto end = loop.run()) {
-      if (*end == ExitCode::done)
-        record_end(run.total_steps, request, directory, owner ? &*owner : nullptr, communicator);
-      return *end;
-    }
-    const TrainState before = loop.state();
-    state = restored_or_new(run, request, directory, phases, log);
-    const bool again = rollback && rollback->to == state.step;
-    if (!again) times = 0;
-    if (times == kMostTimesBack) throw diverged_for_good(state.step);
-    guard.begin_again();
-    rollback = skip_batches(before, request.config.guard.skip, state);
-  }
+  const RunServices services{request,
+                             directory,
+                             owner ? &*owner : nullptr,
+                             trace ? &*trace : nullptr,
+                             phases,
+                             watchdog,
+                             log,
+                             stop,
+                             guard,
+                             sharding::gather_text(communicator, request.attempt.host),
+                             sharding::gather_text(communicator, request.attempt.label()).front()};
+  const ExitCode end = train_and_roll_back(run, std::move(state), services);
+  if (end == ExitCode::done) record_end(run.total_steps, request, directory, services.owner, communicator);
+  return end;
 }
 
 }  // namespace vitrail::trainer

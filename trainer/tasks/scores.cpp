@@ -1,6 +1,7 @@
 #include "trainer/tasks/scores.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -19,6 +20,12 @@ const Score& Scores::at(std::string_view name) const {
 Score top1_score(double percent) { return {"top1", "top-1", percent, true, true}; }
 Score top5_score(double percent) { return {"top5", "top-5", percent, true, true}; }
 Score loss_score(double loss) { return {"loss", "loss", loss, false, false}; }
+
+bool is_better(const Score& score, const std::optional<double>& best) {
+  if (!std::isfinite(score.value)) return false;
+  if (!best) return true;
+  return score.higher_is_better ? score.value > *best : score.value < *best;
+}
 
 std::string describe(const Scores& scores) {
   std::string text;

@@ -36,6 +36,9 @@ Score top1_score(double percent);
 Score top5_score(double percent);
 Score loss_score(double loss);
 
+// Than the best so far, if there is one; what is no finite number never is.
+bool is_better(const Score& score, const std::optional<double>& best);
+
 std::string describe(const Scores& scores);  // "top-1 87.50 %, top-5 99.00 %, loss 0.5000"
 
 }  // namespace vitrail::trainer
