@@ -35,7 +35,11 @@ class SweepTest(harness.RunTest):
         cls.settings = base | {"data.train": cls.make_pack("data", 256)}
         cls.words = harness.flags(cls.settings)
         cls.undisturbed = cls.folder / "undisturbed"
-        cls.table, err = cls.vitrail(*cls.of(cls.undisturbed, "run"), "--at-once", 2)
+        try:
+            cls.table, err = cls.vitrail(*cls.of(cls.undisturbed, "run"), "--at-once", 2)
+        except AssertionError as error:  # what its launches said is gone with the folder
+            told = [f"{log}:\n{log.read_text()}" for log in cls.undisturbed.glob("*/launch.txt")]
+            raise AssertionError("\n".join([str(error), *told])) from error
         assert "task 3 is finished, 0 to go" in err or "task 2 is finished, 0 to go" in err, err
 
     @classmethod
