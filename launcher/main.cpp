@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "launcher/cli/stored_settings.hpp"
+#include "launcher/ranks/environment.hpp"
 #include "launcher/ranks/failure_report.hpp"
 #include "trainer/run/stop_signal.hpp"
 

@@ -94,7 +94,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
     check_same_classes(class_ids(*train_data), "data.train = " + config.data.train, *validation_data);
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
-  if (validation_data && config.evaluation.weights == WeightsUsed::ema) {
+  if (count_networks(config) > 1) {
     average.emplace(config, lane_state, sharding::StateKind::ema, std::vector<bool>(specs.size()),
                     communicator, where);
   }
@@ -152,7 +152,7 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
 sharding::MemoryPlan Assembly::planned_memory() const {
   sharding::MemoryPlan planned = memory_plan(plan, gradients.settings(), student.parameters.compute_type(),
                                              lane_state.kinds().size(), communicator.size());
-  if (average) planned.weights *= 2;
+  planned.weights *= count_networks(config);
   return planned;
 }
 

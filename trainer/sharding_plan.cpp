@@ -36,4 +36,8 @@ sharding::ReducerOptions gradient_settings(const Config& config, int ranks) {
   return {sum_type(compute), narrow ? compute : sum_type(compute), config.sharding.stage, fast};
 }
 
+int count_networks(const Config& config) {
+  return !config.data.val.empty() && config.evaluation.weights == WeightsUsed::ema ? 2 : 1;
+}
+
 }  // namespace vitrail::trainer

@@ -17,4 +17,7 @@ sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models:
 // want them.
 sharding::ReducerOptions gradient_settings(const Config& config, int ranks);
 
+// Sets of weights that every rank computes with: the student's, and their average's where that is evaluated.
+int count_networks(const Config& config);
+
 }  // namespace vitrail::trainer

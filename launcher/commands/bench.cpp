@@ -78,8 +78,8 @@ std::optional<Demand> demand_of(const CommandLine& line, const datasets::LoaderB
   return Demand{wanted, wanted / bench.images_per_core_second(), wanted * bench.record_bytes / 1e6};
 }
 
-Json json_of(const CommandLine& line, const datasets::LoaderBench& bench,
-             const std::optional<Demand>& demand) {
+Json measured_json(const CommandLine& line, const datasets::LoaderBench& bench,
+                   const std::optional<Demand>& demand) {
   const double rate = static_cast<double>(bench.images) / bench.seconds;
   Json json = {{"data", line.config.data.train},
                {"threads", line.config.data.workers},
@@ -128,7 +128,7 @@ ExitCode run_bench(const CommandLine& line, const Environment&) {
   const auto bench = datasets::bench_loader(dataset, plan_of(config, dataset->size()), flags.seconds);
   const auto demand = demand_of(line, bench);
   if (flags.format == OutputFormat::json) {
-    fmt::print("{}\n", json_of(line, bench, demand).dump());
+    fmt::print("{}\n", measured_json(line, bench, demand).dump());
   } else {
     fmt::print("{}", text_of(line, bench, demand));
   }

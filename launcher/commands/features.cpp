@@ -68,11 +68,9 @@ constexpr auto run_features = built_without_torch;
 Command features_command() {
   return {
       .name = "features",
-      .usage = "--data SOURCE --output FILE [--checkpoint DIR] [--config FILE ...] [--section.key VALUE ...]",
-      .summary = "what a network makes of images before its head: features, for k-NN and linear classifiers",
-      .example =
-          "vitrail features --checkpoint runs/quickstart/checkpoints/latest --data packs/photos "
-          "--output photos.safetensors",
+      .usage = "--data SOURCE --output FILE [--checkpoint DIR] [--section.key VALUE ...]",
+      .summary = "what a network's body makes of images: features, before its head",
+      .example = "vitrail features --checkpoint runs/quickstart --data packs/photos --output f.safetensors",
       .note = kCheckpointsOwn,
       .uses = these_settings(features_settings()),
       .flags = FeaturesFlags(),

@@ -37,7 +37,7 @@ std::vector<models::ModelSummary> asked_models(const models::ModelConfig& asked)
   return rows;
 }
 
-std::string json_of(const std::vector<models::ModelSummary>& rows) {
+std::string listing_json(const std::vector<models::ModelSummary>& rows) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const models::ModelSummary& m : rows) {
     json.push_back({{"name", m.name},
@@ -67,7 +67,8 @@ void take_model(CommandLine& line) { line.config.model.name = line.own<ModelsFla
 
 ExitCode run_models(const CommandLine& line, const Environment&) {
   const auto rows = asked_models(line.config.model);
-  fmt::print("{}", line.own<ModelsFlags>().format == OutputFormat::json ? json_of(rows) : table_of(rows));
+  fmt::print("{}",
+             line.own<ModelsFlags>().format == OutputFormat::json ? listing_json(rows) : table_of(rows));
   return ExitCode::done;
 }
 

@@ -8,6 +8,7 @@
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
+#include "launcher/cli/command_line.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::launcher {

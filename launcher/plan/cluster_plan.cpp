@@ -106,7 +106,7 @@ PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   largest.drop_path =
       1 - static_cast<double>(models::largest_kept(largest.drop_path, images)) / static_cast<double>(images);
   PlannedMemory memory;
-  memory.weights = static_cast<double>(shared.weights);
+  memory.weights = static_cast<double>(shared.weights * trainer::count_networks(in.config));
   memory.state = static_cast<double>(shared.state);
   memory.gradients = static_cast<double>(shared.gradients);
   memory.exchange = static_cast<double>(shared.exchange);

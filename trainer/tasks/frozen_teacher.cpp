@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "models/heads/logits.hpp"
 #include "models/layers/precision.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"

@@ -240,10 +240,11 @@ TEST(CommandLineErrors, OfCommands) {
             "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
   EXPECT_EQ(
       refusal({"pack", "--run.lanes", "4"}),
-      "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, plan, eval");
+      "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, plan, eval, "
+      "features");
   EXPECT_EQ(refusal({"pack", "--config", "missing.cfg"}),
             "2 command line: --config: `vitrail pack` does not use this; it is of launch, "
-            "train, plan, eval, predict, models, bench, import, preview");
+            "train, plan, eval, predict, models, bench, import, preview, features");
   EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
   EXPECT_EQ(refusal({"eval", "--data", "x"}),
             "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "

@@ -45,7 +45,7 @@ class TrainLoopTest : public ::testing::Test {
     prepare(directory_);
     const RunOwner owner(directory_.owners(), {.host = "here", .process = ::getpid()},
                          {[](const std::string&) {}, [] { return false; }});
-    Log log(false);
+    Log log(true);
     log.open(directory_.log());
     tests::Assembled assembled(config_, alone);
     Assembly& run = assembled.run;

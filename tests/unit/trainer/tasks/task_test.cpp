@@ -16,6 +16,7 @@
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"
 #include "trainer/run/restore.hpp"
+#include "trainer/settings/settings.hpp"
 #include "trainer/tasks/classification_scorer.hpp"
 
 namespace vitrail::trainer {
@@ -109,6 +110,7 @@ class Running {
     manifest.lanes = run.config.run.lanes;
     manifest.world = run.communicator.size();
     manifest.data_fingerprint = run.train_data->fingerprint();
+    manifest.settings = settings_of(run.config);
     manifest.machine = "a machine";
     manifest.writer = "a test";
     manifest.parameters = stored_parameters(run.specs);
