@@ -1,7 +1,6 @@
 #include "trainer/metrics_reader.hpp"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -44,9 +43,8 @@ MetricsReader::MetricsReader(std::filesystem::path file) : file_(std::move(file)
 
 std::vector<StepRecord> MetricsReader::steps(std::size_t most) const {
   std::vector<StepRecord> steps;
-  for (const std::string_view line : std::views::reverse(lines_)) {
-    if (steps.size() == most) break;
-    const nlohmann::json json = parsed(line, file_);
+  for (auto line = lines_.rbegin(); line != lines_.rend() && steps.size() < most; ++line) {
+    const nlohmann::json json = parsed(*line, file_);
     if (json.contains("eval") || json.contains("gone_back")) continue;
     steps.push_back({static_cast<std::int64_t>(number_in(json, "step").value_or(0)),
                      number_in(json, "epoch").value_or(0), number_in(json, "loss"),
@@ -58,9 +56,9 @@ std::vector<StepRecord> MetricsReader::steps(std::size_t most) const {
 }
 
 std::optional<EvaluationRecord> MetricsReader::last_evaluation() const {
-  for (const std::string_view line : std::views::reverse(lines_)) {
-    if (!may_be_evaluation(line)) continue;
-    const nlohmann::json json = parsed(line, file_);
+  for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
+    if (!may_be_evaluation(*line)) continue;
+    const nlohmann::json json = parsed(*line, file_);
     if (!json.contains("eval")) continue;
     EvaluationRecord record{static_cast<std::int64_t>(number_in(json, "step").value_or(0)), {}};
     for (const auto& [name, value] : json["eval"].items()) {

@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "launcher/cli/command.hpp"
+#include "launcher/cli/command_line.hpp"
+
 namespace vitrail::launcher {
 namespace {
 

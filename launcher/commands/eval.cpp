@@ -44,7 +44,9 @@ ExitCode run_eval(const CommandLine& line, const Environment& environment) {
   });
 }
 #else
-constexpr auto run_eval = built_without_torch;
+ExitCode run_eval(const CommandLine& line, const Environment& environment) {
+  return built_without_torch(line, environment);
+}
 #endif
 
 }  // namespace

@@ -60,7 +60,9 @@ ExitCode run_features(const CommandLine& line, const Environment& environment) {
   });
 }
 #else
-constexpr auto run_features = built_without_torch;
+ExitCode run_features(const CommandLine& line, const Environment& environment) {
+  return built_without_torch(line, environment);
+}
 #endif
 
 }  // namespace

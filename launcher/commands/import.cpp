@@ -39,7 +39,9 @@ ExitCode run_import(const CommandLine& line, const Environment&) {
   return ExitCode::done;
 }
 #else
-constexpr auto run_import = built_without_torch;
+ExitCode run_import(const CommandLine& line, const Environment& environment) {
+  return built_without_torch(line, environment);
+}
 #endif
 
 }  // namespace

@@ -160,7 +160,9 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
 }
 
 #else
-constexpr auto run_predict = built_without_torch;
+ExitCode run_predict(const CommandLine& line, const Environment& environment) {
+  return built_without_torch(line, environment);
+}
 #endif
 
 }  // namespace

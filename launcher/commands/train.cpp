@@ -65,7 +65,9 @@ ExitCode run_train(const CommandLine& line, const Environment& environment) {
       [&] { return last_checkpoint(directory.checkpoints()); });
 }
 #else
-constexpr auto run_train = built_without_torch;
+ExitCode run_train(const CommandLine& line, const Environment& environment) {
+  return built_without_torch(line, environment);
+}
 #endif
 
 }  // namespace

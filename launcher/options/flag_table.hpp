@@ -44,15 +44,17 @@ class FlagTable {
 
   // Another name for a setting, under which the command requires it.
   void alias(const std::string& name, const std::string& setting, About about) {
-    trainer::Field<CommandLine> field = option_of(*trainer::find_setting(setting));
+    const Option whole = option_of(*trainer::find_setting(setting));
+    const trainer::Field<CommandLine>& part = whole;
+    trainer::Field<CommandLine> field = part;
     field.key = name;
     field.about = std::move(about);
     options_.emplace_back(std::move(field));
   }
 
-  void format(OutputFormat F::*member, std::vector<Condition> when = {}) {
+  void format(OutputFormat F::*member, const std::vector<Condition>& when = {}) {
     choice("format", member, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
-           {.help = "a text to read, or one JSON document", .placeholder = "FORM", .when = std::move(when)});
+           {.help = "a text to read, or one JSON document", .placeholder = "FORM", .when = when});
   }
 
   void config_files() { add_config_flags(options_); }
@@ -60,7 +62,8 @@ class FlagTable {
   // With --help, and flags before settings, as help shows them.
   std::vector<Option> done() {
     add_help_flag(options_);
-    std::ranges::stable_partition(options_, [](const Option& option) { return !option.is_setting(); });
+    std::stable_partition(options_.begin(), options_.end(),
+                          [](const Option& option) { return !option.is_setting(); });
     return std::move(options_);
   }
 

@@ -31,14 +31,15 @@ Option option_of(const trainer::Setting& setting);
 
 // What help and errors say of another target's field, as of a command line's.
 template <class Inner>
-trainer::Field<CommandLine> described_as(const trainer::Field<Inner>& inner, std::vector<Condition> when) {
+trainer::Field<CommandLine> described_as(const trainer::Field<Inner>& inner,
+                                         const std::vector<Condition>& when) {
   return {.key = inner.key,
           .about = {.help = inner.about.help,
                     .bounds = inner.about.bounds,
                     .unit = inner.about.unit,
                     .placeholder = inner.about.placeholder,
                     .absent = inner.about.absent,
-                    .when = std::move(when),
+                    .when = when,
                     .required = inner.about.required,
                     .letter = inner.about.letter,
                     .alone = inner.about.alone},

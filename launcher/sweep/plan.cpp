@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "launcher/cli/command_line.hpp"
 #include "launcher/options/option_synonyms.hpp"
 #include "launcher/options/options.hpp"
 #include "launcher/options/options_text.hpp"

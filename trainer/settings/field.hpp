@@ -92,9 +92,9 @@ using OwnerOf = std::remove_reference_t<std::invoke_result_t<Reach, Target&>>;
 
 // The field `member` of the struct that `reach` leads to.
 template <class Target, class Reach, class T>
-Field<Target> field_of(std::string key, Reach reach, T OwnerOf<Target, Reach>::*member, About<Target> about,
-                       Rule<T> rule) {
-  Field<Target> field{.key = std::move(key), .about = std::move(about)};
+Field<Target> field_of(const std::string& key, Reach reach, T OwnerOf<Target, Reach>::*member,
+                       About<Target> about, Rule<T> rule) {
+  Field<Target> field{.key = key, .about = std::move(about)};
   const Form form = form_of(T{});
   const bool is_words = std::is_same_v<T, std::string> || std::is_same_v<T, Duration>;
   if (!is_words || rule.words.empty()) field.form = form.words;  // else the rule says more
@@ -120,9 +120,9 @@ Field<Target> field_of(std::string key, Reach reach, T OwnerOf<Target, Reach>::*
 
 // The same for a field that takes one of some words.
 template <class Target, class Reach, class E>
-Field<Target> choice_of(std::string key, Reach reach, E OwnerOf<Target, Reach>::*member,
+Field<Target> choice_of(const std::string& key, Reach reach, E OwnerOf<Target, Reach>::*member,
                         std::vector<std::pair<E, std::string>> names, About<Target> about) {
-  Field<Target> field{.key = std::move(key), .about = std::move(about)};
+  Field<Target> field{.key = key, .about = std::move(about)};
   for (std::size_t i = 0; i < names.size(); ++i) {
     field.form += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i].second;
   }

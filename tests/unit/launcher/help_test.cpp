@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "launcher/cli/command_line.hpp"
 #include "launcher/options/options.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 
