@@ -32,7 +32,7 @@ Option option_of(const trainer::Setting& setting) {
     when.push_back({condition.key, condition.text,
                     [condition](const CommandLine& line) { return condition.holds(config_in_use(line)); }});
   }
-  trainer::Field<CommandLine> field = described_as(setting, std::move(when));
+  trainer::Field<CommandLine> field = described_as(setting, when);
   field.set = [set = setting.set](CommandLine& line, const std::string& text) {
     return set(line.config, text);
   };
