@@ -46,10 +46,11 @@ std::vector<StepRecord> MetricsReader::steps(std::size_t most) const {
   for (auto line = lines_.rbegin(); line != lines_.rend() && steps.size() < most; ++line) {
     const nlohmann::json json = parsed(*line, file_);
     if (json.contains("eval") || json.contains("gone_back")) continue;
-    steps.push_back({static_cast<std::int64_t>(number_in(json, "step").value_or(0)),
-                     number_in(json, "epoch").value_or(0), number_in(json, "loss"),
-                     number_in(json, "images_per_s"), number_in(json, "seconds"),
-                     number_in(json, "comm_exposed"), number_in(json, "memory_bytes")});
+    const auto step = number_in(json, "step");
+    steps.push_back({step ? std::optional(static_cast<std::int64_t>(*step)) : std::nullopt,
+                     number_in(json, "epoch"), number_in(json, "loss"), number_in(json, "images_per_s"),
+                     number_in(json, "seconds"), number_in(json, "comm_exposed"),
+                     number_in(json, "memory_bytes")});
   }
   std::ranges::reverse(steps);
   return steps;

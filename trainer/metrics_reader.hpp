@@ -17,9 +17,8 @@
 namespace vitrail::trainer {
 
 struct StepRecord {
-  std::int64_t step = 0;
-  double epoch = 0;
-  std::optional<double> loss, images_per_s, seconds, comm_exposed, memory_bytes;
+  std::optional<std::int64_t> step;
+  std::optional<double> epoch, loss, images_per_s, seconds, comm_exposed, memory_bytes;
 };
 
 struct EvaluationRecord {

@@ -23,16 +23,19 @@ MeasuredRun read_measured(const std::string& path) {
   steps.erase(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 4));
   MeasuredRun run;
   run.steps = static_cast<std::int64_t>(steps.size());
-  const auto median = [&](std::optional<double> trainer::StepRecord::*member) {
-    std::vector<double> values;
-    for (const trainer::StepRecord& step : steps) values.push_back((step.*member).value_or(0));
-    return upper_median(values);
+  const auto values = [&](const char* key, std::optional<double> trainer::StepRecord::*member) {
+    std::vector<double> found;
+    for (const trainer::StepRecord& step : steps) {
+      if (!(step.*member))
+        throw Error(ExitCode::bad_data, fmt::format("{}: a step has no {}", file.string(), key));
+      found.push_back(*(step.*member));
+    }
+    return found;
   };
-  run.step_s = median(&trainer::StepRecord::seconds);
-  run.images_per_s = median(&trainer::StepRecord::images_per_s);
-  run.exposed_s = median(&trainer::StepRecord::comm_exposed);
-  for (const trainer::StepRecord& step : steps)
-    run.memory_bytes = std::max(run.memory_bytes, step.memory_bytes.value_or(0));
+  run.step_s = upper_median(values("seconds", &trainer::StepRecord::seconds));
+  run.images_per_s = upper_median(values("images_per_s", &trainer::StepRecord::images_per_s));
+  run.exposed_s = upper_median(values("comm_exposed", &trainer::StepRecord::comm_exposed));
+  run.memory_bytes = std::ranges::max(values("memory_bytes", &trainer::StepRecord::memory_bytes));
   return run;
 }
 

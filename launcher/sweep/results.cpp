@@ -31,13 +31,16 @@ std::optional<double> seconds_left(const TaskResult& result, double seconds) {
   return std::max(0.0, total - static_cast<double>(result.step)) * seconds;
 }
 
-void read_metrics(const trainer::MetricsReader& metrics, TaskResult& result) {
+void read_metrics(const fs::path& file, TaskResult& result) {
+  const trainer::MetricsReader metrics(file);
   const auto last = metrics.steps(kSmoothed);
   const auto count = static_cast<double>(last.size());
   double loss_sum = 0, rate_sum = 0, seconds_sum = 0;
   for (const trainer::StepRecord& step : last) {
-    result.step = step.step;
-    result.epoch = step.epoch;
+    if (!step.step || !step.epoch)
+      throw Error(ExitCode::bad_data, fmt::format("{}: a step without its number or epoch", file.string()));
+    result.step = *step.step;
+    result.epoch = *step.epoch;
     result.diverged = result.diverged || !step.loss;
     loss_sum += step.loss.value_or(0);
     rate_sum += step.images_per_s.value_or(0);
@@ -198,7 +201,7 @@ TaskResult read_result(const SweepRun& run, const Outside& outside) {
   result.steps = plan.steps;
   result.epochs = plan.epochs;
   try {
-    if (fs::exists(directory.metrics())) read_metrics(trainer::MetricsReader(directory.metrics()), result);
+    if (fs::exists(directory.metrics())) read_metrics(directory.metrics(), result);
     // Earlier builds left no record of the end, and did not say in a checkpoint how long the run is.
     const bool recorded = newest && (newest->planned_steps == 0 || trainer::read_finished(directory));
     if (recorded && is_finished(plan, newest->state, result)) result.state = TaskState::finished;

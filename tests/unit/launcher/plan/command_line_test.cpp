@@ -199,6 +199,8 @@ TEST_F(MeasuredRuns, ThatAreNoneAreRefused) {
   EXPECT_THROW(read_measured("/nowhere/at/all"), Error);
   EXPECT_THROW(read_measured(run("")), Error);
   EXPECT_THROW(read_measured(run("{\"seconds\": \"nan\", \"comm_exposed\": 0}\n")), Error);
+  EXPECT_THROW(read_measured(run("{\"seconds\": 1, \"comm_exposed\": 0, \"memory_bytes\": 1}\n")), Error);
+  EXPECT_THROW(read_measured(run("{\"seconds\": 1, \"comm_exposed\": 0, \"images_per_s\": 1}\n")), Error);
 }
 
 }  // namespace
