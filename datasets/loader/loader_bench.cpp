@@ -4,15 +4,12 @@
 
 #include "datasets/augment/transform.hpp"
 #include "datasets/loader/lane_order.hpp"
+#include "trainer/base/seconds_since.hpp"
 
 namespace vitrail::datasets {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 void measure_stages(const Dataset& dataset, const TrainLoaderOptions& plan, double seconds,
                     LoaderBench& bench) {

@@ -13,8 +13,7 @@ struct EvalFlags : AskedWeights {};
 
 std::vector<Option> eval_options() {
   FlagTable<EvalFlags> flags;
-  flags.add("checkpoint", &EvalFlags::checkpoint,
-            {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
+  add_checkpoint(flags);
   flags.alias(
       "data", "data.val",
       {.help = "images to evaluate on; short for data.val", .placeholder = "SOURCE", .required = true});
@@ -28,13 +27,10 @@ ExitCode run_eval(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<EvalFlags>();
   World world(environment, line.config.sharding);
   return world.run("evaluation", [&] {
-    const bool is_root = world.communicator().rank() == 0;
-    const auto say = [&](const std::string& text) {
-      if (is_root) fmt::print(stderr, "{}\n", text);
-    };
+    const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
     const auto result = trainer::evaluate_weights(line.config, {flags.checkpoint, say, environment.gpus},
                                                   world.communicator());
-    if (!is_root) return ExitCode::done;
+    if (world.communicator().rank() != 0) return ExitCode::done;
     if (flags.format == OutputFormat::json) {
       fmt::print("{}\n", evaluation_json(result));
     } else {

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "launcher/commands/asking/asked_weights.hpp"
 #ifdef VITRAIL_TORCH
 #include <nlohmann/json.hpp>
@@ -17,8 +15,7 @@ struct FeaturesFlags : AskedWeights {
 
 std::vector<Option> features_options() {
   FlagTable<FeaturesFlags> flags;
-  flags.add("checkpoint", &FeaturesFlags::checkpoint,
-            {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
+  add_checkpoint(flags);
   flags.alias("data", "data.val",
               {.help = "images to look at; short for data.val", .placeholder = "SOURCE", .required = true});
   flags.add(
@@ -43,13 +40,10 @@ ExitCode run_features(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<FeaturesFlags>();
   World world(environment, line.config.sharding);
   return world.run("feature extraction", [&] {
-    const bool is_root = world.communicator().rank() == 0;
-    const auto say = [&](const std::string& text) {
-      if (is_root) fmt::print(stderr, "{}\n", text);
-    };
+    const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
     const auto [images, width] = trainer::write_features(
         line.config, {flags.checkpoint, say, environment.gpus}, flags.output, world.communicator());
-    if (!is_root) return ExitCode::done;
+    if (world.communicator().rank() != 0) return ExitCode::done;
     if (flags.format == OutputFormat::json) {
       const nlohmann::ordered_json json = {{"images", images}, {"width", width}, {"output", flags.output}};
       fmt::print("{}\n", json.dump());

@@ -25,8 +25,7 @@ std::vector<Option> predict_options() {
                                    return line.own<PredictFlags>().output.empty();
                                  }};
   FlagTable<PredictFlags> flags;
-  flags.add("checkpoint", &PredictFlags::checkpoint,
-            {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
+  add_checkpoint(flags);
   flags.alias(
       "data", "data.val",
       {.help = "images to look at: a pack's folder, folder:DIR, tensor:FILE.safetensors (labels are not "

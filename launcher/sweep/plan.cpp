@@ -79,11 +79,12 @@ GridFile read_grid_file(const std::string& path, const std::string& text) {
 
 // The value as the option table writes it, so that 1e-3 and 0.001 are one setting.
 std::string checked_value(const Axis& axis, const std::string& value, const std::vector<Option>& options) {
-  const Option* option = find_option(options, axis.key, command_named("launch"));
-  if (option == nullptr || !option->is_setting() || !option->used_by(command_named("launch"))) {
+  const Command& launch = command_named("launch");
+  const Option* option = find_option(options, axis.key, launch);
+  if (option == nullptr || !option->is_setting() || !option->used_by(launch)) {
     std::vector<std::string> known;
     for (const Option& other : options) {
-      if (other.is_setting() && other.used_by(command_named("launch"))) known.push_back(other.key);
+      if (other.is_setting() && other.used_by(launch)) known.push_back(other.key);
     }
     throw wrong(axis.place, fmt::format("{}: no setting of a run{}", axis.key, key_hint(axis.key, known)));
   }
@@ -94,7 +95,7 @@ std::string checked_value(const Axis& axis, const std::string& value, const std:
     throw wrong(axis.place,
                 fmt::format("{}: how ranks are started changes no result; give --{} beside the file",
                             axis.key, axis.key));
-  CommandLine line(command_named("launch"));
+  CommandLine line(launch);
   if (!option->set(line, value))
     throw wrong(axis.place, fmt::format("{} = {}: expected {}", axis.key, value, option->expected()));
   return option->get(line).value_or(value);

@@ -26,16 +26,13 @@
 #include "datasets/pack/pack_writer.hpp"
 #include "datasets/pack/shard_reader.hpp"
 #include "datasets/pack_dataset.hpp"
+#include "trainer/base/seconds_since.hpp"
 
 namespace {
 
 using namespace vitrail;
 using namespace vitrail::datasets;
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 std::uint64_t number(const char* text) { return std::strtoull(text, nullptr, 10); }
 

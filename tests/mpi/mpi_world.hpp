@@ -15,6 +15,7 @@
 #include "sharding/agreement/failure_channel.hpp"
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/comm/mpi_communicator.hpp"
+#include "trainer/base/seconds_since.hpp"
 
 namespace vitrail::sharding {
 
@@ -63,9 +64,6 @@ class MpiWorld : public testing::Test {
 
   int rank() const { return world_.rank(); }
   int size() const { return world_.size(); }
-  static double seconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-  }
 
   FailureChannel failures_;
   MpiCommunicator world_{failures_};

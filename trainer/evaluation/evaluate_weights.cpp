@@ -39,8 +39,11 @@ struct Loaded {
 Loaded load(const Config& config, const WeightsRequest& request, sharding::Communicator& communicator) {
   const std::string checkpoint = resolved_checkpoint(request.checkpoint);
   const c10::Device device = choose_device(config.run.device, request.gpus, communicator);
-  request.say(describe_devices(device, communicator, communicator.size() > 1 ? "over MPI" : ""));
-  return {checkpoint, device, load_model(config, checkpoint, device, request.say)};
+  const auto say = [&](const std::string& text) {
+    if (communicator.rank() == 0) request.say(text);
+  };
+  say(describe_devices(device, communicator, communicator.size() > 1 ? "over MPI" : ""));
+  return {checkpoint, device, load_model(config, checkpoint, device, say)};
 }
 
 models::FeatureChoice features_wanted(const Config& config) {

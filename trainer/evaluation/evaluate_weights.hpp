@@ -16,8 +16,9 @@
 namespace vitrail::trainer {
 
 struct WeightsRequest {
-  std::string checkpoint;                            // as find_checkpoint takes; empty: model.weights
-  std::function<void(const std::string&)> say = {};  // told what computes, and what was changed to fit
+  std::string checkpoint;  // as find_checkpoint takes; empty: model.weights
+  // Told on rank 0 what computes, and what was changed to fit.
+  std::function<void(const std::string&)> say;
   GpuPromise gpus = {};
 };
 

@@ -42,8 +42,9 @@ at::Tensor normalised(const at::Tensor& rows) {
 }
 
 // The nearest of one lane's images to each of the asked ones, beside those found so far.
-void look_in(const LaneFeatures& lane, std::int64_t lanes, const at::Tensor& known, const at::Tensor& asked,
-             std::int64_t count, std::vector<Neighbours>& found) {
+void look_in(const LaneFeatures& lane, std::int64_t lanes, const at::Tensor& asked, std::int64_t count,
+             std::vector<Neighbours>& found) {
+  const at::Tensor& known = lane.rows;
   for (std::int64_t first = 0; first < known.size(0); first += kKnownAtOnce) {
     const std::int64_t width = std::min(kKnownAtOnce, known.size(0) - first);
     const at::Tensor cosines =
@@ -115,25 +116,22 @@ std::int64_t rank_of(const Neighbours& nearest, std::int64_t label, std::int64_t
 
 }  // namespace
 
-Scores classify_by_neighbours(const FeatureSet& known, const FeatureSet& asked, const KnnOptions& options,
+Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptions& options,
                               sharding::Communicator& communicator) {
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> rows;
-  for (const LaneFeatures& lane : known.own) {
+  for (LaneFeatures& lane : known.own) {
     for (const std::int64_t label : lane.labels) check_label(label, options.classes);
-    rows.push_back(normalised(lane.rows));
+    lane.rows = normalised(lane.rows);
   }
-  FeatureSet questions = asked;
-  for (LaneFeatures& lane : questions.own) lane.rows = normalised(lane.rows);
+  for (LaneFeatures& lane : asked.own) lane.rows = normalised(lane.rows);
   const std::int64_t width = width_of(asked, communicator);
   std::int64_t top1 = 0, top5 = 0;
   for (std::int64_t first = 0; first < asked.images; first += kAskedAtOnce) {
     const std::int64_t count = std::min(kAskedAtOnce, asked.images - first);
-    const FeatureRows block = gather_rows(questions, width, first, count, communicator);
+    const FeatureRows block = gather_rows(asked, width, first, count, communicator);
+    const at::Tensor rows = known.own.empty() ? block.rows : block.rows.to(known.own.front().rows.options());
     std::vector<Neighbours> found(static_cast<std::size_t>(count));
-    for (std::size_t l = 0; l < rows.size(); ++l)
-      look_in(known.own[l], known.lanes, rows[l], block.rows.to(rows[l].options()), options.neighbours,
-              found);
+    for (const LaneFeatures& lane : known.own) look_in(lane, known.lanes, rows, options.neighbours, found);
     merge_over_ranks(found, options.neighbours, communicator);
     for (std::size_t i = 0; i < found.size(); ++i) {
       check_label(block.labels[i], options.classes);
@@ -158,7 +156,7 @@ void KnnScorer::add(const models::Model& model, const at::Tensor& images,
 }
 
 Scores KnnScorer::finish(sharding::Communicator& communicator) {
-  return classify_by_neighbours(known_, asked_.take(), options_, communicator);
+  return classify_by_neighbours(std::move(known_), asked_.take(), options_, communicator);
 }
 
 }  // namespace vitrail::trainer

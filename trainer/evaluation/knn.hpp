@@ -19,7 +19,7 @@ struct KnnOptions {
 };
 
 // Of `asked`, by what is known of `known`. Every rank gets the same: top1, top5.
-Scores classify_by_neighbours(const FeatureSet& known, const FeatureSet& asked, const KnnOptions& options,
+Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptions& options,
                               sharding::Communicator& communicator);
 
 class KnnScorer final : public Scorer {

@@ -2,17 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "trainer/base/seconds_since.hpp"
 #include "trainer/base/text/progress.hpp"
 #include "trainer/schedule.hpp"
 
 namespace vitrail::trainer {
-namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-}  // namespace
 
 MetricsLogger::MetricsLogger(const RunDirectory& directory, std::uint64_t bytes, const RunOwner& owner,
                              Log& log, const Duration& every, const Length& length)

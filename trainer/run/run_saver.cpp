@@ -33,6 +33,7 @@ std::vector<std::string> distinct(const std::vector<std::string>& names) {
 RunSaver::RunSaver(Assembly& run, const TrainState& state, const RunServices& services, MetricsFile* metrics)
     : run_(run),
       services_(services),
+      hosts_(distinct(services.hosts)),
       metrics_(metrics),
       writer_(
           services.directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
@@ -81,7 +82,7 @@ CheckpointManifest RunSaver::manifest_of(const TrainState& state) const {
   manifest.program = services_.request.program;
   if (services_.owner != nullptr) manifest.program["attempt"] = std::to_string(services_.owner->number());
   manifest.program["time"] = utc_time();
-  manifest.hosts = distinct(services_.hosts);
+  manifest.hosts = hosts_;
   manifest.settings = settings_of(services_.request.config);
   return manifest;
 }

@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "trainer/assembly.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"
@@ -41,6 +43,7 @@ class RunSaver {
 
   const Assembly& run_;
   const RunServices& services_;
+  const std::vector<std::string> hosts_;  // each once
   MetricsFile* const metrics_;
   CheckpointWriter writer_;
   TrainState saved_, under_way_;

@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 
 #include "sharding/agreement/gather_text.hpp"
+#include "trainer/base/seconds_since.hpp"
 #include "trainer/base/text/progress.hpp"
 #include "trainer/checkpoint/checkpoint_size.hpp"
 #include "trainer/checkpoint/checkpoint_space.hpp"
@@ -14,10 +15,6 @@
 
 namespace vitrail::trainer {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 datasets::LoaderStats since(datasets::LoaderStats now, const datasets::LoaderStats& before) {
   now.seconds_waited -= before.seconds_waited;

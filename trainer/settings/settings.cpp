@@ -59,9 +59,10 @@ SettingsMap settings_of(const Config& config) {
 }
 
 SettingsMap default_settings() {
+  const Config config;
   SettingsMap settings;
   for (const Setting& setting : setting_table()) {
-    const auto value = setting.of_runs ? setting.get(Config()) : std::nullopt;
+    const auto value = setting.of_runs ? setting.get(config) : std::nullopt;
     if (value) settings[setting.key] = *value;
   }
   return settings;

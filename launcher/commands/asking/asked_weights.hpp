@@ -1,5 +1,5 @@
-// What `eval` and `predict` have in common: the weights that they ask, and the one data set that they show
-// them.
+// What `eval`, `predict` and `features` have in common: the weights that they ask, and the one data set that
+// they show them.
 #pragma once
 
 #include <string>
@@ -17,8 +17,14 @@ struct AskedWeights {
 inline constexpr const char* kCheckpointsOwn =
     "With --checkpoint, settings that are not given are the checkpoint's, whatever default stands below.\n";
 
-// The settings that both use, and `more`.
+// The settings that they use, and `more`.
 std::vector<std::string> settings_of_asking(const std::vector<std::string>& more);
+
+template <class F>
+void add_checkpoint(FlagTable<F>& flags) {
+  flags.add("checkpoint", &F::checkpoint,
+            {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
+}
 
 // A configuration may say what a run began from; beside the checkpoint to ask, a flag cannot.
 template <class F>

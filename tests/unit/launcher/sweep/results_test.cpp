@@ -82,6 +82,13 @@ TEST_F(SweepResultsTest, StatesAreReadFromTheFolders) {
   EXPECT_EQ(finished.eval_loss, 1.5);
 }
 
+TEST_F(SweepResultsTest, StepsWithoutNumberOrEpochAreRefused) {
+  for (const char* line : {R"({"epoch":1,"loss":2.0})", R"({"step":1,"loss":2.0})"}) {
+    write(of_task(0) / "metrics.jsonl", std::string(line) + "\n");
+    EXPECT_THROW(read_result(sweep().runs[0]), Error) << line;
+  }
+}
+
 // A config that was edited for the next experiment said "200 of 150 steps".
 TEST_F(SweepResultsTest, TheLengthIsThatOfTheTasksOwnSettings) {
   write(of_task(0) / "metrics.jsonl", step_line(20, 1) + evaluation_line(20, 50));
