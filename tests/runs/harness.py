@@ -204,11 +204,14 @@ class Job:
         return sorted(found)
 
     def kill(self):
-        """-9 for every process of the session, as when the machine loses power; returns when none is left."""
+        """-9 for every process of the session, as when the machine loses power; returns when none is left.
+
+        All are stopped first and ranks end first: the kernel lets a stopped process go on whose parent is gone."""
         while members := self.members():
-            for pid in members:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            for number, pids in ((signal.SIGSTOP, members), (signal.SIGKILL, [*self.ranks(), *members])):
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
             time.sleep(POLL_S)
         return self.process.wait()
 
