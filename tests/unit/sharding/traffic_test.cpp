@@ -1,10 +1,15 @@
 // What a rank sends in a step, counted call by call: 2P(N-1)/N elements at N = 1, 2, 4, 8, padding included.
+#include <algorithm>
+#include <tuple>
+
 #include <gtest/gtest.h>
 
 #include "sharding/comm/intercepted_communicator.hpp"
 #include "sharding/device/host_device.hpp"
+#include "sharding/plan/exchange_steps.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
+#include "tests/support/absent_world.hpp"
 #include "tests/support/thread_world.hpp"
 
 namespace vitrail::sharding {
@@ -74,6 +79,54 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
         EXPECT_EQ(counter.bytes_sent,
                   ((out + 2) * matrices + (4 + 4) * vectors) / ranks_there * (ranks_there - 1));
       });
+    }
+  }
+}
+
+// Peer, index of the sum that it comes from, slices.
+using Sends = std::vector<std::tuple<int, int, std::int64_t, std::int64_t>>;
+
+class Recorder final : public InterceptedCommunicator {
+ public:
+  Recorder(Communicator& inner, std::int64_t slice) : InterceptedCommunicator(inner), slice_(slice) {}
+  void all_to_all(const std::byte*, std::span<const Segment> send, std::byte*, std::span<const Segment>,
+                  DataType) override {
+    for (int peer = 0; peer < size(); ++peer) {
+      const Segment& segment = send[static_cast<std::size_t>(peer)];
+      if (peer == rank() || segment.count == 0) continue;
+      sends.emplace_back(peer, calls_, segment.begin / slice_, (segment.begin + segment.count) / slice_);
+    }
+    ++calls_;
+  }
+  Sends sends;
+
+ protected:
+  void around(const Call&, const std::function<void()>& forward) override { forward(); }
+
+ private:
+  std::int64_t slice_;
+  int calls_ = 0;
+};
+
+TEST(Traffic, TheReducerSendsWhatThePlanSays) {
+  constexpr std::int64_t kWorldLanes = 64;
+  const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kWorldLanes, 500);
+  for (int world = 1; world <= kWorldLanes; ++world) {
+    const ExchangePlan direct = exchange_plan(ExchangeRoute::direct, kWorldLanes, one_node(world));
+    for (int rank = 0; rank < world; ++rank) {
+      tests::AbsentWorld absent(world, rank);
+      Recorder recorder(absent, plan.buckets[0].slice);
+      HostDevice host;
+      GradientReducer(plan, {}, recorder, host).exchange();
+      Sends expected;
+      for (const ReduceRound& round : reduce_rounds(direct, rank)) {
+        for (const Message& m : round.send) {
+          expected.emplace_back(m.peer, m.place, m.slices.begin, m.slices.end);
+        }
+      }
+      std::ranges::sort(recorder.sends);
+      std::ranges::sort(expected);
+      EXPECT_EQ(recorder.sends, expected) << "rank " << rank << " of " << world;
     }
   }
 }
