@@ -6,6 +6,7 @@
 #include "datasets/loader/sampler.hpp"
 #include "models/families/catalogue.hpp"
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/agreement/nodes.hpp"
 #include "sharding/state/weight_average.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
@@ -33,9 +34,10 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
 }
 
 // MPI's own sums know no half types.
-sharding::ReducerOptions settings_on(c10::Device device, const Config& config, int ranks) {
-  const sharding::ReducerOptions settings = gradient_settings(config, ranks);
-  if (settings.fast && device.is_cpu() && ranks > 1 && size_of(settings.matrix_type) == 2) {
+sharding::ReducerOptions settings_on(c10::Device device, const Config& config,
+                                     const sharding::ExchangePlan& exchange) {
+  const sharding::ReducerOptions settings = gradient_settings(config, exchange.world);
+  if (exchange.by_library() && device.is_cpu() && exchange.world > 1 && size_of(settings.matrix_type) == 2) {
     throw Error(ExitCode::refused,
                 fmt::format("MPI adds no {} values, as sharding.reduction = fast wants",
                             name_of(settings.matrix_type)),
@@ -75,13 +77,14 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       model(models::make_model(config.model)),
       teacher(make_teacher(config, device)),
       plan(bucket_plan(config, model->parameters())),
-      gradients(plan, settings_on(device, config, communicator.size()), communicator, where.memory()),
-      lane_state(plan, gradients.held(), gradients.type(), where.memory(),
+      exchange(exchange_plan(config, sharding::gather_topology(communicator))),
+      gradients(plan, exchange, settings_on(device, config, exchange), communicator, where.memory()),
+      lane_state(plan, gradients.layout().held, gradients.type(), where.memory(),
                  sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
       optimizer(config.optimizer,
                 parameter_rules(model->parameters(), config.optimizer, config.finetune.train_only),
                 communicator),
-      gather(plan, gradients.held(), communicator, where.memory()),
+      gather(plan, exchange, gradients.layout().held, communicator, where.memory()),
       parameters(plan, model->parameters(), compute_type(config.precision.compute), device),
       frozen(model->parameters(), trained_parameters(model->parameters(), config.finetune.train_only),
              where.memory()) {
@@ -120,8 +123,8 @@ void Assembly::publish_weights(WeightsUsed which) {
 }
 
 void Assembly::start_loader(const TrainState& state) {
-  const datasets::LaneShare lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
-                                  gradients.lanes().end};
+  const datasets::LaneShare lanes{config.run.seed, config.run.lanes, gradients.layout().lanes.begin,
+                                  gradients.layout().lanes.end};
   loader_.emplace(train_data,
                   datasets::TrainLoaderOptions{lanes, config.data, config.augment, config.model.image_size,
                                                state.next_batch(), state.damaged, batch_memory(device)});
@@ -152,8 +155,8 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
 }
 
 sharding::MemoryPlan Assembly::planned_memory() const {
-  return memory_plan(plan, gradients.settings(), parameters.compute_type(), lane_state.kinds().size(),
-                     communicator.size());
+  return memory_plan(plan, exchange, gradients.settings(), parameters.compute_type(),
+                     lane_state.kinds().size());
 }
 
 std::int64_t Assembly::most_memory() const {

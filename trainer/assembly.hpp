@@ -48,6 +48,7 @@ class Assembly {
   std::unique_ptr<models::Model> model;
   std::unique_ptr<const Teacher> teacher;  // null without distillation
   sharding::BucketPlan plan;
+  sharding::ExchangePlan exchange;
   sharding::GradientReducer gradients;
   sharding::LaneState lane_state;
   sharding::ShardedOptimizer optimizer;

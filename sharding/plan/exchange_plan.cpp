@@ -1,6 +1,7 @@
 #include "sharding/plan/exchange_plan.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace vitrail::sharding {
@@ -52,9 +53,9 @@ class Builder {
   const Topology& topology_;
 };
 
-// Where the sum over a block is made for the slices of a rank whose first lane is `owner_lane`.
-PlacedSum place(const ExchangePlan& plan, LaneRange block, std::int64_t owner_lane) {
-  return {block, plan.homes[static_cast<std::size_t>(block.begin + owner_lane % block.count())]};
+// Where the sum over a block is made for slices whose owners' first lanes have this residue.
+PlacedSum place(const ExchangePlan& plan, LaneRange block, std::int64_t residue) {
+  return {block, plan.homes[static_cast<std::size_t>(block.begin + residue % block.count())]};
 }
 
 std::vector<Home> homes_of_lanes(std::int64_t lanes, int world) {
@@ -69,45 +70,49 @@ std::vector<Home> homes_of_lanes(std::int64_t lanes, int world) {
   return homes;
 }
 
-struct Owned {
-  std::int64_t lane;  // the owner's first
-  LaneRange slices;
-};
-
-std::vector<Owned> by_position(const ExchangePlan& plan) {
-  std::vector<Owned> all;
+std::vector<std::vector<ExchangePlan::Group>> groups_of(const ExchangePlan& plan) {
+  std::vector<ExchangePlan::Group> owned;
   for (int rank = 0; rank < plan.world; ++rank) {
-    all.push_back(
+    owned.push_back(
         {lanes_of_rank(plan.lanes, plan.world, rank).begin, plan.slices[static_cast<std::size_t>(rank)]});
   }
-  std::ranges::sort(all, {}, [](const Owned& owned) { return owned.slices.begin; });
+  std::ranges::sort(owned, {}, [](const auto& group) { return group.slices.begin; });
+  std::vector<std::vector<ExchangePlan::Group>> all;
+  for (std::int64_t size = 1; size <= plan.lanes; size *= 2) {
+    std::vector<ExchangePlan::Group>& groups = all.emplace_back();
+    for (const ExchangePlan::Group& own : owned) {
+      const std::int64_t residue = own.residue % size;
+      if (groups.empty() || groups.back().residue != residue) groups.push_back({residue, own.slices});
+      groups.back().slices.end = own.slices.end;
+    }
+  }
   return all;
 }
 
-// Slices that lie together and whose sums over the block are made in one place are one addition.
-void visit_sum(const ExchangePlan& plan, const TreeSum& sum, const std::vector<Owned>& owned,
+void visit_sum(const ExchangePlan& plan, const TreeSum& sum,
                const std::function<void(const Addition&)>& visit) {
-  const auto residue = [&](std::size_t i) { return owned[i].lane % sum.block.count(); };
-  for (std::size_t first = 0, next = 0; first < owned.size(); first = next) {
-    while (next < owned.size() && residue(next) == residue(first)) ++next;
-    Addition addition{place(plan, sum.block, owned[first].lane),
-                      {owned[first].slices.begin, owned[next - 1].slices.end},
-                      {},
-                      sum.round};
-    for (const LaneRange term : sum.terms) addition.terms.push_back(place(plan, term, owned[first].lane));
+  const auto level =
+      static_cast<std::size_t>(std::countr_zero(static_cast<std::uint64_t>(sum.block.count())));
+  for (const auto& [residue, slices] : plan.groups[level]) {
+    Addition addition{place(plan, sum.block, residue), slices, {}, sum.round};
+    for (const LaneRange term : sum.terms) addition.terms.push_back(place(plan, term, residue));
     visit(addition);
   }
 }
 
-// Which ranks have which slices, while they are gathered.
+// Which ranks have which slices, while they are gathered; not asked where nobody is sent a slice twice.
 class Holders {
  public:
-  explicit Holders(const ExchangePlan& plan)
-      : lanes_(static_cast<std::size_t>(plan.lanes)), has_(static_cast<std::size_t>(plan.world) * lanes_) {
+  Holders(const ExchangePlan& plan, bool nobody_twice) : lanes_(static_cast<std::size_t>(plan.lanes)) {
+    if (nobody_twice) return;
+    has_.resize(static_cast<std::size_t>(plan.world) * lanes_);
     for (int rank = 0; rank < plan.world; ++rank) take(rank, plan.slices[static_cast<std::size_t>(rank)]);
   }
-  void take(int rank, LaneRange slices) { std::fill(at(rank, slices.begin), at(rank, slices.end), true); }
+  void take(int rank, LaneRange slices) {
+    if (!has_.empty()) std::fill(at(rank, slices.begin), at(rank, slices.end), true);
+  }
   std::vector<LaneRange> missing(int rank, LaneRange slices) {
+    if (has_.empty()) return {slices};
     std::vector<LaneRange> runs;
     for (std::int64_t slice = slices.begin; slice < slices.end; ++slice) {
       if (*at(rank, slice)) continue;
@@ -133,9 +138,10 @@ SliceOrder slice_order(ExchangeRoute route) {
 }
 
 ExchangePlan exchange_plan(ExchangeRoute route, std::int64_t lanes, const Topology& topology) {
-  ExchangePlan plan{route, lanes, topology.ranks(), {}, {}, {}, 0};
+  ExchangePlan plan{route, lanes, topology.ranks(), {}, {}, {}, 0, {}};
   plan.slices = slices_of_ranks(lanes, plan.world, slice_order(route));
   plan.homes = homes_of_lanes(lanes, plan.world);
+  plan.groups = groups_of(plan);
   if (plan.by_library()) return plan;
   Builder(plan, topology).make({0, lanes}, false);
   std::ranges::stable_sort(plan.sums, {}, &TreeSum::round);
@@ -143,18 +149,20 @@ ExchangePlan exchange_plan(ExchangeRoute route, std::int64_t lanes, const Topolo
   return plan;
 }
 
+ShardLayout layout_of(const ExchangePlan& plan, Stage stage, int rank) {
+  return shard_layout(stage, plan.lanes, plan.world, rank, slice_order(plan.route));
+}
+
 void for_each_addition(const ExchangePlan& plan, const std::function<void(const Addition&)>& visit) {
-  const std::vector<Owned> owned = by_position(plan);
-  for (const TreeSum& sum : plan.sums) visit_sum(plan, sum, owned, visit);
+  for (const TreeSum& sum : plan.sums) visit_sum(plan, sum, visit);
 }
 
 void for_each_addition(const ExchangePlan& plan, int rank,
                        const std::function<void(const Addition&)>& visit) {
-  const std::vector<Owned> owned = by_position(plan);
   const LaneRange lanes = lanes_of_rank(plan.lanes, plan.world, rank);
   for (const TreeSum& sum : plan.sums) {
     if (sum.block.end <= lanes.begin || lanes.end <= sum.block.begin) continue;
-    visit_sum(plan, sum, owned, [&](const Addition& addition) {
+    visit_sum(plan, sum, [&](const Addition& addition) {
       const bool takes_part =
           std::ranges::any_of(addition.terms, [&](const auto& term) { return term.home.rank == rank; });
       if (takes_part) visit(addition);
@@ -162,12 +170,47 @@ void for_each_addition(const ExchangePlan& plan, int rank,
   }
 }
 
+std::vector<std::int64_t> most_received(const ExchangePlan& plan) {
+  const auto world = static_cast<std::size_t>(plan.world);
+  std::vector<std::int64_t> most(world), now(world);
+  if (plan.route == ExchangeRoute::direct) {  // the same without a look at each of the N^2 messages
+    std::int64_t blocks = 0;
+    std::vector<std::int64_t> own;
+    for (int rank = 0; rank < plan.world; ++rank) {
+      own.push_back(
+          static_cast<std::int64_t>(aligned_blocks(lanes_of_rank(plan.lanes, plan.world, rank)).size()));
+      blocks += own.back();
+    }
+    for (std::size_t rank = 0; rank < world; ++rank) {
+      most[rank] = plan.slices[rank].count() * (blocks - own[rank]);
+    }
+    return most;
+  }
+  int round = 0;
+  const auto end_round = [&] {
+    for (std::size_t rank = 0; rank < world; ++rank) most[rank] = std::max(most[rank], now[rank]);
+    std::fill(now.begin(), now.end(), 0);
+  };
+  for_each_addition(plan, [&](const Addition& addition) {
+    if (addition.round != round) end_round();
+    round = addition.round;
+    for (const PlacedSum& term : addition.terms) {
+      if (term.home.rank == addition.sum.home.rank) continue;
+      now[static_cast<std::size_t>(addition.sum.home.rank)] += addition.slices.count();
+    }
+  });
+  end_round();
+  return most;
+}
+
 void for_each_transfer(const ExchangePlan& plan, const std::function<void(const Transfer&)>& visit) {
-  const std::vector<Owned> owned = by_position(plan);
-  Holders holders(plan);
+  // A rank of several blocks is a term several times.
+  const bool once = std::ranges::all_of(plan.homes, [](const Home& home) { return home.place == 0; });
+  Holders holders(plan, once);
   for (auto sum = plan.sums.rbegin(); sum != plan.sums.rend(); ++sum) {
-    visit_sum(plan, *sum, owned, [&](const Addition& addition) {
+    visit_sum(plan, *sum, [&](const Addition& addition) {
       for (const PlacedSum& term : addition.terms) {
+        if (term.home.rank == addition.sum.home.rank) continue;
         for (const LaneRange slices : holders.missing(term.home.rank, addition.slices)) {
           visit({addition.sum.home.rank, term.home.rank, slices, plan.rounds - 1 - addition.round});
         }

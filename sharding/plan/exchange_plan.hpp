@@ -1,16 +1,6 @@
 // How a bucket's sum over all lanes is made: which rank adds which sums of the tree for which slices, and so
 // who sends what to whom, in rounds. A pure value: the reducer executes it, the memory plan counts it, `plan`
-// prices it. Every plan adds siblings of the one balanced tree, so all have the same bits on any placement;
-// they differ in where a sum is made. Units: slices, of which a bucket has as many as there are lanes.
-//
-// The law of all plans: the sum over an aligned block for the slices of rank q is made where the lane
-// block.begin + (q's first lane mod the block's size) lives. The root's sum is so made at q itself, and one
-// term of each sum is at home already. What a plan chooses are the blocks whose sums are made at all:
-//   direct     the root only: every rank sends each other rank its part
-//   two_level  the largest blocks inside a node, and the root
-//   halving    every block above a rank's own: for powers of two, rank r's partners are r xor 1, 2, 4, ...,
-//              and half of what is left goes to each
-// Backwards the same plan brings the slices of every rank to all ranks. Throws: as lanes_of_rank().
+// prices it. Units: slices, of which a bucket has as many as there are lanes. Throws: as lanes_of_rank().
 #pragma once
 
 #include <cstdint>
@@ -23,11 +13,16 @@
 
 namespace vitrail::sharding {
 
+// Every plan adds siblings of the one balanced tree, so all have the same bits on any placement; they differ
+// in where a sum is made. The law of all plans: the sum over an aligned block for the slices of rank q is
+// made where the lane block.begin + (q's first lane mod the block's size) lives. The root's sum is so made at
+// q itself, and one term of each sum is at home already. A route says which blocks' sums are made at all.
 enum class ExchangeRoute {
-  direct,
-  two_level,
-  halving,
-  library,  // the communicator's own sum over ranks, in its order
+  direct,     // the root's only: every rank sends each other rank its part
+  two_level,  // those of the largest blocks inside a node, and the root's
+  halving,    // all above a rank's own: for powers of two, rank r's partners are r xor 1, 2, 4, ..., and half
+              // of what is left goes to each
+  library,    // none: the communicator sums over ranks, in its order
 };
 
 // A sum over lanes that some rank makes of others; blocks that lie within one rank are there from the start.
@@ -53,12 +48,20 @@ struct ExchangePlan {
   std::vector<Home> homes;        // by lane: where it lives
   std::vector<TreeSum> sums;      // by round
   int rounds = 0;
+  // By the binary logarithm of a block's size: slices that lie together and whose sums over such a block are
+  // made in one place of it.
+  struct Group {
+    std::int64_t residue = 0;  // of the owners' first lanes, modulo the block's size
+    LaneRange slices;
+  };
+  std::vector<std::vector<Group>> groups;
 
   bool by_library() const { return route == ExchangeRoute::library; }
 };
 
-SliceOrder slice_order(ExchangeRoute route);  // by_rank where ranks may send to all others at once
+SliceOrder slice_order(ExchangeRoute route);  // by_rank where ranks send to all others at once
 ExchangePlan exchange_plan(ExchangeRoute route, std::int64_t lanes, const Topology& topology);
+ShardLayout layout_of(const ExchangePlan& plan, Stage stage, int rank);
 
 struct PlacedSum {
   LaneRange block;
@@ -75,6 +78,9 @@ struct Addition {
 // All additions of the plan, or those that `rank` has a part in, as maker or as sender: by round.
 void for_each_addition(const ExchangePlan& plan, const std::function<void(const Addition&)>& visit);
 void for_each_addition(const ExchangePlan& plan, int rank, const std::function<void(const Addition&)>& visit);
+
+// By rank: the slices that it receives in the round in which it receives most.
+std::vector<std::int64_t> most_received(const ExchangePlan& plan);
 
 // The same plan backwards: every rank's slices of what it has made of the sums, to all ranks. Nobody gets a
 // slice twice, and nobody sends one that it has not got in an earlier round.

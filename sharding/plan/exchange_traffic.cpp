@@ -11,6 +11,34 @@ void count(const Topology& topology, int from, int to, LaneRange slices, Sent& s
   ++sent.messages;
 }
 
+// Every rank to all others at once, without a look at each of the N^2 messages: each of its blocks'
+// sums for the slices that the receivers own, or its own slices.
+ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool receivers) {
+  std::vector<Sent> of_node(static_cast<std::size_t>(topology.nodes()));  // inside: slices of its ranks
+  const auto node = [&](int rank) -> Sent& {
+    return of_node[static_cast<std::size_t>(topology.node_of[static_cast<std::size_t>(rank)])];
+  };
+  const auto slices = [&](int rank) { return plan.slices[static_cast<std::size_t>(rank)].count(); };
+  for (int rank = 0; rank < plan.world; ++rank) {
+    node(rank).inside += slices(rank);
+    ++node(rank).messages;
+  }
+  ExchangeTraffic traffic(plan.world > 1 ? 1 : 0, plan.world);
+  for (int rank = 0; rank < plan.world && plan.world > 1; ++rank) {
+    const std::int64_t others = node(rank).messages - 1, away = plan.world - node(rank).messages;
+    Sent& sent = traffic.at(0, rank);
+    if (receivers) {
+      const auto blocks =
+          static_cast<std::int64_t>(aligned_blocks(lanes_of_rank(plan.lanes, plan.world, rank)).size());
+      sent = {blocks * (node(rank).inside - slices(rank)), blocks * (plan.lanes - node(rank).inside),
+              blocks * (plan.world - 1)};
+    } else {
+      sent = {others * slices(rank), away * slices(rank), plan.world - 1};
+    }
+  }
+  return traffic;
+}
+
 }  // namespace
 
 Sent& Sent::operator+=(const Sent& other) {
@@ -47,6 +75,7 @@ Sent ExchangeTraffic::of_all() const {
 }
 
 ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topology) {
+  if (plan.route == ExchangeRoute::direct) return at_once(plan, topology, true);
   ExchangeTraffic traffic(plan.rounds, plan.world);
   for_each_addition(plan, [&](const Addition& addition) {
     for (const PlacedSum& term : addition.terms) {
@@ -58,6 +87,7 @@ ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topolog
 }
 
 ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topology) {
+  if (slice_order(plan.route) == SliceOrder::by_rank) return at_once(plan, topology, false);
   ExchangeTraffic traffic(plan.rounds, plan.world);
   for_each_transfer(plan, [&](const Transfer& transfer) {
     count(topology, transfer.from, transfer.to, transfer.slices, traffic.at(transfer.round, transfer.from));

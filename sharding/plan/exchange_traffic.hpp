@@ -37,7 +37,9 @@ class ExchangeTraffic {
   std::vector<std::vector<Sent>> rounds_;
 };
 
+// Of the sums; none of the library's.
 ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topology);
+// Of slices to all ranks.
 ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topology);
 
 // Of one rank, one direction.

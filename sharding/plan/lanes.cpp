@@ -42,8 +42,4 @@ int full_sums(LaneRange lanes) {
   return static_cast<int>(most);
 }
 
-int tree_levels(LaneRange block) {
-  return std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
-}
-
 }  // namespace vitrail::sharding

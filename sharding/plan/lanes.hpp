@@ -30,7 +30,4 @@ std::vector<LaneRange> aligned_blocks(LaneRange lanes);
 // sibling, or becomes one more.
 int full_sums(LaneRange lanes);
 
-// Full sums that adding the lanes of an aligned block one by one keeps at once.
-int tree_levels(LaneRange block);
-
 }  // namespace vitrail::sharding

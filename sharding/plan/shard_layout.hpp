@@ -31,7 +31,7 @@ struct ShardLayout {
   LaneRange lanes;  // computed by this rank
   LaneRange own;    // slices: their sums end here, it says their norms and saves their state
   LaneRange held;   // slices: it has their sums and state and updates them; own, or all
-  Stage stage;
+  Stage stage{};
   int full_sums = 0;  // whole gradients that are kept at once while its lanes are added
 
   bool shares_sums() const { return held != own; }  // every rank updates all: sums are gathered, not weights

@@ -104,16 +104,16 @@ std::future<std::string> ended() {
 // The bytes of this rank's file: HDF5's structures around the arrays, laid out once; saving fills them.
 class CheckpointWriter::RankImage {
  public:
-  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, int world, int rank)
+  // Every slice is in one file, also where all ranks hold all of them.
+  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, sharding::LaneRange own,
+            int world, int rank)
       : stored_{.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, world),
                 .bytes = 0,
                 .hash = {},
                 .lanes = {}},
         file_(H5File::in_memory(stored_.name)) {
     add_names(file_, parameters);
-    // Every lane is in one file, also where all ranks hold all lanes.
-    const sharding::LaneRange lanes = sharding::lanes_of_rank(state.plan().lanes, world, rank);
-    for (std::int64_t lane = lanes.begin; lane < lanes.end; ++lane) {
+    for (std::int64_t lane = own.begin; lane < own.end; ++lane) {
       stored_.lanes.push_back(add_lane(file_, state, lane, pieces_of_lane(state.plan(), lane)));
     }
     bytes_ = file_.image();
@@ -152,15 +152,15 @@ class CheckpointWriter::RankImage {
 
 CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,
                                    const std::vector<StoredParameter>& parameters, LaneState& state,
-                                   sharding::Communicator& communicator, BeforeCommit before_commit,
-                                   PhaseLog* phases)
+                                   sharding::LaneRange own, sharding::Communicator& communicator,
+                                   BeforeCommit before_commit, PhaseLog* phases)
     : checkpoints_(checkpoints),
       keep_(keep),
       state_(state),
       communicator_(communicator),
       before_commit_(std::move(before_commit)),
       phases_(phases),
-      image_(std::make_unique<RankImage>(parameters, state, communicator.size(), communicator.rank())) {
+      image_(std::make_unique<RankImage>(parameters, state, own, communicator.size(), communicator.rank())) {
   manifest_.parameters = parameters;
 }
 
@@ -252,7 +252,7 @@ CheckpointWriter::Outcome CheckpointWriter::finish() {
 
 fs::path save_checkpoint(const fs::path& checkpoints, KeepRule keep, CheckpointManifest manifest,
                          LaneState& state, sharding::Communicator& communicator) {
-  CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, communicator);
+  CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, state.lanes(), communicator);
   writer.begin(std::move(manifest));
   if (writer.finish() == CheckpointWriter::Outcome::failed) throw sharding::AgreedError(writer.failure());
   return writer.checkpoint();

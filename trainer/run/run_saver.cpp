@@ -42,7 +42,8 @@ RunSaver::RunSaver(const Assembly& run, sharding::LaneState& lane_state, const T
       program_(request.program),
       writer_(
           directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
-          stored_parameters(run.model->parameters()), lane_state, run.communicator,
+          stored_parameters(run.model->parameters()), lane_state, run.gradients.layout().own,
+          run.communicator,
           [owner, metrics](const CheckpointManifest& manifest) {
             metrics->sync(manifest.state.metrics_bytes);
             owner->check(RunOwner::Look::now);

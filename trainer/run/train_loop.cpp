@@ -188,7 +188,7 @@ void TrainLoop::step() {
   const double comm_wait = run_.communicator.traffic().seconds_waited - comm_before;
   step_seconds_ = seconds_since(begin);
   watchdog_.step_took(Clock::now() - begin);
-  const auto lanes = static_cast<double>(run_.gradients.lanes().count());
+  const auto lanes = static_cast<double>(run_.gradients.layout().lanes.count());
   work_ = {data.seconds_waited / lanes, (step_seconds_ - data.seconds_waited - comm_wait) / lanes};
   phases_.enter(Phase::record, state_.step);
   guard_.look_at(result.loss, result.grad_norm);

@@ -1,30 +1,26 @@
 // What a rank sends in a step, counted call by call: 2P(N-1)/N elements at N = 1, 2, 4, 8, padding included.
-#include <algorithm>
-#include <tuple>
-
 #include <gtest/gtest.h>
 
 #include "sharding/comm/intercepted_communicator.hpp"
 #include "sharding/device/host_device.hpp"
-#include "sharding/plan/exchange_steps.hpp"
+#include "sharding/plan/exchange_traffic.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/support/absent_world.hpp"
+#include "tests/support/direct_plan.hpp"
+#include "tests/support/placements.hpp"
 #include "tests/support/thread_world.hpp"
 
 namespace vitrail::sharding {
 namespace {
 
-// Counts what the segments of each call say leaves this rank.
+// Counts what the messages of each call say leaves this rank.
 class Counter final : public InterceptedCommunicator {
  public:
   using InterceptedCommunicator::InterceptedCommunicator;
-  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                  std::span<const Segment> receive, DataType type) override {
-    for (int peer = 0; peer < size(); ++peer) {
-      if (peer != rank()) count(send[static_cast<std::size_t>(peer)].count, type);
-    }
-    InterceptedCommunicator::all_to_all(source, send, target, receive, type);
+  void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) override {
+    count(elements_of(send), type);
+    InterceptedCommunicator::exchange(send, receive, type);
   }
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override {
     count(segments[static_cast<std::size_t>(rank())].count * (size() - 1), type);
@@ -58,7 +54,8 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
       tests::run_world(world, [&, ranks_there = world, sums = sums](Communicator& ranks) {
         Counter counter(ranks);
         HostDevice host;
-        GradientReducer reducer(plan, {.matrix_type = sums}, counter, host);
+        const ExchangePlan direct = tests::direct_plan(lanes, counter);
+        GradientReducer reducer(plan, direct, {.matrix_type = sums}, counter, host);
         std::vector<Buffer> weights;
         std::vector<BucketData> views;
         for (const Bucket& bucket : plan.buckets) {
@@ -66,7 +63,7 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
           weights.emplace_back(type, bucket.slice * lanes, host);
           views.push_back({weights.back().data(), type});
         }
-        ParameterGather gather(plan, reducer.held(), counter, host);
+        ParameterGather gather(plan, direct, reducer.layout().held, counter, host);
         reducer.exchange();
         gather.start(views);
         gather.finish();
@@ -83,50 +80,57 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
   }
 }
 
-// Peer, index of the sum that it comes from, slices.
-using Sends = std::vector<std::tuple<int, int, std::int64_t, std::int64_t>>;
-
-class Recorder final : public InterceptedCommunicator {
+// What leaves a rank, by the node that it goes to.
+class NodeCounter final : public InterceptedCommunicator {
  public:
-  Recorder(Communicator& inner, std::int64_t slice) : InterceptedCommunicator(inner), slice_(slice) {}
-  void all_to_all(const std::byte*, std::span<const Segment> send, std::byte*, std::span<const Segment>,
-                  DataType) override {
-    for (int peer = 0; peer < size(); ++peer) {
-      const Segment& segment = send[static_cast<std::size_t>(peer)];
-      if (peer == rank() || segment.count == 0) continue;
-      sends.emplace_back(peer, calls_, segment.begin / slice_, (segment.begin + segment.count) / slice_);
+  NodeCounter(Communicator& inner, const Topology& topology)
+      : InterceptedCommunicator(inner), topology_(topology) {}
+  void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) override {
+    for (const Outgoing& message : send) {
+      (topology_.together(rank(), message.to) ? sent.inside : sent.across) += message.count;
+      ++sent.messages;
     }
-    ++calls_;
+    InterceptedCommunicator::exchange(send, receive, type);
   }
-  Sends sends;
+  Sent sent;  // elements
 
  protected:
   void around(const Call&, const std::function<void()>& forward) override { forward(); }
 
  private:
-  std::int64_t slice_;
-  int calls_ = 0;
+  const Topology& topology_;
 };
 
-TEST(Traffic, TheReducerSendsWhatThePlanSays) {
+TEST(Traffic, RanksSendWhatThePlanSaysWhereItSays) {
   constexpr std::int64_t kWorldLanes = 64;
   const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kWorldLanes, 500);
-  for (int world = 1; world <= kWorldLanes; ++world) {
-    const ExchangePlan direct = exchange_plan(ExchangeRoute::direct, kWorldLanes, one_node(world));
-    for (int rank = 0; rank < world; ++rank) {
-      tests::AbsentWorld absent(world, rank);
-      Recorder recorder(absent, plan.buckets[0].slice);
-      HostDevice host;
-      GradientReducer(plan, {}, recorder, host).exchange();
-      Sends expected;
-      for (const ReduceRound& round : reduce_rounds(direct, rank)) {
-        for (const Message& m : round.send) {
-          expected.emplace_back(m.peer, m.place, m.slices.begin, m.slices.end);
+  const std::int64_t slice = plan.buckets[0].slice;
+  for (int world = 1; world <= kWorldLanes; world += world < 9 ? 1 : 11) {
+    for (const Topology& topology : tests::placements(world)) {
+      for (const ExchangeRoute route :
+           {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving}) {
+        const ExchangePlan exchange = exchange_plan(route, kWorldLanes, topology);
+        const ExchangeTraffic planned = reduce_traffic(exchange, topology);
+        const ExchangeTraffic back = gather_traffic(exchange, topology);
+        for (int rank = 0; rank < world; ++rank) {
+          tests::AbsentWorld absent(world, rank);
+          NodeCounter counter(absent, topology);
+          HostDevice host;
+          GradientReducer(plan, exchange, {}, counter, host).exchange();
+          Sent expected = planned.of_rank(rank);
+          EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
+              << "rank " << rank << " of " << world;
+          if (route == ExchangeRoute::direct) continue;  // the communicator's own gather
+          counter.sent = {};
+          Buffer weights(DataType::f32, slice * kWorldLanes, host);
+          ParameterGather gather(plan, exchange, layout_of(exchange, {}, rank).held, counter, host);
+          gather.start({{weights.data(), DataType::f32}});
+          gather.finish();
+          expected = back.of_rank(rank);
+          EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
+              << "rank " << rank << " of " << world;
         }
       }
-      std::ranges::sort(recorder.sends);
-      std::ranges::sort(expected);
-      EXPECT_EQ(recorder.sends, expected) << "rank " << rank << " of " << world;
     }
   }
 }
