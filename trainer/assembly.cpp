@@ -6,6 +6,7 @@
 #include "datasets/loader/sampler.hpp"
 #include "models/families/catalogue.hpp"
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/agreement/nodes.hpp"
 #include "sharding/state/weight_average.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
@@ -32,9 +33,10 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
 }
 
 // MPI's own sums know no half types.
-sharding::ReducerOptions settings_on(c10::Device device, const Config& config, int ranks) {
-  const sharding::ReducerOptions settings = gradient_settings(config, ranks);
-  if (settings.fast && device.is_cpu() && ranks > 1 && size_of(settings.matrix_type) == 2) {
+sharding::ReducerOptions settings_on(c10::Device device, const Config& config,
+                                     const sharding::ExchangePlan& exchange) {
+  const sharding::ReducerOptions settings = gradient_settings(config, exchange.world);
+  if (exchange.by_library() && device.is_cpu() && exchange.world > 1 && size_of(settings.matrix_type) == 2) {
     throw Error(ExitCode::refused,
                 fmt::format("MPI adds no {} values, as sharding.reduction = fast wants",
                             name_of(settings.matrix_type)),
@@ -82,12 +84,13 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       specs(models::parameters_of(config.model)),
       task(make(config, device, *train_data)),
       plan(bucket_plan(config, specs)),
-      gradients(plan, settings_on(device, config, communicator.size()), communicator, where.memory()),
-      lane_state(plan, gradients.held(), gradients.type(), where.memory(),
+      exchange(exchange_plan(config, sharding::gather_topology(communicator))),
+      gradients(plan, exchange, settings_on(device, config, exchange), communicator, where.memory()),
+      lane_state(plan, gradients.layout().held, gradients.type(), where.memory(),
                  sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
       optimizer(config.optimizer, parameter_rules(specs, config.optimizer, config.finetune.train_only),
                 communicator),
-      student(config, lane_state, sharding::StateKind::weight, learned_parameters(config, specs),
+      student(config, exchange, lane_state, sharding::StateKind::weight, learned_parameters(config, specs),
               communicator, where),
       frozen(specs, trained_parameters(specs, config.finetune.train_only), where.memory()) {
   if (validation_data) {
@@ -95,7 +98,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
   if (count_networks(config) > 1) {
-    average.emplace(config, lane_state, sharding::StateKind::ema, std::vector<bool>(specs.size()),
+    average.emplace(config, exchange, lane_state, sharding::StateKind::ema, std::vector<bool>(specs.size()),
                     communicator, where);
   }
   hooks_.reset(new Hooks{{student.parameters.tensors(), gradients}});
@@ -118,8 +121,8 @@ const models::Model& Assembly::evaluated_model() {
 }
 
 void Assembly::start_loader(const TrainState& state) {
-  const datasets::LaneShare lanes{config.run.seed, config.run.lanes, gradients.lanes().begin,
-                                  gradients.lanes().end};
+  const datasets::LaneShare lanes{config.run.seed, config.run.lanes, gradients.layout().lanes.begin,
+                                  gradients.layout().lanes.end};
   loader_.emplace(train_data,
                   datasets::TrainLoaderOptions{lanes, config.data, task->views(), state.next_batch(),
                                                state.damaged, batch_memory(device)});
@@ -150,10 +153,8 @@ std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) cons
 }
 
 sharding::MemoryPlan Assembly::planned_memory() const {
-  sharding::MemoryPlan planned = memory_plan(plan, gradients.settings(), student.parameters.compute_type(),
-                                             lane_state.kinds().size(), communicator.size());
-  planned.weights *= count_networks(config);
-  return planned;
+  return memory_plan(plan, exchange, gradients.settings(),
+                     {student.parameters.compute_type(), lane_state.kinds().size(), count_networks(config)});
 }
 
 std::int64_t Assembly::most_memory() const {

@@ -6,12 +6,12 @@
 
 namespace vitrail::trainer {
 
-Network::Network(const Config& config, sharding::LaneState& state, sharding::StateKind kind,
-                 const std::vector<bool>& learned, sharding::Communicator& communicator,
+Network::Network(const Config& config, const sharding::ExchangePlan& exchange, sharding::LaneState& state,
+                 sharding::StateKind kind, const std::vector<bool>& learned, sharding::Communicator& communicator,
                  ComputeDevice& device)
     : model(models::make_model(config.model)),
       parameters(state.plan(), model->parameters(), compute_type(config.precision.compute), device.torch()),
-      gather(state.plan(), state.lanes(), communicator, device.memory()),
+      gather(state.plan(), exchange, state.lanes(), communicator, device.memory()),
       state_(state),
       kind_(kind) {
   for (std::size_t p = 0; p < learned.size(); ++p) parameters.tensors()[p].set_requires_grad(learned[p]);

@@ -1,7 +1,7 @@
 #include "trainer/open_data.hpp"
 
 #include "sharding/agreement/gather_text.hpp"
-#include "sharding/plan/nodes.hpp"
+#include "sharding/agreement/nodes.hpp"
 
 namespace vitrail::trainer {
 

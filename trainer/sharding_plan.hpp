@@ -13,9 +13,10 @@ namespace vitrail::trainer {
 
 sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters);
 
-// Throws: Error(refused) where so many ranks cannot have the lanes as sharding.stage and sharding.reduction
-// want them.
+// Throws: Error(refused) where so many ranks cannot have the lanes as sharding.stage wants them.
 sharding::ReducerOptions gradient_settings(const Config& config, int ranks);
+// Throws: Error(refused) where so many ranks cannot have the lanes as sharding.reduction wants them.
+sharding::ExchangePlan exchange_plan(const Config& config, const sharding::Topology& topology);
 
 // Sets of weights that every rank computes with: the student's, and their average's where that is evaluated.
 int count_networks(const Config& config);

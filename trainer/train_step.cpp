@@ -177,7 +177,7 @@ sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision) {
 StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own, const OwnWork& work) {
   // 1. Every lane of this rank: batch -> logits -> loss -> gradients, added into the tree over lanes.
   std::vector<LaneResult> lanes;
-  const sharding::LaneRange range = c.gradients.lanes();
+  const sharding::LaneRange range = c.gradients.layout().lanes;
   for (std::int64_t lane = range.begin; lane < range.end; ++lane) {
     lanes.push_back(run_lane(c, state));
   }

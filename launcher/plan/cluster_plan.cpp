@@ -9,6 +9,7 @@
 #include "launcher/plan/timeline.hpp"
 #include "models/families/catalogue.hpp"
 #include "models/layers/drop_path_mask.hpp"
+#include "sharding/plan/exchange_traffic.hpp"
 #include "sharding/plan/memory_plan.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/error.hpp"
@@ -35,42 +36,53 @@ double update_bytes(sharding::OptimizerName name) {
 
 double width_of(DataType type) { return static_cast<double>(size_of(type)); }
 
-// What the run's buckets are and who holds what of them, on one number of ranks.
+int count_of(std::int64_t ranks) { return static_cast<int>(ranks); }
+
+// What the run's buckets are, who holds what of them and who sends it to whom, on one number of ranks.
 struct Layout {
   DataType compute;
   BucketPlan plan;
   sharding::ReducerOptions settings;
+  sharding::Topology topology;
+  sharding::ExchangePlan exchange;
+  sharding::ExchangeTraffic sums, weights;
   std::size_t kinds;
-  std::int64_t most_lanes = 0;     // of a rank
-  std::int64_t fullest_ranks = 0;  // ranks that have so many
-  double parts_sent = 0;           // slices of every bucket that the busiest rank sends as gradients
-  double parts_gathered = 0;       // the same of weights
+  std::int64_t most_lanes = 0, fewest_lanes = 0;  // of a rank
+  std::int64_t fullest_ranks = 0;                 // ranks that have most
 
   explicit Layout(const PlanInput& in)
       : compute(trainer::compute_type(in.config.precision.compute)),
         plan(trainer::bucket_plan(in.config, models::parameters_of(in.config.model))),
-        settings(trainer::gradient_settings(in.config, static_cast<int>(in.ranks))),
-        kinds(sharding::state_kinds(in.config.optimizer.name, in.config.ema.decay > 0).size()) {
-    const int world = static_cast<int>(in.ranks);
-    for (int rank = 0; rank < world; ++rank) {
-      const sharding::LaneRange lanes = sharding::lanes_of_rank(plan.lanes, world, rank);
-      const auto blocks = static_cast<double>(settings.fast ? 1 : sharding::aligned_blocks(lanes).size());
-      if (lanes.count() > most_lanes) fullest_ranks = 0;
-      most_lanes = std::max(most_lanes, lanes.count());
-      if (lanes.count() == most_lanes) ++fullest_ranks;
-      parts_sent = std::max(parts_sent, blocks * static_cast<double>(plan.lanes - lanes.count()));
-      parts_gathered = std::max(parts_gathered, static_cast<double>(lanes.count() * (world - 1)));
+        settings(trainer::gradient_settings(in.config, count_of(in.ranks))),
+        topology(sharding::full_nodes(count_of(in.ranks), count_of(in.ranks_per_node))),
+        exchange(trainer::exchange_plan(in.config, topology)),
+        sums(reduce_traffic(exchange, topology)),
+        weights(gather_traffic(exchange, topology)),
+        kinds(sharding::state_kinds(in.config.optimizer.name, in.config.ema.decay > 0).size()),
+        fewest_lanes(plan.lanes) {
+    for (int rank = 0; rank < exchange.world; ++rank) {
+      const std::int64_t lanes = sharding::lanes_of_rank(plan.lanes, exchange.world, rank).count();
+      if (lanes > most_lanes) fullest_ranks = 0;
+      most_lanes = std::max(most_lanes, lanes);
+      fewest_lanes = std::min(fewest_lanes, lanes);
+      if (lanes == most_lanes) ++fullest_ranks;
     }
   }
 
+  // Slices of every bucket that the busiest rank sends.
+  double sums_sent() const {
+    return static_cast<double>(exchange.by_library() ? plan.lanes - fewest_lanes
+                                                     : sums.of_busiest().slices());
+  }
+  double weights_sent() const { return static_cast<double>(weights.of_busiest().slices()); }
   double gradient_slice(const Bucket& b) const {
     return static_cast<double>(b.slice) * width_of(settings.type_of(b));
   }
   double weight_slice(const Bucket& b) const {
     return static_cast<double>(b.slice) * width_of(b.matrices ? compute : settings.type);
   }
-  // Stage 0 gathers the sums instead, so that every rank updates all weights.
-  bool gathers_weights() const { return settings.stage > 0; }
+  // Else the sums are gathered instead, so that every rank updates all weights.
+  bool gathers_weights() const { return settings.stage.shards_state; }
 };
 
 void refuse_impossible(const PlanInput& in) {
@@ -99,14 +111,15 @@ models::ModelConfig teacher_of(const Config& config) {
 bool has_teacher(const Config& config) { return config.distillation.type != trainer::DistillationType::none; }
 
 PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
-  const sharding::MemoryPlan shared = sharding::memory_plan(layout.plan, layout.settings, layout.compute,
-                                                            layout.kinds, static_cast<int>(in.ranks));
+  const sharding::MemoryPlan shared =
+      sharding::memory_plan(layout.plan, layout.exchange, layout.settings,
+                            {layout.compute, layout.kinds, trainer::count_networks(in.config)});
   const std::int64_t images = in.lane_images();
   models::ModelConfig largest = in.config.model;
   largest.drop_path =
       1 - static_cast<double>(models::largest_kept(largest.drop_path, images)) / static_cast<double>(images);
   PlannedMemory memory;
-  memory.weights = static_cast<double>(shared.weights * trainer::count_networks(in.config));
+  memory.weights = static_cast<double>(shared.weights);
   memory.state = static_cast<double>(shared.state);
   memory.gradients = static_cast<double>(shared.gradients);
   memory.exchange = static_cast<double>(shared.exchange);
@@ -137,12 +150,9 @@ struct Links {
   bool one_node() const { return ranks <= in_node; }
   double call() const { return message * (ranks - 1); }
 
-  // To each other rank its part, at the same time over both kinds of links.
-  double to_each(double bytes_sent) const {
-    if (ranks == 1) return 0;
-    const double inside = (in_node - 1) / (ranks - 1);
-    const double within = inside > 0 ? bytes_sent * inside / node : 0;
-    return std::max(within, one_node() ? 0 : bytes_sent * (1 - inside) / network) + call();
+  // What a plan sends, round by round.
+  double planned(const sharding::ExchangeTraffic& traffic, double slice_bytes) const {
+    return sharding::seconds(traffic, slice_bytes, {node, network, message});
   }
   // Rings over all ranks, one for each link out of a node.
   double ring(double bytes_in_all) const {
@@ -176,10 +186,10 @@ std::vector<double> compute_shares(const BucketPlan& plan) {
 
 double gradient_seconds(const Bucket& bucket, const Layout& layout, const Links& links) {
   const double slice = layout.gradient_slice(bucket), lanes = static_cast<double>(layout.plan.lanes);
-  const double sent = slice * layout.parts_sent;
-  const double seconds = layout.settings.fast
-                             ? links.ring(slice * lanes)
-                             : links.to_each(sent) + 3 * sent / links.memory;  // summed on arrival
+  const double seconds =
+      layout.exchange.by_library()
+          ? links.ring(slice * lanes)
+          : links.planned(layout.sums, slice) + 3 * slice * layout.sums_sent() / links.memory;  // and added
   if (layout.gathers_weights()) return seconds;
   return seconds + links.ring(static_cast<double>(bucket.slice) * lanes * width_of(layout.settings.type));
 }
@@ -188,7 +198,7 @@ double weight_seconds(const Bucket& bucket, const Layout& layout, const Links& l
   if (!layout.gathers_weights()) return 0;
   const double slice = layout.weight_slice(bucket);
   return rings ? links.ring(slice * static_cast<double>(layout.plan.lanes))
-               : links.to_each(slice * layout.parts_gathered);
+               : links.planned(layout.weights, slice);
 }
 
 double sum_of(const std::vector<Exchange>& exchanges) {
@@ -228,8 +238,8 @@ void plan_exchanges(const PlanInput& in, const Layout& layout, const Links& link
     weights.push_back({weight_seconds(buckets[b], layout, links, rings), shares[b]});
   }
   for (const Bucket& bucket : buckets) {
-    plan.traffic.gradients += layout.gradient_slice(bucket) * layout.parts_sent;
-    if (layout.gathers_weights()) plan.traffic.weights += layout.weight_slice(bucket) * layout.parts_gathered;
+    plan.traffic.gradients += layout.gradient_slice(bucket) * layout.sums_sent();
+    if (layout.gathers_weights()) plan.traffic.weights += layout.weight_slice(bucket) * layout.weights_sent();
   }
   if (in.ranks == 1) return;
   const bool overlap = in.config.sharding.overlap;

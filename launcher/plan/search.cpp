@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "sharding/plan/shard_layout.hpp"
+
 namespace vitrail::launcher {
 namespace {
 
@@ -14,13 +16,17 @@ constexpr std::int64_t kMostRanks = 65536;
 // A plan that is a little different, and the words that say how.
 using Change = std::pair<std::string, PlanInput>;
 
+bool frees_gradients(const PlanInput& in) {
+  return sharding::stage_of(in.config.sharding.stage).frees_gradients;
+}
+
 PlanInput with_checkpointing(PlanInput in, const std::string& how) {
   in.config.model.activation_checkpointing = how;
   return in;
 }
 
 void add_more_ranks(const PlanInput& in, const std::string& besides, std::vector<Change>& changes) {
-  if (in.config.sharding.stage == 2) return;
+  if (frees_gradients(in)) return;
   for (auto ranks = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(in.ranks) + 1));
        ranks <= in.config.run.lanes; ranks *= 2) {
     PlanInput more = in;
@@ -30,7 +36,7 @@ void add_more_ranks(const PlanInput& in, const std::string& besides, std::vector
 }
 
 void add_stage_2(const PlanInput& in, const std::string& besides, std::vector<Change>& changes) {
-  if (in.config.sharding.stage == 2) return;
+  if (frees_gradients(in)) return;
   PlanInput stage = in;
   stage.config.sharding.stage = 2;
   stage.ranks = in.config.run.lanes;
@@ -53,7 +59,7 @@ void add_more_lanes(const PlanInput& in, std::vector<Change>& changes) {
         PlanInput more = with_checkpointing(in, how);
         more.config.run.lanes = lanes;
         more.ranks = ranks;
-        if (more.config.sharding.stage == 2 && ranks != lanes) continue;
+        if (frees_gradients(more) && ranks != lanes) continue;
         changes.emplace_back(fmt::format("set run.lanes = {} for a new run{}{}", lanes,
                                          how == now ? "" : ", with model.activation_checkpointing = " + how,
                                          ranks == in.ranks ? "" : fmt::format(", on {} ranks", ranks)),
@@ -70,7 +76,7 @@ PlanInput scaled(PlanInput in, std::int64_t ranks, std::int64_t batch) {
   in.config.run.lanes = std::max(static_cast<std::int64_t>(std::bit_floor(wanted)),
                                  static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(ranks))));
   in.config.data.global_batch_size = batch;
-  if (in.config.sharding.stage == 2) in.config.run.lanes = ranks;
+  if (frees_gradients(in)) in.config.run.lanes = ranks;
   in.ranks = ranks;
   return in;
 }
@@ -95,7 +101,7 @@ std::int64_t most_ranks(const PlanInput& in, std::int64_t batch, double share) {
 
 std::string smallest_change(const PlanInput& in) {
   const std::string& now = in.config.model.activation_checkpointing;
-  if (in.config.sharding.stage == 0) {
+  if (!sharding::stage_of(in.config.sharding.stage).shards_state) {
     PlanInput sharded = in;
     sharded.config.sharding.stage = 1;
     if (fits(sharded)) return "set sharding.stage = 1";

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "sharding/plan/nodes.hpp"
+#include "sharding/agreement/nodes.hpp"
 
 namespace vitrail::sharding {
 namespace {

@@ -1,6 +1,6 @@
 // What the ranks of a run say to each other. Every call is collective: all ranks make the same calls in the
 // same order. Calls return when this rank's part is done, and what they read must be there when they begin.
-// Counts and offsets are elements. all_to_all, all_gather and reduce_scatter work on the memory of the run's
+// Counts and offsets are elements. exchange, all_gather and reduce_scatter work on the memory of the run's
 // device, the others on the host's. Throws: PeerFailure when another rank has announced that it failed;
 // Error(io) when the network refuses.
 #pragma once
@@ -28,18 +28,36 @@ class PeerFailure : public std::runtime_error {
   int peer_;
 };
 
-// Elements [begin, begin + count) of a buffer, for one peer.
+// Elements [begin, begin + count) of a buffer, of one rank.
 struct Segment {
   std::int64_t begin = 0;
   std::int64_t count = 0;
 };
 
+// `count` elements that go to a peer or come from it; those of a pair of ranks in the same order on both.
+struct Outgoing {
+  int to = 0;
+  const std::byte* data = nullptr;
+  std::int64_t count = 0;
+};
+struct Incoming {
+  int from = 0;
+  std::byte* data = nullptr;
+  std::int64_t count = 0;
+};
+
+std::int64_t elements_of(std::span<const Outgoing> messages);
+std::vector<Outgoing> to_all_others(const std::byte* data, std::int64_t count, int own, int ranks);
+// What an all_gather in place receives: segments[p] of `buffer` from each rank p but the own one.
+std::vector<Incoming> from_all_others(std::byte* buffer, std::span<const Segment> segments, int own,
+                                      DataType type);
+
 struct Traffic {
-  std::int64_t elements_sent = 0;  // in all_to_all and all_gather, own parts not counted
+  std::int64_t elements_sent = 0;  // in exchange and all_gather
   double seconds_waited = 0;       // inside any call
 };
 
-enum class CallKind : std::uint8_t { all_to_all, all_gather, reduce_scatter, all_reduce, broadcast, barrier };
+enum class CallKind : std::uint8_t { exchange, all_gather, reduce_scatter, all_reduce, broadcast, barrier };
 
 struct Call {
   CallKind kind = CallKind::barrier;
@@ -54,10 +72,9 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // send[p] of `source` goes to rank p; receive[p] of `target` comes from rank p. The own segments are not
-  // copied: the caller has them already.
-  virtual void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                          std::span<const Segment> receive, DataType type) = 0;
+  // Between as many pairs of ranks as there are; a rank may have nothing to send or to receive. What is sent
+  // and what is received may lie in one buffer, apart from each other.
+  virtual void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) = 0;
   // In place: segments[p] of `buffer` is rank p's contribution.
   virtual void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) = 0;
   // `source`: size() chunks of `count` elements; `target` becomes the sum over ranks of chunk rank(), added

@@ -18,8 +18,8 @@ std::span<std::byte> first_of_others(std::byte* target, std::span<const Segment>
 
 const char* name_of(CallKind kind) {
   switch (kind) {
-    case CallKind::all_to_all:
-      return "all_to_all";
+    case CallKind::exchange:
+      return "exchange";
     case CallKind::all_gather:
       return "all_gather";
     case CallKind::reduce_scatter:
@@ -34,15 +34,14 @@ const char* name_of(CallKind kind) {
   return "";
 }
 
-void InterceptedCommunicator::all_to_all(const std::byte* source, std::span<const Segment> send,
-                                         std::byte* target, std::span<const Segment> receive, DataType type) {
-  std::int64_t elements = 0;
-  for (std::size_t peer = 0; peer < send.size(); ++peer) {
-    if (static_cast<int>(peer) != rank()) elements += send[peer].count;
-  }
-  around({CallKind::all_to_all, elements * static_cast<std::int64_t>(size_of(type)),
-          first_of_others(target, receive, rank(), type)},
-         [&] { inner_.all_to_all(source, send, target, receive, type); });
+void InterceptedCommunicator::exchange(std::span<const Outgoing> send, std::span<const Incoming> receive,
+                                       DataType type) {
+  const std::size_t width = size_of(type);
+  std::span<std::byte> received;
+  if (!receive.empty())
+    received = {receive.front().data, static_cast<std::size_t>(receive.front().count) * width};
+  around({CallKind::exchange, elements_of(send) * static_cast<std::int64_t>(width), received},
+         [&] { inner_.exchange(send, receive, type); });
 }
 
 void InterceptedCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments,

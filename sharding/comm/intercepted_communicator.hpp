@@ -24,8 +24,7 @@ class InterceptedCommunicator : public Communicator {
     around(call, [&] { inner_.observe(call, forward); });
   }
 
-  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                  std::span<const Segment> receive, DataType type) override;
+  void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) override;
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
   void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count, DataType type) override;
   void all_reduce_sum(std::span<double> values) override;

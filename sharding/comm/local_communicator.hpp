@@ -11,8 +11,7 @@ class LocalCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
-  void all_to_all(const std::byte*, std::span<const Segment>, std::byte*, std::span<const Segment>,
-                  DataType) override {}
+  void exchange(std::span<const Outgoing>, std::span<const Incoming>, DataType) override {}
   void all_gather(std::byte*, std::span<const Segment>, DataType) override {}
   void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,
                       DataType type) override {

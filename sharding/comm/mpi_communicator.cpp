@@ -15,16 +15,6 @@ int to_int(std::int64_t n) {
   return static_cast<int>(n);
 }
 
-// `own` is left out: the caller has its own segment already.
-MpiLayout layout_without(std::span<const Segment> segments, int own) {
-  MpiLayout layout;
-  for (const Segment& segment : segments) {
-    layout.counts.push_back(static_cast<int>(layout.counts.size()) == own ? 0 : to_int(segment.count));
-    layout.offsets.push_back(to_int(segment.begin));
-  }
-  return layout;
-}
-
 }  // namespace
 
 MpiCommunicator::~MpiCommunicator() {
@@ -52,19 +42,20 @@ void MpiCommunicator::complete(MpiRequest request, const char* call) {
   traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-void MpiCommunicator::all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                                 std::span<const Segment> receive, DataType type) {
-  const MpiLayout to = layout_without(send, rank_);
-  const MpiLayout from = layout_without(receive, rank_);
-  for (const int count : to.counts) traffic_.elements_sent += count;
-  complete(comm_.all_to_all(source, to, target, from, type), "all_to_all");
+void MpiCommunicator::exchange(std::span<const Outgoing> send, std::span<const Incoming> receive,
+                               DataType type) {
+  for (const Outgoing& message : send) to_int(message.count);
+  traffic_.elements_sent += elements_of(send);
+  complete(comm_.exchange(send, receive, type), "exchange");
 }
 
 // Not MPI's own gather: Open MPI 4.1 posts its receives before its sends, and over TCP the two directions
 // between a pair of ranks then take turns. The same bytes in an exchange of all with all take half the time.
 void MpiCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
-  const std::vector<Segment> own(segments.size(), segments[static_cast<std::size_t>(rank_)]);
-  all_to_all(buffer, own, buffer, segments, type);
+  const Segment own = segments[static_cast<std::size_t>(rank_)];
+  const std::byte* data = buffer + static_cast<std::size_t>(own.begin) * size_of(type);
+  exchange(to_all_others(data, own.count, rank_, size_), from_all_others(buffer, segments, rank_, type),
+           type);
 }
 
 void MpiCommunicator::reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,

@@ -1,5 +1,6 @@
 #include "sharding/comm/mpi_handles.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <utility>
@@ -96,25 +97,24 @@ int MpiComm::size() const {
 // Not MPI_Ialltoallv or MPI_Iallgatherv: where Open MPI 4.1 posts the receives first, the two directions
 // between a pair of ranks take turns over TCP. With the sends first the same bytes take half the time. Peers
 // in turn, so that not all ranks begin with the same one.
-MpiRequest MpiComm::all_to_all(const std::byte* send, const MpiLayout& to, std::byte* receive,
-                               const MpiLayout& from, DataType type) const {
+MpiRequest MpiComm::exchange(std::span<const Outgoing> send, std::span<const Incoming> receive,
+                             DataType type) const {
   constexpr int kTag = 0;
   const int own = rank(), ranks = size();
-  const auto width = static_cast<std::int64_t>(size_of(type));
+  std::vector<const Outgoing*> sends;
+  for (const Outgoing& message : send) sends.push_back(&message);
+  std::ranges::stable_sort(sends, {}, [&](const Outgoing* m) { return (m->to - own + ranks) % ranks; });
+  std::vector<const Incoming*> receives;
+  for (const Incoming& message : receive) receives.push_back(&message);
+  std::ranges::stable_sort(receives, {}, [&](const Incoming* m) { return (own - m->from + ranks) % ranks; });
   std::vector<MPI_Request> requests;
-  for (int k = 1; k < ranks; ++k) {
-    const int peer = (own + k) % ranks;
-    const auto p = static_cast<std::size_t>(peer);
-    if (to.counts[p] == 0) continue;
-    check(MPI_Isend(send + to.offsets[p] * width, to.counts[p], mpi_type(type), peer, kTag, comm_,
+  for (const Outgoing* m : sends) {
+    check(MPI_Isend(m->data, static_cast<int>(m->count), mpi_type(type), m->to, kTag, comm_,
                     &requests.emplace_back()),
           "MPI_Isend");
   }
-  for (int k = 1; k < ranks; ++k) {
-    const int peer = (own + ranks - k) % ranks;
-    const auto p = static_cast<std::size_t>(peer);
-    if (from.counts[p] == 0) continue;
-    check(MPI_Irecv(receive + from.offsets[p] * width, from.counts[p], mpi_type(type), peer, kTag, comm_,
+  for (const Incoming* m : receives) {
+    check(MPI_Irecv(m->data, static_cast<int>(m->count), mpi_type(type), m->from, kTag, comm_,
                     &requests.emplace_back()),
           "MPI_Irecv");
   }

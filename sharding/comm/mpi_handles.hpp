@@ -10,6 +10,7 @@
 
 #include <mpi.h>
 
+#include "sharding/comm/communicator.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::sharding {
@@ -44,11 +45,6 @@ class MpiRequest {
   std::vector<MPI_Request> requests_;
 };
 
-// Counts and offsets of one buffer, by rank, as MPI wants them.
-struct MpiLayout {
-  std::vector<int> counts, offsets;
-};
-
 // A duplicate of MPI_COMM_WORLD that reports errors instead of aborting.
 class MpiComm {
  public:
@@ -60,10 +56,8 @@ class MpiComm {
   int rank() const;
   int size() const;
 
-  // The own part is not moved. What is sent and what is received may lie in one buffer, apart from each
-  // other.
-  MpiRequest all_to_all(const std::byte* send, const MpiLayout& to, std::byte* receive, const MpiLayout& from,
-                        DataType type) const;
+  // Counts must fit into an int.
+  MpiRequest exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) const;
   // size() chunks of `count` elements; the sum of the own one comes. f32 or f64.
   MpiRequest reduce_scatter_sum(const std::byte* send, std::byte* receive, int count, DataType type) const;
   MpiRequest all_reduce_sum_in_place(std::span<double> values) const;

@@ -23,8 +23,7 @@ class NcclCommunicator final : public InterceptedCommunicator {
     wait_until("NCCL's start", [&] { return comm_.ready(); });
   }
 
-  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                  std::span<const Segment> receive, DataType type) override;
+  void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) override;
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
   void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count, DataType type) override;
   const Traffic& traffic() const override;
@@ -42,8 +41,7 @@ class NcclCommunicator final : public InterceptedCommunicator {
   void run(CallKind kind, std::int64_t elements_sent, DataType type, const std::function<void()>& issue);
   void wait_until(const char* call, const std::function<bool()>& done);
   void give_up();
-  void exchange(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                std::span<const Segment> receive, DataType type);
+  void issue_messages(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type);
 
   int gpu_;
   CallTimeout timeout_;
@@ -106,24 +104,16 @@ void NcclCommunicator::run(CallKind kind, std::int64_t elements_sent, DataType t
   });
 }
 
-void NcclCommunicator::exchange(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                                std::span<const Segment> receive, DataType type) {
-  const auto width = static_cast<std::int64_t>(size_of(type));
-  for (int peer = 0; peer < size(); ++peer) {
-    if (peer == rank()) continue;
-    const Segment &to = send[static_cast<std::size_t>(peer)], &from = receive[static_cast<std::size_t>(peer)];
-    if (to.count > 0) comm_.send(source + to.begin * width, to.count, type, peer, stream_.get());
-    if (from.count > 0) comm_.receive(target + from.begin * width, from.count, type, peer, stream_.get());
-  }
+void NcclCommunicator::issue_messages(std::span<const Outgoing> send, std::span<const Incoming> receive,
+                                      DataType type) {
+  for (const Outgoing& m : send) comm_.send(m.data, m.count, type, m.to, stream_.get());
+  for (const Incoming& m : receive) comm_.receive(m.data, m.count, type, m.from, stream_.get());
 }
 
-void NcclCommunicator::all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                                  std::span<const Segment> receive, DataType type) {
-  std::int64_t sent = 0;
-  for (int peer = 0; peer < size(); ++peer) {
-    if (peer != rank()) sent += send[static_cast<std::size_t>(peer)].count;
-  }
-  run(CallKind::all_to_all, sent, type, [&] { exchange(source, send, target, receive, type); });
+void NcclCommunicator::exchange(std::span<const Outgoing> send, std::span<const Incoming> receive,
+                                DataType type) {
+  if (send.empty() && receive.empty()) return;
+  run(CallKind::exchange, elements_of(send), type, [&] { issue_messages(send, receive, type); });
 }
 
 // NCCL's own gather where all ranks have as much, one after another.
@@ -135,11 +125,11 @@ void NcclCommunicator::all_gather(std::byte* buffer, std::span<const Segment> se
            segments[peer].begin == segments[0].begin + static_cast<std::int64_t>(peer) * own.count;
   }
   run(CallKind::all_gather, own.count * (size() - 1), type, [&] {
-    if (!even) {
-      const std::vector<Segment> to_all(segments.size(), own);
-      return exchange(buffer, to_all, buffer, segments, type);
-    }
     const auto width = static_cast<std::int64_t>(size_of(type));
+    if (!even) {
+      return issue_messages(to_all_others(buffer + own.begin * width, own.count, rank(), size()),
+                            from_all_others(buffer, segments, rank(), type), type);
+    }
     comm_.all_gather(buffer + own.begin * width, buffer + segments[0].begin * width, own.count, type,
                      stream_.get());
   });

@@ -3,28 +3,16 @@
 namespace vitrail::sharding {
 namespace {
 
-// The same segments one after another, the own one left out.
-std::vector<Segment> packed_without(std::span<const Segment> segments, int own) {
-  std::vector<Segment> packed;
-  std::int64_t begin = 0;
-  for (const Segment& segment : segments) {
-    const bool is_own = static_cast<int>(packed.size()) == own;
-    packed.push_back({begin, is_own ? 0 : segment.count});
-    begin += packed.back().count;
-  }
-  return packed;
+template <class Message>
+std::size_t bytes_of(const Message& message, DataType type) {
+  return static_cast<std::size_t>(message.count) * size_of(type);
 }
 
-std::size_t bytes_of(const Segment& segment, DataType type) {
-  return static_cast<std::size_t>(segment.count) * size_of(type);
-}
-
-std::size_t offset_of(const Segment& segment, DataType type) {
-  return static_cast<std::size_t>(segment.begin) * size_of(type);
-}
-
-std::size_t end_of(const std::vector<Segment>& packed, DataType type) {
-  return packed.empty() ? 0 : offset_of(packed.back(), type) + bytes_of(packed.back(), type);
+template <class Messages>
+std::size_t bytes_of_all(const Messages& messages, DataType type) {
+  std::size_t bytes = 0;
+  for (const auto& message : messages) bytes += bytes_of(message, type);
+  return bytes;
 }
 
 }  // namespace
@@ -37,29 +25,34 @@ std::byte* StagedCommunicator::room(Buffer& buffer, std::size_t bytes) {
   return buffer.data();
 }
 
-void StagedCommunicator::all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                                    std::span<const Segment> receive, DataType type) {
-  const std::vector<Segment> out = packed_without(send, rank()), in = packed_without(receive, rank());
-  std::byte* sent = room(sent_, end_of(out, type));
-  std::byte* received = room(received_, end_of(in, type));
-  for (std::size_t peer = 0; peer < out.size(); ++peer) {
-    if (out[peer].count == 0) continue;
-    stream_.copy(source + offset_of(send[peer], type), bytes_of(out[peer], type),
-                 sent + offset_of(out[peer], type));
+void StagedCommunicator::exchange(std::span<const Outgoing> send, std::span<const Incoming> receive,
+                                  DataType type) {
+  std::vector<Outgoing> out(send.begin(), send.end());
+  std::byte* at = room(sent_, bytes_of_all(send, type));
+  for (Outgoing& message : out) {
+    stream_.copy(message.data, bytes_of(message, type), at);
+    message.data = at;
+    at += bytes_of(message, type);
+  }
+  std::vector<Incoming> in(receive.begin(), receive.end());
+  at = room(received_, bytes_of_all(receive, type));
+  for (Incoming& message : in) {
+    message.data = at;
+    at += bytes_of(message, type);
   }
   stream_.mark()();
-  inner().all_to_all(sent, out, received, in, type);
-  for (std::size_t peer = 0; peer < in.size(); ++peer) {
-    if (in[peer].count == 0) continue;
-    stream_.copy(received + offset_of(in[peer], type), bytes_of(in[peer], type),
-                 target + offset_of(receive[peer], type));
+  inner().exchange(out, in, type);
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    stream_.copy(in[i].data, bytes_of(in[i], type), receive[i].data);
   }
   stream_.mark()();
 }
 
 void StagedCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
-  const std::vector<Segment> own(segments.size(), segments[static_cast<std::size_t>(rank())]);
-  all_to_all(buffer, own, buffer, segments, type);
+  const Segment own = segments[static_cast<std::size_t>(rank())];
+  const std::byte* data = buffer + static_cast<std::size_t>(own.begin) * size_of(type);
+  exchange(to_all_others(data, own.count, rank(), size()), from_all_others(buffer, segments, rank(), type),
+           type);
 }
 
 void StagedCommunicator::reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,

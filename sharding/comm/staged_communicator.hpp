@@ -12,8 +12,7 @@ class StagedCommunicator final : public InterceptedCommunicator {
   StagedCommunicator(Communicator& inner, Device& device)
       : InterceptedCommunicator(inner), stream_(device.exchange()), device_(device) {}
 
-  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                  std::span<const Segment> receive, DataType type) override;
+  void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) override;
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override;
   void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count, DataType type) override;
 

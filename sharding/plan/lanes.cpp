@@ -19,6 +19,10 @@ LaneRange lanes_of_rank(std::int64_t lanes, int world, int rank) {
   return {rank * lanes / world, (rank + 1) * lanes / world};
 }
 
+int rank_of_lane(std::int64_t lanes, int world, std::int64_t lane) {
+  return static_cast<int>(((lane + 1) * world - 1) / lanes);
+}
+
 std::vector<LaneRange> aligned_blocks(LaneRange lanes) {
   std::vector<LaneRange> blocks;
   for (std::int64_t begin = lanes.begin; begin < lanes.end;) {
@@ -30,8 +34,12 @@ std::vector<LaneRange> aligned_blocks(LaneRange lanes) {
   return blocks;
 }
 
-int tree_levels(LaneRange block) {
-  return std::max(1, std::countr_zero(static_cast<std::uint64_t>(block.count())));
+int full_sums(LaneRange lanes) {
+  std::size_t most = 0;
+  for (std::int64_t end = lanes.begin + 1; end <= lanes.end; ++end) {
+    most = std::max(most, aligned_blocks({lanes.begin, end}).size());
+  }
+  return static_cast<int>(most);
 }
 
 }  // namespace vitrail::sharding

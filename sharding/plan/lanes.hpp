@@ -19,12 +19,15 @@ struct LaneRange {
 };
 
 LaneRange lanes_of_rank(std::int64_t lanes, int world, int rank);
+int rank_of_lane(std::int64_t lanes, int world, std::int64_t lane);
 
 // The maximal aligned power-of-two blocks of a range, in lane order: the tree's nodes that lie inside it.
 // [2, 7) is {2,3} {4,5} {6}. With N a power of two a rank's lanes are one block.
 std::vector<LaneRange> aligned_blocks(LaneRange lanes);
 
-// Full sums that adding the lanes of an aligned block one by one keeps at once.
-int tree_levels(LaneRange block);
+// Full sums that adding a rank's lanes one by one keeps at once. After the lanes [begin, l) these are the
+// sums over their aligned blocks; the next lane's gradient is added to the last of them that end with a whole
+// sibling, or becomes one more.
+int full_sums(LaneRange lanes);
 
 }  // namespace vitrail::sharding

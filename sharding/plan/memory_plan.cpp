@@ -7,12 +7,12 @@ namespace {
 
 std::int64_t bytes_of(DataType type) { return static_cast<std::int64_t>(size_of(type)); }
 
-struct OfLane {  // bytes of a lane's slices over all buckets, and of the widest
+struct OfSlice {  // bytes of a slice of all buckets, and of the widest
   std::int64_t weights = 0, masters = 0, sums = 0, widest_sum = 0;
 };
 
-OfLane of_lane(const BucketPlan& plan, const ReducerOptions& settings, DataType compute) {
-  OfLane bytes;
+OfSlice of_slice(const BucketPlan& plan, const ReducerOptions& settings, DataType compute) {
+  OfSlice bytes;
   for (const Bucket& bucket : plan.buckets) {
     const std::int64_t sums = bucket.slice * bytes_of(settings.type_of(bucket));
     bytes.weights += bucket.slice * bytes_of(bucket.matrices ? compute : settings.type);
@@ -23,11 +23,12 @@ OfLane of_lane(const BucketPlan& plan, const ReducerOptions& settings, DataType 
   return bytes;
 }
 
-// Slices of the buckets whose sums are widened for the update and so stand apart from the tree's.
-std::int64_t apart_per_lane(const BucketPlan& plan, const ReducerOptions& settings, int world) {
+// Bytes of a slice of the buckets whose sums are widened for the update and so stand apart from the tree's.
+std::int64_t apart_per_slice(const BucketPlan& plan, const ReducerOptions& settings,
+                             const ShardLayout& layout) {
+  const bool in_tree = !layout.stage.frees_gradients && !layout.shares_sums();
   std::int64_t bytes = 0;
   for (const Bucket& bucket : plan.buckets) {
-    const bool in_tree = settings.stage == 1 || (settings.stage == 0 && world == 1);
     if (settings.type_of(bucket) != settings.type || !in_tree)
       bytes += bucket.slice * bytes_of(settings.type);
   }
@@ -36,32 +37,28 @@ std::int64_t apart_per_lane(const BucketPlan& plan, const ReducerOptions& settin
 
 }  // namespace
 
-MemoryPlan memory_plan(const BucketPlan& plan, const ReducerOptions& settings, DataType compute,
-                       std::size_t kinds, int world) {
-  const OfLane lane = of_lane(plan, settings, compute);
+MemoryPlan memory_plan(const BucketPlan& plan, const ExchangePlan& exchange, const ReducerOptions& settings,
+                       const KeptWeights& kept) {
+  const OfSlice slice = of_slice(plan, settings, kept.compute);
+  const std::vector<std::int64_t> received = most_received(exchange);
   MemoryPlan most;
-  std::size_t rounds = 0;
-  for (int rank = 0; rank < world; ++rank) {
-    rounds = std::max(rounds, aligned_blocks(lanes_of_rank(plan.lanes, world, rank)).size());
-  }
-  for (int rank = 0; rank < world; ++rank) {
-    const LaneRange lanes = lanes_of_rank(plan.lanes, world, rank);
-    const std::int64_t held = settings.stage == 0 ? plan.lanes : lanes.count();
-    const auto blocks = aligned_blocks(lanes);
+  for (int rank = 0; rank < exchange.world; ++rank) {
+    const ShardLayout layout = layout_of(exchange, settings.stage, rank);
+    const std::int64_t held = layout.held.count();
     MemoryPlan own;
-    for (const LaneRange& block : blocks) own.full_sums += tree_levels(block);
-    own.weights = lane.weights * plan.lanes;
-    own.state = static_cast<std::int64_t>(kinds) * lane.masters * held;
-    own.gradients = own.full_sums * lane.sums * plan.lanes + apart_per_lane(plan, settings, world) * held;
-    if (settings.stage == 2) {
+    own.weights = kept.networks * slice.weights * plan.lanes;
+    own.state = static_cast<std::int64_t>(kept.kinds) * slice.masters * held;
+    own.gradients = apart_per_slice(plan, settings, layout) * held;
+    if (layout.stage.frees_gradients) {
       const auto buckets = static_cast<std::int64_t>(std::min(plan.buckets.size(), kBucketsOfStage2));
-      own.full_sums = 0;
-      own.gradients = buckets * lane.widest_sum * plan.lanes + apart_per_lane(plan, settings, world) * held;
+      own.gradients += buckets * slice.widest_sum * plan.lanes;
+    } else {
+      own.full_sums = layout.full_sums;
+      own.gradients += own.full_sums * slice.sums * plan.lanes;
     }
-    if (world > 1) {
-      const std::int64_t chunks = settings.fast ? 1 : world * static_cast<std::int64_t>(rounds);
-      own.exchange = lane.widest_sum * lanes.count() * chunks;
-    }
+    const bool by_library = exchange.by_library() && exchange.world > 1;
+    own.exchange =
+        slice.widest_sum * (by_library ? layout.own.count() : received[static_cast<std::size_t>(rank)]);
     if (own.total() > most.total()) most = own;
   }
   return most;

@@ -14,14 +14,20 @@ struct MemoryPlan {
   std::int64_t weights = 0;    // what the model computes with: every rank has all
   std::int64_t state = 0;      // master weights, moments, average of the lanes held
   std::int64_t gradients = 0;  // sums over lanes; stage 2: buckets on their way and the own slices
-  std::int64_t exchange = 0;   // chunks of one bucket from the other ranks
+  std::int64_t exchange = 0;   // of one bucket, from other ranks in the round that brings most
   int full_sums = 0;           // whole gradients among `gradients`
 
   std::int64_t total() const { return weights + state + gradients + exchange; }
 };
 
-// `compute`: type of the matrices; `kinds`: values kept per weight (state_kinds().size()).
-MemoryPlan memory_plan(const BucketPlan& plan, const ReducerOptions& settings, DataType compute,
-                       std::size_t kinds, int world);
+// What ranks keep of every weight.
+struct KeptWeights {
+  DataType compute{};     // type of the matrices that they compute with
+  std::size_t kinds = 0;  // values a weight in the state: state_kinds().size()
+  int networks = 1;       // sets of weights to compute with
+};
+
+MemoryPlan memory_plan(const BucketPlan& plan, const ExchangePlan& exchange, const ReducerOptions& settings,
+                       const KeptWeights& kept);
 
 }  // namespace vitrail::sharding

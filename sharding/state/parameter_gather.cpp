@@ -1,16 +1,14 @@
 #include "sharding/state/parameter_gather.hpp"
 
-#include "sharding/plan/rank_segments.hpp"
-
 namespace vitrail::sharding {
 
-ParameterGather::ParameterGather(const BucketPlan& plan, LaneRange held, Communicator& communicator,
-                                 Device& device)
-    : communicator_(communicator), device_(device), complete_(held.count() == plan.lanes) {
-  for (const Bucket& bucket : plan.buckets) {
-    segments_.push_back(rank_segments(plan.lanes, bucket.slice, communicator.size()));
-  }
-}
+ParameterGather::ParameterGather(const BucketPlan& plan, const ExchangePlan& exchange, LaneRange held,
+                                 Communicator& communicator, Device& device)
+    : plan_(plan),
+      communicator_(communicator),
+      device_(device),
+      complete_(held.count() == plan.lanes),
+      gather_(exchange, communicator.rank()) {}
 
 void ParameterGather::start(const std::vector<BucketData>& buckets) {
   finish();
@@ -22,7 +20,7 @@ void ParameterGather::start(const std::vector<BucketData>& buckets) {
     const std::size_t b = i == 0 ? 0 : buckets.size() - i;
     tickets_[b] = communicator_.post([this, b, own_are_there, bucket = buckets[b]](Communicator& c) {
       own_are_there();
-      c.all_gather(bucket.data, segments_[b], bucket.type);
+      gather_.run(bucket.data, plan_.buckets[b].slice, bucket.type, c);
     });
   }
 }

@@ -79,7 +79,8 @@ void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const Gra
   state.device().compute().update(kernel, state.type(), all.runs, squares);
   for (std::size_t r = 0; r < squares.size(); ++r) {
     const std::size_t piece = all.pieces[r];
-    if (!gradients.lanes().contains(state.plan().pieces[piece].lane)) continue;  // stage 0: its own rank says
+    if (!gradients.layout().own.contains(state.plan().pieces[piece].lane))
+      continue;  // stage 0: its owner says
     sums.at(piece, 0) += squares[r].first;
     if (sums.columns() > 1) sums.at(piece, 1) += squares[r].second;
   }

@@ -14,6 +14,7 @@
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/bench/exchange_handles.hpp"
+#include "tests/support/direct_plan.hpp"
 
 namespace vitrail {
 namespace {
@@ -72,8 +73,9 @@ void compare(std::int64_t millions, int rounds) {
   const auto plan = sharding::make_bucket_plan(shapes, ranks.size(), kBucketElements);
 
   sharding::HostDevice host;
-  sharding::GradientReducer reducer(plan, {}, ranks, host);
-  sharding::ParameterGather gather(plan, reducer.held(), ranks, host);
+  const sharding::ExchangePlan exchange = tests::direct_plan(plan.lanes, ranks);
+  sharding::GradientReducer reducer(plan, exchange, {}, ranks, host);
+  sharding::ParameterGather gather(plan, exchange, reducer.layout().held, ranks, host);
   std::vector<sharding::Buffer> weights, gradients, slices;
   std::vector<sharding::BucketData> views;
   for (const sharding::Bucket& bucket : plan.buckets) {

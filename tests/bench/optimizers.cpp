@@ -14,6 +14,7 @@
 #include "sharding/device/gpu_device.hpp"
 #include "sharding/device/host_device.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
+#include "tests/support/direct_plan.hpp"
 #include "trainer/base/philox.hpp"
 #include "trainer/weights/param_groups.hpp"
 
@@ -36,8 +37,8 @@ int main(int argc, char** argv) {
   const std::unique_ptr<sharding::Device> device =
       on_gpu ? sharding::make_gpu_device(0)
              : std::make_unique<sharding::HostDevice>(sharding::on_threads(std::atoi(argv[2])));
-  sharding::GradientReducer gradients(plan, {}, alone, *device);
-  sharding::LaneState state(plan, gradients.lanes(), DataType::f32, *device,
+  sharding::GradientReducer gradients(plan, tests::direct_plan(plan.lanes, alone), {}, alone, *device);
+  sharding::LaneState state(plan, gradients.layout().held, DataType::f32, *device,
                             sharding::state_kinds(config.name, false));
   sharding::ShardedOptimizer optimizer(config, trainer::parameter_rules(parameters, config), alone);
   const auto fill = [&](std::byte* to, std::int64_t n, std::uint64_t stream) {

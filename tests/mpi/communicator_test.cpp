@@ -14,6 +14,7 @@
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/mpi/mpi_world.hpp"
+#include "tests/support/direct_plan.hpp"
 #include "tests/support/lazy_device.hpp"
 #include "trainer/base/philox.hpp"
 
@@ -123,42 +124,40 @@ Real value_of(int from, int to, std::int64_t i) {
   return static_cast<Real>(from * 1000 + to * 100 + i % 97) / 8;
 }
 
-struct Parts {
-  std::vector<Segment> send, receive;
-  std::int64_t sent = 0, received = 0;
+// Every pair's elements in two messages, where there are so many, which must come in their order.
+struct Messages {
+  std::vector<Outgoing> send;
+  std::vector<Incoming> receive;
 };
-
-Parts parts_of(const Communicator& world, std::int64_t unit) {
-  Parts parts;
-  for (int peer = 0; peer < world.size(); ++peer) {
-    parts.send.push_back({parts.sent, count_of(world.rank(), peer, unit)});
-    parts.receive.push_back({parts.received, count_of(peer, world.rank(), unit)});
-    parts.sent += parts.send.back().count;
-    parts.received += parts.receive.back().count;
-  }
-  return parts;
-}
 
 template <class Real>
 void Communication::exchange(DataType type, std::int64_t unit) {
-  const Parts parts = parts_of(world(), unit);
-  constexpr Real kUntouched = -1;
-  std::vector<Real> values(static_cast<std::size_t>(parts.sent));
+  const auto most = 3 * unit;
+  std::vector<Real> sent(static_cast<std::size_t>(most * size()));
   for (int peer = 0; peer < size(); ++peer) {
-    const Segment& s = parts.send[static_cast<std::size_t>(peer)];
-    for (std::int64_t i = 0; i < s.count; ++i) {
-      values[static_cast<std::size_t>(s.begin + i)] = value_of<Real>(rank(), peer, i);
+    for (std::int64_t i = 0; i < most; ++i)
+      sent[static_cast<std::size_t>(peer * most + i)] = value_of<Real>(rank(), peer, i);
+  }
+  Buffer source = put(sent, type);
+  Buffer target = put(std::vector<Real>(static_cast<std::size_t>(most * size()), Real{-1}), type);
+  Messages messages;
+  for (int peer = 0; peer < size(); ++peer) {
+    if (peer == rank()) continue;
+    const std::int64_t out = count_of(rank(), peer, unit), in = count_of(peer, rank(), unit);
+    for (const auto& [begin, end] : {std::pair(std::int64_t{0}, out / 3), std::pair(out / 3, out)}) {
+      if (end > begin) messages.send.push_back({peer, source.at(peer * most + begin), end - begin});
+    }
+    for (const auto& [begin, end] : {std::pair(std::int64_t{0}, in / 3), std::pair(in / 3, in)}) {
+      if (end > begin) messages.receive.push_back({peer, target.at(peer * most + begin), end - begin});
     }
   }
-  Buffer source = put(values, type);
-  Buffer target = put(std::vector<Real>(static_cast<std::size_t>(parts.received), kUntouched), type);
-  world().all_to_all(source.data(), parts.send, target.data(), parts.receive, type);
-  values = get<Real>(target.data(), parts.received);
+  world().exchange(messages.send, messages.receive, type);
+  const std::vector<Real> values = get<Real>(target.data(), most * size());
   for (int peer = 0; peer < size(); ++peer) {
-    const Segment& r = parts.receive[static_cast<std::size_t>(peer)];
-    for (std::int64_t i = 0; i < r.count; ++i) {
-      const Real expected = peer == rank() ? kUntouched : value_of<Real>(peer, rank(), i);
-      ASSERT_EQ(values[static_cast<std::size_t>(r.begin + i)], expected) << "from rank " << peer;
+    const std::int64_t in = peer == rank() ? 0 : count_of(peer, rank(), unit);
+    for (std::int64_t i = 0; i < most; ++i) {
+      const Real expected = i < in ? value_of<Real>(peer, rank(), i) : Real{-1};
+      ASSERT_EQ(values[static_cast<std::size_t>(peer * most + i)], expected) << "from rank " << peer;
     }
   }
 }
@@ -282,14 +281,17 @@ TEST_P(Communication, OneRanksErrorIsEverybodys) {
   agree(world(), [] {});  // and the world goes on
 }
 
-// The sum over lanes has the bits of a world of one, whatever the number of ranks.
+constexpr std::array kRoutes = {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving};
+
+// The sum over lanes has the bits of a world of one, whatever the number of ranks and the plan.
 TEST_P(Communication, GradientSumsHaveTheBitsOfAWorldOfOne) {
   constexpr std::int64_t kLanes = 8;
   const BucketPlan plan =
       make_bucket_plan({{"bias", 100, false}, {"w0", 3000, true}, {"w1", 777, true}}, kLanes, 3000);
   std::vector<Buffer> brought;
   const auto reduce = [&](GradientReducer& reducer) {
-    for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
+    const LaneRange lanes = reducer.layout().lanes;
+    for (std::int64_t lane = lanes.begin; lane < lanes.end; ++lane) {
       reducer.begin_lane(lane);
       for (std::size_t p = 0; p < plan.parameters.size(); ++p) {
         Philox random(1, Purpose::test, static_cast<std::uint64_t>(lane), p);
@@ -302,37 +304,44 @@ TEST_P(Communication, GradientSumsHaveTheBitsOfAWorldOfOne) {
     reducer.exchange();
   };
   LocalCommunicator alone;
-  GradientReducer expected(plan, {}, alone, device()), sums(plan, {}, world(), device());
+  GradientReducer expected(plan, tests::direct_plan(kLanes, alone), {}, alone, device());
   reduce(expected);
-  reduce(sums);
-  for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
-    const std::int64_t slice = plan.buckets[b].slice;
-    const std::vector<float> whole = get<float>(expected.sum(b), slice * kLanes);
-    const std::vector<float> own = get<float>(sums.sum(b), slice * sums.lanes().count());
-    const auto first = whole.begin() + sums.lanes().begin * slice;
-    EXPECT_TRUE(std::equal(own.begin(), own.end(), first)) << "bucket " << b;
+  for (const ExchangeRoute route : kRoutes) {
+    const ExchangePlan exchange = exchange_plan(route, kLanes, full_nodes(size(), 2));
+    GradientReducer sums(plan, exchange, {}, world(), device());
+    reduce(sums);
+    for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
+      const std::int64_t slice = plan.buckets[b].slice;
+      const LaneRange held = sums.layout().held;
+      const std::vector<float> whole = get<float>(expected.sum(b), slice * kLanes);
+      const std::vector<float> own = get<float>(sums.sum(b), slice * held.count());
+      EXPECT_TRUE(std::equal(own.begin(), own.end(), whole.begin() + held.begin * slice)) << "bucket " << b;
+    }
   }
 }
 
 TEST_P(Communication, ParametersOfAllLanesReachAllRanks) {
   constexpr std::int64_t kLanes = 4;
   const BucketPlan plan = make_bucket_plan({{"w0", 5000, true}, {"w1", 777, true}}, kLanes, 1000);
-  const LaneRange lanes = lanes_of_rank(kLanes, size(), rank());
-  std::vector<Buffer> buckets;
-  std::vector<BucketData> whole;
-  for (const Bucket& bucket : plan.buckets) {
-    std::vector<double> values(static_cast<std::size_t>(bucket.slice * kLanes));
-    for (std::int64_t i = lanes.begin * bucket.slice; i < lanes.end * bucket.slice; ++i) {
-      values[static_cast<std::size_t>(i)] = static_cast<double>(i) / 3;
+  for (const ExchangeRoute route : kRoutes) {
+    const ExchangePlan exchange = exchange_plan(route, kLanes, full_nodes(size(), 2));
+    const LaneRange held = layout_of(exchange, {}, rank()).held;
+    std::vector<Buffer> buckets;
+    std::vector<BucketData> whole;
+    for (const Bucket& bucket : plan.buckets) {
+      std::vector<double> values(static_cast<std::size_t>(bucket.slice * kLanes));
+      for (std::int64_t i = held.begin * bucket.slice; i < held.end * bucket.slice; ++i) {
+        values[static_cast<std::size_t>(i)] = static_cast<double>(i) / 3;
+      }
+      whole.push_back({buckets.emplace_back(put(values, DataType::f64)).data(), DataType::f64});
     }
-    whole.push_back({buckets.emplace_back(put(values, DataType::f64)).data(), DataType::f64});
-  }
-  ParameterGather gather(plan, lanes, world(), device());
-  gather.start(whole);
-  gather.finish();
-  for (Buffer& buffer : buckets) {
-    const std::vector<double> values = get<double>(buffer.data(), buffer.elements());
-    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<double>(i) / 3);
+    ParameterGather gather(plan, exchange, held, world(), device());
+    gather.start(whole);
+    gather.finish();
+    for (Buffer& buffer : buckets) {
+      const std::vector<double> values = get<double>(buffer.data(), buffer.elements());
+      for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<double>(i) / 3);
+    }
   }
 }
 

@@ -11,13 +11,10 @@ class AbsentWorld final : public sharding::Communicator {
   AbsentWorld(int size, int rank) : size_(size), rank_(rank) {}
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  void all_to_all(const std::byte*, std::span<const sharding::Segment>, std::byte* target,
-                  std::span<const sharding::Segment> receive, DataType type) override {
-    for (int peer = 0; peer < size_; ++peer) {  // what arrives takes memory
-      if (peer == rank_) continue;
-      const sharding::Segment& segment = receive[static_cast<std::size_t>(peer)];
-      const auto bytes = static_cast<std::size_t>(segment.count) * size_of(type);
-      std::fill_n(target + static_cast<std::size_t>(segment.begin) * size_of(type), bytes, std::byte{0});
+  void exchange(std::span<const sharding::Outgoing>, std::span<const sharding::Incoming> receive,
+                DataType type) override {
+    for (const sharding::Incoming& message : receive) {  // what arrives takes memory
+      std::fill_n(message.data, static_cast<std::size_t>(message.count) * size_of(type), std::byte{0});
     }
   }
   void all_gather(std::byte*, std::span<const sharding::Segment>, DataType) override {}

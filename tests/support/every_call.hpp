@@ -9,7 +9,7 @@
 namespace vitrail::tests {
 
 inline constexpr std::array kAllCallKinds = {
-    sharding::CallKind::all_to_all, sharding::CallKind::all_gather, sharding::CallKind::reduce_scatter,
+    sharding::CallKind::exchange,   sharding::CallKind::all_gather, sharding::CallKind::reduce_scatter,
     sharding::CallKind::all_reduce, sharding::CallKind::broadcast,  sharding::CallKind::barrier};
 
 // What a call reads and writes: `elements` floats for each rank, `sums` doubles.
@@ -26,10 +26,12 @@ struct CallData {
 inline void call(sharding::Communicator& ranks, sharding::CallKind kind, CallData& data) {
   const auto bytes = std::as_writable_bytes(std::span(data.source));
   switch (kind) {
-    case sharding::CallKind::all_to_all:
-      return ranks.all_to_all(bytes.data(), data.segments,
-                              std::as_writable_bytes(std::span(data.target)).data(), data.segments,
-                              DataType::f32);
+    case sharding::CallKind::exchange:  // the same to all others
+      return ranks.exchange(
+          sharding::to_all_others(bytes.data(), data.segments.front().count, ranks.rank(), ranks.size()),
+          sharding::from_all_others(std::as_writable_bytes(std::span(data.target)).data(), data.segments,
+                                    ranks.rank(), DataType::f32),
+          DataType::f32);
     case sharding::CallKind::all_gather:
       return ranks.all_gather(bytes.data(), data.segments, DataType::f32);
     case sharding::CallKind::reduce_scatter:

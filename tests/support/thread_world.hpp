@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -21,7 +22,7 @@ class ThreadWorld {
 
   struct Slot {
     const std::byte* bytes = nullptr;
-    std::span<const sharding::Segment> segments;
+    std::span<const sharding::Outgoing> messages;
     std::vector<double> values;
   };
   std::barrier<> barrier;
@@ -36,23 +37,28 @@ class ThreadCommunicator final : public sharding::Communicator {
   int rank() const override { return rank_; }
   int size() const override { return world_.size; }
 
-  void all_to_all(const std::byte* source, std::span<const sharding::Segment> send, std::byte* target,
-                  std::span<const sharding::Segment> receive, DataType type) override {
-    publish(source, send);
-    for (int peer = 0; peer < size(); ++peer) {
-      if (peer == rank_) continue;
-      const auto& slot = world_.slots[static_cast<std::size_t>(peer)];
-      const auto& from = slot.segments[static_cast<std::size_t>(rank_)];
-      const auto& to = receive[static_cast<std::size_t>(peer)];
-      if (from.count != to.count) throw Error(ExitCode::crash, "all_to_all: counts differ");
-      copy(target, to.begin, slot.bytes, from.begin, from.count, type);
-      traffic_.elements_sent += send[static_cast<std::size_t>(peer)].count;
+  void exchange(std::span<const sharding::Outgoing> send, std::span<const sharding::Incoming> receive,
+                DataType type) override {
+    world_.slots[static_cast<std::size_t>(rank_)].messages = send;
+    world_.barrier.arrive_and_wait();
+    std::map<int, std::size_t> taken;  // by peer: of its messages
+    for (const sharding::Incoming& message : receive) {
+      const auto& slot = world_.slots[static_cast<std::size_t>(message.from)];
+      std::size_t& next = taken[message.from];
+      while (next < slot.messages.size() && slot.messages[next].to != rank_) ++next;
+      if (next == slot.messages.size() || slot.messages[next].count != message.count) {
+        throw Error(ExitCode::crash, fmt::format("exchange: ranks {} and {} differ", message.from, rank_));
+      }
+      const auto bytes = static_cast<std::size_t>(message.count) * size_of(type);
+      if (bytes > 0) std::memcpy(message.data, slot.messages[next].data, bytes);
+      ++next;
     }
+    traffic_.elements_sent += sharding::elements_of(send);
     world_.barrier.arrive_and_wait();
   }
 
   void all_gather(std::byte* buffer, std::span<const sharding::Segment> segments, DataType type) override {
-    publish(buffer, segments);
+    publish(buffer);
     for (int peer = 0; peer < size(); ++peer) {
       if (peer == rank_) continue;
       const auto& part = segments[static_cast<std::size_t>(peer)];
@@ -66,7 +72,7 @@ class ThreadCommunicator final : public sharding::Communicator {
   // From rank 0 up; f32 or f64.
   void reduce_scatter(const std::byte* source, std::byte* target, std::int64_t count,
                       DataType type) override {
-    publish(source, {});
+    publish(source);
     const std::size_t bytes = static_cast<std::size_t>(count) * size_of(type);
     const std::size_t own = static_cast<std::size_t>(rank_) * bytes;
     std::memcpy(target, world_.slots[0].bytes + own, bytes);
@@ -88,7 +94,7 @@ class ThreadCommunicator final : public sharding::Communicator {
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
-    publish(bytes.data(), {});
+    publish(bytes.data());
     if (rank_ != root)
       std::memcpy(bytes.data(), world_.slots[static_cast<std::size_t>(root)].bytes, bytes.size());
     world_.barrier.arrive_and_wait();
@@ -97,10 +103,8 @@ class ThreadCommunicator final : public sharding::Communicator {
   void barrier() override { world_.barrier.arrive_and_wait(); }
 
  private:
-  void publish(const std::byte* bytes, std::span<const sharding::Segment> segments) {
-    auto& slot = world_.slots[static_cast<std::size_t>(rank_)];
-    slot.bytes = bytes;
-    slot.segments = segments;
+  void publish(const std::byte* bytes) {
+    world_.slots[static_cast<std::size_t>(rank_)].bytes = bytes;
     world_.barrier.arrive_and_wait();
   }
   static void copy(std::byte* to, std::int64_t to_begin, const std::byte* from, std::int64_t from_begin,

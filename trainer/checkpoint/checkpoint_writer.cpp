@@ -114,15 +114,14 @@ std::future<std::string> ended() {
 // The bytes of this rank's file: HDF5's structures around the arrays, laid out once; saving fills them.
 class CheckpointWriter::RankImage {
  public:
-  // `task`: of rank 0, how long its arrays are; of the others nothing.
-  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, const TaskState& task,
-            int world, int rank)
+  // `own`: every slice is in one file, also where all ranks hold all of them. `task`: of rank 0, how long its
+  // arrays are; of the others nothing.
+  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, sharding::LaneRange own,
+            const TaskState& task, int world, int rank)
       : stored_{.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, world), .bytes = 0, .hash = {}},
         file_(H5File::in_memory(stored_.name)) {
     add_names(file_, parameters);
-    // Every lane is in one file, also where all ranks hold all lanes.
-    const sharding::LaneRange lanes = sharding::lanes_of_rank(state.plan().lanes, world, rank);
-    for (std::int64_t lane = lanes.begin; lane < lanes.end; ++lane) {
+    for (std::int64_t lane = own.begin; lane < own.end; ++lane) {
       stored_.lanes.push_back(add_lane(file_, state, lane, pieces_of_lane(state.plan(), lane)));
     }
     stored_.task = add_task(file_, task);
@@ -166,7 +165,8 @@ class CheckpointWriter::RankImage {
 
 CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,
                                    const std::vector<StoredParameter>& parameters, LaneState& state,
-                                   const TaskState& task, sharding::Communicator& communicator,
+                                   sharding::LaneRange own, const TaskState& task,
+                                   sharding::Communicator& communicator,
                                    BeforeCommit before_commit, PhaseLog* phases)
     : checkpoints_(checkpoints),
       keep_(keep),
@@ -174,8 +174,9 @@ CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,
       communicator_(communicator),
       before_commit_(std::move(before_commit)),
       phases_(phases),
-      image_(std::make_unique<RankImage>(parameters, state, communicator.rank() == 0 ? task : TaskState(),
-                                         communicator.size(), communicator.rank())) {
+      image_(std::make_unique<RankImage>(parameters, state, own,
+                                         communicator.rank() == 0 ? task : TaskState(), communicator.size(),
+                                         communicator.rank())) {
   manifest_.parameters = parameters;
 }
 
@@ -267,7 +268,8 @@ CheckpointWriter::Outcome CheckpointWriter::finish() {
 
 fs::path save_checkpoint(const fs::path& checkpoints, KeepRule keep, CheckpointManifest manifest,
                          LaneState& state, sharding::Communicator& communicator) {
-  CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, manifest.state.task, communicator);
+  CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, state.lanes(), manifest.state.task,
+                          communicator);
   writer.begin(std::move(manifest));
   if (writer.finish() == CheckpointWriter::Outcome::failed) throw sharding::AgreedError(writer.failure());
   return writer.checkpoint();

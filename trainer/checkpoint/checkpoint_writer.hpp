@@ -28,9 +28,10 @@ class CheckpointWriter {
   // Asked on rank 0, on its writing thread; throws where this must not be committed.
   using BeforeCommit = std::function<void(const CheckpointManifest&)>;
 
+  // `own`: the slices that this rank saves.
   CheckpointWriter(const std::filesystem::path& checkpoints, KeepRule keep,
                    const std::vector<StoredParameter>& parameters, sharding::LaneState& state,
-                   const TaskState& task, sharding::Communicator& communicator,
+                   sharding::LaneRange own, const TaskState& task, sharding::Communicator& communicator,
                    BeforeCommit before_commit = {}, PhaseLog* phases = nullptr);
   ~CheckpointWriter();  // waits for this rank's thread
 

@@ -11,10 +11,10 @@
 #include <torch/cuda.h>
 
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/agreement/nodes.hpp"
 #include "sharding/comm/staged_communicator.hpp"
 #include "sharding/device/gpu_device.hpp"
 #include "sharding/device/host_device.hpp"
-#include "sharding/plan/nodes.hpp"
 #include "trainer/device/device_line.hpp"
 
 namespace vitrail::trainer {

@@ -37,7 +37,8 @@ RunSaver::RunSaver(Assembly& run, const TrainState& state, const RunServices& se
       metrics_(metrics),
       writer_(
           services.directory.checkpoints(), keep_rule(run.config.checkpoint, run.steps_per_epoch),
-          stored_parameters(run.specs), run.lane_state, state.task, run.communicator,
+          stored_parameters(run.specs), run.lane_state, run.gradients.layout().own, state.task,
+          run.communicator,
           [owner = services.owner, metrics](const CheckpointManifest& manifest) {
             metrics->sync(manifest.state.metrics_bytes);
             owner->check(RunOwner::Look::now);

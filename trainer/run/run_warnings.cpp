@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "sharding/agreement/gather_text.hpp"
-#include "sharding/plan/nodes.hpp"
+#include "sharding/agreement/nodes.hpp"
 #include "trainer/base/processors.hpp"
 #include "trainer/base/text/number.hpp"
 

@@ -156,7 +156,7 @@ void TrainLoop::step() {
   const double comm_wait = run_.communicator.traffic().seconds_waited - comm_before;
   step_seconds_ = seconds_since(begin);
   services_.watchdog.step_took(Clock::now() - begin);
-  const auto lanes = static_cast<double>(run_.gradients.lanes().count());
+  const auto lanes = static_cast<double>(run_.gradients.layout().lanes.count());
   work_ = {data.seconds_waited / lanes, (step_seconds_ - data.seconds_waited - comm_wait) / lanes};
   services_.phases.enter(Phase::record, state_.step);
   services_.guard.look_at(result.loss, result.grad_norm);

@@ -10,6 +10,7 @@
 #include "sharding/device/host_device.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
+#include "tests/support/direct_plan.hpp"
 #include "tests/support/thread_world.hpp"
 
 namespace vitrail::sharding {
@@ -31,7 +32,7 @@ class GatedCommunicator final : public InterceptedCommunicator {
 
  protected:
   void around(const Call& call, const std::function<void()>& forward) override {
-    if (call.kind == CallKind::all_to_all || call.kind == CallKind::all_gather) {
+    if (call.kind == CallKind::exchange || call.kind == CallKind::all_gather) {
       ++begun_;
       if (open_.wait_for(kHang) != std::future_status::ready) gave_up_ = true;
     }
@@ -72,7 +73,7 @@ TEST(CommunicationQueue, ABucketIsExchangedWhileBackwardGoesOn) {
     GatedCommunicator gated(ranks);
     CommunicationQueue queue(gated);
     HostDevice host;
-    GradientReducer gradients(p, {}, queue, host);
+    GradientReducer gradients(p, tests::direct_plan(p.lanes, ranks), {}, queue, host);
     gradients.begin_lane(ranks.rank());
     add(gradients, p, 2, 3);
     EXPECT_TRUE(soon([&] { return gated.begun() == 1; })) << "the first bucket's exchange has not begun";
@@ -104,7 +105,8 @@ TEST(CommunicationQueue, ALayerWaitsOnlyForItsOwnBuckets) {
     }
     for (Buffer& buffer : buckets) whole.push_back({buffer.data(), DataType::f32});
     CommunicationQueue queue(gated);
-    ParameterGather gather(p, lanes_of_rank(p.lanes, ranks.size(), ranks.rank()), queue, host);
+    ParameterGather gather(p, tests::direct_plan(p.lanes, ranks),
+                           lanes_of_rank(p.lanes, ranks.size(), ranks.rank()), queue, host);
     gather.start(whole);  // comes back although nothing has been exchanged
     EXPECT_TRUE(soon([&] { return gated.begun() == 1; }));
     gated.open();
@@ -120,8 +122,7 @@ class FailingCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 2; }
-  void all_to_all(const std::byte*, std::span<const Segment>, std::byte*, std::span<const Segment>,
-                  DataType) override {}
+  void exchange(std::span<const Outgoing>, std::span<const Incoming>, DataType) override {}
   void all_gather(std::byte*, std::span<const Segment>, DataType) override {}
   void reduce_scatter(const std::byte*, std::byte*, std::int64_t, DataType) override {}
   void all_reduce_sum(std::span<double>) override { throw PeerFailure(1); }

@@ -45,22 +45,24 @@ DataType type_of() {
   return sizeof(Real) == 8 ? DataType::f64 : DataType::f32;
 }
 
-// Sums of all parameters as `world` ranks make them, two steps in a row so that old sums cannot leak into new
-// ones. bf16 gradients are the upper halves of the floats. Lazily: on a device that works as late as it may.
+// Sums of all parameters as the ranks of `exchange` make them, two steps in a row so that old sums cannot
+// leak into new ones. bf16 gradients are the upper halves of the floats. Lazily: on a device that works as
+// late as it may.
 template <class Real>
-std::vector<std::vector<Real>> reduce(const ReducerOptions& settings, int world, std::int64_t lanes,
+std::vector<std::vector<Real>> reduce(const ReducerOptions& settings, const ExchangePlan& exchange,
                                       std::int64_t bucket_elements, bool lazily = false) {
-  const BucketPlan plan = make_bucket_plan(parameters(), lanes, bucket_elements);
+  const BucketPlan plan = make_bucket_plan(parameters(), exchange.lanes, bucket_elements);
   std::vector<std::vector<Real>> sums;
   for (const ParameterShape& p : plan.parameters) sums.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
-  tests::run_world(world, [&](Communicator& communicator) {
+  tests::run_world(exchange.world, [&](Communicator& communicator) {
     tests::Place place(communicator, lazily);
     std::vector<Buffer> brought;  // until the end: giving memory back waits
     CommunicationQueue queue(place.ranks());
-    GradientReducer reducer(plan, settings, queue, place.device());
+    GradientReducer reducer(plan, exchange, settings, queue, place.device());
+    const LaneRange own = reducer.layout().lanes, held = reducer.layout().held;
     for (int step = 0; step < 2; ++step) {
-      for (std::int64_t lane = reducer.lanes().begin; lane < reducer.lanes().end; ++lane) {
+      for (std::int64_t lane = own.begin; lane < own.end; ++lane) {
         reducer.begin_lane(lane);
         for (std::size_t p = plan.parameters.size(); p-- > 0;) {
           const std::vector<Real> g = gradient<Real>(lane, p);
@@ -83,8 +85,8 @@ std::vector<std::vector<Real>> reduce(const ReducerOptions& settings, int world,
     }
     const std::lock_guard lock(mutex);
     for (const Piece& piece : plan.pieces) {
-      if (!reducer.held().contains(piece.lane)) continue;
-      const std::int64_t first = piece.in_bucket - reducer.held().begin * plan.buckets[piece.bucket].slice;
+      if (!held.contains(piece.lane)) continue;
+      const std::int64_t first = piece.in_bucket - held.begin * plan.buckets[piece.bucket].slice;
       place.get(reducer.sum(piece.bucket) + static_cast<std::size_t>(first) * sizeof(Real),
                 static_cast<std::size_t>(piece.elements) * sizeof(Real),
                 reinterpret_cast<std::byte*>(sums[piece.parameter].data() + piece.in_parameter));
@@ -98,16 +100,25 @@ class GradientReducerTest : public testing::Test {};
 using Reals = testing::Types<float, double>;
 TYPED_TEST_SUITE(GradientReducerTest, Reals);
 
+constexpr std::array kTreeRoutes = {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving};
+
+ExchangePlan on_one_node(std::int64_t lanes, int world, ExchangeRoute route = ExchangeRoute::direct) {
+  return exchange_plan(route, lanes, one_node(world));
+}
+
 TYPED_TEST(GradientReducerTest, AnyNumberOfRanksGivesTheBitsOfTheTree) {
+  const ReducerOptions settings{type_of<TypeParam>(), type_of<TypeParam>(), {}};
   for (const std::int64_t lanes : {1, 2, 8}) {
     std::vector<std::vector<TypeParam>> expected;
     for (std::size_t p = 0; p < parameters().size(); ++p)
       expected.push_back(tree_sum<TypeParam>(0, lanes, p));
     for (int world = 1; world <= lanes; ++world) {
       for (const std::int64_t bucket : {500, 100'000}) {
-        EXPECT_EQ(reduce<TypeParam>({type_of<TypeParam>(), type_of<TypeParam>()}, world, lanes, bucket),
-                  expected)
-            << world << " ranks, " << lanes << " lanes";
+        for (const ExchangeRoute route : kTreeRoutes) {
+          const ExchangePlan exchange = exchange_plan(route, lanes, full_nodes(world, 2));
+          EXPECT_EQ(reduce<TypeParam>(settings, exchange, bucket), expected)
+              << world << " ranks, " << lanes << " lanes";
+        }
       }
     }
   }
@@ -125,31 +136,36 @@ TEST(GradientReducer, OtherOrdersHaveOtherBits) {  // else the test above could 
 TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
   constexpr std::int64_t kLanes = 8;
   for (const DataType matrix_type : {DataType::f32, DataType::bf16}) {
-    const auto expected = reduce<float>({.matrix_type = matrix_type}, 1, kLanes, 500);
+    const auto expected = reduce<float>({.matrix_type = matrix_type}, on_one_node(kLanes, 1), 500);
     for (const int world : {2, 3, 8}) {
       for (const std::int64_t stage : {0, 1, 2}) {
         if (stage == 2 && world != kLanes) continue;
-        for (const bool lazily : {false, true}) {
-          const ReducerOptions settings{.matrix_type = matrix_type, .stage = stage};
-          EXPECT_EQ(reduce<float>(settings, world, kLanes, 500, lazily), expected)
-              << name_of(matrix_type) << ", " << world << " ranks, stage " << stage << ", lazily: " << lazily;
+        const ReducerOptions settings{.matrix_type = matrix_type, .stage = stage_of(stage)};
+        for (const ExchangeRoute route : kTreeRoutes) {
+          const ExchangePlan exchange = exchange_plan(route, kLanes, full_nodes(world, 3));
+          for (const bool lazily : {false, true}) {
+            EXPECT_EQ(reduce<float>(settings, exchange, 500, lazily), expected)
+                << name_of(matrix_type) << ", " << world << " ranks, stage " << stage
+                << ", lazily: " << lazily;
+          }
         }
       }
     }
   }
-  EXPECT_NE(reduce<float>({.matrix_type = DataType::bf16}, 1, kLanes, 500),
-            reduce<float>({}, 1, kLanes, 500));
+  EXPECT_NE(reduce<float>({.matrix_type = DataType::bf16}, on_one_node(kLanes, 1), 500),
+            reduce<float>({}, on_one_node(kLanes, 1), 500));
 }
 
 // In an order of the library's: here rank by rank, each rank's lanes by their tree.
 TEST(GradientReducer, FastSumsAreThoseOfTheRanksInTheLibrarysOrder) {
   constexpr std::int64_t kLanes = 8;
-  const auto exact = reduce<float>({}, 1, kLanes, 500);
+  const auto exact = reduce<float>({}, on_one_node(kLanes, 1), 500);
   for (const int world : {1, 2, 4, 8}) {
     for (const std::int64_t stage : {0, 1, 2}) {
       if (stage == 2 && world != kLanes) continue;
       for (const bool lazily : {false, true}) {
-        const auto fast = reduce<float>({.stage = stage, .fast = true}, world, kLanes, 500, lazily);
+        const auto fast = reduce<float>({.stage = stage_of(stage)},
+                                        on_one_node(kLanes, world, ExchangeRoute::library), 500, lazily);
         for (std::size_t p = 0; p < parameters().size(); ++p) {
           std::vector<float> expected = tree_sum<float>(0, kLanes / world, p);
           for (std::int64_t lane = kLanes / world; lane < kLanes; lane += kLanes / world) {
@@ -168,16 +184,18 @@ TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {
   constexpr std::int64_t kLanes = 8;
   const BucketPlan plan = make_bucket_plan(parameters(), kLanes, 500);
   for (const int world : {1, 2, 4, 8}) {
-    tests::run_world(world, [&](Communicator& communicator) {
-      for (const bool fast : {false, true}) {
+    for (const ExchangeRoute route :
+         {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving, ExchangeRoute::library}) {
+      const ExchangePlan exchange = exchange_plan(route, kLanes, full_nodes(world, 2));
+      tests::run_world(world, [&](Communicator& communicator) {
         HostDevice host;
-        GradientReducer reducer(plan, {.fast = fast}, communicator, host);
+        GradientReducer reducer(plan, exchange, {}, communicator, host);
         const std::int64_t before = communicator.traffic().elements_sent;
         reducer.exchange();
         EXPECT_EQ(communicator.traffic().elements_sent - before,
                   plan.padded_elements() / world * (world - 1));
-      }
-    });
+      });
+    }
   }
 }
 
@@ -185,7 +203,7 @@ TEST(GradientReducer, MissingAndDoubleGradientsAreNamed) {
   const BucketPlan plan = make_bucket_plan(parameters(), 1, 500);
   tests::run_world(1, [&](Communicator& communicator) {
     HostDevice host;
-    GradientReducer reducer(plan, {}, communicator, host);
+    GradientReducer reducer(plan, on_one_node(1, 1), {}, communicator, host);
     const std::vector<float> g(3000);
     const auto* bytes = reinterpret_cast<const std::byte*>(g.data());
     reducer.begin_lane(0);

@@ -38,7 +38,7 @@ std::int64_t resident() {
 
 // Gradients of one step, as backward brings them.
 void fill(GradientReducer& gradients, const std::vector<std::byte>& zeros) {
-  for (std::int64_t lane = gradients.lanes().begin; lane < gradients.lanes().end; ++lane) {
+  for (std::int64_t lane = gradients.layout().lanes.begin; lane < gradients.layout().lanes.end; ++lane) {
     gradients.begin_lane(lane);
     // Vectors come all along backward, and a bucket begins before the one before it is complete.
     for (const std::size_t p : {13, 12, 10, 11, 8, 9, 6, 7, 4, 5, 2, 3, 1, 0}) gradients.add(p, zeros.data());
@@ -52,22 +52,22 @@ struct Taken {
 };
 
 // Measured in a process of its own, which has given nothing back.
-Taken take(const ReducerOptions& settings, std::size_t kinds, int world) {
+Taken take(const ExchangePlan& exchange, const ReducerOptions& settings, std::size_t kinds) {
   std::array<int, 2> ends{};
   EXPECT_EQ(::pipe(ends.data()), 0);
   const pid_t child = ::fork();
   if (child == 0) {
     const BucketPlan p = plan_of_lanes();
-    tests::AbsentWorld ranks(world, world - 1);
+    tests::AbsentWorld ranks(exchange.world, exchange.world - 1);
     const std::vector<std::byte> zeros(static_cast<std::size_t>(kMatrix) * sizeof(float));
     ::malloc_trim(0);  // what the parent gave back would be taken again unseen
     const std::int64_t before = resident();
     HostDevice host;
-    GradientReducer gradients(p, settings, ranks, host);
+    GradientReducer gradients(p, exchange, settings, ranks, host);
     fill(gradients, zeros);
     const std::int64_t between = resident();
     const std::vector<StateKind> all(kStateKinds.begin(), kStateKinds.begin() + static_cast<int>(kinds));
-    const LaneState state(p, gradients.held(), DataType::f32, host, all);
+    const LaneState state(p, gradients.layout().held, DataType::f32, host, all);
     const Taken taken{between - before, resident() - between};
     ::_exit(::write(ends[1], &taken, sizeof taken) == sizeof taken ? 0 : 1);
   }
@@ -86,15 +86,22 @@ constexpr double kShare = 0.2;  // its shadow of what is taken, and the zones ar
 constexpr double kShare = 0.02;
 #endif
 
-class MemoryPlans : public testing::TestWithParam<ReducerOptions> {};
+struct Planned {
+  ReducerOptions settings;
+  ExchangeRoute route = ExchangeRoute::direct;
+};
+
+class MemoryPlans : public testing::TestWithParam<Planned> {};
 
 TEST_P(MemoryPlans, AreWithinTwoPercentOfWhatIsTaken) {
   const BucketPlan p = plan_of_lanes();
+  const Stage stage = GetParam().settings.stage;
   for (const int world : {1, 2, 4, 8}) {
-    if (GetParam().stage == 2 && world != kPlanLanes) continue;
+    if (stage.frees_gradients && world != kPlanLanes) continue;
+    const ExchangePlan exchange = exchange_plan(GetParam().route, kPlanLanes, full_nodes(world, 2));
     for (const std::size_t kinds : {3U, 4U}) {
-      const MemoryPlan planned = memory_plan(p, GetParam(), DataType::f32, kinds, world);
-      const Taken taken = take(GetParam(), kinds, world);
+      const MemoryPlan planned = memory_plan(p, exchange, GetParam().settings, {DataType::f32, kinds});
+      const Taken taken = take(exchange, GetParam().settings, kinds);
       const auto near = [&](std::int64_t found, double expected, const char* what) {
         EXPECT_NEAR(static_cast<double>(found), expected, kShare * expected)
             << what << ", " << world << " ranks, " << kinds << " kinds";
@@ -102,7 +109,7 @@ TEST_P(MemoryPlans, AreWithinTwoPercentOfWhatIsTaken) {
       near(taken.gradients, static_cast<double>(planned.gradients + planned.exchange), "gradients");
       near(taken.state, static_cast<double>(planned.state), "state");
       // 12 bytes per parameter, 16 with an average, over N
-      const double shared_by = GetParam().stage == 0 ? 1 : world;
+      const double shared_by = stage.shards_state ? world : 1;
       near(planned.state,
            4.0 * static_cast<double>(kinds) * static_cast<double>(p.parameter_elements()) / shared_by,
            "the formula");
@@ -110,11 +117,16 @@ TEST_P(MemoryPlans, AreWithinTwoPercentOfWhatIsTaken) {
   }
 }
 
+ReducerOptions in_stage(std::int64_t stage, DataType matrix_type = DataType::f32) {
+  return {.matrix_type = matrix_type, .stage = stage_of(stage)};
+}
+
 INSTANTIATE_TEST_SUITE_P(Stages, MemoryPlans,
-                         testing::Values(ReducerOptions{.stage = 0}, ReducerOptions{.stage = 1},
-                                         ReducerOptions{.stage = 2},
-                                         ReducerOptions{.matrix_type = DataType::f16, .stage = 1},
-                                         ReducerOptions{.matrix_type = DataType::f16, .stage = 2}));
+                         testing::Values(Planned{in_stage(0)}, Planned{in_stage(1)}, Planned{in_stage(2)},
+                                         Planned{in_stage(1, DataType::f16)},
+                                         Planned{in_stage(2, DataType::f16)},
+                                         Planned{in_stage(1), ExchangeRoute::two_level},
+                                         Planned{in_stage(2), ExchangeRoute::halving}));
 
 }  // namespace
 }  // namespace vitrail::sharding

@@ -27,8 +27,9 @@ class Ranks final : public InterceptedCommunicator {
 class NcclFailures : public testing::Test {
  protected:
   void exchange() {
-    const std::vector<Segment> each = {{0, 4}, {4, 4}};
-    nccl_->all_to_all(memory_.data(), each, memory_.data(), each, DataType::f32);
+    const std::vector<Outgoing> send = {{1, memory_.data(), 4}};
+    const std::vector<Incoming> receive = {{1, memory_.data() + 16, 4}};
+    nccl_->exchange(send, receive, DataType::f32);
   }
   // The communicator goes after the exception has been caught, as train's does after its buffers.
   void expect_aborted_once() {

@@ -1,4 +1,4 @@
-#include "sharding/plan/nodes.hpp"
+#include "sharding/agreement/nodes.hpp"
 
 #include <atomic>
 

@@ -10,6 +10,7 @@
 
 #include "sharding/device/host_device.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
+#include "tests/support/direct_plan.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/files/safetensors.hpp"
 
@@ -60,8 +61,8 @@ Tensors replay(const Recording& recording, int world) {
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& communicator) {
     HostDevice host;
-    GradientReducer gradients(plan, {}, communicator, host);
-    LaneState state(plan, gradients.lanes(), DataType::f32, host);
+    GradientReducer gradients(plan, tests::direct_plan(plan.lanes, communicator), {}, communicator, host);
+    LaneState state(plan, gradients.layout().held, DataType::f32, host);
     ShardedOptimizer optimizer(recording.config(), recording.rules, communicator);
     const auto for_each_piece = [&](StateKind kind, auto&& f) {
       for (const Piece& piece : plan.pieces) {
@@ -82,7 +83,7 @@ Tensors replay(const Recording& recording, int world) {
       std::copy_n(whole.begin() + piece.in_parameter, piece.elements, values);
     });
     for (int step = 1; step <= kSteps; ++step) {
-      for (std::int64_t lane = gradients.lanes().begin; lane < gradients.lanes().end; ++lane) {
+      for (std::int64_t lane = gradients.layout().lanes.begin; lane < gradients.layout().lanes.end; ++lane) {
         gradients.begin_lane(lane);
         for (std::size_t p = 0; p < plan.parameters.size(); ++p) {
           const auto gradient =

@@ -8,6 +8,7 @@
 
 #include "sharding/comm/communication_queue.hpp"
 #include "sharding/state/parameter_gather.hpp"
+#include "tests/support/direct_plan.hpp"
 #include "tests/support/lazy_device.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
@@ -59,8 +60,8 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
     Device& device = means.lazily ? place.device() : threaded;
     std::vector<Buffer> brought;  // until the end: giving memory back waits
     CommunicationQueue communicator(place.ranks());
-    GradientReducer gradients(plan, {type, type}, communicator, device);
-    LaneState state(plan, gradients.lanes(), type, device);
+    GradientReducer gradients(plan, tests::direct_plan(kLanes, ranks), {type, type}, communicator, device);
+    LaneState state(plan, gradients.layout().held, type, device);
     ShardedOptimizer optimizer(config, rules(decay.rules), communicator);
     optimizer.scale_weight_decay(decay.optimizer);
     for (const Piece& piece : plan.pieces) {
@@ -72,7 +73,7 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
       state.write(StateKind::weight, piece, reinterpret_cast<const std::byte*>(weight.data()));
     }
     for (int step = 1; step <= steps; ++step) {
-      for (std::int64_t lane = gradients.lanes().begin; lane < gradients.lanes().end; ++lane) {
+      for (std::int64_t lane = gradients.layout().lanes.begin; lane < gradients.layout().lanes.end; ++lane) {
         gradients.begin_lane(lane);
         for (std::size_t p = 0; p < plan.parameters.size(); ++p) {
           std::vector<Real> g(static_cast<std::size_t>(plan.parameters[p].elements));
@@ -209,7 +210,7 @@ void check_gather(Communicator& communicator, bool lazily) {
     place.put(std::as_bytes(std::span(values)).data(), values.size() * sizeof(float), buffer.data());
     whole.push_back({buffer.data(), DataType::f32});
   }
-  ParameterGather gather(plan, own, place.ranks(), place.device());
+  ParameterGather gather(plan, tests::direct_plan(kLanes, communicator), own, place.ranks(), place.device());
   gather.start(whole);
   gather.finish();
   for (Buffer& buffer : buckets) {

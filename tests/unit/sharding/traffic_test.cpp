@@ -3,23 +3,24 @@
 
 #include "sharding/comm/intercepted_communicator.hpp"
 #include "sharding/device/host_device.hpp"
+#include "sharding/plan/exchange_traffic.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
+#include "tests/support/absent_world.hpp"
+#include "tests/support/direct_plan.hpp"
+#include "tests/support/placements.hpp"
 #include "tests/support/thread_world.hpp"
 
 namespace vitrail::sharding {
 namespace {
 
-// Counts what the segments of each call say leaves this rank.
+// Counts what the messages of each call say leaves this rank.
 class Counter final : public InterceptedCommunicator {
  public:
   using InterceptedCommunicator::InterceptedCommunicator;
-  void all_to_all(const std::byte* source, std::span<const Segment> send, std::byte* target,
-                  std::span<const Segment> receive, DataType type) override {
-    for (int peer = 0; peer < size(); ++peer) {
-      if (peer != rank()) count(send[static_cast<std::size_t>(peer)].count, type);
-    }
-    InterceptedCommunicator::all_to_all(source, send, target, receive, type);
+  void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) override {
+    count(elements_of(send), type);
+    InterceptedCommunicator::exchange(send, receive, type);
   }
   void all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) override {
     count(segments[static_cast<std::size_t>(rank())].count * (size() - 1), type);
@@ -53,7 +54,8 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
       tests::run_world(world, [&, ranks_there = world, sums = sums](Communicator& ranks) {
         Counter counter(ranks);
         HostDevice host;
-        GradientReducer reducer(plan, {.matrix_type = sums}, counter, host);
+        const ExchangePlan direct = tests::direct_plan(lanes, counter);
+        GradientReducer reducer(plan, direct, {.matrix_type = sums}, counter, host);
         std::vector<Buffer> weights;
         std::vector<BucketData> views;
         for (const Bucket& bucket : plan.buckets) {
@@ -61,7 +63,7 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
           weights.emplace_back(type, bucket.slice * lanes, host);
           views.push_back({weights.back().data(), type});
         }
-        ParameterGather gather(plan, reducer.held(), counter, host);
+        ParameterGather gather(plan, direct, reducer.layout().held, counter, host);
         reducer.exchange();
         gather.start(views);
         gather.finish();
@@ -74,6 +76,61 @@ TEST(Traffic, IsTheBoundWithPaddingForAnyNumberOfLanes) {
         EXPECT_EQ(counter.bytes_sent,
                   ((out + 2) * matrices + (4 + 4) * vectors) / ranks_there * (ranks_there - 1));
       });
+    }
+  }
+}
+
+// What leaves a rank, by the node that it goes to.
+class NodeCounter final : public InterceptedCommunicator {
+ public:
+  NodeCounter(Communicator& inner, const Topology& topology)
+      : InterceptedCommunicator(inner), topology_(topology) {}
+  void exchange(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type) override {
+    for (const Outgoing& message : send) {
+      (topology_.together(rank(), message.to) ? sent.inside : sent.across) += message.count;
+      ++sent.messages;
+    }
+    InterceptedCommunicator::exchange(send, receive, type);
+  }
+  Sent sent;  // elements
+
+ protected:
+  void around(const Call&, const std::function<void()>& forward) override { forward(); }
+
+ private:
+  const Topology& topology_;
+};
+
+TEST(Traffic, RanksSendWhatThePlanSaysWhereItSays) {
+  constexpr std::int64_t kWorldLanes = 64;
+  const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kWorldLanes, 500);
+  const std::int64_t slice = plan.buckets[0].slice;
+  for (int world = 1; world <= kWorldLanes; world += world < 9 ? 1 : 11) {
+    for (const Topology& topology : tests::placements(world)) {
+      for (const ExchangeRoute route :
+           {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving}) {
+        const ExchangePlan exchange = exchange_plan(route, kWorldLanes, topology);
+        const ExchangeTraffic planned = reduce_traffic(exchange, topology);
+        const ExchangeTraffic back = gather_traffic(exchange, topology);
+        for (int rank = 0; rank < world; ++rank) {
+          tests::AbsentWorld absent(world, rank);
+          NodeCounter counter(absent, topology);
+          HostDevice host;
+          GradientReducer(plan, exchange, {}, counter, host).exchange();
+          Sent expected = planned.of_rank(rank);
+          EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
+              << "rank " << rank << " of " << world;
+          if (route == ExchangeRoute::direct) continue;  // the communicator's own gather
+          counter.sent = {};
+          Buffer weights(DataType::f32, slice * kWorldLanes, host);
+          ParameterGather gather(plan, exchange, layout_of(exchange, {}, rank).held, counter, host);
+          gather.start({{weights.data(), DataType::f32}});
+          gather.finish();
+          expected = back.of_rank(rank);
+          EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
+              << "rank " << rank << " of " << world;
+        }
+      }
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "sharding/comm/local_communicator.hpp"
 #include "sharding/device/host_device.hpp"
+#include "tests/support/direct_plan.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::trainer {
@@ -26,7 +27,7 @@ class GradientHooksTest : public testing::Test {
   sharding::BucketPlan plan_ = sharding::make_bucket_plan({{"x", 3, true}, {"y", 2, true}}, 2, 100);
   sharding::LocalCommunicator alone_;
   sharding::HostDevice host_;
-  sharding::GradientReducer reducer_{plan_, {}, alone_, host_};
+  sharding::GradientReducer reducer_{plan_, tests::direct_plan(plan_.lanes, alone_), {}, alone_, host_};
 };
 
 TEST_F(GradientHooksTest, EveryGradientComesOnceAndNoneStays) {
@@ -66,7 +67,7 @@ TEST_F(GradientHooksTest, AGradientTwiceInALaneIsAnError) {
 
 TEST_F(GradientHooksTest, GradientsOfAStridedViewArriveInOrder) {
   sharding::BucketPlan plan = sharding::make_bucket_plan({{"w", 6, true}}, 1, 100);
-  sharding::GradientReducer reducer(plan, {}, alone_, host_);
+  sharding::GradientReducer reducer(plan, tests::direct_plan(plan.lanes, alone_), {}, alone_, host_);
   const at::Tensor w = at::ones({2, 3}).requires_grad_();
   const GradientHooks hooks({w}, reducer);
   reducer.begin_lane(0);

@@ -74,11 +74,11 @@ TEST(FailureReport, RanksThatDoNotAnswerAreNamedAndLastCallsShown) {
 
 TEST(FailureReport, TheSilentRankComesBeforeThoseThatWaitedForIt) {
   const Settlement settlement{
-      ExitCode::watchdog, {{0, Failure{ExitCode::watchdog, "waited 55 s in all_to_all", "", ""}}}, {1}};
+      ExitCode::watchdog, {{0, Failure{ExitCode::watchdog, "waited 55 s in exchange", "", ""}}}, {1}};
   EXPECT_EQ(failure_report("training", settlement, {"node17", "node18"}, 0, ""),
             "vitrail: training stopped: 1 of 2 ranks failed\n"
             "  rank 1 on node18 stopped responding (says node17); the launcher ends it\n"
-            "  rank 0: waited 55 s in all_to_all\n"
+            "  rank 0: waited 55 s in exchange\n"
             "exit status 86 (a rank hung or timed out)\n");
 }
 

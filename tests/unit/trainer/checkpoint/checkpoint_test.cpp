@@ -276,7 +276,8 @@ TEST_F(CheckpointTest, EveryRankHearsOfTheFailureOfOne) {
 // A world of one rank with the known state and a writer of its checkpoints.
 struct Writing {
   Writing(const fs::path& checkpoints, CheckpointWriter::BeforeCommit before_commit = {}, KeepRule keep = {})
-      : writer(checkpoints, keep, stored_parameters(), state, TaskState(), alone, std::move(before_commit)) {
+      : writer(checkpoints, keep, stored_parameters(), state, state.lanes(), TaskState(), alone,
+               std::move(before_commit)) {
     fill<float>(state);
   }
   void begin(std::int64_t step) { writer.begin(manifest_of(step, 4, 1, DataType::f32)); }

@@ -32,8 +32,8 @@ void train_with_a_flipped_bit(int nth_gather, const std::function<void(Assembly&
         ranks.rank() == 2 ? tests::Fault::Effect::corrupt : tests::Fault::Effect::none;
     tests::FaultyCommunicator faulty(assembly.communicator,
                                      {effect, sharding::CallKind::all_gather, nth_gather});
-    sharding::ParameterGather gather(assembly.plan, assembly.gradients.held(), faulty,
-                                     assembled.device.memory());
+    sharding::ParameterGather gather(assembly.plan, assembly.exchange, assembly.gradients.layout().held,
+                                     faulty, assembled.device.memory());
     gather.start(assembly.student.parameters.buckets());
     gather.finish();
     check(assembly);

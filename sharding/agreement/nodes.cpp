@@ -1,4 +1,4 @@
-#include "sharding/plan/nodes.hpp"
+#include "sharding/agreement/nodes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,10 +15,12 @@ std::string host_name() {
   return name.data();
 }
 
+Topology gather_topology(Communicator& communicator) {
+  return topology_of(gather_text(communicator, host_name()));
+}
+
 int rank_on_node(Communicator& communicator) {
-  const std::string own = host_name();
-  const std::vector<std::string> hosts = gather_text(communicator, own);
-  return static_cast<int>(std::count(hosts.begin(), hosts.begin() + communicator.rank(), own));
+  return gather_topology(communicator).rank_on_node(communicator.rank());
 }
 
 bool shared_on_a_node(Communicator& communicator, const std::string& thing) {

@@ -1,0 +1,131 @@
+#include "sharding/plan/exchange_traffic.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace vitrail::sharding {
+namespace {
+
+void count(const Topology& topology, int from, int to, LaneRange slices, Sent& sent) {
+  (topology.together(from, to) ? sent.inside : sent.across) += slices.count();
+  ++sent.messages;
+}
+
+// Every rank to all others at once, without a look at each of the N^2 messages: each of its blocks'
+// sums for the slices that the receivers own, or its own slices.
+ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool receivers) {
+  std::vector<Sent> of_node(static_cast<std::size_t>(topology.nodes()));  // inside: slices of its ranks
+  const auto node = [&](int rank) -> Sent& {
+    return of_node[static_cast<std::size_t>(topology.node_of[static_cast<std::size_t>(rank)])];
+  };
+  const auto slices = [&](int rank) { return plan.slices[static_cast<std::size_t>(rank)].count(); };
+  for (int rank = 0; rank < plan.world; ++rank) {
+    node(rank).inside += slices(rank);
+    ++node(rank).messages;
+  }
+  ExchangeTraffic traffic(plan.world > 1 ? 1 : 0, plan.world);
+  for (int rank = 0; rank < plan.world && plan.world > 1; ++rank) {
+    const std::int64_t others = node(rank).messages - 1, away = plan.world - node(rank).messages;
+    Sent& sent = traffic.at(0, rank);
+    if (receivers) {
+      const auto blocks =
+          static_cast<std::int64_t>(aligned_blocks(lanes_of_rank(plan.lanes, plan.world, rank)).size());
+      sent = {blocks * (node(rank).inside - slices(rank)), blocks * (plan.lanes - node(rank).inside),
+              blocks * (plan.world - 1)};
+    } else {
+      sent = {others * slices(rank), away * slices(rank), plan.world - 1};
+    }
+  }
+  return traffic;
+}
+
+}  // namespace
+
+Sent& Sent::operator+=(const Sent& other) {
+  inside += other.inside;
+  across += other.across;
+  messages += other.messages;
+  return *this;
+}
+
+Sent ExchangeTraffic::of_rank(int rank) const {
+  Sent sum;
+  for (const std::vector<Sent>& round : rounds_) sum += round[static_cast<std::size_t>(rank)];
+  return sum;
+}
+
+Sent ExchangeTraffic::of_busiest() const {
+  Sent most;
+  const int world = rounds_.empty() ? 0 : static_cast<int>(rounds_.front().size());
+  for (int rank = 0; rank < world; ++rank) {
+    const Sent own = of_rank(rank);
+    most.inside = std::max(most.inside, own.inside);
+    most.across = std::max(most.across, own.across);
+    most.messages = std::max(most.messages, own.messages);
+  }
+  return most;
+}
+
+Sent ExchangeTraffic::of_all() const {
+  Sent all;
+  for (const std::vector<Sent>& round : rounds_) {
+    for (const Sent& sent : round) all += sent;
+  }
+  return all;
+}
+
+ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topology) {
+  if (plan.route == ExchangeRoute::direct) return at_once(plan, topology, true);
+  ExchangeTraffic traffic(plan.rounds, plan.world);
+  for_each_addition(plan, [&](const Addition& addition) {
+    for (const PlacedSum& term : addition.terms) {
+      const int from = term.home.rank, to = addition.sum.home.rank;
+      if (from != to) count(topology, from, to, addition.slices, traffic.at(addition.round, from));
+    }
+  });
+  return traffic;
+}
+
+ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topology) {
+  if (slice_order(plan.route) == SliceOrder::by_rank) return at_once(plan, topology, false);
+  ExchangeTraffic traffic(plan.rounds, plan.world);
+  for_each_transfer(plan, [&](const Transfer& transfer) {
+    count(topology, transfer.from, transfer.to, transfer.slices, traffic.at(transfer.round, transfer.from));
+  });
+  return traffic;
+}
+
+double seconds(const ExchangeTraffic& traffic, double slice_bytes, const Links& links) {
+  double all = 0;
+  for (const std::vector<Sent>& round : traffic.rounds()) {
+    double longest = 0;
+    for (const Sent& sent : round) {
+      const double inside = static_cast<double>(sent.inside) * slice_bytes / links.node_bytes_per_s;
+      const double across = static_cast<double>(sent.across) * slice_bytes / links.network_bytes_per_s;
+      longest =
+          std::max(longest, std::max(inside, across) + static_cast<double>(sent.messages) * links.message_s);
+    }
+    all += longest;
+  }
+  return all;
+}
+
+ExchangeRoute fastest_route(std::int64_t lanes, const Topology& topology, double slice_bytes,
+                            const Links& links) {
+  ExchangeRoute fastest = ExchangeRoute::direct;
+  if (topology.nodes() <= 1) return fastest;
+  double least = std::numeric_limits<double>::infinity();
+  for (const ExchangeRoute route :
+       {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving}) {
+    const ExchangePlan plan = exchange_plan(route, lanes, topology);
+    const double takes = seconds(reduce_traffic(plan, topology), slice_bytes, links) +
+                         seconds(gather_traffic(plan, topology), slice_bytes, links);
+    if (takes < least) {
+      least = takes;
+      fastest = route;
+    }
+  }
+  return fastest;
+}
+
+}  // namespace vitrail::sharding
