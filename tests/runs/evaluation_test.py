@@ -127,8 +127,16 @@ class EvaluationTest(harness.RunTest):
             hits += max(range(10), key=votes.__getitem__) == label
         words = ("--evaluate.known", known, "--evaluate.features", "last:2", "--evaluate.neighbours", 9, "--evaluate.temperature", 0.2)
         protocol = ("--checkpoint", self.checkpoint, "--evaluate.protocol", "knn")
-        found = harness.scores(self.vitrail("eval", "--data", asked, "--format", "json", *protocol, *words)[0])
-        self.assertAlmostEqual(float(found["top1"]), 100 * hits / 103)
+        report = json.loads(self.vitrail("eval", "--data", asked, "--format", "json", *protocol, *words)[0])
+        self.assertAlmostEqual(report["top1"], 100 * hits / 103)
+        told = {key: value for key, value in report["used"]["knn"].items() if key != "known_fingerprint"}
+        self.assertEqual(told, {"known": str(known), "features": "last:2", "neighbours": 9, "temperature": 0.2})
+        self.assertIn(f"k-NN, 9 neighbours among {known} (", self.vitrail("eval", "--data", asked, *protocol, *words)[0])
+        self.assertEqual(harness.read_safetensors(output)[1]["features"], "last:2")
+        nowhere = ("--checkpoint", self.checkpoint, "--data", asked, "--output", self.folder / "missing/f")
+        err = self.vitrail("features", *nowhere, expect=74)[1]
+        self.assertIn("missing/f", err)
+        self.assertNotIn("images", err, "images were looked at before the file was opened")
         missing = self.vitrail("features", "--data", asked, "--output", self.folder / "none", expect=2)[1]
         self.assertIn("--checkpoint DIR or --model.weights FILE", missing)
 

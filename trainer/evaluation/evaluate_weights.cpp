@@ -46,6 +46,13 @@ Loaded load(const Config& config, const WeightsRequest& request, sharding::Commu
   return {checkpoint, device, load_model(config, checkpoint, device, say)};
 }
 
+// On rank 0.
+UsedRecord used_record(const Config& config, const Loaded& loaded, const datasets::Dataset& dataset,
+                       const sharding::Communicator& communicator) {
+  if (communicator.rank() != 0) return {};
+  return {weights_origin(config, loaded.checkpoint), config.data.val, dataset.fingerprint(), utc_time(), {}};
+}
+
 models::FeatureChoice features_wanted(const Config& config) {
   return models::read_feature_choice(config.evaluation.features).value();
 }
@@ -62,8 +69,9 @@ std::string known_images(const Config& config, const std::string& checkpoint) {
               "set evaluate.known = SOURCE, as data.train of the run");
 }
 
+// `used`: told who votes.
 std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, const datasets::Dataset& asked,
-                                   sharding::Communicator& communicator) {
+                                   sharding::Communicator& communicator, UsedRecord& used) {
   datasets::DataConfig data = config.data;
   data.val = known_images(config, loaded.checkpoint);
   const auto known = open_together(data, DataUse::evaluation, communicator);
@@ -71,7 +79,9 @@ std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, c
   const models::FeatureChoice choice = features_wanted(config);
   FeatureSet features =
       extract_features(*loaded.model, known, evaluation_options(config, loaded.device), communicator, choice);
-  const KnnOptions options{known->classes(), config.evaluation.neighbours, config.evaluation.temperature};
+  const EvaluationConfig& how = config.evaluation;
+  const KnnOptions options{known->classes(), how.neighbours, how.temperature};
+  used.knn = {data.val, known->fingerprint(), how.features, how.neighbours, how.temperature};
   return std::make_unique<KnnScorer>(std::move(features), asked.size(), choice, options);
 }
 
@@ -94,17 +104,13 @@ Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
                            sharding::Communicator& communicator) {
   const Loaded loaded = load(config, request, communicator);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+  UsedRecord used = used_record(config, loaded, *dataset, communicator);
   const auto scorer = config.evaluation.protocol == Protocol::knn
-                          ? knn_scorer(config, loaded, *dataset, communicator)
+                          ? knn_scorer(config, loaded, *dataset, communicator, used)
                           : classification_scorer(config, loaded, *dataset);
-  Evaluated result{*evaluate(*loaded.model, dataset, evaluation_options(config, loaded.device), *scorer,
-                             communicator, [] { return false; }),
-                   {}};
-  if (communicator.rank() == 0) {
-    result.used = {weights_origin(config, loaded.checkpoint), config.data.val, dataset->fingerprint(),
-                   utc_time()};
-  }
-  return result;
+  const auto scores = evaluate(*loaded.model, dataset, evaluation_options(config, loaded.device), *scorer,
+                               communicator, [] { return false; });
+  return {scores.value(), used};
 }
 
 FeaturesWritten write_features(const Config& config, const WeightsRequest& request,
@@ -112,24 +118,24 @@ FeaturesWritten write_features(const Config& config, const WeightsRequest& reque
   constexpr std::int64_t kRowsAtOnce = 1024;
   const Loaded loaded = load(config, request, communicator);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
-  const FeatureSet set = extract_features(*loaded.model, dataset, evaluation_options(config, loaded.device),
-                                          communicator, features_wanted(config));
-  const std::int64_t width = width_of(set, communicator);
+  const EvaluationOptions options = evaluation_options(config, loaded.device);
+  const models::FeatureChoice choice = features_wanted(config);
+  const std::int64_t images = dataset->size(), width = feature_width(*loaded.model, options, choice);
   const DataType type = sum_type(compute_type(config.precision.compute));
-  std::optional<SafetensorsWriter> file;
+  std::optional<SafetensorsWriter> file;  // begun first: where it cannot be written, nothing is computed
   sharding::agree(communicator, [&] {
     if (communicator.rank() != 0) return;
-    const UsedRecord used{weights_origin(config, loaded.checkpoint), config.data.val, dataset->fingerprint(),
-                          utc_time()};
+    auto metadata = used_metadata(used_record(config, loaded, *dataset, communicator));
+    metadata["features"] = config.evaluation.features;
     file.emplace(output,
-                 std::map<std::string, SafetensorsWriter::Entry>{{"features", {type, {set.images, width}}},
-                                                                 {"labels", {DataType::i64, {set.images}}}},
-                 used_metadata(used));
+                 std::map<std::string, SafetensorsWriter::Entry>{{"features", {type, {images, width}}},
+                                                                 {"labels", {DataType::i64, {images}}}},
+                 metadata);
   });
+  const FeatureSet set = extract_features(*loaded.model, dataset, options, communicator, choice);
   std::vector<std::int64_t> labels;
-  for (std::int64_t first = 0; first < set.images; first += kRowsAtOnce) {
-    const FeatureRows block =
-        gather_rows(set, width, first, std::min(kRowsAtOnce, set.images - first), communicator);
+  for (std::int64_t first = 0; first < images; first += kRowsAtOnce) {
+    const FeatureRows block = gather_rows(set, first, std::min(kRowsAtOnce, images - first), communicator);
     labels.insert(labels.end(), block.labels.begin(), block.labels.end());
     const at::Tensor rows = block.rows.to(tensor_type(type));
     sharding::agree(communicator, [&] {
@@ -141,7 +147,7 @@ FeaturesWritten write_features(const Config& config, const WeightsRequest& reque
     file->append(std::as_bytes(std::span(labels)));
     file->commit();
   });
-  return {set.images, width};
+  return {images, width};
 }
 
 }  // namespace vitrail::trainer

@@ -3,10 +3,11 @@
 #include <utility>
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "models/features.hpp"
 #include "models/layers/precision.hpp"
-#include "trainer/base/error.hpp"
+#include "trainer/device/tensor_type.hpp"
 
 namespace vitrail::trainer {
 
@@ -17,6 +18,14 @@ at::Tensor features_of(const models::Model& model, const at::Tensor& images,
   const models::Features features = model.features(images, pass);
   if (choice.blocks > 0) return models::widened(at::cat(features.blocks, 1));
   return models::widened(choice.mean ? features.mean : features.pooled);
+}
+
+std::int64_t feature_width(const models::Model& model, const EvaluationOptions& options,
+                           const models::FeatureChoice& choice) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t side = options.transform.image_size;
+  const auto like = at::TensorOptions(tensor_type(options.type)).device(options.device);
+  return features_of(model, at::zeros({1, 3, side, side}, like), choice).size(1);
 }
 
 void FeatureCollector::add(const models::Model& model, const at::Tensor& images,
@@ -44,7 +53,7 @@ FeatureSet extract_features(const models::Model& model,
                             const std::shared_ptr<const datasets::Dataset>& dataset,
                             const EvaluationOptions& options, const sharding::Communicator& communicator,
                             const models::FeatureChoice& choice) {
-  FeatureCollector collector(dataset->size(), options.lanes, choice);
+  FeatureCollector collector(dataset->size(), options.lanes, feature_width(model, options, choice), choice);
   look_at_images(dataset, options, communicator, "features",
                  [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
                    collector.add(model, images, batch);
@@ -53,18 +62,9 @@ FeatureSet extract_features(const models::Model& model,
   return collector.take();
 }
 
-std::int64_t width_of(const FeatureSet& set, sharding::Communicator& communicator) {
-  // Image 0 is of lane 0, which one rank has.
-  std::vector<double> width(1);
-  for (const LaneFeatures& lane : set.own) {
-    if (lane.lane == 0) width[0] = static_cast<double>(lane.rows.size(1));
-  }
-  communicator.all_reduce_sum(width);
-  return static_cast<std::int64_t>(width[0]);
-}
-
-FeatureRows gather_rows(const FeatureSet& set, std::int64_t width, std::int64_t first, std::int64_t count,
+FeatureRows gather_rows(const FeatureSet& set, std::int64_t first, std::int64_t count,
                         sharding::Communicator& communicator) {
+  const std::int64_t width = set.width;
   at::Tensor values = at::zeros({count, width + 1}, at::kDouble);  // the label comes last
   for (const LaneFeatures& lane : set.own) {
     // The lane's first image from `first` on, and as many as lie before the end.

@@ -21,7 +21,7 @@ struct LaneFeatures {
 
 // A set of images of which every rank has the features of its own lanes.
 struct FeatureSet {
-  std::int64_t images = 0, lanes = 1;
+  std::int64_t images = 0, lanes = 1, width = 0;
   std::vector<LaneFeatures> own;
 };
 
@@ -30,11 +30,15 @@ struct FeatureSet {
 at::Tensor features_of(const models::Model& model, const at::Tensor& images,
                        const models::FeatureChoice& choice);
 
+// Of every image: tried with one.
+std::int64_t feature_width(const models::Model& model, const EvaluationOptions& options,
+                           const models::FeatureChoice& choice);
+
 // Puts batches together as they come (Scorer::add).
 class FeatureCollector {
  public:
-  FeatureCollector(std::int64_t images, std::int64_t lanes, models::FeatureChoice choice)
-      : set_{images, lanes, {}}, choice_(choice) {}
+  FeatureCollector(std::int64_t images, std::int64_t lanes, std::int64_t width, models::FeatureChoice choice)
+      : set_{images, lanes, width, {}}, choice_(choice) {}
 
   void add(const models::Model& model, const at::Tensor& images, const datasets::EvaluationBatch& batch);
   FeatureSet take();
@@ -52,15 +56,12 @@ FeatureSet extract_features(const models::Model& model,
                             const EvaluationOptions& options, const sharding::Communicator& communicator,
                             const models::FeatureChoice& choice);
 
-// How wide a row is, also on a rank that has none.
-std::int64_t width_of(const FeatureSet& set, sharding::Communicator& communicator);
-
 // Rows [first, first + count), and their labels, on every rank: each is given by the rank whose lane has it.
 struct FeatureRows {
   at::Tensor rows;  // [count,width], fp64, in the host's memory
   std::vector<std::int64_t> labels;
 };
-FeatureRows gather_rows(const FeatureSet& set, std::int64_t width, std::int64_t first, std::int64_t count,
+FeatureRows gather_rows(const FeatureSet& set, std::int64_t first, std::int64_t count,
                         sharding::Communicator& communicator);
 
 }  // namespace vitrail::trainer

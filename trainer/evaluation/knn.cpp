@@ -124,11 +124,10 @@ Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptio
     lane.rows = normalised(lane.rows);
   }
   for (LaneFeatures& lane : asked.own) lane.rows = normalised(lane.rows);
-  const std::int64_t width = width_of(asked, communicator);
   std::int64_t top1 = 0, top5 = 0;
   for (std::int64_t first = 0; first < asked.images; first += kAskedAtOnce) {
     const std::int64_t count = std::min(kAskedAtOnce, asked.images - first);
-    const FeatureRows block = gather_rows(asked, width, first, count, communicator);
+    const FeatureRows block = gather_rows(asked, first, count, communicator);
     const at::Tensor rows = known.own.empty() ? block.rows : block.rows.to(known.own.front().rows.options());
     std::vector<Neighbours> found(static_cast<std::size_t>(count));
     for (const LaneFeatures& lane : known.own) look_in(lane, known.lanes, rows, options.neighbours, found);
@@ -148,7 +147,7 @@ Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptio
 
 KnnScorer::KnnScorer(FeatureSet known, std::int64_t images, const models::FeatureChoice& choice,
                      const KnnOptions& options)
-    : known_(std::move(known)), asked_(images, known_.lanes, choice), options_(options) {}
+    : known_(std::move(known)), asked_(images, known_.lanes, known_.width, choice), options_(options) {}
 
 void KnnScorer::add(const models::Model& model, const at::Tensor& images,
                     const datasets::EvaluationBatch& batch) {

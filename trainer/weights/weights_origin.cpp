@@ -73,8 +73,13 @@ std::string describe(const UsedRecord& used) {
   std::string text =
       fmt::format("weights {}{}", weights.path, weights.which == WeightsUsed::ema ? " (their average)" : "");
   if (weights.progress) text += ", " + weights.progress->text();
-  return text + fmt::format(", hash {}; data {} ({}); {}", weights.hash, used.data, used.data_fingerprint,
-                            used.date);
+  text += fmt::format(", hash {}; data {} ({})", weights.hash, used.data, used.data_fingerprint);
+  if (used.knn) {
+    text +=
+        fmt::format("; k-NN, {} neighbours among {} ({}), temperature {}, features {}", used.knn->neighbours,
+                    used.knn->known, used.knn->known_fingerprint, used.knn->temperature, used.knn->features);
+  }
+  return text + "; " + used.date;
 }
 
 std::map<std::string, std::string> used_metadata(const UsedRecord& used) {

@@ -30,11 +30,20 @@ struct WeightsOrigin {
 // `checkpoint`: a resolved one; empty: config.model.weights. A file has the hash of what it is imported as.
 WeightsOrigin weights_origin(const Config& config, const std::string& checkpoint);
 
+// The images whose labels vote in k-NN, and how.
+struct UsedNeighbours {
+  std::string known, known_fingerprint;
+  std::string features;  // as evaluate.features has them
+  std::int64_t neighbours = 0;
+  double temperature = 0;
+};
+
 // What was used for what: for JSON and for safetensors' metadata, in one order.
 struct UsedRecord {
   WeightsOrigin weights;
   std::string data, data_fingerprint;
   std::string date;  // UTC, ISO 8601
+  std::optional<UsedNeighbours> knn = {};
 };
 
 // In words, for people.

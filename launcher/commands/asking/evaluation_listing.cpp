@@ -32,6 +32,13 @@ Json json_of(const trainer::UsedRecord& used) {
                {"data", used.data},
                {"data_fingerprint", used.data_fingerprint},
                {"date", used.date}};
+  if (used.knn) {
+    json["knn"] = {{"known", used.knn->known},
+                   {"known_fingerprint", used.knn->known_fingerprint},
+                   {"features", used.knn->features},
+                   {"neighbours", used.knn->neighbours},
+                   {"temperature", used.knn->temperature}};
+  }
   if (!used.weights.progress) return json;
   json["step"] = used.weights.progress->step;
   if (used.weights.progress->planned > 0) json["planned_steps"] = used.weights.progress->planned;

@@ -28,7 +28,7 @@ class KnnTest : public ::testing::Test {
   FeatureSet set_of(const std::string& name, const sharding::Communicator& ranks) const {
     const at::Tensor all = rows(name);
     const std::vector<std::int64_t> of_all = labels(name + "_labels");
-    FeatureSet set{all.size(0), kLanesOfSets, {}};
+    FeatureSet set{all.size(0), kLanesOfSets, all.size(1), {}};
     for (std::int64_t lane = ranks.rank() * kLanesOfSets / ranks.size();
          lane < (ranks.rank() + 1) * kLanesOfSets / ranks.size(); ++lane) {
       LaneFeatures own{lane, {}, all.slice(0, lane, all.size(0), kLanesOfSets).contiguous()};
