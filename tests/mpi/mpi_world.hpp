@@ -26,6 +26,9 @@ class Marks {
     std::string name = testing::TempDir() + "vitrail_marks_XXXXXX";
     if (rank_ == 0 && ::mkdtemp(name.data()) == nullptr) name.clear();
     folder_ = gather_text(world, rank_ == 0 ? name : "").front();
+    // Nobody goes on, and fails, while another one is still in that call.
+    leave("begin");
+    for (int peer = 0; peer < size_; ++peer) wait_for("begin", peer);
   }
   ~Marks() {
     leave("end");

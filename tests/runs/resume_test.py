@@ -64,7 +64,8 @@ class ResumeTest(harness.RunTest):
         for before, after in ((2, 2), (2, 4), (4, 1), (2, 3)):
             with self.subTest(before=before, after=after):
                 run = self.folder / f"killed-{before}-{after}"
-                self.kill_in_step(run, before, self.random.randint(EVERY, LAST_KILL))
+                # A save waits for the one before it: that of step EVERY is there when the second one begins.
+                self.kill_in_step(run, before, self.random.randint(2 * EVERY + 1, LAST_KILL))
                 _, log = self.finish_run(run, after)
                 self.assertIn(f"written by {before} rank", log)
                 self.check_as_undisturbed(run)

@@ -74,7 +74,8 @@ class FullDisk(RunCampaign):
     wanted = 40
     steps = 600
     changes = {"checkpoint.retry": "1s"}
-    short = {"steps": 300}
+    short = {"steps": 200}
+    PACE = {"run.fault": "forward:0:1:slow"}  # 0.1 s a step: it must not end before a trouble does
 
     @classmethod
     def setUpClass(cls):
@@ -89,7 +90,7 @@ class FullDisk(RunCampaign):
             "$@"; code=$?
             mkdir "$RUN.kept"; cp -a "$RUN/." "$RUN.kept"
             exit $code"""
-        words = [*folders_test.PRIVATELY, script, "sh", self.program, *self.command(run, 2)]
+        words = [*folders_test.PRIVATELY, script, "sh", self.program, *self.command(run, 2, self.PACE)]
         job = harness.Job(words, self.environment | {"RUN": str(run)}, self.scratch)
         self.addCleanup(job.kill)
         troubles = [
