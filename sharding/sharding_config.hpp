@@ -10,11 +10,13 @@ namespace vitrail::sharding {
 enum class CommunicatorKind { automatic, mpi, nccl, local };
 enum class Reduction { reproducible, fast };
 enum class SumType { fp32, compute };
+enum class ExchangeChoice { automatic, direct, two_level, halving };
 
 struct ShardingConfig {
   std::int64_t stage = 1;  // sharded: 0 nothing, 1 optimizer state, 2 gradients as well
-  Reduction reduction = Reduction::reproducible;  // fast: the bits depend on the number of ranks
-  SumType sum_type = SumType::fp32;               // of gradients, in memory and on the wire
+  Reduction reduction = Reduction::reproducible;        // fast: the bits depend on the number of ranks
+  SumType sum_type = SumType::fp32;                     // of gradients, in memory and on the wire
+  ExchangeChoice exchange = ExchangeChoice::automatic;  // how sums and weights travel; no bit depends on it
   CommunicatorKind communicator = CommunicatorKind::automatic;
   std::int64_t bucket_mib = 32;  // size of a bucket of matrices
   bool overlap = true;           // exchanges on a thread of their own, under computation

@@ -84,7 +84,9 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       specs(models::parameters_of(config.model)),
       task(make(config, device, *train_data)),
       plan(bucket_plan(config, specs)),
-      exchange(exchange_plan(config, sharding::gather_topology(communicator))),
+      topology(sharding::gather_topology(communicator)),
+      exchange(exchange_plan(config, topology,
+                             widest_slice(plan, gradient_settings(config, communicator.size())))),
       gradients(plan, exchange, settings_on(device, config, exchange), communicator, where.memory()),
       lane_state(plan, gradients.layout().held, gradients.type(), where.memory(),
                  sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
@@ -195,6 +197,9 @@ void Assembly::say_what_it_is(Log& log) const {
                   communicator.size(), config.run.threads, config.run.threads == 1 ? "" : "s",
                   config.data.global_batch_size, config.run.lanes, config.run.lanes == 1 ? "" : "es",
                   config.data.global_batch_size / config.run.lanes, per_rank));
+  if (communicator.size() > 1)
+    log.line(
+        describe_exchange(exchange, plan, topology, gradients.settings(), student.parameters.compute_type()));
   for (const std::string& note : schedule_notes(config, schedule)) log.line(note);
   const sharding::MemoryPlan memory = planned_memory();
   const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };

@@ -53,6 +53,7 @@ class Assembly {
   models::ParameterSpecs specs;
   std::unique_ptr<const Task> task;
   sharding::BucketPlan plan;
+  sharding::Topology topology;
   sharding::ExchangePlan exchange;
   sharding::GradientReducer gradients;
   sharding::LaneState lane_state;

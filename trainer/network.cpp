@@ -7,8 +7,8 @@
 namespace vitrail::trainer {
 
 Network::Network(const Config& config, const sharding::ExchangePlan& exchange, sharding::LaneState& state,
-                 sharding::StateKind kind, const std::vector<bool>& learned, sharding::Communicator& communicator,
-                 ComputeDevice& device)
+                 sharding::StateKind kind, const std::vector<bool>& learned,
+                 sharding::Communicator& communicator, ComputeDevice& device)
     : model(models::make_model(config.model)),
       parameters(state.plan(), model->parameters(), compute_type(config.precision.compute), device.torch()),
       gather(state.plan(), exchange, state.lanes(), communicator, device.memory()),

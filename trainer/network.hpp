@@ -15,7 +15,9 @@ namespace vitrail::trainer {
 class Network {
  public:
   // `learned`: by parameter, whether backward gives it a gradient. `state` is what take() will be given.
-  Network(const Config& config, const sharding::ExchangePlan& exchange, sharding::LaneState& state, sharding::StateKind kind, const std::vector<bool>& learned, sharding::Communicator& communicator, ComputeDevice& device);
+  Network(const Config& config, const sharding::ExchangePlan& exchange, sharding::LaneState& state,
+          sharding::StateKind kind, const std::vector<bool>& learned, sharding::Communicator& communicator,
+          ComputeDevice& device);
 
   // What the state holds now, on its way to all ranks while a forward pass begins; or all of it, at once.
   void start_publishing();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sharding/plan/exchange_traffic.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/weights/param_groups.hpp"
@@ -29,18 +30,72 @@ sharding::ReducerOptions gradient_settings(const Config& config, int ranks) {
   return {sum_type(compute), narrow ? compute : sum_type(compute), stage};
 }
 
-sharding::ExchangePlan exchange_plan(const Config& config, const sharding::Topology& topology) {
-  using sharding::ExchangeRoute;
-  const bool fast = config.sharding.reduction == sharding::Reduction::fast;
-  if (fast && config.run.lanes % topology.ranks() != 0) {
+namespace {
+
+sharding::ExchangeRoute route_of(const Config& config, const sharding::Topology& topology,
+                                 std::int64_t widest_slice) {
+  using sharding::ExchangeChoice, sharding::ExchangeRoute;
+  switch (config.sharding.exchange) {
+    case ExchangeChoice::direct:
+      return ExchangeRoute::direct;
+    case ExchangeChoice::two_level:
+      return ExchangeRoute::two_level;
+    case ExchangeChoice::halving:
+      return ExchangeRoute::halving;
+    case ExchangeChoice::automatic:
+      break;
+  }
+  return sharding::fastest_route(config.run.lanes, topology, static_cast<double>(widest_slice));
+}
+
+void check_fast(const Config& config, int ranks) {
+  if (config.run.lanes % ranks != 0) {
     throw Error(ExitCode::refused,
                 fmt::format("sharding.reduction = fast wants as many lanes on every rank, but there are {} "
                             "lanes on {} ranks",
-                            config.run.lanes, topology.ranks()),
+                            config.run.lanes, ranks),
                 "take a number of ranks that divides run.lanes, or leave sharding.reduction out");
   }
-  return sharding::exchange_plan(fast ? ExchangeRoute::library : ExchangeRoute::direct, config.run.lanes,
-                                 topology);
+  if (config.sharding.exchange != sharding::ExchangeChoice::automatic) {
+    throw Error(ExitCode::refused,
+                "sharding.reduction = fast leaves the exchange to the library, sharding.exchange wants "
+                "another one",
+                "leave one of the two out");
+  }
+}
+
+}  // namespace
+
+sharding::ExchangePlan exchange_plan(const Config& config, const sharding::Topology& topology,
+                                     std::int64_t widest_slice) {
+  if (config.sharding.reduction == sharding::Reduction::fast) {
+    check_fast(config, topology.ranks());
+    return sharding::exchange_plan(sharding::ExchangeRoute::library, config.run.lanes, topology);
+  }
+  return sharding::exchange_plan(route_of(config, topology, widest_slice), config.run.lanes, topology);
+}
+
+std::string describe_exchange(const sharding::ExchangePlan& exchange, const sharding::BucketPlan& buckets,
+                              const sharding::Topology& topology, const sharding::ReducerOptions& settings,
+                              DataType compute) {
+  const std::string ranks = fmt::format("{} ranks on {} node{}", exchange.world, topology.nodes(),
+                                        topology.nodes() == 1 ? "" : "s");
+  if (exchange.by_library()) return "exchange: the library's sums, " + ranks;
+  const sharding::Sent sums = reduce_traffic(exchange, topology).of_all();
+  const sharding::Sent back = gather_traffic(exchange, topology).of_all();
+  double inside = 0, across = 0;  // bytes
+  for (const sharding::Bucket& bucket : buckets.buckets) {
+    const bool narrow = settings.stage.shards_state && bucket.matrices;  // weights go back, else the sums
+    const auto bytes_out = static_cast<double>(bucket.slice) * size_of(settings.type_of(bucket));
+    const auto bytes_back = static_cast<double>(bucket.slice) * size_of(narrow ? compute : settings.type);
+    inside += static_cast<double>(sums.inside) * bytes_out + static_cast<double>(back.inside) * bytes_back;
+    across += static_cast<double>(sums.across) * bytes_out + static_cast<double>(back.across) * bytes_back;
+  }
+  constexpr double kMib = 1 << 20;
+  return fmt::format(
+      "exchange: {}, {}; a step sends {:.1f} MiB within nodes and {:.1f} MiB across, all ranks "
+      "together",
+      name_of(exchange.route), ranks, inside / kMib, across / kMib);
 }
 
 int count_networks(const Config& config) {

@@ -2,11 +2,13 @@
 // holds. For a run, and for the plan of one.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "models/model.hpp"
 #include "sharding/plan/bucket_plan.hpp"
-#include "sharding/state/gradient_reducer.hpp"
+#include "sharding/plan/exchange_plan.hpp"
+#include "sharding/plan/reducer_options.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::trainer {
@@ -15,8 +17,15 @@ sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models:
 
 // Throws: Error(refused) where so many ranks cannot have the lanes as sharding.stage wants them.
 sharding::ReducerOptions gradient_settings(const Config& config, int ranks);
-// Throws: Error(refused) where so many ranks cannot have the lanes as sharding.reduction wants them.
-sharding::ExchangePlan exchange_plan(const Config& config, const sharding::Topology& topology);
+// `widest_slice`: bytes. Throws: Error(refused) where so many ranks cannot have the lanes as
+// sharding.reduction wants them, and where it leaves sharding.exchange no choice.
+sharding::ExchangePlan exchange_plan(const Config& config, const sharding::Topology& topology,
+                                     std::int64_t widest_slice);
+// A line for the start of a run: the plan, and what a step sends inside nodes and across. `settings`: of the
+// sums; `compute`: type of the matrices.
+std::string describe_exchange(const sharding::ExchangePlan& exchange, const sharding::BucketPlan& buckets,
+                              const sharding::Topology& topology, const sharding::ReducerOptions& settings,
+                              DataType compute);
 
 // Sets of weights that every rank computes with: the student's, and their average's where that is evaluated.
 int count_networks(const Config& config);

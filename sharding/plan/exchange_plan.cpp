@@ -30,7 +30,7 @@ class Builder {
     const bool made = is_root || plan_.route == ExchangeRoute::halving ||
                       (plan_.route == ExchangeRoute::two_level && is_largest_in_a_node);
     if (!made) return terms;
-    TreeSum& sum = plan_.sums.emplace_back(TreeSum{block, {}, 0});
+    TreeSum& sum = plan_.sums.emplace_back(TreeSum{block, {}, 0, in_a_node});
     for (const Made& term : terms) {
       sum.terms.push_back(term.block);
       sum.round = std::max(sum.round, term.round);
@@ -138,7 +138,10 @@ SliceOrder slice_order(ExchangeRoute route) {
 }
 
 ExchangePlan exchange_plan(ExchangeRoute route, std::int64_t lanes, const Topology& topology) {
-  ExchangePlan plan{route, lanes, topology.ranks(), {}, {}, {}, 0, {}};
+  ExchangePlan plan;
+  plan.route = route;
+  plan.lanes = lanes;
+  plan.world = topology.ranks();
   plan.slices = slices_of_ranks(lanes, plan.world, slice_order(route));
   plan.homes = homes_of_lanes(lanes, plan.world);
   plan.groups = groups_of(plan);
@@ -146,11 +149,13 @@ ExchangePlan exchange_plan(ExchangeRoute route, std::int64_t lanes, const Topolo
   Builder(plan, topology).make({0, lanes}, false);
   std::ranges::stable_sort(plan.sums, {}, &TreeSum::round);
   plan.rounds = plan.sums.empty() ? 0 : plan.sums.back().round + 1;
+  const auto leaves = std::ranges::find_if(plan.sums, [](const TreeSum& sum) { return !sum.in_a_node; });
+  plan.rounds_inside = leaves == plan.sums.end() ? plan.rounds : leaves->round;
   return plan;
 }
 
 ShardLayout layout_of(const ExchangePlan& plan, Stage stage, int rank) {
-  return shard_layout(stage, plan.lanes, plan.world, rank, slice_order(plan.route));
+  return shard_layout(stage, plan.lanes, plan.world, rank, plan.slices[static_cast<std::size_t>(rank)]);
 }
 
 void for_each_addition(const ExchangePlan& plan, const std::function<void(const Addition&)>& visit) {
@@ -187,19 +192,22 @@ std::vector<std::int64_t> most_received(const ExchangePlan& plan) {
     return most;
   }
   int round = 0;
-  const auto end_round = [&] {
+  std::vector<std::int64_t> opening(world);  // the most of the rounds that open
+  const auto end_round = [&](int next) {
     for (std::size_t rank = 0; rank < world; ++rank) most[rank] = std::max(most[rank], now[rank]);
     std::fill(now.begin(), now.end(), 0);
+    if (round < plan.opening_rounds() && next >= plan.opening_rounds()) most.swap(opening);
+    round = next;
   };
   for_each_addition(plan, [&](const Addition& addition) {
-    if (addition.round != round) end_round();
-    round = addition.round;
+    if (addition.round != round) end_round(addition.round);
     for (const PlacedSum& term : addition.terms) {
       if (term.home.rank == addition.sum.home.rank) continue;
       now[static_cast<std::size_t>(addition.sum.home.rank)] += addition.slices.count();
     }
   });
-  end_round();
+  end_round(plan.rounds);
+  for (std::size_t rank = 0; rank < world; ++rank) most[rank] += opening[rank];
   return most;
 }
 

@@ -30,6 +30,7 @@ struct TreeSum {
   LaneRange block;
   std::vector<LaneRange> terms;  // in lane order: they cover the block
   int round = 0;                 // from 0
+  bool in_a_node = false;        // nothing of it crosses the network
 };
 
 // Where a sum over a block of lanes lies: in the memory of one of a rank's own blocks.
@@ -48,6 +49,7 @@ struct ExchangePlan {
   std::vector<Home> homes;        // by lane: where it lives
   std::vector<TreeSum> sums;      // by round
   int rounds = 0;
+  int rounds_inside = 0;  // the first so many leave no node
   // By the binary logarithm of a block's size: slices that lie together and whose sums over such a block are
   // made in one place of it.
   struct Group {
@@ -57,6 +59,12 @@ struct ExchangePlan {
   std::vector<std::vector<Group>> groups;
 
   bool by_library() const { return route == ExchangeRoute::library; }
+  // While one bucket's sums go between nodes, the next one's are made inside them, and back likewise: each
+  // kind of link has something to do. A bucket's exchange then begins in one call to run it and ends in the
+  // next; opening: the rounds of the first.
+  bool is_pipelined() const { return rounds_inside > 0 && rounds_inside < rounds; }
+  int opening_rounds() const { return is_pipelined() ? rounds_inside : rounds; }
+  int opening_rounds_back() const { return is_pipelined() ? rounds - rounds_inside : rounds; }
 };
 
 SliceOrder slice_order(ExchangeRoute route);  // by_rank where ranks send to all others at once
@@ -79,7 +87,8 @@ struct Addition {
 void for_each_addition(const ExchangePlan& plan, const std::function<void(const Addition&)>& visit);
 void for_each_addition(const ExchangePlan& plan, int rank, const std::function<void(const Addition&)>& visit);
 
-// By rank: the slices that it receives in the round in which it receives most.
+// By rank: the most slices of sums that it receives in a round; where buckets overlap, that and the most of
+// those that end.
 std::vector<std::int64_t> most_received(const ExchangePlan& plan);
 
 // The same plan backwards: every rank's slices of what it has made of the sums, to all ranks. Nobody gets a

@@ -1,6 +1,7 @@
 #include "sharding/plan/exchange_traffic.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 namespace vitrail::sharding {
@@ -23,7 +24,8 @@ ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool
     node(rank).inside += slices(rank);
     ++node(rank).messages;
   }
-  ExchangeTraffic traffic(plan.world > 1 ? 1 : 0, plan.world);
+  const int rounds = plan.world > 1 ? 1 : 0;
+  ExchangeTraffic traffic(rounds, rounds, plan.world);
   for (int rank = 0; rank < plan.world && plan.world > 1; ++rank) {
     const std::int64_t others = node(rank).messages - 1, away = plan.world - node(rank).messages;
     Sent& sent = traffic.at(0, rank);
@@ -74,9 +76,23 @@ Sent ExchangeTraffic::of_all() const {
   return all;
 }
 
+const char* name_of(ExchangeRoute route) {
+  switch (route) {
+    case ExchangeRoute::direct:
+      return "direct";
+    case ExchangeRoute::two_level:
+      return "two_level";
+    case ExchangeRoute::halving:
+      return "halving";
+    case ExchangeRoute::library:
+      return "the library's";
+  }
+  return "";
+}
+
 ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topology) {
   if (plan.route == ExchangeRoute::direct) return at_once(plan, topology, true);
-  ExchangeTraffic traffic(plan.rounds, plan.world);
+  ExchangeTraffic traffic(plan.rounds, plan.opening_rounds(), plan.world);
   for_each_addition(plan, [&](const Addition& addition) {
     for (const PlacedSum& term : addition.terms) {
       const int from = term.home.rank, to = addition.sum.home.rank;
@@ -88,38 +104,63 @@ ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topolog
 
 ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topology) {
   if (slice_order(plan.route) == SliceOrder::by_rank) return at_once(plan, topology, false);
-  ExchangeTraffic traffic(plan.rounds, plan.world);
+  ExchangeTraffic traffic(plan.rounds, plan.opening_rounds_back(), plan.world, true);
   for_each_transfer(plan, [&](const Transfer& transfer) {
     count(topology, transfer.from, transfer.to, transfer.slices, traffic.at(transfer.round, transfer.from));
   });
   return traffic;
 }
 
-double seconds(const ExchangeTraffic& traffic, double slice_bytes, const Links& links) {
-  double all = 0;
-  for (const std::vector<Sent>& round : traffic.rounds()) {
+double seconds(const ExchangeTraffic& traffic, double opening, double closing, const Links& links) {
+  const std::vector<std::vector<Sent>>& rounds = traffic.rounds();
+  const std::size_t begin = opening > 0 ? traffic.opening() : 0;
+  const std::size_t end = closing > 0 ? rounds.size() - traffic.opening() : 0;
+  const std::size_t all = std::max(begin, end);
+  double seconds = 0;
+  for (std::size_t r = 0; r < all; ++r) {
+    // Of a half of so many rounds: which one, if any, is in this exchange.
+    const auto round_of = [&](std::size_t half) { return traffic.backwards() ? r + half - all : r; };
     double longest = 0;
-    for (const Sent& sent : round) {
-      const double inside = static_cast<double>(sent.inside) * slice_bytes / links.node_bytes_per_s;
-      const double across = static_cast<double>(sent.across) * slice_bytes / links.network_bytes_per_s;
-      longest =
-          std::max(longest, std::max(inside, across) + static_cast<double>(sent.messages) * links.message_s);
+    for (std::size_t rank = 0; rank < rounds.front().size(); ++rank) {
+      double inside = 0, across = 0, messages = 0;
+      const auto add = [&](const Sent& sent, double slice_bytes) {
+        inside += static_cast<double>(sent.inside) * slice_bytes / links.node_bytes_per_s;
+        across += static_cast<double>(sent.across) * slice_bytes / links.network_bytes_per_s;
+        messages += static_cast<double>(sent.messages) * links.message_s;
+      };
+      if (round_of(begin) < begin) add(rounds[round_of(begin)][rank], opening);
+      if (round_of(end) < end) add(rounds[traffic.opening() + round_of(end)][rank], closing);
+      longest = std::max(longest, std::max(inside, across) + messages);
     }
-    all += longest;
+    seconds += longest;
   }
-  return all;
+  return seconds;
 }
+
+namespace {
+
+// Many nodes hold neighbouring ranks, equally many, and both numbers are powers of two: then halving sends as
+// little as two_level in far fewer messages, and direct P times as much between nodes.
+bool suits_halving(const Topology& topology) {
+  constexpr int kMany = 16;
+  const auto ranks = static_cast<unsigned>(topology.ranks()), nodes = static_cast<unsigned>(topology.nodes());
+  return topology.nodes() >= kMany && std::has_single_bit(ranks) && std::has_single_bit(nodes) &&
+         topology == full_nodes(topology.ranks(), topology.ranks() / topology.nodes());
+}
+
+}  // namespace
 
 ExchangeRoute fastest_route(std::int64_t lanes, const Topology& topology, double slice_bytes,
                             const Links& links) {
   ExchangeRoute fastest = ExchangeRoute::direct;
   if (topology.nodes() <= 1) return fastest;
+  if (suits_halving(topology)) return ExchangeRoute::halving;  // plans of thousands of ranks take seconds
   double least = std::numeric_limits<double>::infinity();
   for (const ExchangeRoute route :
        {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving}) {
     const ExchangePlan plan = exchange_plan(route, lanes, topology);
-    const double takes = seconds(reduce_traffic(plan, topology), slice_bytes, links) +
-                         seconds(gather_traffic(plan, topology), slice_bytes, links);
+    const double takes = seconds(reduce_traffic(plan, topology), slice_bytes, slice_bytes, links) +
+                         seconds(gather_traffic(plan, topology), slice_bytes, slice_bytes, links);
     if (takes < least) {
       least = takes;
       fastest = route;

@@ -22,18 +22,26 @@ struct Sent {
 // Of every rank in every round.
 class ExchangeTraffic {
  public:
-  ExchangeTraffic(int rounds, int world)
-      : rounds_(static_cast<std::size_t>(rounds), std::vector<Sent>(static_cast<std::size_t>(world))) {}
+  // Beginning: rounds that a bucket goes through in the call that begins it, the others go beside those of
+  // the next one: from the first on, or, backwards, up to the last, so that the largest are together.
+  ExchangeTraffic(int rounds, int beginning, int world, bool backwards = false)
+      : opening_(static_cast<std::size_t>(beginning)),
+        backwards_(backwards),
+        rounds_(static_cast<std::size_t>(rounds), std::vector<Sent>(static_cast<std::size_t>(world))) {}
 
   Sent& at(int round, int rank) {
     return rounds_[static_cast<std::size_t>(round)][static_cast<std::size_t>(rank)];
   }
   const std::vector<std::vector<Sent>>& rounds() const { return rounds_; }  // [round][rank]
+  std::size_t opening() const { return opening_; }
+  bool backwards() const { return backwards_; }
   Sent of_rank(int rank) const;
   Sent of_busiest() const;  // the most of each that any rank sends
   Sent of_all() const;
 
  private:
+  std::size_t opening_;
+  bool backwards_;
   std::vector<std::vector<Sent>> rounds_;
 };
 
@@ -49,12 +57,18 @@ struct Links {
   double message_s = 0;
 };
 
-// One round after the other, each as long as its busiest rank takes; both kinds of links work at a time.
-double seconds(const ExchangeTraffic& traffic, double slice_bytes, const Links& links);
+// The opening rounds of one bucket beside the others of the bucket before, each as long as its busiest rank
+// takes; both kinds of links work at a time. Arguments: bytes of a slice of the two, 0 where there is none.
+double seconds(const ExchangeTraffic& traffic, double opening, double closing, const Links& links);
 
-// The one of direct, two_level and halving that takes least for a bucket's sums and, back, its weights: the
-// first of those that take as long. Ranks of one node: direct.
+// What the choice of a route assumes, so that a plan of a run and the run choose alike: only how much slower
+// the network is than a node's links, and what a message costs beside a byte.
+inline constexpr Links kUsualLinks{.node_bytes_per_s = 300e9, .network_bytes_per_s = 30e9, .message_s = 5e-6};
+
+// The one of direct, two_level and halving that takes least for the sums and, back, the weights of a bucket
+// among others as large: the first of those that take as long. Ranks of one node: direct.
 ExchangeRoute fastest_route(std::int64_t lanes, const Topology& topology, double slice_bytes,
-                            const Links& links);
+                            const Links& links = kUsualLinks);
+const char* name_of(ExchangeRoute route);
 
 }  // namespace vitrail::sharding

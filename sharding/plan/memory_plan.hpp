@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "sharding/plan/bucket_plan.hpp"
-#include "sharding/state/gradient_reducer.hpp"
+#include "sharding/plan/exchange_plan.hpp"
+#include "sharding/plan/reducer_options.hpp"
 
 namespace vitrail::sharding {
 

@@ -40,10 +40,10 @@ std::vector<LaneRange> slices_of_ranks(std::int64_t lanes, int world, SliceOrder
   return slices;
 }
 
-ShardLayout shard_layout(Stage stage, std::int64_t lanes, int world, int rank, SliceOrder order) {
+ShardLayout shard_layout(Stage stage, std::int64_t lanes, int world, int rank, LaneRange own) {
   ShardLayout layout;
   layout.lanes = lanes_of_rank(lanes, world, rank);
-  layout.own = slices_of_ranks(lanes, world, order)[static_cast<std::size_t>(rank)];
+  layout.own = own;
   layout.held = stage.shards_state ? layout.own : LaneRange{0, lanes};
   layout.stage = stage;
   layout.full_sums = full_sums(layout.lanes);

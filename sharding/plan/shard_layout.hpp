@@ -37,7 +37,7 @@ struct ShardLayout {
   bool shares_sums() const { return held != own; }  // every rank updates all: sums are gathered, not weights
 };
 
-ShardLayout shard_layout(Stage stage, std::int64_t lanes, int world, int rank,
-                         SliceOrder order = SliceOrder::by_rank);
+// `own`: the rank's of slices_of_ranks().
+ShardLayout shard_layout(Stage stage, std::int64_t lanes, int world, int rank, LaneRange own);
 
 }  // namespace vitrail::sharding

@@ -1,6 +1,8 @@
 #include "sharding/state/exchange_executor.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace vitrail::sharding {
 namespace {
@@ -15,40 +17,73 @@ std::byte* at_slice(std::byte* data, std::int64_t slice_index, std::int64_t slic
   return data + static_cast<std::size_t>(slice_index * slice) * size_of(type);
 }
 
+// The rounds from `first` on, taken from the others.
+template <class Round>
+std::vector<Round> take_from(std::vector<Round>& rounds, int first) {
+  const auto begin = rounds.begin() + std::min<std::ptrdiff_t>(first, std::ssize(rounds));
+  std::vector<Round> taken(std::make_move_iterator(begin), std::make_move_iterator(rounds.end()));
+  rounds.erase(begin, rounds.end());
+  return taken;
+}
+
 }  // namespace
 
 ReduceExecutor::ReduceExecutor(const ExchangePlan& plan, int rank, std::int64_t widest_slice, Device& device)
-    : rounds_(reduce_rounds(plan, rank)),
+    : opening_(reduce_rounds(plan, rank)),
+      closing_(take_from(opening_, plan.opening_rounds())),
       device_(device),
-      received_(DataType::u8, most_received(rounds_) * widest_slice, device) {}
+      received_opening_(DataType::u8, most_received(opening_) * widest_slice, device),
+      received_closing_(DataType::u8, most_received(closing_) * widest_slice, device) {}
 
-std::byte* ReduceExecutor::received(std::int64_t at, std::int64_t slice, DataType type) {
-  return at_slice(received_.data(), at, slice, type);
+void ReduceExecutor::begin(Bucket bucket, Communicator& communicator) {
+  if (open_ && open_->type != bucket.type) finish(communicator);  // a call is of one type
+  run(&bucket, open_ ? &*open_ : nullptr, communicator);
+  if (open_) open_->ended(communicator);
+  open_.reset();
+  if (!is_pipelined()) return bucket.ended(communicator);
+  open_ = std::move(bucket);
 }
 
-void ReduceExecutor::run(std::span<std::byte* const> sums, std::int64_t slice, DataType type,
-                         Communicator& communicator) {
-  for (const ReduceRound& round : rounds_) {
+void ReduceExecutor::finish(Communicator& communicator) {
+  if (!open_) return;
+  run(nullptr, &*open_, communicator);
+  open_->ended(communicator);
+  open_.reset();
+}
+
+void ReduceExecutor::run(const Bucket* opening, const Bucket* closing, Communicator& communicator) {
+  const Half halves[] = {{opening, opening_, received_opening_.data()},
+                         {closing, closing_, received_closing_.data()}};
+  const DataType type = (opening != nullptr ? opening : closing)->type;
+  for (std::size_t r = 0; halves[0].has(r) || halves[1].has(r); ++r) {
     std::vector<Outgoing> send;
-    for (const Message& m : round.send) {
-      send.push_back({m.peer, at_slice(sums[static_cast<std::size_t>(m.place)], m.slices.begin, slice, type),
-                      m.slices.count() * slice});
-    }
     std::vector<Incoming> receive;
-    for (const Message& m : round.receive) {
-      receive.push_back({m.peer, received(m.received_at, slice, type), m.slices.count() * slice});
+    for (const Half& half : halves) {
+      if (!half.has(r)) continue;
+      const std::int64_t slice = half.bucket->slice;
+      for (const Message& m : half.rounds[r].send) {
+        std::byte* sum = half.bucket->sums[static_cast<std::size_t>(m.place)];
+        send.push_back({m.peer, at_slice(sum, m.slices.begin, slice, type), m.slices.count() * slice});
+      }
+      for (const Message& m : half.rounds[r].receive) {
+        receive.push_back(
+            {m.peer, at_slice(half.received, m.received_at, slice, type), m.slices.count() * slice});
+      }
     }
     communicator.exchange(send, receive, type);
-    for (const LocalAddition& addition : round.additions) add(addition, sums, slice, type);
+    for (const Half& half : halves) {
+      if (!half.has(r)) continue;
+      for (const LocalAddition& addition : half.rounds[r].additions) add(addition, half);
+    }
     device_.exchange().mark()();
   }
 }
 
-void ReduceExecutor::add(const LocalAddition& addition, std::span<std::byte* const> sums, std::int64_t slice,
-                         DataType type) {
+void ReduceExecutor::add(const LocalAddition& addition, const Half& half) {
+  const auto& [sums, slice, type, ended] = *half.bucket;
   std::vector<Node> nodes;
   for (const Term& term : addition.terms) {
-    std::byte* sum = term.received ? received(term.received_at, slice, type)
+    std::byte* sum = term.received ? at_slice(half.received, term.received_at, slice, type)
                                    : at_slice(sums[static_cast<std::size_t>(term.place)],
                                               addition.slices.begin, slice, type);
     nodes.push_back({term.block, sum, !term.received && term.place == addition.place});
@@ -77,27 +112,47 @@ void ReduceExecutor::add_siblings(const std::vector<Node>& nodes, DataType type,
 }
 
 GatherExecutor::GatherExecutor(const ExchangePlan& plan, int rank) : slices_(plan.slices) {
-  if (slice_order(plan.route) == SliceOrder::bit_reversed) rounds_ = gather_rounds(plan, rank);
+  if (slice_order(plan.route) == SliceOrder::by_rank) return;
+  opening_ = gather_rounds(plan, rank);
+  closing_ = take_from(opening_, plan.opening_rounds_back());
 }
 
-void GatherExecutor::run(std::byte* bucket, std::int64_t slice, DataType type,
-                         Communicator& communicator) const {
-  if (rounds_.empty()) {
+void GatherExecutor::begin(const Bucket& bucket, Communicator& communicator) {
+  if (opening_.empty()) {
     std::vector<Segment> segments;
     for (const LaneRange& of_rank : slices_) {
-      segments.push_back({of_rank.begin * slice, of_rank.count() * slice});
+      segments.push_back({of_rank.begin * bucket.slice, of_rank.count() * bucket.slice});
     }
-    return communicator.all_gather(bucket, segments, type);
+    return communicator.all_gather(bucket.data, segments, bucket.type);
   }
-  for (const GatherRound& round : rounds_) {
+  if (open_ && open_->type != bucket.type) finish(communicator);  // a call is of one type
+  run(&bucket, open_ ? &*open_ : nullptr, communicator);
+  open_.reset();
+  if (is_pipelined()) open_ = bucket;
+}
+
+void GatherExecutor::finish(Communicator& communicator) {
+  if (open_) run(nullptr, &*open_, communicator);
+  open_.reset();
+}
+
+void GatherExecutor::run(const Bucket* opening, const Bucket* closing, Communicator& communicator) const {
+  const DataType type = (opening != nullptr ? opening : closing)->type;
+  const std::size_t begin = opening != nullptr ? opening_.size() : 0;
+  const std::size_t end = closing != nullptr ? closing_.size() : 0;
+  // The last rounds carry most: both halves come to theirs at the same time.
+  for (std::size_t left = std::max(begin, end); left > 0; --left) {
     std::vector<Outgoing> send;
-    for (const Part& p : round.send) {
-      send.push_back({p.peer, at_slice(bucket, p.slices.begin, slice, type), p.slices.count() * slice});
-    }
     std::vector<Incoming> receive;
-    for (const Part& p : round.receive) {
-      receive.push_back({p.peer, at_slice(bucket, p.slices.begin, slice, type), p.slices.count() * slice});
-    }
+    const auto collect = [&](const Bucket& bucket, const GatherRound& round) {
+      const auto at = [&](const Part& p) {
+        return at_slice(bucket.data, p.slices.begin, bucket.slice, type);
+      };
+      for (const Part& p : round.send) send.push_back({p.peer, at(p), p.slices.count() * bucket.slice});
+      for (const Part& p : round.receive) receive.push_back({p.peer, at(p), p.slices.count() * bucket.slice});
+    };
+    if (left <= begin) collect(*opening, opening_[begin - left]);
+    if (left <= end) collect(*closing, closing_[end - left]);
     communicator.exchange(send, receive, type);
   }
 }

@@ -1,22 +1,11 @@
 #include "sharding/state/gradient_reducer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "trainer/base/error.hpp"
 
 namespace vitrail::sharding {
-
-namespace {
-
-std::int64_t widest_slice(const BucketPlan& plan, const ReducerOptions& settings) {
-  std::int64_t widest = 0;
-  for (const Bucket& bucket : plan.buckets) {
-    widest = std::max(widest, bucket.slice * static_cast<std::int64_t>(size_of(settings.type_of(bucket))));
-  }
-  return widest;
-}
-
-}  // namespace
 
 GradientReducer::GradientReducer(const BucketPlan& plan, const ExchangePlan& exchange,
                                  const ReducerOptions& settings, Communicator& communicator, Device& device)
@@ -90,10 +79,15 @@ void GradientReducer::borrow_bucket(std::size_t bucket) {
 }
 
 void GradientReducer::return_first_posted() {
-  communicator_.wait(posted_[returned_]);
+  communicator_.wait(ended_with(returned_));
   spare_.push_back(std::move(full_sums_.front()[order_[returned_]]));
   full_sums_.front()[order_[returned_]] = Buffer();
   ++returned_;
+}
+
+// A bucket ends with the call that begins the next one, or with the last call, which begins none.
+Communicator::Ticket GradientReducer::ended_with(std::size_t posted) const {
+  return posted_[posted + (reduce_.is_pipelined() ? 1 : 0)];
 }
 
 void GradientReducer::post_ready_buckets() {
@@ -142,23 +136,33 @@ std::byte* GradientReducer::sum(std::size_t bucket) {
 
 void GradientReducer::exchange() {
   while (posted_.size() < order_.size()) post_next_bucket();
+  if (reduce_.is_pipelined())
+    posted_.push_back(communicator_.post([this](Communicator& c) { reduce_.finish(c); }));
   for (const auto ticket : posted_) communicator_.wait(ticket);
-  while (frees_buckets() && returned_ < posted_.size()) return_first_posted();
+  while (frees_buckets() && returned_ < order_.size()) return_first_posted();
   posted_.clear();
   returned_ = 0;
 }
 
 void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communicator) {
-  const std::int64_t slice = plan_.buckets[bucket].slice;
   std::vector<std::byte*> sums;
   for (std::size_t place = 0; place < blocks_; ++place) sums.push_back(full_sums_[place][bucket].data());
-  const std::byte* own = by_library_ ? reduce_by_library(sums, bucket, communicator) : own_slices(bucket);
-  if (!by_library_) reduce_.run(sums, slice, bucket_type(bucket), communicator);
+  if (by_library_) return hand_over(bucket, reduce_by_library(sums, bucket, communicator), communicator);
+  reduce_.begin({std::move(sums), plan_.buckets[bucket].slice, bucket_type(bucket),
+                 [this, bucket](Communicator& c) { hand_over(bucket, own_slices(bucket), c); }},
+                communicator);
+}
+
+// `own`: the sums over all lanes, to where the update reads them.
+void GradientReducer::hand_over(std::size_t bucket, const std::byte* own, Communicator& communicator) {
+  const std::int64_t slice = plan_.buckets[bucket].slice;
   std::byte* to = sum(bucket) + static_cast<std::size_t>((layout_.own.begin - layout_.held.begin) * slice) *
                                     size_of(settings_.type);
   if (own != to) device_.exchange().widen(bucket_type(bucket), own, slice * layout_.own.count(), to);
   device_.exchange().mark()();
-  if (layout_.shares_sums()) gather_.run(sum(bucket), slice, settings_.type, communicator);
+  if (!layout_.shares_sums()) return;
+  gather_.begin({sum(bucket), slice, settings_.type}, communicator);
+  gather_.finish(communicator);
 }
 
 // All of a rank's lanes in one sum, then the communicator's own sum over ranks.

@@ -10,22 +10,10 @@
 #include "sharding/comm/communicator.hpp"
 #include "sharding/device/buffer.hpp"
 #include "sharding/plan/bucket_plan.hpp"
+#include "sharding/plan/reducer_options.hpp"
 #include "sharding/state/exchange_executor.hpp"
 
 namespace vitrail::sharding {
-
-// Stage 2: backward waits when so many buckets are on their way; the last two are the one being filled and
-// the one of vectors, which every layer adds to.
-inline constexpr std::size_t kBucketsInFlight = 3;
-inline constexpr std::size_t kBucketsOfStage2 = kBucketsInFlight + 2;
-
-struct ReducerOptions {
-  DataType type = DataType::f32;         // of the sums that the update reads: f32 or f64
-  DataType matrix_type = DataType::f32;  // in which matrices' gradients are kept, sent and rounded to
-  Stage stage{};
-
-  DataType type_of(const Bucket& bucket) const { return bucket.matrices ? matrix_type : type; }
-};
 
 // In this rank's last lane a bucket's exchange is posted when its last gradient has come, always in the same
 // order of buckets.
@@ -64,11 +52,13 @@ class GradientReducer {
   void post_ready_buckets();
   void post_next_bucket();
   void exchange_bucket(std::size_t bucket, Communicator& communicator);
+  void hand_over(std::size_t bucket, const std::byte* own, Communicator& communicator);
   const std::byte* reduce_by_library(std::span<std::byte* const> sums, std::size_t bucket,
                                      Communicator& communicator);
   void borrow_bucket(std::size_t bucket);
   void return_first_posted();
-  std::byte* own_slices(std::size_t bucket);  // in the first of the full sums
+  Communicator::Ticket ended_with(std::size_t posted) const;  // of order_[posted]
+  std::byte* own_slices(std::size_t bucket);                  // in the first of the full sums
   bool frees_buckets() const { return settings_.stage.frees_gradients; }
 
   const BucketPlan& plan_;
@@ -90,7 +80,7 @@ class GradientReducer {
   std::vector<char> arrived_;                     // by parameter, in the current lane
   std::vector<std::size_t> missing_;              // by bucket: gradients of the last lane that have not come
   std::vector<std::size_t> order_;                // of the exchanges: buckets
-  std::vector<Communicator::Ticket> posted_;      // the first so many of order_
+  std::vector<Communicator::Ticket> posted_;      // the first so many of order_; at last one more
   std::size_t returned_ = 0;                      // stage 2: the first so many of posted_ are spare again
 };
 

@@ -14,15 +14,21 @@ void ParameterGather::start(const std::vector<BucketData>& buckets) {
   finish();
   if (complete_) return;
   const auto own_are_there = device_.compute().mark();
-  tickets_.resize(buckets.size());
-  // The first bucket is used in every layer; matrices lie in the reverse order of their use.
-  for (std::size_t i = 0; i < buckets.size(); ++i) {
-    const std::size_t b = i == 0 ? 0 : buckets.size() - i;
-    tickets_[b] = communicator_.post([this, b, own_are_there, bucket = buckets[b]](Communicator& c) {
+  std::vector<std::size_t> order;  // the first bucket is used in every layer; matrices lie in reverse
+  for (std::size_t i = 0; i < buckets.size(); ++i) order.push_back(i == 0 ? 0 : buckets.size() - i);
+  std::vector<Communicator::Ticket> calls;
+  for (const std::size_t b : order) {
+    calls.push_back(communicator_.post([this, b, own_are_there, bucket = buckets[b]](Communicator& c) {
       own_are_there();
-      gather_.run(bucket.data, plan_.buckets[b].slice, bucket.type, c);
-    });
+      gather_.begin({bucket.data, plan_.buckets[b].slice, bucket.type}, c);
+    }));
   }
+  // A bucket ends with the call that begins the next one, or with the last call, which begins none.
+  if (gather_.is_pipelined())
+    calls.push_back(communicator_.post([this](Communicator& c) { gather_.finish(c); }));
+  tickets_.resize(buckets.size());
+  for (std::size_t i = 0; i < order.size(); ++i)
+    tickets_[order[i]] = calls[i + (gather_.is_pipelined() ? 1 : 0)];
 }
 
 void ParameterGather::wait_for(std::size_t bucket) {

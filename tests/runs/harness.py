@@ -272,13 +272,13 @@ class RunTest(unittest.TestCase):
         return cls.start_words(*mpirun, cls.program, *words)
 
     @classmethod
-    def start_held(cls, settings, ranks, step, phase="data"):
-        """launch, and the id of its rank 0, which has stopped itself in that step, however fast the machine is."""
+    def start_held(cls, settings, ranks, step, phase="data", command=None):
+        """launch, or another command, and the id of its rank 0, which has stopped itself in that step, however fast the machine is."""
         held = {
             "run.fault": f"{phase}:0:{step}:stop",
             "watchdog.step": "0s", "watchdog.other": "0s", "sharding.timeout": "0s",  # it is no fault that the others wait
         }
-        job = cls.start("launch", "-n", ranks, *flags(settings | held))
+        job = cls.start_words(*(command or (cls.program, "launch", "-n", ranks)), *flags(settings | held))
         stopped = []
         job.wait_for(lambda: stopped.extend(pid for pid in job.ranks() if is_stopped(pid)) or stopped, f"stop in step {step}")
         return job, stopped[0]

@@ -166,8 +166,8 @@ class CheckpointWriter::RankImage {
 CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,
                                    const std::vector<StoredParameter>& parameters, LaneState& state,
                                    sharding::LaneRange own, const TaskState& task,
-                                   sharding::Communicator& communicator,
-                                   BeforeCommit before_commit, PhaseLog* phases)
+                                   sharding::Communicator& communicator, BeforeCommit before_commit,
+                                   PhaseLog* phases)
     : checkpoints_(checkpoints),
       keep_(keep),
       state_(state),

@@ -102,7 +102,6 @@ void expect_one_hash(std::int64_t lanes, const std::vector<int>& worlds, const R
     for (const Topology& topology : tests::placements(world)) {
       for (const ExchangeRoute route : routes) {
         if (route == ExchangeRoute::direct && topology.nodes() > 1) continue;  // does not look at nodes
-        if (route == ExchangeRoute::halving && topology.nodes() > 1) continue;
         const ExchangePlan exchange = exchange_plan(route, lanes, topology);
         for (const std::string& hash : hashes_of(exchange, settings)) {
           ASSERT_EQ(hash, expected) << world << " ranks on " << topology.nodes() << " nodes";

@@ -239,16 +239,35 @@ TEST(ExchangePlans, CrossNodesAsLittleAsTheTreeAllows) {
   }
 }
 
+// Of 64 slices 32, 16 and 8 stay in a node of eight ranks, then 4 and 2 go to other nodes.
+TEST(ExchangePlans, ACallTakesAsLongAsTheLinksThatAreBusiest) {
+  const Links links{16, 1, 0.125};
+  const Topology topology = full_nodes(32, 8);
+  const ExchangePlan plan = exchange_plan(ExchangeRoute::halving, 64, topology);
+  const ExchangeTraffic traffic = reduce_traffic(plan, topology);
+  EXPECT_EQ(seconds(traffic, 1, 0, links), 2 + 1 + 0.5 + 3 * 0.125);
+  EXPECT_EQ(seconds(traffic, 0, 1, links), 4 + 2 + 2 * 0.125);
+  EXPECT_EQ(seconds(traffic, 1, 1, links), 4 + 2 + 0.5 + 5 * 0.125);
+  EXPECT_EQ(seconds(traffic, 8, 1, links), 16 + 8 + 4 + 5 * 0.125);
+  const ExchangeTraffic back = gather_traffic(plan, topology);
+  EXPECT_EQ(seconds(back, 1, 0, links), 4 + 2 + 2 * 0.125);
+  EXPECT_EQ(seconds(back, 0, 1, links), 2 + 1 + 0.5 + 3 * 0.125);
+}
+
 TEST(ExchangePlans, TheFastestIsChosenByWhereRanksAre) {
   const Links links{100e9, 10e9, 5e-6};
   constexpr double kBytes = 1 << 20;
   EXPECT_EQ(fastest_route(64, one_node(8), kBytes, links), ExchangeRoute::direct);
   EXPECT_NE(fastest_route(64, full_nodes(16, 8), kBytes, links), ExchangeRoute::direct);
-  for (const Topology& topology : tests::placements(12)) {  // never one that another of the three beats
+  std::vector<Topology> all = tests::placements(12);
+  for (const int per_node : {1, 2, 4, 8}) {
+    for (int ranks = 2; ranks <= 64; ranks *= 2) all.push_back(full_nodes(ranks, per_node));
+  }
+  for (const Topology& topology : all) {  // never one that another of the three beats
     const auto takes = [&](ExchangeRoute route) {
       const ExchangePlan plan = exchange_plan(route, 64, topology);
-      return seconds(reduce_traffic(plan, topology), kBytes, links) +
-             seconds(gather_traffic(plan, topology), kBytes, links);
+      return seconds(reduce_traffic(plan, topology), kBytes, kBytes, links) +
+             seconds(gather_traffic(plan, topology), kBytes, kBytes, links);
     };
     if (topology.nodes() == 1) continue;
     for (const ExchangeRoute route : kRoutes) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sharding/device/host_device.hpp"
+#include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/lane_state.hpp"
 #include "tests/support/absent_world.hpp"
 

@@ -39,14 +39,14 @@ TEST(ShardLayout, ReversedBitsLetHalvesLieTogether) {
 
 TEST(ShardLayout, StagesSayWhatIsHeld) {
   for (const std::int64_t stage : {0, 1, 2}) {
-    const ShardLayout layout = shard_layout(stage_of(stage), 8, 4, 1, SliceOrder::bit_reversed);
+    const ShardLayout layout = shard_layout(stage_of(stage), 8, 4, 1, {4, 6});
     EXPECT_EQ(layout.lanes, (LaneRange{2, 4}));
     EXPECT_EQ(layout.own, (LaneRange{4, 6}));
     EXPECT_EQ(layout.held, stage == 0 ? (LaneRange{0, 8}) : layout.own);
     EXPECT_EQ(layout.shares_sums(), stage == 0);
     EXPECT_EQ(layout.stage.frees_gradients, stage == 2);
   }
-  EXPECT_FALSE(shard_layout(stage_of(0), 8, 1, 0).shares_sums());  // alone it has them all
+  EXPECT_FALSE(shard_layout(stage_of(0), 8, 1, 0, {0, 8}).shares_sums());  // alone it has them all
 }
 
 // The tree as a stack: what is left after each lane, and how many were there at once.

@@ -90,9 +90,11 @@ class NodeCounter final : public InterceptedCommunicator {
       (topology_.together(rank(), message.to) ? sent.inside : sent.across) += message.count;
       ++sent.messages;
     }
+    ++exchanges;
     InterceptedCommunicator::exchange(send, receive, type);
   }
   Sent sent;  // elements
+  int exchanges = 0;
 
  protected:
   void around(const Call&, const std::function<void()>& forward) override { forward(); }
@@ -132,6 +134,35 @@ TEST(Traffic, RanksSendWhatThePlanSaysWhereItSays) {
         }
       }
     }
+  }
+}
+
+// Four buckets, each with two rounds inside a node of four ranks and one between two nodes: the exchanges that
+// begin a bucket end the one before, and at last there is one more.
+TEST(Traffic, BucketsShareCallsWhereSomeRoundsLeaveNoNode) {
+  constexpr std::int64_t kWorldLanes = 16;
+  const BucketPlan plan = make_bucket_plan(
+      {{"bias", 100, false}, {"w0", 900, true}, {"w1", 900, true}, {"w2", 900, true}}, kWorldLanes, 900);
+  ASSERT_EQ(plan.buckets.size(), 4U);
+  for (const auto& [topology, exchanges] : {std::pair(full_nodes(8, 4), 9), std::pair(one_node(8), 12)}) {
+    const ExchangePlan exchange = exchange_plan(ExchangeRoute::halving, kWorldLanes, topology);
+    EXPECT_EQ(exchange.is_pipelined(), topology.nodes() > 1);
+    tests::AbsentWorld absent(8, 0);
+    NodeCounter counter(absent, topology);
+    HostDevice host;
+    GradientReducer reducer(plan, exchange, {}, counter, host);
+    reducer.exchange();
+    EXPECT_EQ(counter.exchanges, exchanges);
+    std::vector<Buffer> weights;
+    std::vector<BucketData> views;
+    for (const Bucket& bucket : plan.buckets) {
+      weights.emplace_back(DataType::f32, bucket.slice * kWorldLanes, host);
+      views.push_back({weights.back().data(), DataType::f32});
+    }
+    ParameterGather gather(plan, exchange, reducer.layout().held, counter, host);
+    gather.start(views);
+    gather.finish();
+    EXPECT_EQ(counter.exchanges, 2 * exchanges);
   }
 }
 

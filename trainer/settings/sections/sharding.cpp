@@ -44,6 +44,17 @@ void add_sharding_settings(std::vector<Setting>& table) {
                   {.help = "type in which matrices' gradients are accumulated and sent; compute: that of "
                            "precision.compute, half the bytes",
                    .when = {with_halves()}});
+  sharding.choice(
+      "exchange", &ShardingConfig::exchange,
+      {{ExchangeChoice::automatic, "auto"},
+       {ExchangeChoice::direct, "direct"},
+       {ExchangeChoice::two_level, "two_level"},
+       {ExchangeChoice::halving, "halving"}},
+      Effect::speed,
+      {.help =
+           "how gradients and weights travel: direct, each rank to each; two_level, within nodes and then "
+           "between them; halving, half of what is left to one partner after the other; auto: what takes "
+           "least on these nodes; no result depends on it"});
   sharding.add("bucket_mib", &ShardingConfig::bucket_mib, Effect::speed,
                {.help = "gradients reduced in one call", .bounds = from_to(1, 4096), .unit = "MiB"});
   sharding.add("overlap", &ShardingConfig::overlap, Effect::speed,
