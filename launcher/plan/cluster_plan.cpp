@@ -6,15 +6,14 @@
 #include <utility>
 #include <vector>
 
+#include "launcher/plan/exchanges.hpp"
 #include "launcher/plan/timeline.hpp"
 #include "models/families/catalogue.hpp"
 #include "models/layers/drop_path_mask.hpp"
-#include "sharding/plan/exchange_traffic.hpp"
 #include "sharding/plan/memory_plan.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint/checkpoint_size.hpp"
-#include "trainer/settings/compute_type.hpp"
 #include "trainer/sharding_plan.hpp"
 
 namespace vitrail::launcher {
@@ -33,57 +32,6 @@ double update_bytes(sharding::OptimizerName name) {
   if (name == sharding::OptimizerName::lamb) return 44;
   return name == sharding::OptimizerName::adamw ? 28 : 20;
 }
-
-double width_of(DataType type) { return static_cast<double>(size_of(type)); }
-
-int count_of(std::int64_t ranks) { return static_cast<int>(ranks); }
-
-// What the run's buckets are, who holds what of them and who sends it to whom, on one number of ranks.
-struct Layout {
-  DataType compute;
-  BucketPlan plan;
-  sharding::ReducerOptions settings;
-  sharding::Topology topology;
-  sharding::ExchangePlan exchange;
-  sharding::ExchangeTraffic sums, weights;
-  std::size_t kinds;
-  std::int64_t most_lanes = 0, fewest_lanes = 0;  // of a rank
-  std::int64_t fullest_ranks = 0;                 // ranks that have most
-
-  explicit Layout(const PlanInput& in)
-      : compute(trainer::compute_type(in.config.precision.compute)),
-        plan(trainer::bucket_plan(in.config, models::parameters_of(in.config.model))),
-        settings(trainer::gradient_settings(in.config, count_of(in.ranks))),
-        topology(sharding::full_nodes(count_of(in.ranks), count_of(in.ranks_per_node))),
-        exchange(trainer::exchange_plan(in.config, topology)),
-        sums(reduce_traffic(exchange, topology)),
-        weights(gather_traffic(exchange, topology)),
-        kinds(sharding::state_kinds(in.config.optimizer.name, in.config.ema.decay > 0).size()),
-        fewest_lanes(plan.lanes) {
-    for (int rank = 0; rank < exchange.world; ++rank) {
-      const std::int64_t lanes = sharding::lanes_of_rank(plan.lanes, exchange.world, rank).count();
-      if (lanes > most_lanes) fullest_ranks = 0;
-      most_lanes = std::max(most_lanes, lanes);
-      fewest_lanes = std::min(fewest_lanes, lanes);
-      if (lanes == most_lanes) ++fullest_ranks;
-    }
-  }
-
-  // Slices of every bucket that the busiest rank sends.
-  double sums_sent() const {
-    return static_cast<double>(exchange.by_library() ? plan.lanes - fewest_lanes
-                                                     : sums.of_busiest().slices());
-  }
-  double weights_sent() const { return static_cast<double>(weights.of_busiest().slices()); }
-  double gradient_slice(const Bucket& b) const {
-    return static_cast<double>(b.slice) * width_of(settings.type_of(b));
-  }
-  double weight_slice(const Bucket& b) const {
-    return static_cast<double>(b.slice) * width_of(b.matrices ? compute : settings.type);
-  }
-  // Else the sums are gathered instead, so that every rank updates all weights.
-  bool gathers_weights() const { return settings.stage.shards_state; }
-};
 
 void refuse_impossible(const PlanInput& in) {
   const std::int64_t lanes = in.config.run.lanes, ranks = in.ranks;
@@ -125,80 +73,14 @@ PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   memory.exchange = static_cast<double>(shared.exchange);
   memory.full_sums = shared.full_sums;
   memory.activations = static_cast<double>(models::describe_model(largest).activation_bytes * images) *
-                       width_of(layout.compute) / width_of(DataType::f32);
+                       static_cast<double>(size_of(layout.compute)) /
+                       static_cast<double>(size_of(DataType::f32));
   if (has_teacher(in.config)) {
-    memory.teacher =
-        static_cast<double>(models::describe_model(teacher_of(in.config)).params) * width_of(layout.compute);
+    memory.teacher = static_cast<double>(models::describe_model(teacher_of(in.config)).params) *
+                     static_cast<double>(size_of(layout.compute));
   }
   memory.reserve = in.reserve_gb * 1e9;
   return memory;
-}
-
-// The links of one rank, in bytes a second that are reached, and how calls use them.
-struct Links {
-  double node, network, memory, message;
-  double ranks, in_node;  // in_node: ranks of one node, this one included
-
-  explicit Links(const PlanInput& in)
-      : node(in.gpu.node_gb_per_s * 1e9 * in.bandwidth_share),
-        network(in.gpu.network_gb_per_s * 1e9 * in.bandwidth_share),
-        memory(in.gpu.memory_gb_per_s * 1e9 * in.bandwidth_share),
-        message(in.message_s),
-        ranks(static_cast<double>(in.ranks)),
-        in_node(static_cast<double>(std::min(in.ranks, in.ranks_per_node))) {}
-
-  bool one_node() const { return ranks <= in_node; }
-  double call() const { return message * (ranks - 1); }
-
-  // What a plan sends, round by round.
-  double planned(const sharding::ExchangeTraffic& traffic, double slice_bytes) const {
-    return sharding::seconds(traffic, slice_bytes, {node, network, message});
-  }
-  // Rings over all ranks, one for each link out of a node.
-  double ring(double bytes_in_all) const {
-    if (ranks == 1) return 0;
-    const double sent = bytes_in_all * (ranks - 1) / ranks;
-    return std::max(in_node > 1 ? sent / node : 0, one_node() ? 0 : sent / (in_node * network)) + call();
-  }
-  // The same few numbers to all ranks, by a tree and back.
-  double sum(double bytes) const {
-    if (ranks == 1) return 0;
-    return 2 * (std::ceil(std::log2(ranks)) * message + bytes / (one_node() ? node : network));
-  }
-};
-
-// Share of each bucket in a pass: by its matrices, of which heads see one token only.
-std::vector<double> compute_shares(const BucketPlan& plan) {
-  std::vector<double> shares;
-  double all = 0;
-  for (const Bucket& bucket : plan.buckets) {
-    double share = 0;
-    for (const std::size_t p : bucket.parameters) {
-      const sharding::ParameterShape& parameter = plan.parameters[p];
-      if (parameter.matrix && !parameter.head) share += static_cast<double>(parameter.elements);
-    }
-    shares.push_back(share);
-    all += share;
-  }
-  for (double& share : shares) share /= all;
-  return shares;
-}
-
-double gradient_seconds(const Bucket& bucket, const Layout& layout, const Links& links) {
-  const double slice = layout.gradient_slice(bucket), lanes = static_cast<double>(layout.plan.lanes);
-  const double seconds =
-      layout.exchange.by_library()
-          ? links.ring(slice * lanes)
-          : links.planned(layout.sums, slice) + 3 * slice * layout.sums_sent() / links.memory;  // and added
-  if (layout.gathers_weights()) return seconds;
-  return seconds + links.ring(static_cast<double>(bucket.slice) * lanes * width_of(layout.settings.type));
-}
-
-double weight_seconds(const Bucket& bucket, const Layout& layout, const Links& links, bool rings) {
-  if (!layout.gathers_weights()) return 0;
-  const double slice = layout.weight_slice(bucket);
-  return rings ? links.ring(slice * static_cast<double>(layout.plan.lanes))
-               : links.planned(layout.weights, slice);
 }
 
 double sum_of(const std::vector<Exchange>& exchanges) {
@@ -224,19 +106,13 @@ struct Work {
 
 void plan_exchanges(const PlanInput& in, const Layout& layout, const Links& links, double forward,
                     double backward, ClusterPlan& plan) {
-  const std::vector<double> shares = compute_shares(layout.plan);
   const std::vector<Bucket>& buckets = layout.plan.buckets;
-  // NCCL's own gather; without it, or where ranks hold different numbers of lanes, each sends to each.
+  // NCCL's own gather, where slices lie in the order of ranks and ranks have as many.
   const bool rings = in.config.sharding.communicator != sharding::CommunicatorKind::mpi &&
-                     in.config.run.lanes % in.ranks == 0;
-  std::vector<Exchange> gradients, weights;
-  for (std::size_t b = 1; b < buckets.size(); ++b)
-    gradients.push_back({gradient_seconds(buckets[b], layout, links), shares[b]});
-  gradients.push_back({gradient_seconds(buckets[0], layout, links), shares[0]});
-  for (std::size_t i = 0; i < buckets.size(); ++i) {
-    const std::size_t b = i == 0 ? 0 : buckets.size() - i;
-    weights.push_back({weight_seconds(buckets[b], layout, links, rings), shares[b]});
-  }
+                     in.config.run.lanes % in.ranks == 0 &&
+                     slice_order(layout.exchange.route) == sharding::SliceOrder::by_rank;
+  const std::vector<Exchange> gradients = gradient_exchanges(layout, links);
+  const std::vector<Exchange> weights = weight_exchanges(layout, links, rings);
   for (const Bucket& bucket : buckets) {
     plan.traffic.gradients += layout.gradient_slice(bucket) * layout.sums_sent();
     if (layout.gathers_weights()) plan.traffic.weights += layout.weight_slice(bucket) * layout.weights_sent();
@@ -304,6 +180,7 @@ ClusterPlan plan_cluster(const PlanInput& in) {
 
   ClusterPlan plan;
   plan.memory = memory_of(in, layout);
+  plan.exchange = in.ranks == 1 ? "none" : name_of(layout.exchange.route);
   plan.macs = models::describe_model(in.config.model).macs_in_training;
   plan.step.compute = lanes * (forward + backward);
   plan.step.lane_sums = lanes * elements * kLaneSumBytes / links.memory;

@@ -72,6 +72,7 @@ struct ClusterPlan {
   PlannedTraffic traffic;
   PlannedStep step;
   PlannedCheckpoint checkpoint;
+  std::string exchange;                             // sharding.exchange that is taken
   double hidden_gradients = 0, hidden_weights = 0;  // seconds of exchanges under computation
   double images_per_s = 0;
   double hours = 0;          // of all steps; evaluation, checkpoints and failures come on top

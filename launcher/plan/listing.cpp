@@ -65,6 +65,7 @@ Json json_of(const PlanInput& in) {
           {"nodes", nodes_of(in)},
           {"lanes", in.config.run.lanes},
           {"global_batch_size", in.config.data.global_batch_size},
+          {"exchange", plan.exchange},
           {"memory_bytes", memory_json(in, plan.memory)},
           {"traffic_bytes", {{"gradients", plan.traffic.gradients}, {"weights", plan.traffic.weights}}},
           {"step", step_json(plan.step)},
@@ -80,25 +81,30 @@ Json json_of(const PlanInput& in) {
 
 std::string head_of(const PlanInput& in) {
   const trainer::Config& config = in.config;
-  return fmt::format("{}: {} at {} px, batch {}, {} lanes of {} images; {} rank{} on {} node{}, {}\n",
-                     config.run.name, config.model.name, config.model.image_size,
-                     config.data.global_batch_size, config.run.lanes, in.lane_images(), in.ranks,
-                     in.ranks == 1 ? "" : "s", nodes_of(in), nodes_of(in) == 1 ? "" : "s", in.gpu.name);
+  return fmt::format(
+      "{}: {} at {} px, batch {}, {} lanes of {} images; {} rank{} on {} node{}, {}\nall figures are "
+      "estimates\n\n",
+      config.run.name, config.model.name, config.model.image_size, config.data.global_batch_size,
+      config.run.lanes, in.lane_images(), in.ranks, in.ranks == 1 ? "" : "s", nodes_of(in),
+      nodes_of(in) == 1 ? "" : "s", in.gpu.name);
+}
+
+std::string number(double value) {
+  return value == 0       ? "0"
+         : value >= 1000  ? fmt::format("{:.0f}", value)
+         : value >= 0.001 ? fmt::format("{:.4g}", value)
+                          : fmt::format("{:.2g}", value);
 }
 
 std::string line(const std::string& what, double value, const std::string& unit,
-                 const std::string& from = "") {
-  const std::string number = value == 0       ? "0"
-                             : value >= 1000  ? fmt::format("{:.0f}", value)
-                             : value >= 0.001 ? fmt::format("{:.4g}", value)
-                                              : fmt::format("{:.2g}", value);
-  return fmt::format("  {:<30} {:>10} {:<9} estimate{}{}\n", what, number, unit, from.empty() ? "" : ": ",
-                     from);
+                 const std::string& remark = "") {
+  return fmt::format("  {:<31} {:>9} {}{}{}\n", what, number(value), unit, remark.empty() ? "" : "  ",
+                     remark);
 }
 
 std::string inputs_text(const PlanInput& in) {
   return fmt::format(
-      "made from\n"
+      "\nmade from\n"
       "  {} ({}): {} TFLOP/s, {} GB at {} GB/s;\n"
       "  links of a device, one direction: {} GB/s in a node, {} GB/s out of it; {:.0f} % of bandwidths, "
       "{:.3g} % of\n"
@@ -112,8 +118,8 @@ std::string inputs_text(const PlanInput& in) {
 }
 
 std::string memory_text(const PlanInput& in, const PlannedMemory& m) {
-  const auto gb = [](const char* what, double bytes, const std::string& from = "") {
-    return bytes == 0 ? "" : line(what, bytes / 1e9, "GB", from);
+  const auto gb = [](const char* what, double bytes, const std::string& remark = "") {
+    return bytes == 0 ? "" : line(what, bytes / 1e9, "GB", remark);
   };
   return "memory of a rank\n" + gb("weights", m.weights) + gb("master weights, moments, EMA", m.state) +
          gb("gradients", m.gradients,
@@ -129,27 +135,44 @@ std::string memory_text(const PlanInput& in, const PlannedMemory& m) {
 
 std::string step_text(const ClusterPlan& plan) {
   const PlannedStep& s = plan.step;
-  return "a step\n" +
-         line("computation", s.compute, "s", fmt::format("{:.4g} GMAC an image", plan.macs / 1e9)) +
-         line("gradient accumulation", s.lane_sums, "s") + line("update", s.update, "s") +
-         line("gradient reduce-scatter", s.gradients, "s",
-              fmt::format("exposed; {:.3g} s more are overlapped", plan.hidden_gradients)) +
-         line("norms", s.norms, "s") +
-         line("weight all-gather", s.weights, "s",
-              fmt::format("exposed; {:.3g} s more are overlapped", plan.hidden_weights)) +
-         line("waiting for the slowest rank", s.stragglers, "s", "kept rows vary") +
-         line("waiting for data", s.data, "s") + line("all", s.total(), "s") +
-         line("exposed communication", 100 * s.exposed_share(), "%") +
-         line("gradients sent by a rank", plan.traffic.gradients / 1e6, "MB") +
-         line("weights sent by a rank", plan.traffic.weights / 1e6, "MB") +
-         fmt::format("  limit: {}\n", limit_of(s));
+  const auto ms = [](const std::string& what, double computing, double exposed, double overlapped,
+                     const std::string& remark = "") {
+    const auto cell = [](double seconds) { return seconds == 0 ? "" : number(1e3 * seconds); };
+    return fmt::format("  {:<31} {:>9} {:>9} {:>10}{}{}\n", what, cell(computing), cell(exposed),
+                       cell(overlapped), remark.empty() ? "" : "  ", remark);
+  };
+  const auto sent = [](double bytes) { return bytes == 0 ? "" : number(bytes / 1e6) + " MB a rank"; };
+  std::string text =
+      fmt::format("a step, ms {:>30} {:>9} {:>10}\n", "busy", "exposed", "overlapped") +
+      ms("forward and backward", s.compute, 0, 0, fmt::format("{:.4g} GMAC an image", plan.macs / 1e9)) +
+      ms("gradient accumulation", s.lane_sums, 0, 0) + ms("update", s.update, 0, 0) +
+      ms(fmt::format("gradients, {}", plan.exchange), 0, s.gradients, plan.hidden_gradients,
+         sent(plan.traffic.gradients)) +
+      ms("weights back", 0, s.weights, plan.hidden_weights, sent(plan.traffic.weights)) +
+      ms("norms", 0, s.norms, 0) + ms("waiting for the slowest rank", 0, s.stragglers, 0, "kept rows vary") +
+      ms("waiting for data", 0, s.data, 0);
+  const double busy = s.compute + s.lane_sums + s.update;
+  return text +
+         ms("all", busy, s.total() - busy, plan.hidden_gradients + plan.hidden_weights,
+            fmt::format("{} ms a step", number(1e3 * s.total()))) +
+         fmt::format("  {:.3g} % exposed communication; limit: {}\n", 100 * s.exposed_share(), limit_of(s));
+}
+
+std::string remedies_text(const PlanInput& in) {
+  std::string text;
+  for (const Remedy& remedy : best_remedies(in)) {
+    const ClusterPlan plan = plan_cluster(remedy.plan);
+    text += fmt::format("  {:<58} {:>7.1f} h {:>8.0f} device hours\n", remedy.change, plan.hours,
+                        plan.gpu_hours(remedy.plan));
+  }
+  return text.empty() ? "" : "cheaper\n" + text;
 }
 
 std::string run_text(const PlanInput& in, const ClusterPlan& plan) {
   const PlannedCheckpoint& c = plan.checkpoint;
   return "the run\n" + line("images", plan.images_per_s, "images/s") +
          line("time", plan.hours, "h", fmt::format("{} steps; evaluation and checkpoints on top", in.steps)) +
-         line("device hours", plan.gpu_hours(in), "h") +
+         line("device hours", plan.gpu_hours(in), "h") + remedies_text(in) + "data\n" +
          line("cores that decode, for a rank", plan.cores, "cores",
               fmt::format("data.workers = {}", in.config.data.workers)) +
          line("reading, all ranks", plan.read_mb_per_s, "MB/s") + "checkpoints\n" +
@@ -161,10 +184,12 @@ std::string run_text(const PlanInput& in, const ClusterPlan& plan) {
 }
 
 std::string scaling_text(const PlanInput& in) {
-  std::string text = "largest world size with <= 5 % exposed communication\n";
+  std::string text =
+      "most ranks with at most 5 % exposed communication; lanes as large, or smaller where ranks "
+      "are more\n";
   for (const std::int64_t batch : kNamedBatches)
     text += line(fmt::format("batch {}", batch), static_cast<double>(most_ranks(in, batch, kAcceptedShare)),
-                 "ranks", "lanes as large, or smaller where ranks are more");
+                 "ranks");
   return text;
 }
 
@@ -196,8 +221,8 @@ Json measured_json(const PlanInput& in, const ClusterPlan& plan, const MeasuredR
 
 std::string plan_text(const PlanInput& in, const std::optional<MeasuredRun>& run) {
   const ClusterPlan plan = plan_cluster(in);
-  return head_of(in) + inputs_text(in) + memory_text(in, plan.memory) + step_text(plan) + run_text(in, plan) +
-         scaling_text(in) + (run ? measured_text(in, plan, *run) : "");
+  return head_of(in) + memory_text(in, plan.memory) + step_text(plan) + run_text(in, plan) +
+         scaling_text(in) + (run ? measured_text(in, plan, *run) : "") + inputs_text(in);
 }
 
 std::string plan_json(const PlanInput& in, const std::optional<MeasuredRun>& run) {
@@ -208,6 +233,14 @@ std::string plan_json(const PlanInput& in, const std::optional<MeasuredRun>& run
   json.update(json_of(in));
   for (const std::int64_t batch : kNamedBatches)
     json["most_ranks_at_5_percent"][fmt::to_string(batch)] = most_ranks(in, batch, kAcceptedShare);
+  json["remedies"] = Json::array();
+  for (const Remedy& remedy : best_remedies(in)) {
+    const ClusterPlan other = plan_cluster(remedy.plan);
+    json["remedies"].push_back({{"change", remedy.change},
+                                {"hours", other.hours},
+                                {"gpu_hours", other.gpu_hours(remedy.plan)},
+                                {"exposed_share", other.step.exposed_share()}});
+  }
   if (run) json["measured"] = measured_json(in, plan_cluster(in), *run);
   return json.dump() + "\n";
 }

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "sharding/plan/shard_layout.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -125,6 +128,85 @@ std::string smallest_change(const PlanInput& in) {
   add_more_lanes(in, changes);
   const auto found = std::ranges::find_if(changes, [](const Change& change) { return fits(change.second); });
   return found == changes.end() ? "" : found->first;
+}
+
+namespace {
+
+// Half as many steps of twice as many images, by lanes as large.
+PlanInput with_larger_batch(const PlanInput& in) {
+  PlanInput larger = in;
+  larger.config.data.global_batch_size *= 2;
+  larger.config.run.lanes *= 2;
+  larger.steps = (in.steps + 1) / 2;
+  return larger;
+}
+
+std::vector<Remedy> possible_remedies(const PlanInput& in) {
+  std::vector<Remedy> all;
+  if (in.ranks > 1 && !frees_gradients(in)) {
+    PlanInput fewer = in;
+    fewer.ranks = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(in.ranks)) / 2);
+    all.push_back({fmt::format("-n {}", fewer.ranks), fewer});
+  }
+  if (!frees_gradients(in)) {
+    const PlanInput larger = with_larger_batch(in);
+    all.push_back({fmt::format("data.global_batch_size = {}, run.lanes = {} (another run)",
+                               larger.config.data.global_batch_size, larger.config.run.lanes),
+                   larger});
+  }
+  const bool halves = in.config.precision.compute == trainer::Precision::fp16 ||
+                      in.config.precision.compute == trainer::Precision::bf16;
+  if (halves && in.config.sharding.sum_type == sharding::SumType::fp32) {
+    PlanInput narrow = in;
+    narrow.config.sharding.sum_type = sharding::SumType::compute;
+    all.push_back({"sharding.sum_type = compute (another run)", narrow});
+  }
+  if (in.config.sharding.exchange != sharding::ExchangeChoice::automatic) {
+    PlanInput chosen = in;
+    chosen.config.sharding.exchange = sharding::ExchangeChoice::automatic;
+    all.push_back({"sharding.exchange = auto", chosen});
+  }
+  for (const std::int64_t mib : {16, 32, 64, 128}) {
+    if (in.ranks == 1 || mib == in.config.sharding.bucket_mib) continue;
+    PlanInput buckets = in;
+    buckets.config.sharding.bucket_mib = mib;
+    all.push_back({fmt::format("sharding.bucket_mib = {}", mib), buckets});
+  }
+  if (!in.config.sharding.overlap) {
+    PlanInput overlapped = in;
+    overlapped.config.sharding.overlap = true;
+    all.push_back({"sharding.overlap = true", overlapped});
+  }
+  for (const std::string how : {"none", "attention"}) {
+    if (in.config.model.activation_checkpointing == how) break;
+    all.push_back({"model.activation_checkpointing = " + how, with_checkpointing(in, how)});
+  }
+  const double cores = plan_cluster(in).cores;
+  if (plan_cluster(in).step.data > 0) {
+    PlanInput decoding = in;
+    decoding.config.data.workers = static_cast<std::int64_t>(std::ceil(cores));
+    all.push_back({fmt::format("data.workers = {}", decoding.config.data.workers), decoding});
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<Remedy> best_remedies(const PlanInput& in) {
+  constexpr double kWorthwhile = 0.99;
+  constexpr std::size_t kShown = 3;
+  const auto cost = [](const PlanInput& plan) { return plan_cluster(plan).gpu_hours(plan); };
+  const double now = cost(in);
+  std::vector<std::pair<double, Remedy>> cheaper;
+  for (const Remedy& remedy : possible_remedies(in)) {
+    if (!fits(remedy.plan)) continue;
+    const double then = cost(remedy.plan);
+    if (then < kWorthwhile * now) cheaper.emplace_back(then, remedy);
+  }
+  std::ranges::stable_sort(cheaper, {}, [](const auto& one) { return one.first; });
+  std::vector<Remedy> best;
+  for (const auto& [then, remedy] : cheaper | std::views::take(kShown)) best.push_back(remedy);
+  return best;
 }
 
 }  // namespace vitrail::launcher

@@ -22,4 +22,13 @@ std::int64_t most_ranks(const PlanInput& in, std::int64_t batch, double share);
 // no result; empty: none does.
 std::string smallest_change(const PlanInput& in);
 
+struct Remedy {
+  std::string change;
+  PlanInput plan;
+};
+
+// What costs fewer device hours, by what limits the run: the three best that fit and save at least a
+// hundredth, the best first.
+std::vector<Remedy> best_remedies(const PlanInput& in);
+
 }  // namespace vitrail::launcher

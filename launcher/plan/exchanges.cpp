@@ -1,0 +1,127 @@
+#include "launcher/plan/exchanges.hpp"
+
+#include <cstddef>
+#include <utility>
+
+#include "models/families/catalogue.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
+#include "trainer/settings/compute_type.hpp"
+#include "trainer/sharding_plan.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+using sharding::Bucket;
+using sharding::BucketPlan;
+
+double width_of(DataType type) { return static_cast<double>(size_of(type)); }
+
+int count_of(std::int64_t ranks) { return static_cast<int>(ranks); }
+
+// The calls that carry buckets of these slices and types, one after another, with one more at the end where
+// the plan is pipelined. A call ends the bucket before, too, unless that is of another type.
+std::vector<double> call_seconds(const sharding::ExchangeTraffic& traffic, bool pipelined, const Links& links,
+                                 const std::vector<std::pair<double, DataType>>& slices) {
+  std::vector<double> calls;
+  for (std::size_t i = 0; i <= slices.size(); ++i) {
+    const double opening = i < slices.size() ? slices[i].first : 0;
+    const double closing = i > 0 ? slices[i - 1].first : 0;
+    const bool together = opening == 0 || closing == 0 || slices[i].second == slices[i - 1].second;
+    if (i == slices.size() && !pipelined) break;
+    calls.push_back(together ? links.planned(traffic, opening, closing)
+                             : links.planned(traffic, opening, 0) + links.planned(traffic, 0, closing));
+  }
+  return calls;
+}
+
+}  // namespace
+
+Layout::Layout(const PlanInput& in)
+    : compute(trainer::compute_type(in.config.precision.compute)),
+      plan(trainer::bucket_plan(in.config, models::parameters_of(in.config.model))),
+      settings(trainer::gradient_settings(in.config, count_of(in.ranks))),
+      topology(sharding::full_nodes(count_of(in.ranks), count_of(in.ranks_per_node))),
+      exchange(trainer::exchange_plan(in.config, topology, widest_slice(plan, settings))),
+      sums(reduce_traffic(exchange, topology)),
+      weights(gather_traffic(exchange, topology)),
+      kinds(sharding::state_kinds(in.config.optimizer.name, in.config.ema.decay > 0).size()),
+      fewest_lanes(plan.lanes) {
+  for (int rank = 0; rank < exchange.world; ++rank) {
+    const std::int64_t lanes = sharding::lanes_of_rank(plan.lanes, exchange.world, rank).count();
+    if (lanes > most_lanes) fullest_ranks = 0;
+    most_lanes = std::max(most_lanes, lanes);
+    fewest_lanes = std::min(fewest_lanes, lanes);
+    if (lanes == most_lanes) ++fullest_ranks;
+  }
+}
+
+std::vector<double> compute_shares(const BucketPlan& plan) {
+  std::vector<double> shares;
+  double all = 0;
+  for (const Bucket& bucket : plan.buckets) {
+    double share = 0;
+    for (const std::size_t p : bucket.parameters) {
+      const sharding::ParameterShape& parameter = plan.parameters[p];
+      if (parameter.matrix && !parameter.head) share += static_cast<double>(parameter.elements);
+    }
+    shares.push_back(share);
+    all += share;
+  }
+  for (double& share : shares) share /= all;
+  return shares;
+}
+
+std::vector<Exchange> gradient_exchanges(const Layout& layout, const Links& links) {
+  const std::vector<double> shares = compute_shares(layout.plan);
+  const std::vector<Bucket>& buckets = layout.plan.buckets;
+  std::vector<std::size_t> order;
+  for (std::size_t b = 1; b <= buckets.size(); ++b) order.push_back(b % buckets.size());
+  const auto lanes = static_cast<double>(layout.plan.lanes);
+  std::vector<Exchange> exchanges;
+  std::vector<std::pair<double, DataType>> slices;
+  for (const std::size_t b : order) {
+    const double slice = layout.gradient_slice(buckets[b]);
+    slices.emplace_back(slice, layout.settings.type_of(buckets[b]));
+    double seconds = layout.exchange.by_library() ? links.ring(slice * lanes)
+                                                  : 3 * slice * layout.sums_sent() / links.memory;  // added
+    if (!layout.gathers_weights()) {
+      const double whole = static_cast<double>(buckets[b].slice) * width_of(layout.settings.type);
+      seconds += links.planned(layout.weights, whole, 0) + links.planned(layout.weights, 0, whole);
+    }
+    exchanges.push_back({seconds, shares[b]});
+  }
+  if (layout.exchange.by_library()) return exchanges;
+  const auto calls = call_seconds(layout.sums, layout.exchange.is_pipelined(), links, slices);
+  for (std::size_t i = 0; i < order.size(); ++i) exchanges[i].seconds += calls[i];
+  if (calls.size() > order.size()) exchanges.push_back({calls.back(), 0});
+  return exchanges;
+}
+
+std::vector<Exchange> weight_exchanges(const Layout& layout, const Links& links, bool rings) {
+  if (!layout.gathers_weights()) return {};
+  const std::vector<double> shares = compute_shares(layout.plan);
+  const std::vector<Bucket>& buckets = layout.plan.buckets;
+  std::vector<double> shares_in_order;
+  std::vector<std::pair<double, DataType>> slices;
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    const std::size_t b = i == 0 ? 0 : buckets.size() - i;
+    shares_in_order.push_back(shares[b]);
+    slices.emplace_back(layout.weight_slice(buckets[b]),
+                        buckets[b].matrices ? layout.compute : layout.settings.type);
+  }
+  std::vector<double> calls;
+  if (rings) {
+    for (const auto& [slice, type] : slices)
+      calls.push_back(links.ring(slice * static_cast<double>(layout.plan.lanes)));
+  } else {
+    calls = call_seconds(layout.weights, layout.exchange.is_pipelined(), links, slices);
+  }
+  std::vector<Exchange> exchanges;
+  for (std::size_t call = 0; call < calls.size(); ++call) {
+    const std::size_t late = calls.size() - slices.size();  // a bucket ends with the call after its own
+    exchanges.push_back({calls[call], call < late ? 0 : shares_in_order[call - late]});
+  }
+  return exchanges;
+}
+
+}  // namespace vitrail::launcher
