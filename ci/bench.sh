@@ -6,10 +6,10 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 subject=${1:-}
 [[ -n $subject && -n $(compgen -G "tests/bench/$subject.*") ]] ||
-  die "name one of: $(cd tests/bench && compgen -G '*.*' | sed -E '/CMake|README|handles/d; s/\..*//' | sort -u | tr '\n' ' ')"
+  die "name one of: $(cd tests/bench && compgen -G '*.*' | sed -E '/CMake|README|handles|simulated|delaying/d; s/\..*//' | sort -u | tr '\n' ' ')"
 shift
 case $subject in
-  ddp | overlap | plan) program=vitrail ;; # whole runs
+  ddp | overlap | exchange_plans | plan | plan_nodes) program=vitrail ;; # whole runs
   *) program=bench_$subject ;;
 esac
 ci/install.sh

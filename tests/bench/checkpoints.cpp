@@ -52,8 +52,8 @@ int run(const fs::path& scratch, int rounds) {
   sharding::LaneState state(plan, {0, 8}, DataType::f32, host,
                             sharding::state_kinds(sharding::OptimizerName::adamw, false));
   sharding::LocalCommunicator alone;
-  trainer::CheckpointWriter writer(scratch / "checkpoints", {}, trainer::stored_parameters(specs), state, {},
-                                   alone);
+  trainer::CheckpointWriter writer(scratch / "checkpoints", {}, trainer::stored_parameters(specs), state,
+                                   state.lanes(), {}, alone);
   const std::vector<std::byte> plain(writer.bytes(), std::byte{1});
   const double gigabytes = static_cast<double>(writer.bytes()) / 1e9;
 
