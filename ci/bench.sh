@@ -6,7 +6,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 subject=${1:-}
 [[ -n $subject && -n $(compgen -G "tests/bench/$subject.*") ]] ||
-  die "name one of: $(cd tests/bench && compgen -G '*.*' | sed -E '/CMake|README|handles|simulated|delaying/d; s/\..*//' | sort -u | tr '\n' ' ')"
+  die "name one of: $(cd tests/bench && compgen -G '*.*' | sed -E '/CMake|README|handles/d; s/\..*//' | sort -u | tr '\n' ' ')"
 shift
 case $subject in
   ddp | overlap | exchange_plans | plan | plan_nodes) program=vitrail ;; # whole runs

@@ -3,7 +3,7 @@
 
     python3 tests/bench/exchange_plans.py build/dev/vitrail [--nodes 2] [--ranks 2] [--mbit 100] [--batch 12] [--steps 4]
 
-Needs root and iproute2 (simulated_nodes.py). ViT-Ti, fp32, AdamW, one lane and one thread a rank. The plans take turns; the
+Needs root and iproute2 (simulated/nodes.py). ViT-Ti, fp32, AdamW, one lane and one thread a rank. The plans take turns; the
 first two steps of a run are left out. Bytes are those of the kernel's counters over a whole run; the weights and losses of
 all runs must be equal. `direct` is how vitrail sent before it had other plans.
 """
@@ -12,7 +12,7 @@ import argparse
 import statistics
 import sys
 
-import simulated_nodes
+from simulated import nodes as simulated_nodes
 
 PLANS = ("direct", "two_level", "halving", "auto")
 

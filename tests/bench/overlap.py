@@ -2,14 +2,14 @@
 
     python3 tests/bench/overlap.py build/dev/vitrail [--mbit 100] [--batch 24] [--steps 6] [--rounds 2]
 
-Needs root and iproute2 (simulated_nodes.py). ViT-Ti, fp32, AdamW, one lane and one thread a rank. The settings take turns;
+Needs root and iproute2 (simulated/nodes.py). ViT-Ti, fp32, AdamW, one lane and one thread a rank. The settings take turns;
 the first two steps of a run are left out; the table shows medians of the metrics `comm_exposed` and `seconds`.
 """
 
 import argparse
 import statistics
 
-import simulated_nodes
+from simulated import nodes as simulated_nodes
 
 
 def main():

@@ -2,7 +2,7 @@
 
     python3 tests/bench/plan_nodes.py build/dev/vitrail [--steps 6] [--cores 2]
 
-Needs root and iproute2 (simulated_nodes.py). The share of the peak is taken from a run of one rank and the link within a node
+Needs root and iproute2 (simulated/nodes.py). The share of the peak is taken from a run of one rank and the link within a node
 from one of two ranks there without overlap; the links between nodes are what tc makes of them, a message costs their delay.
 ViT-Ti at 160 px, fp32, AdamW, one lane and one thread a rank; ranks beyond --cores share them, so each plans with its part of
 a core.
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 import plan
-import simulated_nodes
+from simulated import nodes as simulated_nodes
 
 MESSAGE_US = 20  # without delay
 # Nodes, ranks a node, Mbit/s, delay in ms.

@@ -1,6 +1,6 @@
-"""A switch that holds every packet back, for simulated_nodes.py where the kernel has no netem.
+"""A switch that holds every packet back, for nodes.py where the kernel has no netem.
 
-    python3 tests/bench/delaying_switch.py MILLISECONDS DEVICE...
+    python3 tests/bench/simulated/delaying_switch.py MILLISECONDS DEVICE...
 
 Forwards between the named devices until it is ended; prints a line when it has begun. Packets keep what the kernel knows of
 them (virtio_net_hdr): segments stay large and checksums unfinished, as between two ends of a veth pair.
