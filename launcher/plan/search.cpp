@@ -10,6 +10,7 @@
 
 #include "sharding/plan/shard_layout.hpp"
 #include "trainer/settings/config.hpp"
+#include "trainer/sharding_plan.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -167,7 +168,7 @@ std::vector<Remedy> possible_remedies(const PlanInput& in) {
     all.push_back({"sharding.exchange = auto", chosen});
   }
   for (const std::int64_t mib : {16, 32, 64, 128}) {
-    if (in.ranks == 1 || mib == in.config.sharding.bucket_mib) continue;
+    if (in.ranks == 1 || mib == trainer::bucket_mib_of(in.config)) continue;
     PlanInput buckets = in;
     buckets.config.sharding.bucket_mib = mib;
     all.push_back({fmt::format("sharding.bucket_mib = {}", mib), buckets});

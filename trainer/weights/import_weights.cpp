@@ -42,8 +42,8 @@ std::filesystem::path import_weights(const Config& config, const std::map<std::s
   const WeightSource source(config, "", parameters);
   source.refuse_fresh_head();
   const DataType type = widest_type(config.model.weights);
-  const sharding::BucketPlan plan =
-      make_bucket_plan(shapes_for_plan(parameters), 1, (config.sharding.bucket_mib << 20) / 4);
+  constexpr std::int64_t kBucketElements = 1 << 23;  // nothing is exchanged: any number will do
+  const sharding::BucketPlan plan = make_bucket_plan(shapes_for_plan(parameters), 1, kBucketElements);
   sharding::HostDevice host;
   sharding::LaneState state(plan, {0, 1}, type, host);
   source.fill(state);
