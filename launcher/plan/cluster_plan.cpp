@@ -20,7 +20,6 @@ namespace vitrail::launcher {
 namespace {
 
 using sharding::Bucket;
-using sharding::BucketPlan;
 using trainer::Config;
 
 constexpr double kFlopsPerMac = 2;

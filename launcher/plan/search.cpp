@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -206,7 +205,7 @@ std::vector<Remedy> best_remedies(const PlanInput& in) {
   }
   std::ranges::stable_sort(cheaper, {}, [](const auto& one) { return one.first; });
   std::vector<Remedy> best;
-  for (const auto& [then, remedy] : cheaper | std::views::take(kShown)) best.push_back(remedy);
+  for (std::size_t i = 0; i < std::min(kShown, cheaper.size()); ++i) best.push_back(cheaper[i].second);
   return best;
 }
 

@@ -112,7 +112,8 @@ TEST(ClusterPlans, WithoutOverlapAllCommunicationIsExposed) {
   in.config.sharding.overlap = false;
   expect_near(plan_cluster(in).step.gradients, 4 * kVitH * 3 / 4 / 100e9);
   expect_near(plan_cluster(in).step.weights, 2 * kVitH * 3 / 4 / 100e9);
-  // 8 nodes of 4: 7 / 32 to other nodes at 10 GB/s; meanwhile, but for the first bucket's, 3 / 4 inside nodes.
+  // 8 nodes of 4: 7 / 32 to other nodes at 10 GB/s; meanwhile, but for the first bucket's, 3 / 4 inside
+  // nodes.
   in.ranks = 32;
   const double longer = 7.0 / 32 / 10e9;
   expect_near(plan_cluster(in).step.gradients, 4 * kVitH * longer, 0.02);
