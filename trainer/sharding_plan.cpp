@@ -12,7 +12,7 @@ namespace vitrail::trainer {
 // More ranks send smaller parts of a bucket, each in as many messages: `vitrail plan` finds these best.
 std::int64_t bucket_mib_of(const Config& config) {
   if (config.sharding.bucket_mib > 0) return config.sharding.bucket_mib;
-  return config.run.lanes <= 32 ? 32 : config.run.lanes < 512 ? 64 : 128;
+  return config.run.lanes < 256 ? 32 : config.run.lanes < 1024 ? 64 : 128;
 }
 
 sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters) {
