@@ -47,7 +47,7 @@ fuzz() {
 # What ci/test.sh leaves out: combinations of numbers of ranks and kinds of runs, exchanges of hundreds of ranks.
 runs() {
   build dev build/dev
-  VITRAIL_LONG=1 ctest --test-dir build/dev --output-on-failure --no-tests=error -R '^(runs_(ranks|evaluation)|unit_sharding)$'
+  VITRAIL_LONG=1 ctest --test-dir build/dev --output-on-failure --no-tests=error -R '^(runs_(ranks|exchange|evaluation)|unit_sharding)$'
 }
 
 # Minutes of waiting for Slurm to notice that a node is gone; the chain of recipes, long enough to learn.
