@@ -109,6 +109,20 @@ class Nodes:
         if result.returncode != 0:
             sys.exit(f"mpirun: {result.stdout}{result.stderr}")
 
+    def goodput(self, seconds=1.0):
+        """Bytes a second that one TCP connection between two nodes carries."""
+        sink = ("import socket\ns = socket.create_server(('', 5000)); print(flush=True); c, _ = s.accept()\n"
+                "while c.recv(1 << 20): pass\nc.close()")
+        source = (f"import socket, time\ns = socket.create_connection(('{self.address(1)}', 5000)); t = time.time(); n = 0\n"
+                  f"while time.time() - t < {seconds}: n += s.send(bytes(1 << 16))\n"
+                  "s.shutdown(socket.SHUT_WR); s.recv(1); print(n / (time.time() - t))")
+        receiver = subprocess.Popen(["ip", "netns", "exec", self.names[1], sys.executable, "-c", sink], stdout=subprocess.PIPE)
+        receiver.stdout.readline()
+        words = ["ip", "netns", "exec", self.names[0], sys.executable, "-c", source]
+        sent = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        receiver.wait()
+        return float(sent)
+
     def train(self, program, ranks_per_node, steps, settings):
         """A run's steps, without the first ones."""
         with tempfile.TemporaryDirectory() as folder:
