@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 PEAK_TFLOPS = 0.1  # of a core, roughly: mfu is measured against it
+MESSAGE_US = 20
 LANES = 4
 MODELS = {
     "computation": {"model.name": "deit_ti16", "model.image_size": 224, "data.global_batch_size": 16},
@@ -42,7 +43,7 @@ def write_images(path, count, size):
 class Machine:
     def __init__(self, program, cores, steps, folder):
         self.program, self.cores, self.steps, self.folder = program, cores, steps, folder
-        self.mfu, self.link_gb_per_s = 1, 1
+        self.mfu, self.link_gb_per_s, self.bandwidth_share = 1, 1, 1
 
     def words(self, settings, overlap):
         images = self.folder / "images.safetensors"
@@ -65,11 +66,15 @@ class Machine:
         if ranks == 1:  # a world of one
             words[words.index("--sharding.communicator") + 1] = "local"
         self.call("launch", "-n", ranks, "--run.dir", run, *words)
-        peak = PEAK_TFLOPS * min(1, self.cores / ranks)
+        return self.beside(run, ranks, *words, "--message-us", MESSAGE_US)
+
+    def beside(self, run, ranks, *words):
+        """What `plan` says of a run that was made."""
+        share = min(1, self.cores / ranks)
         return json.loads(self.call(
-            "plan", "-n", ranks, *words, "--run.peak_tflops", peak, "--mfu", self.mfu, "--memory-gb", 8,
-            "--memory-gb-per-s", 35 * min(1, self.cores / ranks), "--node-gb-per-s", self.link_gb_per_s,
-            "--message-us", 20, "--reserve-gb", 0.2, "--measured", run, "--format", "json"))  # fmt: skip
+            "plan", "-n", ranks, *words, "--run.peak_tflops", PEAK_TFLOPS * share, "--mfu", self.mfu, "--memory-gb", 8,
+            "--memory-gb-per-s", 35 * share, "--node-gb-per-s", self.link_gb_per_s, "--reserve-gb", 0.2,
+            "--measured", run, "--format", "json"))  # fmt: skip
 
     def calibrate(self, settings):
         self.mfu, self.link_gb_per_s = 1, 1
@@ -77,7 +82,8 @@ class Machine:
         plan = self.planned_and_run(settings, 2, False)
         waited = next(row["measured"] for row in plan["measured"]["figures"] if row["what"] == "waiting for ranks")
         sent = sum(plan["traffic_bytes"].values())
-        self.link_gb_per_s = sent / waited / 1e9 / plan["inputs"]["bandwidth_share"]
+        self.bandwidth_share = plan["inputs"]["bandwidth_share"]
+        self.link_gb_per_s = sent / waited / 1e9 / self.bandwidth_share
 
 
 def main():

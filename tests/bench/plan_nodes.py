@@ -10,7 +10,6 @@ a core.
 """
 
 import argparse
-import json
 import pathlib
 import subprocess
 import sys
@@ -19,7 +18,6 @@ import tempfile
 import plan
 from simulated import nodes as simulated_nodes
 
-MESSAGE_US = 20  # without delay
 TIMES_THROUGH = 3  # that a large message waits for the delay: it is announced, asked for and sent
 # Nodes, ranks a node, Mbit/s, delay in ms.
 CASES = (
@@ -38,18 +36,9 @@ class Planner(plan.Machine):
         with simulated_nodes.Nodes(nodes, mbit, delay_ms) as there:
             network = there.goodput() / 1e9 / ranks / self.bandwidth_share
             there.mpirun(ranks, [pathlib.Path(self.program).resolve(), "train", "--run.dir", run, *words])
-        share = min(1, self.cores / world)
-        return json.loads(self.call(
-            "plan", "-n", world, "--nodes", nodes, "--gpus-per-node", ranks, *words, "--run.peak_tflops",
-            plan.PEAK_TFLOPS * share, "--mfu", self.mfu, "--memory-gb", 8, "--memory-gb-per-s", 35 * share,
-            "--node-gb-per-s", self.link_gb_per_s, "--network-gb-per-s", network,
-            "--message-us", MESSAGE_US + TIMES_THROUGH * 1e3 * delay_ms, "--reserve-gb", 0.2, "--measured", run, "--format", "json"))  # fmt: skip
-
-    def calibrate(self, settings):
-        super().calibrate(settings)
-        any_plan = json.loads(self.call("plan", "-n", 2, *self.words(settings, True), "--run.peak_tflops", 1, "--memory-gb", 8,
-                                        "--memory-gb-per-s", 35, "--node-gb-per-s", 1, "--format", "json"))  # fmt: skip
-        self.bandwidth_share = any_plan["inputs"]["bandwidth_share"]
+        message_us = plan.MESSAGE_US + TIMES_THROUGH * 1e3 * delay_ms
+        return self.beside(run, world, "--nodes", nodes, "--gpus-per-node", ranks, *words, "--network-gb-per-s", network,
+                           "--message-us", message_us)  # fmt: skip
 
 
 def main():
