@@ -6,6 +6,7 @@ import signal
 import unittest
 
 import faults
+import harness
 
 WATCHDOG = 86
 
@@ -13,8 +14,7 @@ WATCHDOG = 86
 class AgreementTest(faults.FaultTest):
     def start_unlike(self, run, changes_of_last, ranks=3):
         """Ranks of one world whose last one is given other settings."""
-        words = ["mpirun", "--oversubscribe", "--bind-to", "none", "--quiet"]
-        words += ["--allow-run-as-root"] * (os.geteuid() == 0)
+        words = harness.mpirun()
         for count, changes, end in ((ranks - 1, {}, [":"]), (1, changes_of_last, [])):
             words += ["-n", count, self.program, *self.words(run, 1, changes), *end]
         return self.start_words(*words)

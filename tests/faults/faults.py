@@ -80,10 +80,6 @@ class FaultTest(harness.RunTest):
         self.assertNotIn("did not answer", text, "a rank that was told of the failure was waited for")
         return self.check_report(text, *causes)
 
-    def skip(self, reason):
-        print(f"skipped: {reason}")  # ci/test.sh shows these lines
-        self.skipTest(reason)
-
     def check_report(self, text, *causes):
         begins = [match.start() for match in re.finditer(r"^vitrail: ", text, re.MULTILINE)]
         self.assertEqual(len(begins), 1, f"one report is wanted: {text}")

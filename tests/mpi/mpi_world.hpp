@@ -28,7 +28,7 @@ class Marks {
     folder_ = gather_text(world, rank_ == 0 ? name : "").front();
     // Nobody goes on, and fails, while another one is still in that call.
     leave("begin");
-    for (int peer = 0; peer < size_; ++peer) wait_for("begin", peer);
+    wait_for_all_but(rank_, "begin");
   }
   ~Marks() {
     leave("end");

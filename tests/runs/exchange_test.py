@@ -1,9 +1,7 @@
 """How gradients and weights travel between ranks changes no bit: every sharding.exchange, on ranks that believe to be on
 several nodes because each has a host name of its own."""
 
-import os
 import re
-import subprocess
 import unittest
 
 import harness
@@ -38,17 +36,13 @@ class ExchangeTest(harness.RunTest):
         }
 
     def setUp(self):
-        if os.geteuid() != 0 or subprocess.run(["unshare", "--uts", "true"], check=False, capture_output=True).returncode != 0:
-            print("skipped: ranks on several nodes: this user may not give them host names")  # ci/test.sh shows it
-            self.skipTest("no host names")
+        if not harness.may_name_hosts():
+            self.skip("ranks on several nodes: this user may not give them host names")
 
     def command(self, nodes):
         """mpirun of a rank on each of these nodes, `train` to follow."""
         name = 'hostname "$(echo "$0" | cut -c $((OMPI_COMM_WORLD_RANK + 1)))" && exec "$@"'
-        return [
-            "mpirun", "--allow-run-as-root", "-n", len(nodes), "--oversubscribe", "--bind-to", "none", "--quiet",
-            "unshare", "--uts", "sh", "-c", name, nodes, self.program, "train",
-        ]  # fmt: skip
+        return [*harness.mpirun(), "-n", len(nodes), "unshare", "--uts", "sh", "-c", name, nodes, self.program, "train"]
 
     def train(self, name, nodes, settings):
         run = self.folder / name
