@@ -156,7 +156,7 @@ void flip_a_sign(StepContext& c) {
 void check_finite(const StepResult& result, const Config& config, const sharding::LossScale& after) {
   const Precision precision = config.precision.compute;
   const bool guarded = config.guard.loss_factor > 0;  // which rolls back to a checkpoint
-  const bool half = precision == Precision::fp16 || precision == Precision::bf16;
+  const bool half = is_half(precision);
   if (half ? !sharding::is_hopeless(after) : guarded) return;
   if (!half && !result.skipped && std::isfinite(result.loss)) return;
   throw Error(ExitCode::diverged,

@@ -200,7 +200,11 @@ PlannedMemory plan_memory(const PlanInput& in) {
   return memory_of(in, Layout(in));
 }
 
-bool fits(const PlanInput& in) { return plan_memory(in).total() <= in.gpu.memory_gb * 1e9; }
+bool fits(const PlanInput& in, const PlannedMemory& memory) {
+  return memory.total() <= in.gpu.memory_gb * 1e9;
+}
+
+bool fits(const PlanInput& in) { return fits(in, plan_memory(in)); }
 
 std::string limit_of(const PlannedStep& step) {
   if (step.data > 0) return "decoding (data.workers)";

@@ -85,7 +85,8 @@ struct ClusterPlan {
 
 ClusterPlan plan_cluster(const PlanInput& in);
 PlannedMemory plan_memory(const PlanInput& in);
-bool fits(const PlanInput& in);
+bool fits(const PlanInput& in, const PlannedMemory& memory);
+bool fits(const PlanInput& in);  // computes its memory only
 
 // What takes most of a step; decoding where all else waits for it.
 std::string limit_of(const PlannedStep& step);

@@ -34,6 +34,23 @@ std::vector<double> call_seconds(const sharding::ExchangeTraffic& traffic, bool 
   return calls;
 }
 
+// Share of each bucket in a pass: by its matrices, of which heads see one token only.
+std::vector<double> compute_shares(const BucketPlan& plan) {
+  std::vector<double> shares;
+  double all = 0;
+  for (const Bucket& bucket : plan.buckets) {
+    double share = 0;
+    for (const std::size_t p : bucket.parameters) {
+      const sharding::ParameterShape& parameter = plan.parameters[p];
+      if (parameter.matrix && !parameter.head) share += static_cast<double>(parameter.elements);
+    }
+    shares.push_back(share);
+    all += share;
+  }
+  for (double& share : shares) share /= all;
+  return shares;
+}
+
 }  // namespace
 
 Layout::Layout(const PlanInput& in)
@@ -55,27 +72,10 @@ Layout::Layout(const PlanInput& in)
   }
 }
 
-std::vector<double> compute_shares(const BucketPlan& plan) {
-  std::vector<double> shares;
-  double all = 0;
-  for (const Bucket& bucket : plan.buckets) {
-    double share = 0;
-    for (const std::size_t p : bucket.parameters) {
-      const sharding::ParameterShape& parameter = plan.parameters[p];
-      if (parameter.matrix && !parameter.head) share += static_cast<double>(parameter.elements);
-    }
-    shares.push_back(share);
-    all += share;
-  }
-  for (double& share : shares) share /= all;
-  return shares;
-}
-
 std::vector<Exchange> gradient_exchanges(const Layout& layout, const Links& links) {
   const std::vector<double> shares = compute_shares(layout.plan);
   const std::vector<Bucket>& buckets = layout.plan.buckets;
-  std::vector<std::size_t> order;
-  for (std::size_t b = 1; b <= buckets.size(); ++b) order.push_back(b % buckets.size());
+  const std::vector<std::size_t> order = backward_order(layout.plan);
   const auto lanes = static_cast<double>(layout.plan.lanes);
   std::vector<Exchange> exchanges;
   std::vector<std::pair<double, DataType>> slices;
@@ -101,11 +101,9 @@ std::vector<Exchange> weight_exchanges(const Layout& layout, const Links& links,
   if (!layout.gathers_weights()) return {};
   const std::vector<double> shares = compute_shares(layout.plan);
   const std::vector<Bucket>& buckets = layout.plan.buckets;
-  std::vector<double> shares_in_order;
+  const std::vector<std::size_t> order = forward_order(layout.plan);
   std::vector<std::pair<double, DataType>> slices;
-  for (std::size_t i = 0; i < buckets.size(); ++i) {
-    const std::size_t b = i == 0 ? 0 : buckets.size() - i;
-    shares_in_order.push_back(shares[b]);
+  for (const std::size_t b : order) {
     slices.emplace_back(layout.weight_slice(buckets[b]),
                         buckets[b].matrices ? layout.compute : layout.settings.type);
   }
@@ -119,7 +117,7 @@ std::vector<Exchange> weight_exchanges(const Layout& layout, const Links& links,
   std::vector<Exchange> exchanges;
   for (std::size_t call = 0; call < calls.size(); ++call) {
     const std::size_t late = calls.size() - slices.size();  // a bucket ends with the call after its own
-    exchanges.push_back({calls[call], call < late ? 0 : shares_in_order[call - late]});
+    exchanges.push_back({calls[call], call < late ? 0 : shares[order[call - late]]});
   }
   return exchanges;
 }

@@ -77,9 +77,6 @@ struct Links {
   }
 };
 
-// Share of each bucket in a pass: by its matrices, of which heads see one token only.
-std::vector<double> compute_shares(const sharding::BucketPlan& plan);
-
 // In the order in which they are posted; a bucket's call begins once backward has computed it.
 std::vector<Exchange> gradient_exchanges(const Layout& layout, const Links& links);
 

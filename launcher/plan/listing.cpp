@@ -35,11 +35,10 @@ Json inputs_json(const PlanInput& in) {
 }
 
 Json memory_json(const PlanInput& in, const PlannedMemory& m) {
-  return {{"weights", m.weights},     {"state", m.state},
-          {"gradients", m.gradients}, {"full_sums", m.full_sums},
-          {"exchange", m.exchange},   {"activations", m.activations},
-          {"teacher", m.teacher},     {"reserve", m.reserve},
-          {"total", m.total()},       {"fits", m.total() <= in.gpu.memory_gb * 1e9}};
+  return {{"weights", m.weights},     {"state", m.state},       {"gradients", m.gradients},
+          {"full_sums", m.full_sums}, {"exchange", m.exchange}, {"activations", m.activations},
+          {"teacher", m.teacher},     {"reserve", m.reserve},   {"total", m.total()},
+          {"fits", fits(in, m)}};
 }
 
 Json step_json(const PlannedStep& s) {
@@ -59,8 +58,7 @@ Json checkpoint_json(const PlannedCheckpoint& c) {
           {"best_interval_s", {{"beside_the_run", c.best_beside_s}, {"run_waits", c.best_waiting_s}}}};
 }
 
-Json json_of(const PlanInput& in) {
-  const ClusterPlan plan = plan_cluster(in);
+Json json_of(const PlanInput& in, const ClusterPlan& plan) {
   return {{"ranks", in.ranks},
           {"nodes", nodes_of(in)},
           {"lanes", in.config.run.lanes},
@@ -158,12 +156,11 @@ std::string step_text(const ClusterPlan& plan) {
          fmt::format("  {:.3g} % exposed communication; limit: {}\n", 100 * s.exposed_share(), limit_of(s));
 }
 
-std::string remedies_text(const PlanInput& in) {
+std::string remedies_text(const PlanInput& in, const ClusterPlan& now) {
   std::string text;
-  for (const Remedy& remedy : best_remedies(in)) {
-    const ClusterPlan plan = plan_cluster(remedy.plan);
-    text += fmt::format("  {:<58} {:>7.1f} h {:>8.0f} device hours\n", remedy.change, plan.hours,
-                        plan.gpu_hours(remedy.plan));
+  for (const Remedy& remedy : best_remedies(in, now)) {
+    text += fmt::format("  {:<58} {:>7.1f} h {:>8.0f} device hours\n", remedy.change, remedy.hours,
+                        remedy.gpu_hours);
   }
   return text.empty() ? "" : "cheaper\n" + text;
 }
@@ -172,7 +169,7 @@ std::string run_text(const PlanInput& in, const ClusterPlan& plan) {
   const PlannedCheckpoint& c = plan.checkpoint;
   return "the run\n" + line("images", plan.images_per_s, "images/s") +
          line("time", plan.hours, "h", fmt::format("{} steps; evaluation and checkpoints on top", in.steps)) +
-         line("device hours", plan.gpu_hours(in), "h") + remedies_text(in) + "data\n" +
+         line("device hours", plan.gpu_hours(in), "h") + remedies_text(in, plan) + "data\n" +
          line("cores that decode, for a rank", plan.cores, "cores",
               fmt::format("data.workers = {}", in.config.data.workers)) +
          line("reading, all ranks", plan.read_mb_per_s, "MB/s") + "checkpoints\n" +
@@ -230,18 +227,18 @@ std::string plan_json(const PlanInput& in, const std::optional<MeasuredRun>& run
                {"model", in.config.model.name},
                {"estimate", true},
                {"inputs", inputs_json(in)}};
-  json.update(json_of(in));
+  const ClusterPlan plan = plan_cluster(in);
+  json.update(json_of(in, plan));
   for (const std::int64_t batch : kNamedBatches)
     json["most_ranks_at_5_percent"][fmt::to_string(batch)] = most_ranks(in, batch, kAcceptedShare);
   json["remedies"] = Json::array();
-  for (const Remedy& remedy : best_remedies(in)) {
-    const ClusterPlan other = plan_cluster(remedy.plan);
+  for (const Remedy& remedy : best_remedies(in, plan)) {
     json["remedies"].push_back({{"change", remedy.change},
-                                {"hours", other.hours},
-                                {"gpu_hours", other.gpu_hours(remedy.plan)},
-                                {"exposed_share", other.step.exposed_share()}});
+                                {"hours", remedy.hours},
+                                {"gpu_hours", remedy.gpu_hours},
+                                {"exposed_share", remedy.exposed_share}});
   }
-  if (run) json["measured"] = measured_json(in, plan_cluster(in), *run);
+  if (run) json["measured"] = measured_json(in, plan, *run);
   return json.dump() + "\n";
 }
 
@@ -255,11 +252,11 @@ std::string plans_text(const PlanInput& in, std::int64_t most) {
       in.gpu.name, in.mfu);
   for (const PlanInput& row : at_powers_of_two(in, config.data.global_batch_size, most)) {
     const ClusterPlan plan = plan_cluster(row);
-    const bool fits = plan.memory.total() <= row.gpu.memory_gb * 1e9;
     text += fmt::format("| {} | {} | {:.1f}{} | {:.3g} | {:.1f} | {:.0f} | {:.1f} | {:.0f} | {} |\n",
-                        row.ranks, row.config.run.lanes, plan.memory.total() / 1e9, fits ? "" : " (too much)",
-                        plan.step.total(), 100 * plan.step.exposed_share(), plan.images_per_s, plan.hours,
-                        plan.gpu_hours(row), limit_of(plan.step));
+                        row.ranks, row.config.run.lanes, plan.memory.total() / 1e9,
+                        fits(row, plan.memory) ? "" : " (too much)", plan.step.total(),
+                        100 * plan.step.exposed_share(), plan.images_per_s, plan.hours, plan.gpu_hours(row),
+                        limit_of(plan.step));
   }
   return text;
 }
@@ -267,7 +264,7 @@ std::string plans_text(const PlanInput& in, std::int64_t most) {
 std::string plans_json(const PlanInput& in, std::int64_t most) {
   Json rows = Json::array();
   for (const PlanInput& row : at_powers_of_two(in, in.config.data.global_batch_size, most))
-    rows.push_back(json_of(row));
+    rows.push_back(json_of(row, plan_cluster(row)));
   const Json json = {{"run", in.config.run.name},
                      {"model", in.config.model.name},
                      {"estimate", true},

@@ -141,72 +141,65 @@ PlanInput with_larger_batch(const PlanInput& in) {
   return larger;
 }
 
-std::vector<Remedy> possible_remedies(const PlanInput& in) {
-  std::vector<Remedy> all;
+std::vector<Change> possible_remedies(const PlanInput& in, const ClusterPlan& now) {
+  std::vector<Change> all;
   if (in.ranks > 1 && !frees_gradients(in)) {
     PlanInput fewer = in;
     fewer.ranks = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(in.ranks)) / 2);
-    all.push_back({fmt::format("-n {}", fewer.ranks), fewer});
+    all.emplace_back(fmt::format("-n {}", fewer.ranks), fewer);
   }
   if (!frees_gradients(in)) {
     const PlanInput larger = with_larger_batch(in);
-    all.push_back({fmt::format("data.global_batch_size = {}, run.lanes = {} (another run)",
-                               larger.config.data.global_batch_size, larger.config.run.lanes),
-                   larger});
+    all.emplace_back(fmt::format("data.global_batch_size = {}, run.lanes = {} (another run)",
+                                 larger.config.data.global_batch_size, larger.config.run.lanes),
+                     larger);
   }
-  const bool halves = in.config.precision.compute == trainer::Precision::fp16 ||
-                      in.config.precision.compute == trainer::Precision::bf16;
-  if (halves && in.config.sharding.sum_type == sharding::SumType::fp32) {
-    PlanInput narrow = in;
-    narrow.config.sharding.sum_type = sharding::SumType::compute;
-    all.push_back({"sharding.sum_type = compute (another run)", narrow});
+  const auto add = [&](const std::string& words, const auto& change) {
+    PlanInput changed = in;
+    change(changed.config);
+    all.emplace_back(words, changed);
+  };
+  const sharding::ShardingConfig& sharding = in.config.sharding;
+  if (trainer::is_half(in.config.precision.compute) && sharding.sum_type == sharding::SumType::fp32) {
+    add("sharding.sum_type = compute (another run)",
+        [](auto& config) { config.sharding.sum_type = sharding::SumType::compute; });
   }
-  if (in.config.sharding.exchange != sharding::ExchangeChoice::automatic) {
-    PlanInput chosen = in;
-    chosen.config.sharding.exchange = sharding::ExchangeChoice::automatic;
-    all.push_back({"sharding.exchange = auto", chosen});
+  if (sharding.exchange != sharding::ExchangeChoice::automatic) {
+    add("sharding.exchange = auto",
+        [](auto& config) { config.sharding.exchange = sharding::ExchangeChoice::automatic; });
   }
   for (const std::int64_t mib : {16, 32, 64, 128}) {
     if (in.ranks == 1 || mib == trainer::bucket_mib_of(in.config)) continue;
-    PlanInput buckets = in;
-    buckets.config.sharding.bucket_mib = mib;
-    all.push_back({fmt::format("sharding.bucket_mib = {}", mib), buckets});
+    add(fmt::format("sharding.bucket_mib = {}", mib),
+        [&](auto& config) { config.sharding.bucket_mib = mib; });
   }
-  if (!in.config.sharding.overlap) {
-    PlanInput overlapped = in;
-    overlapped.config.sharding.overlap = true;
-    all.push_back({"sharding.overlap = true", overlapped});
-  }
+  if (!sharding.overlap) add("sharding.overlap = true", [](auto& config) { config.sharding.overlap = true; });
   for (const std::string how : {"none", "attention"}) {
     if (in.config.model.activation_checkpointing == how) break;
-    all.push_back({"model.activation_checkpointing = " + how, with_checkpointing(in, how)});
+    all.emplace_back("model.activation_checkpointing = " + how, with_checkpointing(in, how));
   }
-  const double cores = plan_cluster(in).cores;
-  if (plan_cluster(in).step.data > 0) {
-    PlanInput decoding = in;
-    decoding.config.data.workers = static_cast<std::int64_t>(std::ceil(cores));
-    all.push_back({fmt::format("data.workers = {}", decoding.config.data.workers), decoding});
+  if (now.step.data > 0) {
+    const auto workers = static_cast<std::int64_t>(std::ceil(now.cores));
+    add(fmt::format("data.workers = {}", workers), [&](auto& config) { config.data.workers = workers; });
   }
   return all;
 }
 
 }  // namespace
 
-std::vector<Remedy> best_remedies(const PlanInput& in) {
+std::vector<Remedy> best_remedies(const PlanInput& in, const ClusterPlan& now) {
   constexpr double kWorthwhile = 0.99;
   constexpr std::size_t kShown = 3;
-  const auto cost = [](const PlanInput& plan) { return plan_cluster(plan).gpu_hours(plan); };
-  const double now = cost(in);
-  std::vector<std::pair<double, Remedy>> cheaper;
-  for (const Remedy& remedy : possible_remedies(in)) {
-    if (!fits(remedy.plan)) continue;
-    const double then = cost(remedy.plan);
-    if (then < kWorthwhile * now) cheaper.emplace_back(then, remedy);
+  std::vector<Remedy> cheaper;
+  for (const auto& [words, changed] : possible_remedies(in, now)) {
+    const ClusterPlan plan = plan_cluster(changed);
+    if (!fits(changed, plan.memory)) continue;
+    Remedy remedy{words, plan.hours, plan.gpu_hours(changed), plan.step.exposed_share()};
+    if (remedy.gpu_hours < kWorthwhile * now.gpu_hours(in)) cheaper.push_back(std::move(remedy));
   }
-  std::ranges::stable_sort(cheaper, {}, [](const auto& one) { return one.first; });
-  std::vector<Remedy> best;
-  for (std::size_t i = 0; i < std::min(kShown, cheaper.size()); ++i) best.push_back(cheaper[i].second);
-  return best;
+  std::ranges::stable_sort(cheaper, {}, &Remedy::gpu_hours);
+  cheaper.resize(std::min(kShown, cheaper.size()));
+  return cheaper;
 }
 
 }  // namespace vitrail::launcher

@@ -24,11 +24,11 @@ std::string smallest_change(const PlanInput& in);
 
 struct Remedy {
   std::string change;
-  PlanInput plan;
+  double hours = 0, gpu_hours = 0, exposed_share = 0;
 };
 
 // What costs fewer device hours, by what limits the run: the three best that fit and save at least a
-// hundredth, the best first.
-std::vector<Remedy> best_remedies(const PlanInput& in);
+// hundredth, the best first. `now`: plan_cluster(in).
+std::vector<Remedy> best_remedies(const PlanInput& in, const ClusterPlan& now);
 
 }  // namespace vitrail::launcher

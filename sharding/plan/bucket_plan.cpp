@@ -89,4 +89,17 @@ BucketPlan make_bucket_plan(std::vector<ParameterShape> parameters, std::int64_t
   return plan;
 }
 
+std::vector<std::size_t> backward_order(const BucketPlan& plan) {
+  std::vector<std::size_t> order;
+  for (std::size_t b = 1; b < plan.buckets.size(); ++b) order.push_back(b);
+  order.push_back(0);
+  return order;
+}
+
+std::vector<std::size_t> forward_order(const BucketPlan& plan) {
+  std::vector<std::size_t> order = backward_order(plan);
+  std::ranges::reverse(order);
+  return order;
+}
+
 }  // namespace vitrail::sharding

@@ -15,24 +15,27 @@ void count(const Topology& topology, int from, int to, LaneRange slices, Sent& s
 // Every rank to all others at once, without a look at each of the N^2 messages: each of its blocks'
 // sums for the slices that the receivers own, or its own slices.
 ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool receivers) {
-  std::vector<Sent> of_node(static_cast<std::size_t>(topology.nodes()));  // inside: slices of its ranks
-  const auto node = [&](int rank) -> Sent& {
+  struct OfNode {
+    std::int64_t slices = 0, ranks = 0;
+  };
+  std::vector<OfNode> of_node(static_cast<std::size_t>(topology.nodes()));
+  const auto node = [&](int rank) -> OfNode& {
     return of_node[static_cast<std::size_t>(topology.node_of[static_cast<std::size_t>(rank)])];
   };
   const auto slices = [&](int rank) { return plan.slices[static_cast<std::size_t>(rank)].count(); };
   for (int rank = 0; rank < plan.world; ++rank) {
-    node(rank).inside += slices(rank);
-    ++node(rank).messages;
+    node(rank).slices += slices(rank);
+    ++node(rank).ranks;
   }
   const int rounds = plan.world > 1 ? 1 : 0;
   ExchangeTraffic traffic(rounds, rounds, plan.world);
   for (int rank = 0; rank < plan.world && plan.world > 1; ++rank) {
-    const std::int64_t others = node(rank).messages - 1, away = plan.world - node(rank).messages;
+    const std::int64_t others = node(rank).ranks - 1, away = plan.world - node(rank).ranks;
     Sent& sent = traffic.at(0, rank);
     if (receivers) {
       const auto blocks =
           static_cast<std::int64_t>(aligned_blocks(lanes_of_rank(plan.lanes, plan.world, rank)).size());
-      sent = {blocks * (node(rank).inside - slices(rank)), blocks * (plan.lanes - node(rank).inside),
+      sent = {blocks * (node(rank).slices - slices(rank)), blocks * (plan.lanes - node(rank).slices),
               blocks * (plan.world - 1)};
     } else {
       sent = {others * slices(rank), away * slices(rank), plan.world - 1};

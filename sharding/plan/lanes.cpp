@@ -19,10 +19,6 @@ LaneRange lanes_of_rank(std::int64_t lanes, int world, int rank) {
   return {rank * lanes / world, (rank + 1) * lanes / world};
 }
 
-int rank_of_lane(std::int64_t lanes, int world, std::int64_t lane) {
-  return static_cast<int>(((lane + 1) * world - 1) / lanes);
-}
-
 std::vector<LaneRange> aligned_blocks(LaneRange lanes) {
   std::vector<LaneRange> blocks;
   for (std::int64_t begin = lanes.begin; begin < lanes.end;) {

@@ -19,7 +19,6 @@ struct LaneRange {
 };
 
 LaneRange lanes_of_rank(std::int64_t lanes, int world, int rank);
-int rank_of_lane(std::int64_t lanes, int world, std::int64_t lane);
 
 // The maximal aligned power-of-two blocks of a range, in lane order: the tree's nodes that lie inside it.
 // [2, 7) is {2,3} {4,5} {6}. With N a power of two a rank's lanes are one block.

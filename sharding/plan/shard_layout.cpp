@@ -1,7 +1,6 @@
 #include "sharding/plan/shard_layout.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
 
 namespace vitrail::sharding {

@@ -20,16 +20,14 @@ GradientReducer::GradientReducer(const BucketPlan& plan, const ExchangePlan& exc
       widest_slice_(widest_slice(plan, settings)),
       reduce_(exchange, communicator.rank(), widest_slice_, device),
       gather_(exchange, communicator.rank()),
-      arrived_(plan.parameters.size(), 0) {
+      arrived_(plan.parameters.size(), 0),
+      order_(backward_order(plan)) {
   for (std::vector<Buffer>& buffers : full_sums_) {
     buffers.resize(plan.buckets.size());
     for (std::size_t b = 0; b < plan.buckets.size() && !frees_buckets(); ++b) {
       buffers[b] = Buffer(bucket_type(b), plan.buckets[b].slice * plan.lanes, device);
     }
   }
-  // Backward comes to the matrices as their buckets lie; the first bucket is used in every layer.
-  for (std::size_t b = 1; b < plan.buckets.size(); ++b) order_.push_back(b);
-  order_.push_back(0);
   for (std::size_t b = 0; b < plan.buckets.size(); ++b) {
     const bool apart = frees_buckets() || layout_.shares_sums() || bucket_type(b) != settings_.type;
     const std::int64_t elements = plan.buckets[b].slice * layout_.held.count();

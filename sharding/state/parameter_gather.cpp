@@ -14,8 +14,7 @@ void ParameterGather::start(const std::vector<BucketData>& buckets) {
   finish();
   if (complete_) return;
   const auto own_are_there = device_.compute().mark();
-  std::vector<std::size_t> order;  // the first bucket is used in every layer; matrices lie in reverse
-  for (std::size_t i = 0; i < buckets.size(); ++i) order.push_back(i == 0 ? 0 : buckets.size() - i);
+  const std::vector<std::size_t> order = forward_order(plan_);
   std::vector<Communicator::Ticket> calls;
   for (const std::size_t b : order) {
     calls.push_back(communicator_.post([this, b, own_are_there, bucket = buckets[b]](Communicator& c) {

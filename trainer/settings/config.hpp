@@ -15,6 +15,7 @@ namespace vitrail::trainer {
 
 enum class Device { automatic, cpu, cuda };
 enum class Precision { fp32, fp16, bf16, fp64 };
+inline bool is_half(Precision type) { return type == Precision::fp16 || type == Precision::bf16; }
 enum class ScheduleName { cosine, linear, step, constant };
 enum class EpochStepping { off, timm, deit };
 enum class LrScaling { off, linear, sqrt };

@@ -6,10 +6,8 @@ namespace {
 using namespace sharding;
 
 SettingCondition with_halves() {
-  return {"precision.compute", "precision.compute = fp16 or bf16", [](const Config& config) {
-            const Precision compute = config.precision.compute;
-            return compute == Precision::fp16 || compute == Precision::bf16;
-          }};
+  return {"precision.compute", "precision.compute = fp16 or bf16",
+          [](const Config& config) { return is_half(config.precision.compute); }};
 }
 
 }  // namespace
