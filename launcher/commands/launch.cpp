@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include <unistd.h>
@@ -15,8 +16,8 @@
 #include "launcher/ranks/child_process.hpp"
 #include "launcher/ranks/job_time.hpp"
 #include "launcher/ranks/rank_deaths.hpp"
+#include "launcher/ranks/session_folder.hpp"
 #include "launcher/ranks/spawn_plan.hpp"
-#include "launcher/ranks/start_checks.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/processors.hpp"
 #include "trainer/base/text/wall_time.hpp"
@@ -139,9 +140,13 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<LaunchFlags>();
   if (flags.print_schedule) return print_schedule(line.config, flags);
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const SpawnPlan plan =
+  SpawnPlan plan =
       plan_spawn({flags, line.config, line.passed_on}, environment, program, processors(), ::geteuid() == 0);
-  if (plan.words.front() == "mpirun") check_temporary_folder(environment.temporary);
+  std::optional<SessionFolder> session;
+  if (plan.words.front() == "mpirun") {
+    session.emplace(environment.temporary);
+    plan.words.insert(plan.words.begin() + 1, {"--mca", "orte_tmpdir_base", session->path()});
+  }
   const trainer::RunDirectory directory = trainer::run_directory(line.config.run);
   for (const std::string& note : line.notes) say(note);
   say(plan.summary);

@@ -116,7 +116,7 @@ trainer::GpuPromise read_gpus(const Lookup& lookup) {
 
 // In Open MPI's order.
 TemporaryFolder read_temporary_folder(const Lookup& lookup) {
-  for (const char* name : {"TMPDIR", "TEMP", "TMP"}) {
+  for (const char* name : {"OMPI_MCA_orte_tmpdir_base", "TMPDIR", "TEMP", "TMP"}) {
     const std::string path = lookup(name).value_or("");
     if (!path.empty()) return {path, name};
   }

@@ -1,7 +1,6 @@
 #include "launcher/ranks/start_checks.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -72,20 +71,6 @@ void check_host_name(const std::string& host) {
                   host, letters, kLongestHost),
       "give the host or container a shorter name (hostname, --hostname), start ranks by srun in a Slurm "
       "job, or train on one rank: vitrail train");
-}
-
-void check_temporary_folder(const TemporaryFolder& folder) {
-  std::string made = folder.path + "/vitrail-XXXXXX";
-  if (::mkdtemp(made.data()) != nullptr) {
-    ::rmdir(made.c_str());
-    return;
-  }
-  const Error reason =
-      io_error(folder.variable.empty() ? "temporary files" : folder.variable + " (temporary files)",
-               folder.path, errno);
-  throw Error(reason.code(), reason.what(),
-              "MPI cannot start without a folder for its sockets: set TMPDIR to one that is there and can be "
-              "written, on every node");
 }
 
 void end_before_world(const Environment& environment, const Error& error, bool on_each_node) {

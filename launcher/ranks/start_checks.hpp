@@ -21,9 +21,6 @@ void check_started_once(const Environment& environment);
 // Open MPI 4.1's mpirun writes the first part of a host's name into memory for 56 letters.
 void check_host_name(const std::string& host);
 
-// MPI keeps sockets and shared memory there. Makes a folder in it, and removes that.
-void check_temporary_folder(const TemporaryFolder& folder);
-
 // Ends this process for an error that is found before ranks can talk. One of them reports it (of each node
 // where `on_each_node`); and since srun ends all others once one has gone, each stays until all should have
 // found the same.

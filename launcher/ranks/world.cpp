@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "launcher/ranks/failure_report.hpp"
+#include "launcher/ranks/session_folder.hpp"
 #include "launcher/ranks/start_checks.hpp"
 #include "sharding/agreement/failure_channel.hpp"
 #include "sharding/agreement/gather_text.hpp"
@@ -67,7 +68,7 @@ World::World(const Environment& environment, const sharding::ShardingConfig& con
     hosts_ = {environment.host};
   } else {
     check_start(
-        environment, [&] { check_temporary_folder(environment.temporary); }, true);
+        environment, [&] { const SessionFolder can_be_made(environment.temporary); }, true);
     mpi_ = std::make_unique<Mpi>(std::chrono::seconds(config.timeout.count));
     const int rank = mpi_->communicator.rank(), size = mpi_->communicator.size();
     check_start(

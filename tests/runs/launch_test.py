@@ -43,6 +43,20 @@ class LaunchTest(harness.RunTest):
         path.write_text("".join(f"[{section}]\n" + "\n".join(lines) + "\n" for section, lines in sections.items()))
         return path
 
+    def test_every_mpirun_has_a_folder_for_its_sockets(self):
+        """One that all share is removed by the last of them, also while the next one begins."""
+        tools = self.folder / "tools_that_note"
+        tools.mkdir()
+        notes = self.folder / "folders"
+        (tools / "mpirun").write_text(f'#!/bin/sh\ntest "$2" = orte_tmpdir_base && ls -d "$3" >> {notes}\nexec {shutil.which("mpirun")} "$@"\n')
+        (tools / "mpirun").chmod(0o755)
+        path = [f"PATH={tools}:{os.environ['PATH']}"]
+        for run in ("first", "second"):
+            self.launch_with(self.folder / run, variables=path, **{"run.steps": 2})
+        folders = notes.read_text().split()
+        self.assertEqual(len(set(folders)), 2, folders)
+        self.assertEqual([f for f in folders if pathlib.Path(f).exists()], [])
+
     def test_a_launcher_that_ends_with_0_is_no_success(self):
         """As srun when it cannot start a rank."""
         tools = self.folder / "tools"

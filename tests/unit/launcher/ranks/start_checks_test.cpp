@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 
+#include "launcher/ranks/session_folder.hpp"
+
 namespace vitrail::launcher {
 namespace {
 
@@ -46,17 +48,29 @@ TEST(StartChecks, TheWorldIsAsLargeAsTheLauncherSaid) {
 
 TEST(StartChecks, AFolderForTemporaryFilesIsNeeded) {
   const std::filesystem::path good = testing::TempDir();
-  EXPECT_EQ(complaint_of([&] { check_temporary_folder({good.string(), "TMPDIR"}); }), "");
   EXPECT_THAT(complaint_of([&] {
-                check_temporary_folder({(good / "none").string(), "TMPDIR"});
+                const SessionFolder session({(good / "none").string(), "TMPDIR"});
               }),
               AllOf(StartsWith("74 TMPDIR (temporary files): "), HasSubstr("none: No such file or directory"),
                     HasSubstr("set TMPDIR")));
   EXPECT_THAT(complaint_of([&] {
-                check_temporary_folder({"/proc", ""});
+                const SessionFolder session({"/proc", ""});
               }),
               StartsWith("74 temporary files: /proc: "));
   EXPECT_FALSE(std::filesystem::exists(good / "none")) << "it is not made in silence";
+}
+
+TEST(SessionFolder, IsNobodyElsesAndGoesWithWhatIsInIt) {
+  const TemporaryFolder in{testing::TempDir(), "TMPDIR"};
+  std::filesystem::path gone;
+  {
+    const SessionFolder one(in), other(in);
+    EXPECT_NE(one.path(), other.path());
+    EXPECT_TRUE(std::filesystem::is_directory(other.path()));
+    gone = one.path();
+    std::filesystem::create_directories(gone / "ompi.host.0" / "pid.1");
+  }
+  EXPECT_FALSE(std::filesystem::exists(gone));
 }
 
 // What speaks, and how it ends.
