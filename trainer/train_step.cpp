@@ -120,7 +120,7 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   pass.before_block = [&c](int block) {
     const Span waiting(c.trace, fmt::format("wait for weights of block {}", block));
     for (const std::size_t bucket : c.student.parameters.buckets_of_block(block))
-      c.student.gather.wait_for(bucket);
+      c.student.gather.compute_after(bucket);
   };
 
   std::vector<std::pair<std::size_t, at::Tensor>> statistics;
@@ -141,6 +141,7 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   for (const auto& [parameter, value] : statistics) hand_over(value * loss_scale, parameter, c.gradients);
   (loss * loss_scale).backward();
   c.gradients.end_lane();
+  c.student.gather.finish();  // what a GPU is waited for from here on is its own work
   return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low, std::move(shared)};
 }
 

@@ -9,7 +9,7 @@ void CallLog::around(const Call& call, const std::function<void()>& forward) {
   {
     const std::lock_guard lock(mutex_);
     number = ++calls_;
-    ring_[number % kKept] = {number, call.kind, call.bytes, Clock::now(), {}};
+    ring_[number % kKept] = {number, call.kind, call.bytes, Clock::now(), {}, call.returns_early};
   }
   forward();
   const std::lock_guard lock(mutex_);
@@ -29,10 +29,10 @@ std::string CallLog::describe_last(std::size_t count) const {
   std::string text;
   for (const Entry& e : last(count)) {
     const bool done = e.end >= e.begin;
-    text +=
-        fmt::format("{}#{} {} {:.1f} KiB, {} {:.3f} s", text.empty() ? "" : "\n", e.number, name_of(e.kind),
-                    static_cast<double>(e.bytes) / 1024, done ? "done in" : "not done after",
-                    seconds((done ? e.end : Clock::now()) - e.begin));
+    const char* const ended = e.returns_early ? "given to the GPU in" : "done in";
+    text += fmt::format("{}#{} {} {:.1f} KiB, {} {:.3f} s", text.empty() ? "" : "\n", e.number,
+                        name_of(e.kind), static_cast<double>(e.bytes) / 1024, done ? ended : "not done after",
+                        seconds((done ? e.end : Clock::now()) - e.begin));
   }
   return text;
 }

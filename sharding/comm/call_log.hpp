@@ -21,6 +21,7 @@ class CallLog final : public InterceptedCommunicator {
     std::int64_t bytes = 0;
     Clock::time_point begin;
     Clock::time_point end;  // before `begin`: not done
+    bool returns_early = false;
   };
   static constexpr std::size_t kKept = 64;
 

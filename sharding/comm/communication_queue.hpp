@@ -1,5 +1,6 @@
 // A communicator whose calls run on a thread of their own, in the order in which they were posted, so that
 // exchanges go on under computation. Every call goes through the one queue: ranks that post alike call alike.
+// Between calls the thread looks after those that a device is still at.
 // Throws: what the calls throw, at the wait for them and for all that come later.
 #pragma once
 
@@ -23,6 +24,7 @@ class CommunicationQueue final : public InterceptedCommunicator {
 
   Ticket post(const Calls& calls) override;
   void wait(Ticket ticket) override;
+  void wait_until_given(Ticket ticket) override;
   const Traffic& traffic() const override { return traffic_; }
 
  protected:
@@ -32,12 +34,22 @@ class CommunicationQueue final : public InterceptedCommunicator {
   }
 
  private:
+  // Of which the device has not done all.
+  struct Given {
+    Ticket ticket;
+    std::uint64_t device_calls;  // that the device has done when it is done
+  };
   void work();
+  void wait_for(const Ticket& reached, Ticket ticket);
+  // Without the lock, while nobody has failed.
+  void guarded(std::unique_lock<std::mutex>& lock, const std::function<void()>& calls);
+  void look_after_given(std::unique_lock<std::mutex>& lock);
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable posted_, done_;
   std::deque<Calls> waiting_;
-  Ticket given_ = 0, finished_ = 0;
+  std::deque<Given> given_;
+  Ticket last_posted_ = 0, last_given_ = 0, last_done_ = 0;
   std::exception_ptr failure_;
   Traffic inner_traffic_;  // as of the last finished call
   bool ending_ = false;

@@ -1,8 +1,9 @@
 // What the ranks of a run say to each other. Every call is collective: all ranks make the same calls in the
 // same order. Calls return when this rank's part is done, and what they read must be there when they begin.
-// Counts and offsets are elements. exchange, all_gather and reduce_scatter work on the memory of the run's
-// device, the others on the host's. Throws: PeerFailure when another rank has announced that it failed;
-// Error(io) when the network refuses.
+// exchange, all_gather and reduce_scatter work on the memory of the run's device, in the order of
+// Device::exchange(): they read what this stream has left there, and it finds what they received. The others
+// work on the host's. Counts and offsets are elements. Throws: PeerFailure when another rank has announced
+// that it failed; Error(io) when the network refuses.
 #pragma once
 
 #include <chrono>
@@ -63,6 +64,7 @@ struct Call {
   CallKind kind = CallKind::barrier;
   std::int64_t bytes = 0;           // that this rank hands in
   std::span<std::byte> received{};  // what another rank's part will stand in, or a part of it; the host's
+  bool returns_early = false;
 };
 
 class Communicator {
@@ -95,6 +97,8 @@ class Communicator {
     return 0;
   }
   virtual void wait(Ticket) {}
+  // Returns when they are in the order of Device::exchange(), at the latest when they are done.
+  virtual void wait_until_given(Ticket ticket) { wait(ticket); }
   // The longest wait in a call that begins from now on, where the communicator has a limit of its own: at
   // most that. 0: its own.
   virtual void limit_wait(std::chrono::milliseconds) {}
@@ -105,6 +109,14 @@ class Communicator {
   void settle(std::span<const Ticket> tickets) noexcept;
 
   virtual const Traffic& traffic() const { return traffic_; }
+
+  // From now on calls on a device's memory may return when the device has been given them. Then somebody must
+  // ask for progress again and again: that is when failures of others are seen.
+  virtual void return_early() {}
+  struct Progress {
+    std::uint64_t given = 0, done = 0;  // calls on a device's memory, all so far
+  };
+  virtual Progress progress() { return {}; }  // throws what the calls would
 
   // For communicators around this one that do a part of the calls themselves: what these layers do around
   // their own calls, they do around `forward`.

@@ -20,6 +20,8 @@ class InterceptedCommunicator : public Communicator {
   void cancel() override { inner_.cancel(); }
   void limit_wait(std::chrono::milliseconds longest) override { inner_.limit_wait(longest); }
   std::optional<int> failed_peer() override { return inner_.failed_peer(); }
+  void return_early() override { inner_.return_early(); }
+  Progress progress() override { return inner_.progress(); }
   void observe(const Call& call, const std::function<void()>& forward) override {
     around(call, [&] { inner_.observe(call, forward); });
   }

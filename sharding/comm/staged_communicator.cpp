@@ -40,12 +40,11 @@ void StagedCommunicator::exchange(std::span<const Outgoing> send, std::span<cons
     message.data = at;
     at += bytes_of(message, type);
   }
-  stream_.mark()();
+  stream_.finish();
   inner().exchange(out, in, type);
   for (std::size_t i = 0; i < in.size(); ++i) {
     stream_.copy(in[i].data, bytes_of(in[i], type), receive[i].data);
-  }
-  stream_.mark()();
+  }  // which the next call waits for before it uses the same room
 }
 
 void StagedCommunicator::all_gather(std::byte* buffer, std::span<const Segment> segments, DataType type) {
@@ -62,10 +61,9 @@ void StagedCommunicator::reduce_scatter(const std::byte* source, std::byte* targ
   std::byte* sent = room(sent_, all);
   std::byte* received = room(received_, chunk);
   stream_.copy(source, all, sent);
-  stream_.mark()();
+  stream_.finish();
   inner().reduce_scatter(sent, received, count, type);
   stream_.copy(received, chunk, target);
-  stream_.mark()();
 }
 
 }  // namespace vitrail::sharding

@@ -8,6 +8,8 @@
 
 namespace vitrail::sharding {
 
+class Device;
+
 inline void check_cuda(cudaError_t status, const char* call, int gpu) {
   if (status == cudaSuccess) return;
   throw Error(
@@ -35,6 +37,9 @@ class CudaStream {
   cudaStream_t stream_ = nullptr;
 };
 
+// Of a device of make_gpu_device: that of Device::exchange().
+cudaStream_t exchange_stream(Device& gpu);
+
 // A place in a stream.
 class CudaEvent {
  public:
@@ -48,6 +53,10 @@ class CudaEvent {
 
   void record(cudaStream_t stream) const {
     check_cuda(cudaEventRecord(event_, stream), "cudaEventRecord", gpu_);
+  }
+  // What the stream is given from now on begins after this place.
+  void hold_back(cudaStream_t stream) const {
+    check_cuda(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent", gpu_);
   }
   void wait() const { check_cuda(cudaEventSynchronize(event_), "cudaEventSynchronize", gpu_); }
   bool reached() const {

@@ -5,13 +5,20 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <span>
 
 #include "sharding/device/update_run.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::sharding {
+
+// A place in a stream: reached when the work given before it is done.
+class Mark {
+ public:
+  virtual ~Mark() = default;
+  virtual void wait() const = 0;  // on any thread
+};
 
 // Work in the order in which it was given; the caller goes on meanwhile. One thread at a time.
 class Stream {
@@ -28,8 +35,10 @@ class Stream {
   // `type`: f32 or f64. `squares`: none, or as many as runs; then this returns when they are there.
   virtual void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
                       std::span<Squares> squares) = 0;
-  // What it returns waits, on any thread, for the work given until now.
-  virtual std::function<void()> mark() = 0;
+  virtual std::shared_ptr<const Mark> mark() = 0;
+  // What is given from now on begins after the mark of a stream of this device; this returns at once.
+  virtual void begin_after(const Mark& mark) = 0;
+  void finish() { mark()->wait(); }
 };
 
 enum class Memory { device, pinned };  // pinned: the host's, as devices copy it best

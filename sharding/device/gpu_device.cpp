@@ -33,6 +33,20 @@ class GpuScratch {
   std::size_t size_ = 0;
 };
 
+class GpuMark final : public Mark {
+ public:
+  GpuMark(int gpu, cudaStream_t stream) : gpu_(gpu), event_(gpu) { event_.record(stream); }
+  void wait() const override {
+    use_gpu(gpu_);
+    event_.wait();
+  }
+  const CudaEvent& event() const { return event_; }
+
+ private:
+  int gpu_;
+  CudaEvent event_;
+};
+
 class GpuStream final : public Stream {
  public:
   GpuStream(int gpu, cudaStream_t stream) : gpu_(gpu), stream_(stream), runs_(gpu), squares_(gpu) {}
@@ -67,18 +81,19 @@ class GpuStream final : public Stream {
     if (squares.empty()) return;
     copy(reinterpret_cast<const std::byte*>(sums), squares.size_bytes(),
          std::as_writable_bytes(squares).data());
-    mark()();
+    finish();
   }
 
-  std::function<void()> mark() override {
+  std::shared_ptr<const Mark> mark() override {
     use_gpu(gpu_);
-    const auto event = std::make_shared<CudaEvent>(gpu_);
-    event->record(stream_);
-    return [event, gpu = gpu_] {
-      use_gpu(gpu);
-      event->wait();
-    };
+    return std::make_shared<GpuMark>(gpu_, stream_);
   }
+  void begin_after(const Mark& mark) override {
+    use_gpu(gpu_);
+    dynamic_cast<const GpuMark&>(mark).event().hold_back(stream_);
+  }
+
+  cudaStream_t get() const { return stream_; }
 
  private:
   int gpu_;
@@ -108,7 +123,7 @@ class GpuDevice final : public Device {
   }
 
   Stream& compute() override { return compute_; }
-  Stream& exchange() override { return exchange_; }
+  GpuStream& exchange() override { return exchange_; }
   std::int64_t elements_at_once() const override { return std::int64_t{1} << 40; }
 
  private:
@@ -119,6 +134,8 @@ class GpuDevice final : public Device {
 };
 
 }  // namespace
+
+cudaStream_t exchange_stream(Device& gpu) { return dynamic_cast<GpuDevice&>(gpu).exchange().get(); }
 
 bool built_with_cuda() { return true; }
 

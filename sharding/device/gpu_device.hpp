@@ -18,9 +18,10 @@ std::unique_ptr<Device> make_gpu_device(int index);
 // Of the GPU itself, by its place on the bus: processes may each see it under another index.
 std::string name_on_bus(int index);
 
-// `inner`, with what lies on GPUs going from GPU to GPU by NCCL: every rank needs one of its own. Collective.
+// `inner`, with what lies on GPUs going from GPU to GPU by NCCL: every rank needs one of its own, `gpu`, made
+// here and living longer. Collective.
 // Throws also: Error(watchdog) when a call takes longer than `timeout` (0: no limit) and nobody has failed.
-std::unique_ptr<Communicator> make_nccl_communicator(Communicator& inner, int gpu,
+std::unique_ptr<Communicator> make_nccl_communicator(Communicator& inner, int index, Device& gpu,
                                                      std::chrono::seconds timeout);
 
 }  // namespace vitrail::sharding

@@ -16,7 +16,7 @@ std::unique_ptr<Device> make_gpu_device(int) { throw no_cuda(); }
 
 std::string name_on_bus(int) { throw no_cuda(); }
 
-std::unique_ptr<Communicator> make_nccl_communicator(Communicator&, int, std::chrono::seconds) {
+std::unique_ptr<Communicator> make_nccl_communicator(Communicator&, int, Device&, std::chrono::seconds) {
   throw no_cuda();
 }
 

@@ -26,11 +26,15 @@ class HostDevice final : public Device, private Stream {
   void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override;
   void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
               std::span<Squares> squares) override;
-  std::function<void()> mark() override {
-    return [] {};
-  }
+  std::shared_ptr<const Mark> mark() override { return reached_; }
+  void begin_after(const Mark&) override {}
+
+  struct Reached final : Mark {
+    void wait() const override {}
+  };
 
   ParallelFor parallel_for_;
+  std::shared_ptr<const Mark> reached_ = std::make_shared<Reached>();
 };
 
 }  // namespace vitrail::sharding

@@ -75,7 +75,6 @@ void ReduceExecutor::run(const Bucket* opening, const Bucket* closing, Communica
       if (!half.has(r)) continue;
       for (const LocalAddition& addition : half.rounds[r].additions) add(addition, half);
     }
-    device_.exchange().mark()();
   }
 }
 

@@ -11,7 +11,6 @@ GradientReducer::GradientReducer(const BucketPlan& plan, const ExchangePlan& exc
                                  const ReducerOptions& settings, Communicator& communicator, Device& device)
     : plan_(plan),
       settings_(settings),
-      communicator_(communicator),
       device_(device),
       layout_(layout_of(exchange, settings.stage, communicator.rank())),
       blocks_(aligned_blocks(layout_.lanes).size()),
@@ -21,7 +20,8 @@ GradientReducer::GradientReducer(const BucketPlan& plan, const ExchangePlan& exc
       reduce_(exchange, communicator.rank(), widest_slice_, device),
       gather_(exchange, communicator.rank()),
       arrived_(plan.parameters.size(), 0),
-      order_(backward_order(plan)) {
+      order_(backward_order(plan)),
+      posted_(communicator, device) {
   for (std::vector<Buffer>& buffers : full_sums_) {
     buffers.resize(plan.buckets.size());
     for (std::size_t b = 0; b < plan.buckets.size() && !frees_buckets(); ++b) {
@@ -77,15 +77,15 @@ void GradientReducer::borrow_bucket(std::size_t bucket) {
 }
 
 void GradientReducer::return_first_posted() {
-  communicator_.wait(ended_with(returned_));
+  posted_.compute_after(ended_with(returned_));
   spare_.push_back(std::move(full_sums_.front()[order_[returned_]]));
   full_sums_.front()[order_[returned_]] = Buffer();
   ++returned_;
 }
 
 // A bucket ends with the call that begins the next one, or with the last call, which begins none.
-Communicator::Ticket GradientReducer::ended_with(std::size_t posted) const {
-  return posted_[posted + (reduce_.is_pipelined() ? 1 : 0)];
+std::size_t GradientReducer::ended_with(std::size_t posted) const {
+  return posted + (reduce_.is_pipelined() ? 1 : 0);
 }
 
 void GradientReducer::post_ready_buckets() {
@@ -93,12 +93,7 @@ void GradientReducer::post_ready_buckets() {
 }
 
 void GradientReducer::post_next_bucket() {
-  const std::size_t bucket = order_[posted_.size()];
-  const auto gradients_are_there = device_.compute().mark();
-  posted_.push_back(communicator_.post([this, bucket, gradients_are_there](Communicator& communicator) {
-    gradients_are_there();
-    exchange_bucket(bucket, communicator);
-  }));
+  posted_.post([this, bucket = order_[posted_.size()]](Communicator& c) { exchange_bucket(bucket, c); });
 }
 
 // The lanes done so far are there as the sums over their aligned blocks. The lane is one more, or is added to
@@ -134,12 +129,10 @@ std::byte* GradientReducer::sum(std::size_t bucket) {
 
 void GradientReducer::exchange() {
   while (posted_.size() < order_.size()) post_next_bucket();
-  if (reduce_.is_pipelined())
-    posted_.push_back(communicator_.post([this](Communicator& c) { reduce_.finish(c); }));
-  for (const auto ticket : posted_) communicator_.wait(ticket);
+  if (reduce_.is_pipelined()) posted_.post([this](Communicator& c) { reduce_.finish(c); });
   while (frees_buckets() && returned_ < order_.size()) return_first_posted();
-  posted_.clear();
   returned_ = 0;
+  posted_.finish();
 }
 
 void GradientReducer::exchange_bucket(std::size_t bucket, Communicator& communicator) {
@@ -157,7 +150,6 @@ void GradientReducer::hand_over(std::size_t bucket, const std::byte* own, Commun
   std::byte* to = sum(bucket) + static_cast<std::size_t>((layout_.own.begin - layout_.held.begin) * slice) *
                                     size_of(settings_.type);
   if (own != to) device_.exchange().widen(bucket_type(bucket), own, slice * layout_.own.count(), to);
-  device_.exchange().mark()();
   if (!layout_.shares_sums()) return;
   gather_.begin({sum(bucket), slice, settings_.type}, communicator);
   gather_.finish(communicator);
@@ -171,7 +163,6 @@ const std::byte* GradientReducer::reduce_by_library(std::span<std::byte* const> 
   for (std::byte* more : sums.subspan(1)) {
     device_.exchange().add(type, sums.front(), more, slice * plan_.lanes, sums.front());
   }
-  device_.exchange().mark()();
   communicator.reduce_scatter(sums.front(), received_.data(), slice * layout_.own.count(), type);
   return received_.data();
 }

@@ -12,6 +12,7 @@
 #include "sharding/plan/bucket_plan.hpp"
 #include "sharding/plan/reducer_options.hpp"
 #include "sharding/state/exchange_executor.hpp"
+#include "sharding/state/posted_calls.hpp"
 
 namespace vitrail::sharding {
 
@@ -21,10 +22,6 @@ class GradientReducer {
  public:
   GradientReducer(const BucketPlan& plan, const ExchangePlan& exchange, const ReducerOptions& settings,
                   Communicator& communicator, Device& device);
-  ~GradientReducer() { communicator_.settle(posted_); }
-  GradientReducer(const GradientReducer&) = delete;
-  GradientReducer& operator=(const GradientReducer&) = delete;
-
   // A step: for each of this rank's lanes in order begin_lane, add for every parameter once, end_lane; then
   // exchange.
   void begin_lane(std::int64_t lane);
@@ -57,13 +54,12 @@ class GradientReducer {
                                      Communicator& communicator);
   void borrow_bucket(std::size_t bucket);
   void return_first_posted();
-  Communicator::Ticket ended_with(std::size_t posted) const;  // of order_[posted]
-  std::byte* own_slices(std::size_t bucket);                  // in the first of the full sums
+  std::size_t ended_with(std::size_t posted) const;  // call of posted_, of order_[posted]
+  std::byte* own_slices(std::size_t bucket);         // in the first of the full sums
   bool frees_buckets() const { return settings_.stage.frees_gradients; }
 
   const BucketPlan& plan_;
   ReducerOptions settings_;
-  Communicator& communicator_;
   Device& device_;
   ShardLayout layout_;
   std::size_t blocks_;  // of lanes, aligned: the places of this rank's sums
@@ -80,8 +76,8 @@ class GradientReducer {
   std::vector<char> arrived_;                     // by parameter, in the current lane
   std::vector<std::size_t> missing_;              // by bucket: gradients of the last lane that have not come
   std::vector<std::size_t> order_;                // of the exchanges: buckets
-  std::vector<Communicator::Ticket> posted_;      // the first so many of order_; at last one more
   std::size_t returned_ = 0;                      // stage 2: the first so many of posted_ are spare again
+  PostedCalls posted_;  // the first so many of order_, at last one more; last member: they use the rest
 };
 
 }  // namespace vitrail::sharding

@@ -8,6 +8,7 @@
 #include "sharding/device/device.hpp"
 #include "sharding/plan/bucket_plan.hpp"
 #include "sharding/state/exchange_executor.hpp"
+#include "sharding/state/posted_calls.hpp"
 
 namespace vitrail::sharding {
 
@@ -22,23 +23,20 @@ class ParameterGather {
   // `held`: the slices that this rank updates; where these are all, there is nothing to gather.
   ParameterGather(const BucketPlan& plan, const ExchangePlan& exchange, LaneRange held,
                   Communicator& communicator, Device& device);
-  ~ParameterGather() { communicator_.settle(tickets_); }
-  ParameterGather(const ParameterGather&) = delete;
-  ParameterGather& operator=(const ParameterGather&) = delete;
-
   // `buckets[b]` is bucket b, padding included, in the device's memory; this rank's slices are already in
-  // place. Nobody may write to them, nor read one that was not waited for, until finish().
+  // place. Nobody may write to them, nor read one that was not asked for, until finish().
   void start(const std::vector<BucketData>& buckets);
-  void wait_for(std::size_t bucket);
+  // What Device::compute() is given from now on finds the bucket complete.
+  void compute_after(std::size_t bucket);
+  // All of them are complete, and nothing of this rank waits for others.
   void finish();
 
  private:
   const BucketPlan& plan_;
-  Communicator& communicator_;
-  Device& device_;
   bool complete_;  // this rank has all slices
   GatherExecutor gather_;
-  std::vector<Communicator::Ticket> tickets_;  // by bucket, of the gather under way
+  std::vector<std::size_t> call_;  // by bucket, that completes it
+  PostedCalls calls_;              // last: they use the rest
 };
 
 }  // namespace vitrail::sharding

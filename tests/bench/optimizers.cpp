@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
     if (config.name == sharding::OptimizerName::lamb)
       squares.emplace(optimizer.clip_values(state, gradients, 1.0));
     optimizer.step(state, gradients, 1e-3, 1.0, *squares);
-    device->compute().mark()();
+    device->compute().finish();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     fmt::print("{:.6f}\n", seconds.count());
     std::fflush(stdout);

@@ -49,7 +49,7 @@ class Communication : public MpiWorld, public testing::WithParamInterface<Backen
       device_ = make_gpu_device(rank() % gpus());
     }
     if (GetParam() == Backend::nccl) {
-      over_device_ = make_nccl_communicator(world_mpi_, rank() % gpus(), std::chrono::seconds(60));
+      over_device_ = make_nccl_communicator(world_mpi_, rank() % gpus(), *device_, std::chrono::seconds(60));
     } else {
       over_device_ = std::make_unique<StagedCommunicator>(world_mpi_, *device_);
     }
@@ -67,7 +67,7 @@ class Communication : public MpiWorld, public testing::WithParamInterface<Backen
     if (values.empty()) return buffer;
     device().compute().copy(std::as_bytes(std::span(values)).data(), values.size() * sizeof(T),
                             buffer.data());
-    device().compute().mark()();
+    device().compute().finish();
     return buffer;
   }
   template <class T>
@@ -76,7 +76,7 @@ class Communication : public MpiWorld, public testing::WithParamInterface<Backen
     if (values.empty()) return values;
     device().compute().copy(from, values.size() * sizeof(T),
                             std::as_writable_bytes(std::span(values)).data());
-    device().compute().mark()();
+    device().compute().finish();
     return values;
   }
 

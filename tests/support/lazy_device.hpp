@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <vector>
 
 #include <sys/mman.h>
 
-#include "sharding/comm/staged_communicator.hpp"
 #include "sharding/device/host_device.hpp"
 
 namespace vitrail::tests {
@@ -46,7 +45,26 @@ class LazyDevice final : public sharding::Device {
   sharding::Stream& exchange() override { return exchange_; }
   std::int64_t elements_at_once() const override { return std::int64_t{1} << 40; }
 
+  // Work of exchange(), which may look at the device's memory where real() says.
+  void in_order_of_exchange(std::function<void()> work) { exchange_.give(std::move(work)); }
+  // Only while work is done.
+  std::byte* real(const std::byte* address) {
+    const auto* region = region_of(address);
+    if (region == nullptr) return const_cast<std::byte*>(address);
+    return const_cast<std::byte*>(region->second.data()) + (address - region->first);
+  }
+
  private:
+  struct LazyStream;
+  struct LazyMark final : sharding::Mark {
+    LazyMark(LazyStream& of, std::uint64_t count) : stream(of), until(count) {}
+    void wait() const override {
+      const std::lock_guard lock(stream.device.mutex_);
+      stream.run_until(until);
+    }
+    LazyStream& stream;
+    std::uint64_t until;
+  };
   struct LazyStream final : sharding::Stream {
     explicit LazyStream(LazyDevice& on) : device(on) {}
     void give(std::function<void()> what) {
@@ -85,14 +103,14 @@ class LazyDevice final : public sharding::Device {
         }
         device.host().update(kernel, type, own, squares);
       });
-      if (!squares.empty()) mark()();
+      if (!squares.empty()) finish();
     }
-    std::function<void()> mark() override {
+    std::shared_ptr<const sharding::Mark> mark() override {
       const std::lock_guard lock(device.mutex_);
-      return [this, until = given] {
-        const std::lock_guard inner_lock(device.mutex_);
-        run_until(until);
-      };
+      return std::make_shared<LazyMark>(*this, given);
+    }
+    void begin_after(const sharding::Mark& mark) override {
+      give([passed = dynamic_cast<const LazyMark&>(mark)] { passed.wait(); });
     }
     LazyDevice& device;
     std::deque<std::function<void()>> work;
@@ -113,41 +131,12 @@ class LazyDevice final : public sharding::Device {
     };
     return region_of(address) != nullptr || std::ranges::any_of(pinned_, is_in);
   }
-  // Where the value really lies. Only while work is done: `mutex_` is held.
-  std::byte* real(const std::byte* address) {
-    const auto* region = region_of(address);
-    if (region == nullptr) return const_cast<std::byte*>(address);
-    return const_cast<std::byte*>(region->second.data()) + (address - region->first);
-  }
 
   std::recursive_mutex mutex_;
   sharding::HostDevice host_;
   std::map<std::byte*, std::vector<std::byte>> regions_;
   std::map<std::byte*, std::size_t> pinned_;
   LazyStream compute_{*this}, exchange_{*this};
-};
-
-// A rank's device and what carries its memory to the others.
-struct Place {
-  explicit Place(sharding::Communicator& communicator, bool lazily = false) : plain(communicator) {
-    if (lazily) staged.emplace(communicator, lazy.emplace());
-  }
-  sharding::Device& device() { return lazy ? static_cast<sharding::Device&>(*lazy) : host; }
-  sharding::Communicator& ranks() { return staged ? *staged : plain; }
-
-  // Values to and from the device, at once.
-  void put(const std::byte* from, std::size_t bytes, std::byte* to) {
-    device().compute().copy(from, bytes, to);
-  }
-  void get(const std::byte* from, std::size_t bytes, std::byte* to) {
-    device().compute().copy(from, bytes, to);
-    device().compute().mark()();
-  }
-
-  sharding::Communicator& plain;
-  sharding::HostDevice host;
-  std::optional<LazyDevice> lazy;
-  std::optional<sharding::StagedCommunicator> staged;
 };
 
 }  // namespace vitrail::tests

@@ -122,7 +122,8 @@ std::unique_ptr<sharding::Communicator> ComputeDevice::communicator(const shardi
     return std::make_unique<sharding::StagedCommunicator>(ranks, *memory_);
   }
   exchanged_ = "by NCCL";
-  return sharding::make_nccl_communicator(ranks, torch_.index(), std::chrono::seconds(config.timeout.count));
+  return sharding::make_nccl_communicator(ranks, torch_.index(), *memory_,
+                                          std::chrono::seconds(config.timeout.count));
 }
 
 std::string machine_name(c10::Device device) {

@@ -56,6 +56,13 @@ TEST(CallLog, SaysWhatWasNotDone) {
   }
 }
 
+TEST(CallLog, SaysWhatAGpuMayStillBeAt) {
+  LocalCommunicator alone;
+  CallLog log(alone);
+  log.observe({.kind = CallKind::exchange, .bytes = 1024, .returns_early = true}, [] {});
+  EXPECT_THAT(log.describe_last(1), MatchesRegex("#1 exchange 1.0 KiB, given to the GPU in [0-9.]+ s"));
+}
+
 // Every kind of call can be hit, and only the n-th is.
 TEST(FaultyCommunicator, HitsTheNthCallOfItsKind) {
   for (const CallKind kind : tests::kAllCallKinds) {

@@ -111,7 +111,7 @@ TEST(CommunicationQueue, ALayerWaitsOnlyForItsOwnBuckets) {
     EXPECT_TRUE(soon([&] { return gated.begun() == 1; }));
     gated.open();
     for (const std::size_t b : {0U, 2U, 1U}) {  // as forward needs them
-      gather.wait_for(b);
+      gather.compute_after(b);
       for (const float value : buckets[b].as<float>()) ASSERT_EQ(value, 7.0F) << "bucket " << b;
     }
     gather.finish();
@@ -144,6 +144,51 @@ TEST(CommunicationQueue, AFailureIsHeardAtEveryLaterWait) {
   EXPECT_THROW(queue.wait(ticket), PeerFailure);
   EXPECT_THROW(queue.broadcast({}, 0), PeerFailure);
   EXPECT_EQ(failing.later_calls, 0) << "nobody answers after a failure";
+}
+
+// Gives its exchanges to a device that does them when it is told to.
+class EarlyCommunicator final : public InterceptedCommunicator {
+ public:
+  using InterceptedCommunicator::InterceptedCommunicator;
+  void exchange(std::span<const Outgoing>, std::span<const Incoming>, DataType) override { ++given; }
+  void return_early() override { early = true; }
+  Progress progress() override {
+    if (peer_failed) throw PeerFailure(1);
+    return {given, done};
+  }
+  std::atomic<std::uint64_t> given = 0, done = 0;
+  std::atomic<bool> early = false, peer_failed = false;
+
+ protected:
+  void around(const Call&, const std::function<void()>& forward) override { forward(); }
+};
+
+void exchange_nothing(Communicator& communicator) { communicator.exchange({}, {}, DataType::f32); }
+
+TEST(CommunicationQueue, CallsAreGivenToADeviceBeforeItHasDoneThoseBefore) {
+  LocalCommunicator alone;
+  EarlyCommunicator early(alone);
+  CommunicationQueue queue(early);
+  const auto first = queue.post(exchange_nothing), second = queue.post(exchange_nothing);
+  queue.wait_until_given(second);
+  EXPECT_TRUE(early.early);
+  EXPECT_EQ(early.given, 2U);
+  early.done = 1;
+  queue.wait(first);
+  auto both = std::async([&] { queue.wait(second); });
+  EXPECT_EQ(both.wait_for(20ms), std::future_status::timeout);
+  early.done = 2;
+  both.get();
+}
+
+TEST(CommunicationQueue, AFailureOfWhatADeviceIsAtIsHeard) {
+  LocalCommunicator alone;
+  EarlyCommunicator early(alone);
+  CommunicationQueue queue(early);
+  const auto ticket = queue.post(exchange_nothing);
+  queue.wait_until_given(ticket);
+  early.peer_failed = true;
+  EXPECT_THROW(queue.wait(ticket), PeerFailure);
 }
 
 TEST(CommunicationQueue, AnExceptionDoesNotWaitForPeersThatNeverCome) {

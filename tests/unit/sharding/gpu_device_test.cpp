@@ -31,13 +31,13 @@ std::vector<Real> random_values(std::int64_t n, std::uint64_t stream, bool posit
 
 void put(Device& device, std::span<const std::byte> bytes, std::byte* to) {
   device.compute().copy(bytes.data(), bytes.size(), to);
-  device.compute().mark()();
+  device.compute().finish();
 }
 
 std::vector<std::byte> get(Device& device, const Buffer& buffer) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.elements()) * size_of(buffer.type()));
   device.compute().copy(buffer.data(), bytes.size(), bytes.data());
-  device.compute().mark()();
+  device.compute().finish();
   return bytes;
 }
 
@@ -137,7 +137,7 @@ TEST_F(GpuDeviceTest, SumsHaveTheBitsOfTheHost) {
       put(device, std::as_bytes(std::span(right)), b.data());
       device.exchange().widen(type, a.data(), n, wide.data());
       device.exchange().add(type, a.data(), b.data(), n, a.data());
-      device.exchange().mark()();
+      device.exchange().finish();
       return std::make_pair(get(device, a), get(device, wide));
     };
     EXPECT_EQ(result(*gpu_), result(host_)) << name_of(type);

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "sharding/comm/communication_queue.hpp"
-#include "tests/support/lazy_device.hpp"
+#include "tests/support/place.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"
@@ -46,17 +46,16 @@ DataType type_of() {
 }
 
 // Sums of all parameters as the ranks of `exchange` make them, two steps in a row so that old sums cannot
-// leak into new ones. bf16 gradients are the upper halves of the floats. Lazily: on a device that works as
-// late as it may.
+// leak into new ones. bf16 gradients are the upper halves of the floats. Devices work as late as they may.
 template <class Real>
 std::vector<std::vector<Real>> reduce(const ReducerOptions& settings, const ExchangePlan& exchange,
-                                      std::int64_t bucket_elements, bool lazily = false) {
+                                      std::int64_t bucket_elements, tests::Way way = tests::Way::host) {
   const BucketPlan plan = make_bucket_plan(parameters(), exchange.lanes, bucket_elements);
   std::vector<std::vector<Real>> sums;
   for (const ParameterShape& p : plan.parameters) sums.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
   tests::run_world(exchange.world, [&](Communicator& communicator) {
-    tests::Place place(communicator, lazily);
+    tests::Place place(communicator, way);
     std::vector<Buffer> brought;  // until the end: giving memory back waits
     CommunicationQueue queue(place.ranks());
     GradientReducer reducer(plan, exchange, settings, queue, place.device());
@@ -143,10 +142,9 @@ TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
         const ReducerOptions settings{.matrix_type = matrix_type, .stage = stage_of(stage)};
         for (const ExchangeRoute route : kTreeRoutes) {
           const ExchangePlan exchange = exchange_plan(route, kLanes, full_nodes(world, 3));
-          for (const bool lazily : {false, true}) {
-            EXPECT_EQ(reduce<float>(settings, exchange, 500, lazily), expected)
-                << name_of(matrix_type) << ", " << world << " ranks, stage " << stage
-                << ", lazily: " << lazily;
+          for (const tests::Way way : tests::kWays) {
+            EXPECT_EQ(reduce<float>(settings, exchange, 500, way), expected)
+                << name_of(matrix_type) << ", " << world << " ranks, stage " << stage << ", " << name_of(way);
           }
         }
       }
@@ -163,9 +161,9 @@ TEST(GradientReducer, FastSumsAreThoseOfTheRanksInTheLibrarysOrder) {
   for (const int world : {1, 2, 4, 8}) {
     for (const std::int64_t stage : {0, 1, 2}) {
       if (stage == 2 && world != kLanes) continue;
-      for (const bool lazily : {false, true}) {
+      for (const tests::Way way : tests::kWays) {
         const auto fast = reduce<float>({.stage = stage_of(stage)},
-                                        on_one_node(kLanes, world, ExchangeRoute::library), 500, lazily);
+                                        on_one_node(kLanes, world, ExchangeRoute::library), 500, way);
         for (std::size_t p = 0; p < parameters().size(); ++p) {
           std::vector<float> expected = tree_sum<float>(0, kLanes / world, p);
           for (std::int64_t lane = kLanes / world; lane < kLanes; lane += kLanes / world) {

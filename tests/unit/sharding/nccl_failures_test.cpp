@@ -44,7 +44,8 @@ class NcclFailures : public testing::Test {
   std::array<std::byte, 64> memory_{};
   tests::AbsentWorld absent_{2, 0};
   Ranks ranks_{absent_};
-  std::unique_ptr<Communicator> nccl_ = make_nccl_communicator(ranks_, 0, seconds(1));
+  std::unique_ptr<Device> gpu_ = make_gpu_device(0);
+  std::unique_ptr<Communicator> nccl_ = make_nccl_communicator(ranks_, 0, *gpu_, seconds(1));
 };
 
 TEST_F(NcclFailures, AGoodEndIsOrderly) {
@@ -71,6 +72,43 @@ TEST_F(NcclFailures, SoDoesALateOne) {
     EXPECT_EQ(e.code(), ExitCode::watchdog);
   }
   expect_aborted_once();
+}
+
+TEST_F(NcclFailures, CallsThatReturnEarlyAreDoneWhenTheGpuIs) {
+  nccl_->return_early();
+  tests::nccl.event = cudaErrorNotReady;
+  exchange();
+  exchange();
+  EXPECT_EQ(nccl_->progress().given, 2U);
+  EXPECT_EQ(nccl_->progress().done, 0U);
+  tests::nccl.event = cudaSuccess;
+  EXPECT_EQ(nccl_->progress().done, 2U);
+}
+
+TEST_F(NcclFailures, APeersFailureIsSeenByWhoAsksForProgress) {
+  nccl_->return_early();
+  tests::nccl.event = cudaErrorNotReady;
+  exchange();
+  ranks_.failed = [] { return std::optional(1); };
+  const auto ask_on = [&] {
+    while (nccl_->progress().done == 0) continue;
+  };
+  EXPECT_THROW(ask_on(), PeerFailure);
+  expect_aborted_once();
+}
+
+TEST_F(NcclFailures, SmallCallsBeginAfterThoseOnTheGpu) {
+  nccl_->return_early();
+  tests::nccl.event = cudaErrorNotReady;
+  exchange();
+  int looks = 0;
+  ranks_.failed = [&] {
+    if (++looks == 3) tests::nccl.event = cudaSuccess;
+    return std::nullopt;
+  };
+  nccl_->barrier();
+  EXPECT_EQ(looks, 3);
+  EXPECT_EQ(nccl_->progress().done, 1U);
 }
 
 TEST_F(NcclFailures, OneThatWentAwayIsHeardFirst) {

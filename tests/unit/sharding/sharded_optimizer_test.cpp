@@ -9,7 +9,7 @@
 #include "sharding/comm/communication_queue.hpp"
 #include "sharding/state/parameter_gather.hpp"
 #include "tests/support/direct_plan.hpp"
-#include "tests/support/lazy_device.hpp"
+#include "tests/support/place.hpp"
 #include "tests/support/thread_world.hpp"
 #include "trainer/base/philox.hpp"
 
@@ -41,7 +41,7 @@ double value(std::uint64_t when, std::size_t parameter, std::int64_t i) {
 // What a world does its work with.
 struct Means {
   ParallelFor parallel_for = serial_for;
-  bool lazily = false;
+  tests::Way way = tests::Way::host;
 };
 
 // Weights by parameter after `steps` updates on `world` ranks.
@@ -55,9 +55,9 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
   for (const ParameterShape& p : plan.parameters) result.emplace_back(static_cast<std::size_t>(p.elements));
   std::mutex mutex;
   tests::run_world(world, [&](Communicator& ranks) {
-    tests::Place place(ranks, means.lazily);
+    tests::Place place(ranks, means.way);
     HostDevice threaded(means.parallel_for);
-    Device& device = means.lazily ? place.device() : threaded;
+    Device& device = means.way == tests::Way::host ? threaded : place.device();
     std::vector<Buffer> brought;  // until the end: giving memory back waits
     CommunicationQueue communicator(place.ranks());
     GradientReducer gradients(plan, tests::direct_plan(kLanes, ranks), {type, type}, communicator, device);
@@ -142,7 +142,9 @@ TEST(ShardedOptimizer, ADeviceThatWorksLateTakesTheSameStep) {
   for (const OptimizerConfig& config : configurations()) {
     const auto expected = train<float>(1, config, 3);
     for (const int world : {1, 3, 4}) {
-      EXPECT_EQ(train<float>(world, config, 3, nullptr, {.lazily = true}), expected) << world;
+      for (const tests::Way way : {tests::Way::staged, tests::Way::device})
+        EXPECT_EQ(train<float>(world, config, 3, nullptr, {.way = way}), expected)
+            << world << ", " << name_of(way);
     }
   }
 }
@@ -195,9 +197,9 @@ TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
   }
 }
 
-void check_gather(Communicator& communicator, bool lazily) {
+void check_gather(Communicator& communicator, tests::Way way) {
   const BucketPlan plan = make_bucket_plan(updated_parameters(), kLanes, 1000);
-  tests::Place place(communicator, lazily);
+  tests::Place place(communicator, way);
   std::vector<Buffer> buckets;
   std::vector<BucketData> whole;
   const LaneRange own = lanes_of_rank(kLanes, communicator.size(), communicator.rank());
@@ -212,18 +214,20 @@ void check_gather(Communicator& communicator, bool lazily) {
   }
   ParameterGather gather(plan, tests::direct_plan(kLanes, communicator), own, place.ranks(), place.device());
   gather.start(whole);
-  gather.finish();
-  for (Buffer& buffer : buckets) {
+  for (const std::size_t b : forward_order(plan)) {
+    gather.compute_after(b);
+    const Buffer& buffer = buckets[b];
     std::vector<float> values(static_cast<std::size_t>(buffer.elements()));
     place.get(buffer.data(), values.size() * sizeof(float), std::as_writable_bytes(std::span(values)).data());
     for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<float>(i + 1));
   }
+  gather.finish();
 }
 
 TEST(ParameterGather, EveryRankGetsEveryonesSlices) {
   for (const int world : {1, 2, 3, 4}) {
-    for (const bool lazily : {false, true}) {
-      tests::run_world(world, [&](Communicator& communicator) { check_gather(communicator, lazily); });
+    for (const tests::Way way : tests::kWays) {
+      tests::run_world(world, [&](Communicator& communicator) { check_gather(communicator, way); });
     }
   }
 }
