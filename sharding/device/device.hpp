@@ -31,6 +31,14 @@ class Stream {
   // The sums of sum_kernels.hpp.
   virtual void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
                    std::byte* to) = 0;
+  // Adds siblings of a tree in one pass: addends join in their order, each followed by `additions` of the
+  // last two that are left to one. In the end one is left: it goes to `to`, which may be an addend.
+  struct Addend {
+    const std::byte* sum;
+    int additions;
+  };
+  virtual void add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n,
+                            std::byte* to) = 0;
   virtual void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) = 0;
   // `type`: f32 or f64. `squares`: none, or as many as runs; then this returns when they are there.
   virtual void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
@@ -53,8 +61,7 @@ class Device {
   virtual Stream& compute() = 0;
   // Of the calls to other ranks, on whatever thread they run.
   virtual Stream& exchange() = 0;
-  // Elements that several sums in a row best take at a time.
-  virtual std::int64_t elements_at_once() const = 0;
+  virtual std::size_t most_addends() const = 0;  // of one Stream::add_siblings; more than a tree has levels
 };
 
 }  // namespace vitrail::sharding

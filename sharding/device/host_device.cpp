@@ -1,8 +1,10 @@
 #include "sharding/device/host_device.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <vector>
 
 #include <sys/mman.h>
 
@@ -80,6 +82,30 @@ void HostDevice::copy(const std::byte* from, std::size_t bytes, std::byte* to) {
 void HostDevice::add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
                      std::byte* to) {
   sharding::add(type, left, right, n, to);
+}
+
+// Piece by piece, so that what is between two additions stays in the second-level cache.
+void HostDevice::add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) {
+  constexpr std::int64_t kPiece = 1 << 12;
+  const std::size_t width = size_of(type);
+  const std::size_t room = static_cast<std::size_t>(std::min(n, kPiece)) * width;
+  std::vector<std::byte> between(addends.size() > 2 ? (addends.size() - 1) * room : 0);
+  std::vector<const std::byte*> left;
+  for (std::int64_t begin = 0; begin < n; begin += kPiece) {
+    const std::size_t offset = static_cast<std::size_t>(begin) * width;
+    left.clear();
+    for (const Addend& addend : addends) {
+      left.push_back(addend.sum + offset);
+      for (int i = 0; i < addend.additions; ++i) {
+        const std::byte* const right = left.back();
+        left.pop_back();
+        const bool is_last = left.size() == 1 && i + 1 == addend.additions && &addend == &addends.back();
+        std::byte* const sum = is_last ? to + offset : between.data() + (left.size() - 1) * room;
+        add(type, left.back(), right, std::min(kPiece, n - begin), sum);
+        left.back() = sum;
+      }
+    }
+  }
 }
 
 void HostDevice::widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) {

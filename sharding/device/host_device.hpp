@@ -2,6 +2,8 @@
 // threads as asked for.
 #pragma once
 
+#include <limits>
+
 #include "sharding/device/device.hpp"
 #include "sharding/device/parallel_for.hpp"
 
@@ -15,14 +17,13 @@ class HostDevice final : public Device, private Stream {
   void release(std::byte* bytes, Memory memory) noexcept override;
   Stream& compute() override { return *this; }
   Stream& exchange() override { return *this; }
-  std::int64_t elements_at_once() const override {
-    return 1 << 12;
-  }  // several stay in the second-level cache
+  std::size_t most_addends() const override { return std::numeric_limits<std::size_t>::max(); }
 
  private:
   void copy(const std::byte* from, std::size_t bytes, std::byte* to) override;
   void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
            std::byte* to) override;
+  void add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) override;
   void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override;
   void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
               std::span<Squares> squares) override;

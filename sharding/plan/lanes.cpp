@@ -30,6 +30,10 @@ std::vector<LaneRange> aligned_blocks(LaneRange lanes) {
   return blocks;
 }
 
+bool are_siblings(LaneRange left, LaneRange right) {
+  return left.end == right.begin && left.count() == right.count() && left.begin % (2 * left.count()) == 0;
+}
+
 int full_sums(LaneRange lanes) {
   std::size_t most = 0;
   for (std::int64_t end = lanes.begin + 1; end <= lanes.end; ++end) {

@@ -24,6 +24,9 @@ LaneRange lanes_of_rank(std::int64_t lanes, int world, int rank);
 // [2, 7) is {2,3} {4,5} {6}. With N a power of two a rank's lanes are one block.
 std::vector<LaneRange> aligned_blocks(LaneRange lanes);
 
+// Whether two blocks are the children of one node of the tree, in order.
+bool are_siblings(LaneRange left, LaneRange right);
+
 // Full sums that adding a rank's lanes one by one keeps at once. After the lanes [begin, l) these are the
 // sums over their aligned blocks; the next lane's gradient is added to the last of them that end with a whole
 // sibling, or becomes one more.

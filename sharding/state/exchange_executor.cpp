@@ -80,34 +80,43 @@ void ReduceExecutor::run(const Bucket* opening, const Bucket* closing, Communica
 
 void ReduceExecutor::add(const LocalAddition& addition, const Half& half) {
   const auto& [sums, slice, type, ended] = *half.bucket;
+  const auto at = [&](int place) {
+    return at_slice(sums[static_cast<std::size_t>(place)], addition.slices.begin, slice, type);
+  };
   std::vector<Node> nodes;
   for (const Term& term : addition.terms) {
-    std::byte* sum = term.received ? at_slice(half.received, term.received_at, slice, type)
-                                   : at_slice(sums[static_cast<std::size_t>(term.place)],
-                                              addition.slices.begin, slice, type);
-    nodes.push_back({term.block, sum, !term.received && term.place == addition.place});
+    nodes.push_back({term.block, term.received ? at_slice(half.received, term.received_at, slice, type)
+                                               : at(term.place)});
   }
-  for (std::int64_t n = 0, rest = addition.slices.count() * slice; rest > 0; rest -= n) {
-    n = std::min(rest, device_.elements_at_once());
-    add_siblings(nodes, type, n);
-    for (Node& node : nodes) node.sum += static_cast<std::size_t>(n) * size_of(type);
-  }
+  add(nodes, type, addition.slices.count() * slice, at(addition.place));
 }
 
-// Until one sum is left: `nodes` are in lane order and cover a block.
-void ReduceExecutor::add_siblings(const std::vector<Node>& nodes, DataType type, std::int64_t n) {
-  std::vector<Node> stack;
-  for (Node node : nodes) {
-    while (!stack.empty() && stack.back().block.count() == node.block.count() &&
-           stack.back().block.begin % (2 * node.block.count()) == 0) {
-      const Node left = stack.back();
-      stack.pop_back();
-      std::byte* to = node.at_home ? node.sum : left.sum;
-      device_.exchange().add(type, left.sum, node.sum, n, to);
-      node = {{left.block.begin, node.block.end}, to, left.at_home || node.at_home};
-    }
-    stack.push_back(node);
+// The sum over `nodes`, which are in lane order and cover a block. More than the device takes at once: first
+// the halves of the block, each to where one of its own parts was.
+void ReduceExecutor::add(std::span<const Node> nodes, DataType type, std::int64_t n, std::byte* to) {
+  if (nodes.size() > device_.most_addends()) {
+    const std::int64_t middle = (nodes.front().block.begin + nodes.back().block.end) / 2;
+    const auto right = static_cast<std::size_t>(
+        std::ranges::find_if(nodes, [&](const Node& node) { return node.block.begin >= middle; }) -
+        nodes.begin());
+    const Node halves[] = {{{nodes.front().block.begin, middle}, nodes.front().sum},
+                           {{middle, nodes.back().block.end}, nodes.back().sum}};
+    add(nodes.first(right), type, n, halves[0].sum);
+    add(nodes.subspan(right), type, n, halves[1].sum);
+    return add(halves, type, n, to);
   }
+  std::vector<LaneRange> open;
+  std::vector<Stream::Addend> addends;
+  for (const Node& node : nodes) {
+    Stream::Addend& addend = addends.emplace_back(node.sum, 0);
+    open.push_back(node.block);
+    for (; open.size() > 1 && are_siblings(open[open.size() - 2], open.back()); ++addend.additions) {
+      const std::int64_t end = open.back().end;
+      open.pop_back();
+      open.back().end = end;
+    }
+  }
+  if (addends.size() > 1) device_.exchange().add_siblings(type, addends, n, to);
 }
 
 GatherExecutor::GatherExecutor(const ExchangePlan& plan, int rank) : slices_(plan.slices) {

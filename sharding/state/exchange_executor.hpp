@@ -37,7 +37,6 @@ class ReduceExecutor {
   struct Node {  // of the tree over lanes, already summed; the address of its first element
     LaneRange block;
     std::byte* sum;
-    bool at_home;  // where the addition's result shall stand
   };
   // A bucket that opens or closes, if any, its rounds, and where what comes in them stands.
   struct Half {
@@ -48,7 +47,7 @@ class ReduceExecutor {
   };
   void run(const Bucket* opening, const Bucket* closing, Communicator& communicator);
   void add(const LocalAddition& addition, const Half& half);
-  void add_siblings(const std::vector<Node>& nodes, DataType type, std::int64_t n);
+  void add(std::span<const Node> nodes, DataType type, std::int64_t n, std::byte* to);
 
   std::vector<ReduceRound> opening_, closing_;
   Device& device_;

@@ -110,11 +110,10 @@ void GradientReducer::add_to_tree(std::size_t parameter, const std::byte* gradie
     device_.compute().copy(gradient, static_cast<std::size_t>(n) * size_of(type), at(sums_before_));
     return;
   }
-  const std::byte* right = gradient;
-  for (std::size_t place = sums_before_; place-- >= sums_after_;) {
-    device_.compute().add(type, at(place), right, n, at(place));
-    right = at(place);
-  }
+  std::vector<Stream::Addend> addends;
+  for (std::size_t place = sums_after_ - 1; place < sums_before_; ++place) addends.push_back({at(place), 0});
+  addends.push_back({gradient, static_cast<int>(addends.size())});
+  device_.compute().add_siblings(type, addends, n, at(sums_after_ - 1));
 }
 
 std::byte* GradientReducer::own_slices(std::size_t bucket) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <stdexcept>
 #include <vector>
 
 #include <sys/mman.h>
@@ -43,7 +44,7 @@ class LazyDevice final : public sharding::Device {
   }
   sharding::Stream& compute() override { return compute_; }
   sharding::Stream& exchange() override { return exchange_; }
-  std::int64_t elements_at_once() const override { return std::int64_t{1} << 40; }
+  std::size_t most_addends() const override { return 4; }
 
   // Work of exchange(), which may look at the device's memory where real() says.
   void in_order_of_exchange(std::function<void()> work) { exchange_.give(std::move(work)); }
@@ -88,6 +89,14 @@ class LazyDevice final : public sharding::Device {
     void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
              std::byte* to) override {
       give([=, this] { device.host().add(type, device.real(left), device.real(right), n, device.real(to)); });
+    }
+    void add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n,
+                      std::byte* to) override {
+      if (addends.size() > device.most_addends()) throw std::invalid_argument("too many addends at once");
+      give([=, this, own = std::vector(addends.begin(), addends.end())]() mutable {
+        for (Addend& addend : own) addend.sum = device.real(addend.sum);
+        device.host().add_siblings(type, own, n, device.real(to));
+      });
     }
     void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override {
       give([=, this] { device.host().widen(type, device.real(from), n, device.real(to)); });
