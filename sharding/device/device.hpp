@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 
 #include "sharding/device/update_run.hpp"
@@ -40,6 +41,8 @@ class Device {
 
   virtual std::byte* allocate(std::size_t bytes, Memory memory) = 0;  // zeroed, aligned to 64 bytes or more
   virtual void release(std::byte* bytes, Memory memory) noexcept = 0;
+  // A wish: as long as what this returns lives, these bytes of the host are copied as pinned ones are.
+  virtual std::shared_ptr<void> pin(std::span<std::byte>) { return nullptr; }
   // Of the thread that trains: in one order with what the model computes.
   virtual Stream& compute() = 0;
   // Of the calls to other ranks, on whatever thread they run.

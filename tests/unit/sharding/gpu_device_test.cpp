@@ -2,6 +2,7 @@
 #include "sharding/device/gpu_device.hpp"
 
 #include <cmath>
+#include <map>
 
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
@@ -27,6 +28,15 @@ std::vector<Real> random_values(std::int64_t n, std::uint64_t stream, bool posit
     value = static_cast<Real>(positive ? std::abs(x) : x);
   }
   return values;
+}
+
+// The same once and for all: most tests begin with the same arrays.
+template <class Real>
+const std::vector<Real>& known_values(std::int64_t n, std::uint64_t stream, bool positive = false) {
+  static std::map<std::uint64_t, std::vector<Real>> all;
+  const auto [entry, is_new] = all.try_emplace(stream);
+  if (is_new) entry->second = random_values<Real>(n, stream, positive);
+  return entry->second;
 }
 
 void put(Device& device, std::span<const std::byte> bytes, std::byte* to) {
@@ -72,11 +82,11 @@ std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel ke
   std::vector<UpdateRun> runs;
   for (const std::int64_t n : lengths) {
     const auto stream = static_cast<std::uint64_t>(5 * n);
-    Arrays& a = arrays.emplace_back(Arrays{on(device, random_values<Real>(n, stream)),
-                                           on(device, random_values<Real>(n, stream + 1)),
-                                           on(device, random_values<Real>(n, stream + 2)),
-                                           on(device, random_values<Real>(n, stream + 3, /*positive=*/true)),
-                                           on(device, random_values<Real>(n, stream + 4))});
+    Arrays& a = arrays.emplace_back(Arrays{on(device, known_values<Real>(n, stream)),
+                                           on(device, known_values<Real>(n, stream + 1)),
+                                           on(device, known_values<Real>(n, stream + 2)),
+                                           on(device, known_values<Real>(n, stream + 3, /*positive=*/true)),
+                                           on(device, known_values<Real>(n, stream + 4))});
     runs.push_back({n, a.sum.data(), a.weight.data(), a.exp_avg.data(), a.exp_avg_sq.data(), a.average.data(),
                     step_of(n % 2 == 0), factor});
   }
@@ -152,12 +162,38 @@ TEST_F(GpuDeviceTest, SumsHaveTheBitsOfTheHost) {
   EXPECT_EQ(result(*gpu_), result(host_));
 }
 
+// More elements than all threads of a grid take at once.
+TEST_F(GpuDeviceTest, LongSumsHaveTheBitsOfTheHost) {
+  constexpr std::int64_t kLength = (1 << 21) + 4321;
+  std::vector<float> x(kLength);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 1021) / 7;
+  const auto result = [&](Device& device) {
+    Buffer a = on(device, x), wide(DataType::f32, kLength, device);
+    device.compute().add(DataType::f32, a.data(), a.data(), kLength, a.data());
+    device.compute().widen(DataType::bf16, a.data(), kLength, wide.data());
+    return std::make_pair(get(device, a), get(device, wide));
+  };
+  EXPECT_EQ(result(*gpu_), result(host_));
+}
+
 TEST_F(GpuDeviceTest, MemoryBeginsAtZeroAndRoomGrows) {
   for (const Memory memory : {Memory::device, Memory::pinned}) {
     const Buffer buffer(DataType::u8, 12'345'678, *gpu_, memory);
     EXPECT_EQ(get(*gpu_, buffer), std::vector<std::byte>(12'345'678));
   }
   EXPECT_THROW(Buffer(DataType::u8, std::int64_t{1} << 50, *gpu_), std::bad_alloc);
+}
+
+TEST_F(GpuDeviceTest, RefusedMemoryIsAskedForTwiceAndIsNoErrorOfTheNextSum) {
+  int asked = 0;
+  const auto gpu = make_gpu_device(0, [&] { ++asked; });
+  const Buffer one = on(*gpu, std::vector<float>(100, 1));
+  Buffer sum(DataType::f32, 100, *gpu);
+  EXPECT_EQ(asked, 0);
+  EXPECT_THROW(Buffer(DataType::u8, std::int64_t{1} << 50, *gpu), std::bad_alloc);
+  EXPECT_EQ(asked, 1);
+  gpu->compute().add(DataType::f32, one.data(), one.data(), 100, sum.data());
+  EXPECT_EQ(get(*gpu, sum), get(*gpu, on(*gpu, std::vector<float>(100, 2))));
 }
 
 }  // namespace
