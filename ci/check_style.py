@@ -28,6 +28,7 @@ CALLS = (
     (r"\b(name\.(?:starts_with|ends_with|find|rfind|substr|contains))\b",
      r"^(datasets|tests|launcher/(?:cli|commands|options|ranks|sweep)|trainer/(base|checkpoint|settings)|models/weights)/|^models/families/(catalogue|model_names)",
      "takes a fact from a name: let the family declare it (models/declaration.hpp)"),
+    (r"(<<<)", r"^$", "is written launch(...) (trainer/base/launch.cuh), so that tests can run the kernel as C++"),
     (r"\bstatic\b[^;(){}=]*\b(\w*[iI]nstance\w*)\b", r"^$", "looks like a singleton: pass the object in"),
 )
 INCLUDES = (
@@ -118,6 +119,7 @@ def self_test():
     assert cpp("auto x = 1'000; std::getenv(a);  // ' '") == 1
     assert cpp("getenv(a);", "launcher/ranks/environment.cpp") == 0
     assert cpp("int x = std::rand();") == 1 and cpp("srand(1);") == 1 and cpp("std::random_device d;") == 1
+    assert cpp("f<T><<<1, 2>>>(x);", "models/a.cu") == 1
     assert cpp("torch::rand({2}); x.rand(1); operand(1);") == 0
     assert cpp("spec.name.starts_with(a);", "trainer/a.cpp") == 1 and cpp("name.find(a);", "models/weights/a.cpp") == 0
     assert cpp("static Foo& get_instance();") == 1 and cpp("static int count_of(Foo instance);") == 0

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include "models/kernels/talking_heads_cuda_kernels.hpp"
+#include "trainer/base/launch.cuh"
 
 namespace vitrail::models::cuda {
 namespace {
@@ -20,7 +21,7 @@ __device__ void write(__nv_bfloat16* at, float x) { *at = __float2bfloat16_rn(x)
 
 // A linear map over heads in shared memory, filled up with zeros to kHeads.
 template <int kHeads>
-struct HeadMap {
+struct alignas(16) HeadMap {
   float weight[kHeads][kHeads], bias[kHeads];
 
   // source [H,H], transposed on request; no bias: zero.
@@ -101,7 +102,7 @@ __device__ void softmax_of(const float (&mixed_logits)[kHeads], const float (&ma
 template <int kHeads, class Stored>
 __global__ void __launch_bounds__(kThreads)
     forward_kernel(HeadMixing mixing, Maps shape, Stored* maps, float* row_stats) {
-  __shared__ alignas(16) HeadMap<kHeads> logits_map, weights_map;
+  __shared__ HeadMap<kHeads> logits_map, weights_map;
   logits_map.fill(mixing.heads, mixing.logits_weight, mixing.logits_bias, false);
   weights_map.fill(mixing.heads, mixing.weights_weight, mixing.weights_bias, false);
   __syncthreads();
@@ -150,7 +151,7 @@ template <int kHeads, class Stored>
 __global__ void __launch_bounds__(kThreads)
     recompute_kernel(HeadMixing mixing, Maps shape, const Stored* logits, const float* row_stats,
                      Stored* probabilities, Stored* mixed) {
-  __shared__ alignas(16) HeadMap<kHeads> logits_map, weights_map;
+  __shared__ HeadMap<kHeads> logits_map, weights_map;
   logits_map.fill(mixing.heads, mixing.logits_weight, mixing.logits_bias, false);
   weights_map.fill(mixing.heads, mixing.weights_weight, mixing.weights_bias, false);
   __syncthreads();
@@ -176,7 +177,7 @@ __global__ void __launch_bounds__(kThreads)
 template <int kHeads, class Stored>
 __global__ void __launch_bounds__(kThreads)
     backward_kernel(HeadMixing mixing, Maps shape, Stored* probabilities, Stored* gradient) {
-  __shared__ alignas(16) HeadMap<kHeads> logits_map, weights_map;
+  __shared__ HeadMap<kHeads> logits_map, weights_map;
   logits_map.fill(mixing.heads, mixing.logits_weight, nullptr, true);
   weights_map.fill(mixing.heads, mixing.weights_weight, nullptr, true);
   __syncthreads();
@@ -213,14 +214,13 @@ struct HeadCount {
   static constexpr int kValue = kHeads;
 };
 
-// launch(HeadCount, stored zero): with the kernels' number of heads, 4, 8 or 16, and the type of the
-// maps.
-template <class Launch>
-void with_heads_and_type(int heads, MapType type, Launch launch) {
+// f(HeadCount, stored zero): with the kernels' number of heads, 4, 8 or 16, and the type of the maps.
+template <class F>
+void with_heads_and_type(int heads, MapType type, F f) {
   const auto with_heads = [&](auto stored) {
-    if (heads <= 4) return launch(HeadCount<4>{}, stored);
-    if (heads <= 8) return launch(HeadCount<8>{}, stored);
-    return launch(HeadCount<16>{}, stored);
+    if (heads <= 4) return f(HeadCount<4>{}, stored);
+    if (heads <= 8) return f(HeadCount<8>{}, stored);
+    return f(HeadCount<16>{}, stored);
   };
   switch (type) {
     case MapType::fp32:
@@ -241,8 +241,8 @@ void launch_forward(const HeadMixing& mixing, const Maps& shape, void* maps, flo
   with_heads_and_type(mixing.heads, shape.type, [&](auto count, auto stored) {
     using Stored = decltype(stored);
     constexpr int kHeads = decltype(count)::kValue;
-    forward_kernel<kHeads>
-        <<<blocks_of(shape), kThreads, 0, stream>>>(mixing, shape, static_cast<Stored*>(maps), row_stats);
+    launch(forward_kernel<kHeads, Stored>, blocks_of(shape), kThreads, stream, mixing, shape,
+           static_cast<Stored*>(maps), row_stats);
   });
 }
 
@@ -251,9 +251,9 @@ void launch_recompute(const HeadMixing& mixing, const Maps& shape, const void* l
   with_heads_and_type(mixing.heads, shape.type, [&](auto count, auto stored) {
     using Stored = decltype(stored);
     constexpr int kHeads = decltype(count)::kValue;
-    recompute_kernel<kHeads><<<blocks_of(shape), kThreads, 0, stream>>>(
-        mixing, shape, static_cast<const Stored*>(logits), row_stats, static_cast<Stored*>(probabilities),
-        static_cast<Stored*>(mixed));
+    launch(recompute_kernel<kHeads, Stored>, blocks_of(shape), kThreads, stream, mixing, shape,
+           static_cast<const Stored*>(logits), row_stats, static_cast<Stored*>(probabilities),
+           static_cast<Stored*>(mixed));
   });
 }
 
@@ -262,8 +262,8 @@ void launch_backward(const HeadMixing& mixing, const Maps& shape, void* probabil
   with_heads_and_type(mixing.heads, shape.type, [&](auto count, auto stored) {
     using Stored = decltype(stored);
     constexpr int kHeads = decltype(count)::kValue;
-    backward_kernel<kHeads><<<blocks_of(shape), kThreads, 0, stream>>>(
-        mixing, shape, static_cast<Stored*>(probabilities), static_cast<Stored*>(gradient));
+    launch(backward_kernel<kHeads, Stored>, blocks_of(shape), kThreads, stream, mixing, shape,
+           static_cast<Stored*>(probabilities), static_cast<Stored*>(gradient));
   });
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "sharding/device/addend.hpp"
 #include "sharding/device/update_run.hpp"
 #include "trainer/base/data_type.hpp"
 
@@ -28,17 +29,9 @@ class Stream {
   // Within the device's memory, or between it and the host's. Pinned memory must stay as it is until a mark
   // has been waited for; other memory of the host is read before this returns.
   virtual void copy(const std::byte* from, std::size_t bytes, std::byte* to) = 0;
-  // The sums of sum_kernels.hpp.
-  virtual void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
-                   std::byte* to) = 0;
-  // Adds siblings of a tree in one pass: addends join in their order, each followed by `additions` of the
-  // last two that are left to one. In the end one is left: it goes to `to`, which may be an addend.
-  struct Addend {
-    const std::byte* sum;
-    int additions;
-  };
-  virtual void add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n,
-                            std::byte* to) = 0;
+  // The sums of sum_kernels.hpp, several in one pass: addends join in their order, each followed by its
+  // additions. In the end one sum is left: it goes to `to`, which may be an addend.
+  virtual void add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) = 0;
   virtual void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) = 0;
   // `type`: f32 or f64. `squares`: none, or as many as runs; then this returns when they are there.
   virtual void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
@@ -57,11 +50,13 @@ class Device {
 
   virtual std::byte* allocate(std::size_t bytes, Memory memory) = 0;  // zeroed, aligned to 64 bytes or more
   virtual void release(std::byte* bytes, Memory memory) noexcept = 0;
+  // A wish: as long as what this returns lives, these bytes of the host are copied as pinned ones are.
+  virtual std::shared_ptr<void> pin(std::span<std::byte>) { return nullptr; }
   // Of the thread that trains: in one order with what the model computes.
   virtual Stream& compute() = 0;
   // Of the calls to other ranks, on whatever thread they run.
   virtual Stream& exchange() = 0;
-  virtual std::size_t most_addends() const = 0;  // of one Stream::add_siblings; more than a tree has levels
+  virtual std::size_t most_addends() const = 0;  // of one Stream::add; more than a tree has levels
 };
 
 }  // namespace vitrail::sharding

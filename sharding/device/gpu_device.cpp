@@ -2,6 +2,7 @@
 
 #include <array>
 #include <new>
+#include <utility>
 
 #include "sharding/device/cuda_handles.hpp"
 #include "sharding/device/gpu_kernels.hpp"
@@ -9,10 +10,41 @@
 namespace vitrail::sharding {
 namespace {
 
+// Memory of one GPU, and the host's that is pinned for it.
+class GpuMemory {
+ public:
+  GpuMemory(int gpu, std::function<void()> give_back) : gpu_(gpu), give_back_(std::move(give_back)) {}
+
+  void* allocate(std::size_t bytes, Memory memory) const {
+    use_gpu(gpu_);
+    void* address = nullptr;
+    cudaError_t status = take(bytes, memory, address);
+    if (status == cudaErrorMemoryAllocation && give_back_) {
+      give_back_();
+      status = take(bytes, memory, address);
+    }
+    if (status == cudaErrorMemoryAllocation) throw std::bad_alloc();
+    check_cuda(status, "cudaMalloc", gpu_);
+    return address;
+  }
+
+ private:
+  // What is refused is no error of the kernel that comes next.
+  static cudaError_t take(std::size_t bytes, Memory memory, void*& address) {
+    const cudaError_t status =
+        memory == Memory::pinned ? cudaMallocHost(&address, bytes) : cudaMalloc(&address, bytes);
+    if (status != cudaSuccess) cudaGetLastError();
+    return status;
+  }
+
+  int gpu_;
+  std::function<void()> give_back_;
+};
+
 // A run of the GPU's memory that grows as it is asked for more.
 class GpuScratch {
  public:
-  explicit GpuScratch(int gpu) : gpu_(gpu) {}
+  GpuScratch(int gpu, const GpuMemory& memory) : gpu_(gpu), memory_(memory) {}
   ~GpuScratch() { cudaFree(bytes_); }
   GpuScratch(const GpuScratch&) = delete;
   GpuScratch& operator=(const GpuScratch&) = delete;
@@ -22,13 +54,14 @@ class GpuScratch {
     check_cuda(cudaFree(bytes_), "cudaFree", gpu_);  // waits for what uses it
     bytes_ = nullptr;
     size_ = 0;
-    check_cuda(cudaMalloc(&bytes_, bytes), "cudaMalloc", gpu_);
+    bytes_ = memory_.allocate(bytes, Memory::device);
     size_ = bytes;
     return bytes_;
   }
 
  private:
   int gpu_;
+  const GpuMemory& memory_;
   void* bytes_ = nullptr;
   std::size_t size_ = 0;
 };
@@ -49,17 +82,17 @@ class GpuMark final : public Mark {
 
 class GpuStream final : public Stream {
  public:
-  GpuStream(int gpu, cudaStream_t stream) : gpu_(gpu), stream_(stream), runs_(gpu), squares_(gpu) {}
+  GpuStream(int gpu, cudaStream_t stream, const GpuMemory& memory)
+      : gpu_(gpu), stream_(stream), runs_(gpu, memory), squares_(gpu, memory) {}
 
   void copy(const std::byte* from, std::size_t bytes, std::byte* to) override {
     use_gpu(gpu_);
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_), "cudaMemcpyAsync", gpu_);
   }
 
-  void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
-           std::byte* to) override {
+  void add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) override {
     use_gpu(gpu_);
-    gpu::launch_add(stream_, type, left, right, n, to);
+    gpu::launch_add(stream_, type, addends.data(), addends.size(), n, to);
     check_cuda(cudaGetLastError(), "a kernel that adds", gpu_);
   }
 
@@ -103,15 +136,10 @@ class GpuStream final : public Stream {
 
 class GpuDevice final : public Device {
  public:
-  explicit GpuDevice(int gpu) : gpu_(gpu) {}
+  GpuDevice(int gpu, std::function<void()> give_back) : gpu_(gpu), memory_(gpu, std::move(give_back)) {}
 
   std::byte* allocate(std::size_t bytes, Memory memory) override {
-    use_gpu(gpu_);
-    void* address = nullptr;
-    const cudaError_t status =
-        memory == Memory::pinned ? cudaMallocHost(&address, bytes) : cudaMalloc(&address, bytes);
-    if (status == cudaErrorMemoryAllocation) throw std::bad_alloc();
-    check_cuda(status, "cudaMalloc", gpu_);
+    void* address = memory_.allocate(bytes, memory);
     check_cuda(cudaMemset(address, 0, bytes), "cudaMemset", gpu_);
     check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize", gpu_);  // for the other stream
     return static_cast<std::byte*>(address);
@@ -122,15 +150,26 @@ class GpuDevice final : public Device {
     memory == Memory::pinned ? cudaFreeHost(bytes) : cudaFree(bytes);
   }
 
+  std::shared_ptr<void> pin(std::span<std::byte> bytes) override {
+    use_gpu(gpu_);
+    if (bytes.empty()) return nullptr;
+    if (cudaHostRegister(bytes.data(), bytes.size(), cudaHostRegisterDefault) != cudaSuccess) {
+      cudaGetLastError();
+      return nullptr;
+    }
+    return {bytes.data(), [](void* address) { cudaHostUnregister(address); }};
+  }
+
   Stream& compute() override { return compute_; }
   GpuStream& exchange() override { return exchange_; }
-  std::int64_t elements_at_once() const override { return std::int64_t{1} << 40; }
+  std::size_t most_addends() const override { return gpu::kMostAddends; }
 
  private:
   int gpu_;
+  GpuMemory memory_;
   CudaStream own_{gpu_};
-  GpuStream compute_{gpu_, nullptr};
-  GpuStream exchange_{gpu_, own_.get()};
+  GpuStream compute_{gpu_, nullptr, memory_};
+  GpuStream exchange_{gpu_, own_.get(), memory_};
 };
 
 }  // namespace
@@ -139,7 +178,9 @@ cudaStream_t exchange_stream(Device& gpu) { return dynamic_cast<GpuDevice&>(gpu)
 
 bool built_with_cuda() { return true; }
 
-std::unique_ptr<Device> make_gpu_device(int index) { return std::make_unique<GpuDevice>(index); }
+std::unique_ptr<Device> make_gpu_device(int index, std::function<void()> give_back) {
+  return std::make_unique<GpuDevice>(index, std::move(give_back));
+}
 
 std::string name_on_bus(int index) {
   std::array<char, 64> name{};

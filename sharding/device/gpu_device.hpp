@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,8 +14,9 @@ namespace vitrail::sharding {
 
 bool built_with_cuda();
 
-// Throws Error(refused) in a program that was built without CUDA.
-std::unique_ptr<Device> make_gpu_device(int index);
+// `give_back`: makes others free what they hold of this GPU's memory without use; called before it is said
+// that there is none. Throws Error(refused) in a program that was built without CUDA.
+std::unique_ptr<Device> make_gpu_device(int index, std::function<void()> give_back = nullptr);
 // Of the GPU itself, by its place on the bus: processes may each see it under another index.
 std::string name_on_bus(int index);
 

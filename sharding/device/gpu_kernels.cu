@@ -5,6 +5,7 @@
 
 #include "sharding/device/gpu_kernels.hpp"
 #include "sharding/device/update_formulas.hpp"
+#include "trainer/base/launch.cuh"
 
 namespace vitrail::sharding::gpu {
 namespace {
@@ -31,9 +32,30 @@ __device__ std::int64_t first_element() {
 }
 __device__ std::int64_t stride() { return static_cast<std::int64_t>(gridDim.x) * blockDim.x; }
 
-// `to` may be one of the others.
+struct Addends {
+  std::size_t count;
+  Addend of[kMostAddends];
+};
+
+// `to` may be one of the addends.
 template <class T>
-__global__ void add_kernel(const T* left, const T* right, std::int64_t n, T* to) {
+__global__ void add_kernel(const Addends addends, std::int64_t n, T* to) {
+  constexpr int kMostLeft = 16;
+  for (std::int64_t i = first_element(); i < n; i += stride()) {
+    T left[kMostLeft];
+    int last = -1;
+    for (std::size_t a = 0; a < addends.count; ++a) {
+      left[++last] = reinterpret_cast<const T*>(addends.of[a].sum)[i];
+      for (int k = 0; k < addends.of[a].additions; ++k, --last)
+        round_to(widened(left[last - 1]) + widened(left[last]), left[last - 1]);
+    }
+    to[i] = left[0];
+  }
+}
+
+// The most frequent sum, whose addends stay in registers.
+template <class T>
+__global__ void add_two_kernel(const T* left, const T* right, std::int64_t n, T* to) {
   for (std::int64_t i = first_element(); i < n; i += stride()) {
     round_to(widened(left[i]) + widened(right[i]), to[i]);
   }
@@ -81,8 +103,7 @@ __device__ double total_of_block(double way, double rest, std::int64_t elements)
   __shared__ double ways[kThreads];
   __shared__ double rests[kSumsAtATime];
   __shared__ double totals[kSumsAtATime];
-  const int sum = threadIdx.x / kWays, first = sum * kWays;
-  __syncthreads();  // the last call's totals have been read
+  const unsigned sum = threadIdx.x / kWays, first = sum * kWays;
   ways[threadIdx.x] = way;
   if (threadIdx.x == first) rests[sum] = rest;
   __syncthreads();
@@ -103,7 +124,7 @@ __device__ double total_of_block(double way, double rest, std::int64_t elements)
 // for those of a last group of fewer than kWays.
 template <class Each>
 __device__ void for_own_elements(std::int64_t elements, const Each& each) {
-  const int way = threadIdx.x % kWays;
+  const unsigned way = threadIdx.x % kWays;
   const std::int64_t begin = static_cast<std::int64_t>(threadIdx.x / kWays) * kSumLength;
   const std::int64_t end = begin + kSumLength < elements ? begin + kSumLength : elements;
   const std::int64_t whole = end > begin ? begin + (end - begin) / kWays * kWays : begin;
@@ -149,68 +170,74 @@ __global__ void lamb_direction_kernel(const UpdateRun* runs, Squares* squares) {
   if (threadIdx.x == 0) squares[blockIdx.x] = {weights, updates};
 }
 
-int blocks_for(std::int64_t n) {
+unsigned blocks_for(std::int64_t n) {
   constexpr std::int64_t kEnough = 4096;  // blocks that fill any GPU
   const std::int64_t blocks = (n + kThreads - 1) / kThreads;
-  return static_cast<int>(blocks < kEnough ? blocks : kEnough);
+  return static_cast<unsigned>(blocks < kEnough ? blocks : kEnough);
 }
 
 template <class T>
-void add_as(cudaStream_t stream, const std::byte* left, const std::byte* right, std::int64_t n,
-            std::byte* to) {
-  add_kernel<<<blocks_for(n), kThreads, 0, stream>>>(
-      reinterpret_cast<const T*>(left), reinterpret_cast<const T*>(right), n, reinterpret_cast<T*>(to));
+void add_as(cudaStream_t stream, const Addends& addends, std::int64_t n, std::byte* to) {
+  if (addends.count == 2) {
+    return launch(add_two_kernel<T>, blocks_for(n), kThreads, stream,
+                  reinterpret_cast<const T*>(addends.of[0].sum),
+                  reinterpret_cast<const T*>(addends.of[1].sum), n, reinterpret_cast<T*>(to));
+  }
+  launch(add_kernel<T>, blocks_for(n), kThreads, stream, addends, n, reinterpret_cast<T*>(to));
 }
 
 template <class Real>
-void update_as(cudaStream_t stream, UpdateKernel kernel, const UpdateRun* runs, int count, Squares* squares) {
+void update_as(cudaStream_t stream, UpdateKernel kernel, const UpdateRun* runs, unsigned count,
+               Squares* squares) {
   if (kernel == UpdateKernel::clip) {
-    clip_kernel<Real><<<count, kThreads, 0, stream>>>(runs, squares);
+    launch(clip_kernel<Real>, count, kThreads, stream, runs, squares);
   } else if (kernel == UpdateKernel::lamb_direction) {
-    lamb_direction_kernel<Real><<<count, kThreads, 0, stream>>>(runs, squares);
+    launch(lamb_direction_kernel<Real>, count, kThreads, stream, runs, squares);
   } else {
-    element_kernel<Real><<<count, kThreads, 0, stream>>>(kernel, runs);
+    launch(element_kernel<Real>, count, kThreads, stream, kernel, runs);
   }
+}
+
+template <class T>
+void widen_as(cudaStream_t stream, const std::byte* from, std::int64_t n, std::byte* to) {
+  launch(widen_kernel<T>, blocks_for(n), kThreads, stream, reinterpret_cast<const T*>(from), n,
+         reinterpret_cast<float*>(to));
 }
 
 }  // namespace
 
-void launch_add(cudaStream_t stream, DataType type, const std::byte* left, const std::byte* right,
-                std::int64_t n, std::byte* to) {
+void launch_add(cudaStream_t stream, DataType type, const Addend* addends, std::size_t count, std::int64_t n,
+                std::byte* to) {
   if (n == 0) return;
+  Addends all{count, {}};
+  for (std::size_t a = 0; a < count; ++a) all.of[a] = addends[a];
   switch (type) {
     case DataType::f16:
-      return add_as<__half>(stream, left, right, n, to);
+      return add_as<__half>(stream, all, n, to);
     case DataType::bf16:
-      return add_as<__nv_bfloat16>(stream, left, right, n, to);
+      return add_as<__nv_bfloat16>(stream, all, n, to);
     case DataType::f64:
-      return add_as<double>(stream, left, right, n, to);
+      return add_as<double>(stream, all, n, to);
     default:
-      return add_as<float>(stream, left, right, n, to);
+      return add_as<float>(stream, all, n, to);
   }
 }
 
 void launch_widen(cudaStream_t stream, DataType type, const std::byte* from, std::int64_t n, std::byte* to) {
   if (n == 0) return;
-  auto* wide = reinterpret_cast<float*>(to);
-  if (type == DataType::f16) {
-    widen_kernel<<<blocks_for(n), kThreads, 0, stream>>>(reinterpret_cast<const __half*>(from), n, wide);
-  } else if (type == DataType::bf16) {
-    widen_kernel<<<blocks_for(n), kThreads, 0, stream>>>(reinterpret_cast<const __nv_bfloat16*>(from), n,
-                                                         wide);
-  } else {
-    const std::size_t width = type == DataType::f64 ? sizeof(double) : sizeof(float);
-    cudaMemcpyAsync(to, from, static_cast<std::size_t>(n) * width, cudaMemcpyDeviceToDevice, stream);
-  }
+  if (type == DataType::f16) return widen_as<__half>(stream, from, n, to);
+  if (type == DataType::bf16) return widen_as<__nv_bfloat16>(stream, from, n, to);
+  const std::size_t width = type == DataType::f64 ? sizeof(double) : sizeof(float);
+  cudaMemcpyAsync(to, from, static_cast<std::size_t>(n) * width, cudaMemcpyDeviceToDevice, stream);
 }
 
 void launch_update(cudaStream_t stream, UpdateKernel kernel, DataType type, const UpdateRun* runs,
                    std::int64_t count, Squares* squares) {
   if (count == 0) return;
   if (type == DataType::f64) {
-    update_as<double>(stream, kernel, runs, static_cast<int>(count), squares);
+    update_as<double>(stream, kernel, runs, static_cast<unsigned>(count), squares);
   } else {
-    update_as<float>(stream, kernel, runs, static_cast<int>(count), squares);
+    update_as<float>(stream, kernel, runs, static_cast<unsigned>(count), squares);
   }
 }
 

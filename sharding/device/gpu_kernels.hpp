@@ -4,14 +4,17 @@
 
 #include <cuda_runtime_api.h>
 
+#include "sharding/device/addend.hpp"
 #include "sharding/device/update_run.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::sharding::gpu {
 
-// As in sum_kernels.hpp: f32, f64, f16 or bf16.
-void launch_add(cudaStream_t stream, DataType type, const std::byte* left, const std::byte* right,
-                std::int64_t n, std::byte* to);
+constexpr std::size_t kMostAddends = 128;
+
+// As in sum_kernels.hpp: f32, f64, f16 or bf16. At most kMostAddends, of which 16 are left at a time.
+void launch_add(cudaStream_t stream, DataType type, const Addend* addends, std::size_t count, std::int64_t n,
+                std::byte* to);
 void launch_widen(cudaStream_t stream, DataType type, const std::byte* from, std::int64_t n, std::byte* to);
 
 // f32 or f64; `squares`: one for each run, or null for kernels that give none.

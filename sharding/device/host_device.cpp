@@ -79,13 +79,8 @@ void HostDevice::copy(const std::byte* from, std::size_t bytes, std::byte* to) {
   std::memcpy(to, from, bytes);
 }
 
-void HostDevice::add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
-                     std::byte* to) {
-  sharding::add(type, left, right, n, to);
-}
-
 // Piece by piece, so that what is between two additions stays in the second-level cache.
-void HostDevice::add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) {
+void HostDevice::add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) {
   constexpr std::int64_t kPiece = 1 << 12;
   const std::size_t width = size_of(type);
   const std::size_t room = static_cast<std::size_t>(std::min(n, kPiece)) * width;
@@ -101,7 +96,7 @@ void HostDevice::add_siblings(DataType type, std::span<const Addend> addends, st
         left.pop_back();
         const bool is_last = left.size() == 1 && i + 1 == addend.additions && &addend == &addends.back();
         std::byte* const sum = is_last ? to + offset : between.data() + (left.size() - 1) * room;
-        add(type, left.back(), right, std::min(kPiece, n - begin), sum);
+        sharding::add(type, left.back(), right, std::min(kPiece, n - begin), sum);
         left.back() = sum;
       }
     }

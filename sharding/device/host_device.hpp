@@ -21,9 +21,7 @@ class HostDevice final : public Device, private Stream {
 
  private:
   void copy(const std::byte* from, std::size_t bytes, std::byte* to) override;
-  void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
-           std::byte* to) override;
-  void add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) override;
+  void add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) override;
   void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override;
   void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
               std::span<Squares> squares) override;

@@ -106,9 +106,9 @@ void ReduceExecutor::add(std::span<const Node> nodes, DataType type, std::int64_
     return add(halves, type, n, to);
   }
   std::vector<LaneRange> open;
-  std::vector<Stream::Addend> addends;
+  std::vector<Addend> addends;
   for (const Node& node : nodes) {
-    Stream::Addend& addend = addends.emplace_back(node.sum, 0);
+    Addend& addend = addends.emplace_back(node.sum, 0);
     open.push_back(node.block);
     for (; open.size() > 1 && are_siblings(open[open.size() - 2], open.back()); ++addend.additions) {
       const std::int64_t end = open.back().end;
@@ -116,7 +116,7 @@ void ReduceExecutor::add(std::span<const Node> nodes, DataType type, std::int64_
       open.back().end = end;
     }
   }
-  if (addends.size() > 1) device_.exchange().add_siblings(type, addends, n, to);
+  if (addends.size() > 1) device_.exchange().add(type, addends, n, to);
 }
 
 GatherExecutor::GatherExecutor(const ExchangePlan& plan, int rank) : slices_(plan.slices) {

@@ -110,10 +110,10 @@ void GradientReducer::add_to_tree(std::size_t parameter, const std::byte* gradie
     device_.compute().copy(gradient, static_cast<std::size_t>(n) * size_of(type), at(sums_before_));
     return;
   }
-  std::vector<Stream::Addend> addends;
+  std::vector<Addend> addends;
   for (std::size_t place = sums_after_ - 1; place < sums_before_; ++place) addends.push_back({at(place), 0});
   addends.push_back({gradient, static_cast<int>(addends.size())});
-  device_.compute().add_siblings(type, addends, n, at(sums_after_ - 1));
+  device_.compute().add(type, addends, n, at(sums_after_ - 1));
 }
 
 std::byte* GradientReducer::own_slices(std::size_t bucket) {
@@ -159,9 +159,9 @@ const std::byte* GradientReducer::reduce_by_library(std::span<std::byte* const> 
                                                     Communicator& communicator) {
   const std::int64_t slice = plan_.buckets[bucket].slice;
   const DataType type = bucket_type(bucket);
-  for (std::byte* more : sums.subspan(1)) {
-    device_.exchange().add(type, sums.front(), more, slice * plan_.lanes, sums.front());
-  }
+  std::vector<Addend> addends;
+  for (const std::byte* sum : sums) addends.push_back({sum, addends.empty() ? 0 : 1});
+  if (sums.size() > 1) device_.exchange().add(type, addends, slice * plan_.lanes, sums.front());
   communicator.reduce_scatter(sums.front(), received_.data(), slice * layout_.own.count(), type);
   return received_.data();
 }

@@ -86,16 +86,12 @@ class LazyDevice final : public sharding::Device {
       std::vector<std::byte> now(from, from + bytes);
       give([=, this] { device.host().copy(now.data(), bytes, device.real(to)); });
     }
-    void add(DataType type, const std::byte* left, const std::byte* right, std::int64_t n,
+    void add(DataType type, std::span<const sharding::Addend> addends, std::int64_t n,
              std::byte* to) override {
-      give([=, this] { device.host().add(type, device.real(left), device.real(right), n, device.real(to)); });
-    }
-    void add_siblings(DataType type, std::span<const Addend> addends, std::int64_t n,
-                      std::byte* to) override {
       if (addends.size() > device.most_addends()) throw std::invalid_argument("too many addends at once");
       give([=, this, own = std::vector(addends.begin(), addends.end())]() mutable {
-        for (Addend& addend : own) addend.sum = device.real(addend.sum);
-        device.host().add_siblings(type, own, n, device.real(to));
+        for (sharding::Addend& addend : own) addend.sum = device.real(addend.sum);
+        device.host().add(type, own, n, device.real(to));
       });
     }
     void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override {

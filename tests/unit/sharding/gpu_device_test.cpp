@@ -2,6 +2,7 @@
 #include "sharding/device/gpu_device.hpp"
 
 #include <cmath>
+#include <map>
 
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
@@ -27,6 +28,15 @@ std::vector<Real> random_values(std::int64_t n, std::uint64_t stream, bool posit
     value = static_cast<Real>(positive ? std::abs(x) : x);
   }
   return values;
+}
+
+// The same once and for all: most tests begin with the same arrays.
+template <class Real>
+const std::vector<Real>& known_values(std::int64_t n, std::uint64_t stream, bool positive = false) {
+  static std::map<std::uint64_t, std::vector<Real>> all;
+  const auto [entry, is_new] = all.try_emplace(stream);
+  if (is_new) entry->second = random_values<Real>(n, stream, positive);
+  return entry->second;
 }
 
 void put(Device& device, std::span<const std::byte> bytes, std::byte* to) {
@@ -72,11 +82,11 @@ std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel ke
   std::vector<UpdateRun> runs;
   for (const std::int64_t n : lengths) {
     const auto stream = static_cast<std::uint64_t>(5 * n);
-    Arrays& a = arrays.emplace_back(Arrays{on(device, random_values<Real>(n, stream)),
-                                           on(device, random_values<Real>(n, stream + 1)),
-                                           on(device, random_values<Real>(n, stream + 2)),
-                                           on(device, random_values<Real>(n, stream + 3, /*positive=*/true)),
-                                           on(device, random_values<Real>(n, stream + 4))});
+    Arrays& a = arrays.emplace_back(Arrays{on(device, known_values<Real>(n, stream)),
+                                           on(device, known_values<Real>(n, stream + 1)),
+                                           on(device, known_values<Real>(n, stream + 2)),
+                                           on(device, known_values<Real>(n, stream + 3, /*positive=*/true)),
+                                           on(device, known_values<Real>(n, stream + 4))});
     runs.push_back({n, a.sum.data(), a.weight.data(), a.exp_avg.data(), a.exp_avg_sq.data(), a.average.data(),
                     step_of(n % 2 == 0), factor});
   }
@@ -92,6 +102,10 @@ std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel ke
   const auto bytes = std::as_bytes(std::span(squares));
   all.emplace_back(bytes.begin(), bytes.end());
   return all;
+}
+
+std::vector<Addend> two(const Buffer& left, const Buffer& right) {
+  return {{left.data()}, {right.data(), 1}};
 }
 
 class GpuDeviceTest : public testing::Test {
@@ -136,7 +150,7 @@ TEST_F(GpuDeviceTest, SumsHaveTheBitsOfTheHost) {
       put(device, std::as_bytes(std::span(left)), a.data());
       put(device, std::as_bytes(std::span(right)), b.data());
       device.exchange().widen(type, a.data(), n, wide.data());
-      device.exchange().add(type, a.data(), b.data(), n, a.data());
+      device.exchange().add(type, two(a, b), n, a.data());
       device.exchange().finish();
       return std::make_pair(get(device, a), get(device, wide));
     };
@@ -146,8 +160,74 @@ TEST_F(GpuDeviceTest, SumsHaveTheBitsOfTheHost) {
   const auto result = [&](Device& device) {
     Buffer a = on(device, x);
     const Buffer b = on(device, y);
-    device.compute().add(DataType::f64, a.data(), b.data(), a.elements(), a.data());
+    device.compute().add(DataType::f64, two(a, b), a.elements(), a.data());
     return get(device, a);
+  };
+  EXPECT_EQ(result(*gpu_), result(host_));
+}
+
+// Halves below one.
+std::vector<std::uint16_t> random_halves(std::int64_t n, std::uint64_t stream) {
+  Philox random(3, Purpose::test, 1, stream);
+  std::vector<std::uint16_t> values(static_cast<std::size_t>(n));
+  for (std::uint16_t& value : values)
+    value = static_cast<std::uint16_t>(random.below(0x3c00) | (random.below(2) << 15));
+  return values;
+}
+
+Buffer random_buffer(DataType type, std::int64_t n, std::uint64_t stream, Device& device) {
+  Buffer buffer(type, n, device);
+  const auto fill = [&](const auto& values) { put(device, std::as_bytes(std::span(values)), buffer.data()); };
+  if (type == DataType::f64) fill(random_values<double>(n, stream));
+  if (type == DataType::f32) fill(random_values<float>(n, stream));
+  if (type == DataType::f16) fill(random_halves(n, stream));
+  return buffer;
+}
+
+// Trees, what a lane's gradient ends, the library's order of ranks, and as many as one pass takes.
+TEST_F(GpuDeviceTest, SumsOfManyHaveTheBitsOfTheHost) {
+  std::vector<std::vector<int>> shapes = {{0, 1, 0, 2}, {0, 1, 0, 2, 0, 1, 0, 3}, {0, 0, 0, 3}, {0, 1, 1}};
+  shapes.emplace_back(gpu_->most_addends(), 1).front() = 0;
+  constexpr std::int64_t kLength = 1000;
+  for (const DataType type : {DataType::f64, DataType::f32, DataType::f16}) {
+    for (const std::vector<int>& additions : shapes) {
+      const auto result = [&](Device& device) {
+        std::vector<Buffer> buffers;
+        std::vector<Addend> addends;
+        for (const int following : additions) {
+          buffers.push_back(random_buffer(type, kLength, buffers.size(), device));
+          addends.push_back({buffers.back().data(), following});
+        }
+        device.exchange().add(type, addends, kLength, buffers.back().data());
+        device.exchange().finish();
+        return get(device, buffers.back());
+      };
+      EXPECT_EQ(result(*gpu_), result(host_)) << name_of(type) << ", " << additions.size();
+    }
+  }
+}
+
+TEST_F(GpuDeviceTest, AStreamBeginsAfterAnothersMark) {
+  const auto x = random_values<float>(1000, 1);
+  Buffer a = on(*gpu_, x), sum(DataType::f32, a.elements(), *gpu_);
+  gpu_->exchange().add(DataType::f32, two(a, a), a.elements(), a.data());
+  gpu_->compute().begin_after(*gpu_->exchange().mark());
+  gpu_->compute().add(DataType::f32, two(a, a), a.elements(), sum.data());
+  std::vector<float> four_times(x);
+  for (float& value : four_times) value *= 4;
+  EXPECT_EQ(get(*gpu_, sum), get(host_, on(host_, four_times)));
+}
+
+// More elements than all threads of a grid take at once.
+TEST_F(GpuDeviceTest, LongSumsHaveTheBitsOfTheHost) {
+  constexpr std::int64_t kLength = (1 << 21) + 4321;
+  std::vector<float> x(kLength);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 1021) / 7;
+  const auto result = [&](Device& device) {
+    Buffer a = on(device, x), wide(DataType::f32, kLength, device);
+    device.compute().add(DataType::f32, two(a, a), kLength, a.data());
+    device.compute().widen(DataType::bf16, a.data(), kLength, wide.data());
+    return std::make_pair(get(device, a), get(device, wide));
   };
   EXPECT_EQ(result(*gpu_), result(host_));
 }
@@ -158,6 +238,18 @@ TEST_F(GpuDeviceTest, MemoryBeginsAtZeroAndRoomGrows) {
     EXPECT_EQ(get(*gpu_, buffer), std::vector<std::byte>(12'345'678));
   }
   EXPECT_THROW(Buffer(DataType::u8, std::int64_t{1} << 50, *gpu_), std::bad_alloc);
+}
+
+TEST_F(GpuDeviceTest, RefusedMemoryIsAskedForTwiceAndIsNoErrorOfTheNextSum) {
+  int asked = 0;
+  const auto gpu = make_gpu_device(0, [&] { ++asked; });
+  const Buffer one = on(*gpu, std::vector<float>(100, 1));
+  Buffer sum(DataType::f32, 100, *gpu);
+  EXPECT_EQ(asked, 0);
+  EXPECT_THROW(Buffer(DataType::u8, std::int64_t{1} << 50, *gpu), std::bad_alloc);
+  EXPECT_EQ(asked, 1);
+  gpu->compute().add(DataType::f32, two(one, one), 100, sum.data());
+  EXPECT_EQ(get(*gpu, sum), get(*gpu, on(*gpu, std::vector<float>(100, 2))));
 }
 
 }  // namespace

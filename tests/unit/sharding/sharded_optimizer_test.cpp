@@ -102,6 +102,7 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
       state.read(StateKind::weight, piece,
                  reinterpret_cast<std::byte*>(result[piece.parameter].data() + piece.in_parameter));
     }
+    state.device().compute().finish();
   });
   return result;
 }

@@ -1,0 +1,2 @@
+#pragma once
+#include "tests/support/gpu_on_host/cuda.hpp"
