@@ -71,8 +71,7 @@ class NcclCommunicator final : public InterceptedCommunicator {
   void poll_until(const char* call, const std::function<bool()>& done);
   void look_at_others(const char* call, WaitedTime& waited);
   void look_afresh() { waited_ = {}, polls_ = 0; }
-  template <class Calls>
-  void or_give_up(const Calls& calls);
+  void or_give_up(const std::function<void()>& calls);
   void give_up();
   void issue_messages(std::span<const Outgoing> send, std::span<const Incoming> receive, DataType type);
 
@@ -123,8 +122,7 @@ void NcclCommunicator::give_up() {
   }
 }
 
-template <class Calls>
-void NcclCommunicator::or_give_up(const Calls& calls) {
+void NcclCommunicator::or_give_up(const std::function<void()>& calls) {
   try {
     use_gpu(gpu_);
     calls();

@@ -10,6 +10,7 @@
 
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/comm/local_communicator.hpp"
+#include "sharding/comm/staged_communicator.hpp"
 #include "sharding/device/gpu_device.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/parameter_gather.hpp"
@@ -74,6 +75,7 @@ class Communication : public MpiWorld, public testing::WithParamInterface<Backen
   std::vector<T> get(const std::byte* from, std::int64_t count) {
     std::vector<T> values(static_cast<std::size_t>(count));
     if (values.empty()) return values;
+    device().compute().begin_after(*device().exchange().mark());
     device().compute().copy(from, values.size() * sizeof(T),
                             std::as_writable_bytes(std::span(values)).data());
     device().compute().finish();
