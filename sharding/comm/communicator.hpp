@@ -1,9 +1,7 @@
 // What the ranks of a run say to each other. Every call is collective: all ranks make the same calls in the
 // same order. Calls return when this rank's part is done, and what they read must be there when they begin.
-// exchange, all_gather and reduce_scatter work on the memory of the run's device, in the order of
-// Device::exchange(): they read what this stream has left there, and it finds what they received. The others
-// work on the host's. Counts and offsets are elements. Throws: PeerFailure when another rank has announced
-// that it failed; Error(io) when the network refuses.
+// Counts and offsets are elements. Throws: PeerFailure when another rank has announced that it failed;
+// Error(io) when the network refuses.
 #pragma once
 
 #include <chrono>
@@ -67,6 +65,9 @@ struct Call {
   bool returns_early = false;
 };
 
+// exchange, all_gather and reduce_scatter work on the memory of the run's device, in the order of
+// Device::exchange(): they read what this stream has left there, and it finds what they received. The others
+// work on the host's.
 class Communicator {
  public:
   virtual ~Communicator() = default;
