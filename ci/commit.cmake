@@ -1,6 +1,6 @@
 # Writes OUTPUT, a source with the commit that SOURCE is at; left alone where nothing changed, so that only a new commit
 # compiles anything.
-cmake_minimum_required(VERSION 3.22)
+cmake_minimum_required(VERSION 3.25)
 set(commit "unknown")
 find_program(GIT git)
 if(GIT)
