@@ -485,7 +485,7 @@
     });
     const unknown = runs.length - drawn.length;
     const best = runs[data.ranking[0]];
-    page.append("p").attr("class", "note").text(`Each line is a run; the bold one is the best: ${best.name}, ${titles[keys.length]} ${short(result(best))}.` +
+    page.append("p").attr("class", "note").text(`Each line is a run; the bold one is the best: ${best.name}, ${data.ranked_by === "top1" ? `top-1 ${short(result(best))} %` : `loss ${short(result(best))}`}.` +
       (unknown ? ` ${unknown} without a result ${unknown > 1 ? "are" : "is"} not drawn.` : "") +
       (data.differences.length > keys.length ? ` ${data.differences.length - keys.length} more settings differ.` : ""));
   }
