@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing: packages of a Debian-like system, and LibTorch from PyPI's wheel into .deps
+# Installs what is missing: packages of a Debian-like system, and LibTorch and D3 from PyPI's wheels into .deps
 # (or $VITRAIL_DEPS, which several clones may share). What is there is left alone.
 #
-#   ci/install.sh [run|test]   run: to build and to train; test (default): also to test and to check
+#   ci/install.sh [run|test|peers]   run: to build and to train; test (default): also to test and to check; peers: also what
+#                                    ci/peers.sh opens our files with
 #
 # Elsewhere, and without root, libraries come from modules or any CMAKE_PREFIX_PATH: CMake has the last word.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,6 +16,7 @@ run_packages=(
 test_packages=(
   libgtest-dev libgmock-dev hdf5-tools clang clang-format clang-tidy shellcheck
   slurmctld slurmd slurm-client munge iproute2 faketime)
+peer_packages=(chromium fonts-dejavu-core)
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
 missing_packages() {
@@ -83,6 +85,7 @@ ensure_packages() {
       return
     fi
   fi
+  ensure_d3
   if ! libraries_are_found; then
     explain_without_root >&2
     exit 1
@@ -99,6 +102,30 @@ download_torch() {
     --only-binary :all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
     --platform "manylinux_2_28_$machine" --platform "manylinux_2_25_$machine" --platform "manylinux2014_$machine" \
     --target "$staging/wheels" "${wheels[@]}"
+}
+
+# The one file of a wheel that carries D3 for matplotlib's sake; for all systems alike, Debian's is another version.
+download_d3() {
+  python3 -m venv "$1/venv"
+  TMPDIR=$1 "$1/venv/bin/pip" download --quiet --disable-pip-version-check --no-cache-dir --no-deps --dest "$1" mpld3==0.5.12
+  mkdir "$1/d3"
+  python3 -m zipfile -e "$1"/mpld3-*.whl "$1/wheel"
+  cp "$1/wheel/mpld3/js/d3.v5.min.js" "$1/d3"
+}
+
+ensure_d3() {
+  local staging
+  [[ ! -e $deps/d3-5 ]] || return 0
+  say "fetching D3 (mpld3==0.5.12; 0.2 MB) into $deps/d3-5"
+  mkdir -p "$deps"
+  staging=$(mktemp -d "$deps/.d3.XXXXXX")
+  if ! download_d3 "$staging"; then
+    rm -rf "$staging"
+    die "D3 could not be fetched; put d3.v5.min.js into $deps/d3-5 by hand, or name it with cmake -DD3_SCRIPT=FILE"
+  fi
+  mv -T "$staging/d3" "$deps/d3-5" 2>/dev/null || [[ -e $deps/d3-5 ]] || die "cannot create $deps/d3-5"
+  rm -rf "$staging"
+  changed=yes
 }
 
 # Unpacked under another name and renamed when whole: an interrupted download leaves nothing that looks ready.
@@ -120,10 +147,12 @@ set=${1:-test}
 case $set in
   run) packages=("${run_packages[@]}") ;;
   test) packages=("${run_packages[@]}" "${test_packages[@]}") ;;
-  *) die "unknown set '$set'; known: run, test" ;;
+  peers) packages=("${run_packages[@]}" "${test_packages[@]}" "${peer_packages[@]}") ;;
+  *) die "unknown set '$set'; known: run, test, peers" ;;
 esac
 changed=no
 elsewhere=''
 ensure_packages
+ensure_d3
 ensure_torch
 if [[ $changed == yes ]]; then say "done$elsewhere"; else say "nothing to install$elsewhere"; fi

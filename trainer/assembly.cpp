@@ -8,6 +8,8 @@
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/agreement/nodes.hpp"
 #include "sharding/state/weight_average.hpp"
+#include "trainer/device/compute_device.hpp"
+#include "trainer/device/device_peak.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
@@ -64,6 +66,12 @@ WeightSource weights_to_begin_with(const Config& config, const std::vector<model
   }
 }
 
+// By its data sheet; 0: not known.
+double peak_of_model(c10::Device device, Precision precision) {
+  const auto peak = device.is_cpu() ? std::nullopt : peak_of(machine_name(device));
+  return peak ? peak->tflops(precision).value_or(0) : 0;
+}
+
 }  // namespace
 
 struct Assembly::Hooks {
@@ -99,6 +107,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
     check_same_classes(class_ids(*train_data), "data.train = " + config.data.train, *validation_data);
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
+  if (config.run.peak_tflops == 0) config.run.peak_tflops = peak_of_model(device, config.precision.compute);
   if (count_networks(config) > 1) {
     average.emplace(config, exchange, lane_state, sharding::StateKind::ema, std::vector<bool>(specs.size()),
                     communicator, where);

@@ -33,7 +33,7 @@ class Assembly {
   // Collective: damaged samples that any rank's loader met since the last call; all loaders know them now.
   datasets::DamageLedger share_damage();
   StepContext context(PhaseLog& phases);
-  // Share of run.peak_tflops that this rate is, in forward and backward passes of the images that stochastic
+  // Share of the peak that this rate is, in forward and backward passes of the images that stochastic
   // depth computes at that step; absent where the peak is unknown.
   std::optional<double> mfu(double images_per_s, std::int64_t step) const;
   sharding::MemoryPlan planned_memory() const;  // of this rank, activations aside

@@ -1,6 +1,7 @@
 #include "trainer/metrics_reader.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -27,6 +28,18 @@ nlohmann::json parsed(std::string_view line, const std::filesystem::path& file) 
 // Before it is parsed: a run has millions of lines.
 bool may_be_evaluation(std::string_view line) { return line.find("\"eval\"") != std::string_view::npos; }
 
+std::string last_lines(const std::filesystem::path& file, std::uint64_t bytes) {
+  std::ifstream stream(file, std::ios::binary | std::ios::ate);
+  const std::streamoff size = stream ? static_cast<std::streamoff>(stream.tellg()) : 0;
+  const auto most = static_cast<std::streamoff>(bytes);
+  if (!stream || size <= most) return read_text(file);
+  std::string text(bytes, '\0');
+  stream.seekg(size - most);
+  stream.read(text.data(), most);
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  return text.substr(std::min(text.size(), text.find('\n') + 1));  // the first line is a part of one
+}
+
 }  // namespace
 
 std::optional<double> EvaluationRecord::score(const std::string& name) const {
@@ -34,7 +47,13 @@ std::optional<double> EvaluationRecord::score(const std::string& name) const {
   return found == scores.end() ? std::nullopt : std::optional(found->second);
 }
 
-MetricsReader::MetricsReader(std::filesystem::path file) : file_(std::move(file)), text_(read_text(file_)) {
+MetricsReader::MetricsReader(std::filesystem::path file) : MetricsReader(file, read_text(file)) {}
+
+MetricsReader::MetricsReader(std::filesystem::path file, std::uint64_t last_bytes)
+    : MetricsReader(file, last_lines(file, last_bytes)) {}
+
+MetricsReader::MetricsReader(std::filesystem::path file, std::string read)
+    : file_(std::move(file)), text_(std::move(read)) {
   const std::string_view text = text_;
   for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string_view::npos;
        begin = end + 1)
@@ -54,6 +73,18 @@ std::vector<StepRecord> MetricsReader::steps(std::size_t most) const {
   }
   std::ranges::reverse(steps);
   return steps;
+}
+
+void MetricsReader::each(const std::function<void(const nlohmann::json& line)>& take) const {
+  for (const std::string_view line : lines_) {
+    const nlohmann::json json = parsed(line, file_);
+    try {
+      take(json);
+    } catch (const nlohmann::json::exception& e) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: a line that no run writes: {}: {}", file_.string(),
+                                                  line.substr(0, 60), e.what()));
+    }
+  }
 }
 
 std::optional<EvaluationRecord> MetricsReader::last_evaluation() const {

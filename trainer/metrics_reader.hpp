@@ -1,18 +1,21 @@
-// metrics.jsonl as it is read: by sweeps, by plans that stand beside a run, by reports. What a run has not
-// written to the end of its line is not there yet. Lines of other kinds, and numbers that are absent or not
-// finite, are passed over. Throws: Error(io) for a file nobody can read, Error(bad_data) for a line that is
-// none.
+// metrics.jsonl as it is read: by sweeps, by plans that stand beside a run, by reports; events.jsonl, too.
+// What a run has not written to the end of its line is not there yet. Lines of other kinds, and numbers that
+// are absent or not finite, are passed over. Throws: Error(io) for a file nobody can read, Error(bad_data)
+// for a line that is none.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace vitrail::trainer {
 
@@ -31,12 +34,18 @@ struct EvaluationRecord {
 class MetricsReader {
  public:
   explicit MetricsReader(std::filesystem::path file);
+  // Of a long file only the whole lines within its last bytes.
+  MetricsReader(std::filesystem::path file, std::uint64_t last_bytes);
 
   // In their order; of many the last ones, for which the file is read from its end.
   std::vector<StepRecord> steps(std::size_t most = std::numeric_limits<std::size_t>::max()) const;
   std::optional<EvaluationRecord> last_evaluation() const;
+  // In their order. What `take` cannot make of a line is Error(bad_data), too.
+  void each(const std::function<void(const nlohmann::json& line)>& take) const;
 
  private:
+  MetricsReader(std::filesystem::path file, std::string text);
+
   std::filesystem::path file_;
   std::string text_;
   std::vector<std::string_view> lines_;

@@ -51,12 +51,6 @@ void add_words(Paragraph& paragraph, std::string_view text) {
   for (std::string word; words >> word;) paragraph.add(word);
 }
 
-std::string left_side(const Option& option) {
-  const std::string letter = option.about.letter ? fmt::format("-{}, ", option.about.letter) : "";
-  const std::string value = option.is_switch ? "" : " " + option.about.placeholder;
-  return fmt::format("  {}--{}{}", letter, option.key, value);
-}
-
 std::string default_of(const Option& option, const Command& command) {
   const std::string value = option.get(CommandLine(command)).value_or("");
   if (option.about.required) return "required";
@@ -65,20 +59,9 @@ std::string default_of(const Option& option, const Command& command) {
   return option.about.absent.empty() ? "" : "default: " + option.about.absent;
 }
 
-// "[1 to 65536 lanes;" "default 1;" "needs ...]"
-std::vector<std::string> facts(const Option& option, const Command& command) {
-  std::vector<std::string> parts = {option.choices, option.limits(), default_of(option, command)};
-  for (const Condition& condition : option.about.when) parts.push_back("needs " + condition.text);
-  std::erase(parts, "");
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    parts[i] = fmt::format("{}{}{}", i == 0 ? "[" : "", parts[i], i + 1 == parts.size() ? "]" : ";");
-  }
-  return parts;
-}
-
 // The facts stand behind the help if all of them fit there, else on lines of their own.
 std::string describe(const Option& option, const Command& command, std::size_t column) {
-  Paragraph paragraph(left_side(option), column);
+  Paragraph paragraph("  " + left_side(option), column);
   add_words(paragraph, option.about.help);
   const std::vector<std::string> pieces = facts(option, command);
   std::size_t width = pieces.size();
@@ -88,11 +71,27 @@ std::string describe(const Option& option, const Command& command, std::size_t c
   return paragraph.text();
 }
 
+}  // namespace
+
 std::string section_of(const Option& option) {
   return option.is_setting() ? option.key.substr(0, option.key.find('.')) : "flags";
 }
 
-}  // namespace
+std::string left_side(const Option& option) {
+  const std::string letter = option.about.letter ? fmt::format("-{}, ", option.about.letter) : "";
+  const std::string value = option.is_switch ? "" : " " + option.about.placeholder;
+  return fmt::format("{}--{}{}", letter, option.key, value);
+}
+
+std::vector<std::string> facts(const Option& option, const Command& command) {
+  std::vector<std::string> parts = {option.choices, option.limits(), default_of(option, command)};
+  for (const Condition& condition : option.about.when) parts.push_back("needs " + condition.text);
+  std::erase(parts, "");
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    parts[i] = fmt::format("{}{}{}", i == 0 ? "[" : "", parts[i], i + 1 == parts.size() ? "]" : ";");
+  }
+  return parts;
+}
 
 std::string help_text() {
   std::string text =
@@ -114,7 +113,7 @@ std::string help_text() {
 std::string help_text(const Command& command, const std::vector<Option>& options) {
   std::size_t column = 0;
   for (const Option& option : options) {
-    const std::size_t width = left_side(option).size();
+    const std::size_t width = left_side(option).size() + 2;
     if (option.used_by(command) && width <= kWidestLeft) column = std::max(column, width + 2);
   }
   std::string text = fmt::format("vitrail {}: {}\n\nusage: vitrail {} {}\nexample: {}\n", command.name,

@@ -11,7 +11,8 @@ const char* commit();  // in a source that ci/commit.cmake writes at every build
 
 trainer::ProgramFacts build_facts();  // version and commit
 
-// "vitrail 0.1.0" and a line with the commit and the libraries.
+// "vitrail 0.1.0" and a line with the commit and the libraries; of LibTorch also the instructions that it
+// chose for this processor.
 std::string version_text();
 
 }  // namespace vitrail::launcher

@@ -19,13 +19,17 @@ Command checkpoint_command();
 Command plan_command();
 Command bench_command();
 Command sweep_command();
+Command report_command();
+Command watch_command();
+Command completion_command();
+Command manual_command();
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
-      pack_command(),       verify_command(), info_command(),   preview_command(),
-      launch_command(),     train_command(),  eval_command(),   predict_command(),
-      features_command(),   models_command(), export_command(), import_command(),
-      checkpoint_command(), plan_command(),   bench_command(),  sweep_command()};
+      pack_command(),   verify_command(), info_command(),       preview_command(),    launch_command(),
+      train_command(),  eval_command(),   predict_command(),    features_command(),   models_command(),
+      export_command(), import_command(), checkpoint_command(), plan_command(),       bench_command(),
+      sweep_command(),  report_command(), watch_command(),      completion_command(), manual_command()};
   return all;
 }
 

@@ -18,6 +18,7 @@
 #include "launcher/ranks/rank_deaths.hpp"
 #include "launcher/ranks/session_folder.hpp"
 #include "launcher/ranks/spawn_plan.hpp"
+#include "launcher/watch/live_line.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/processors.hpp"
 #include "trainer/base/text/wall_time.hpp"
@@ -86,8 +87,10 @@ void check_ranks(const CommandLine& line) {
   }
 }
 
+std::string said(const std::string& text) { return fmt::format("vitrail launch: {}\n", text); }
+
 void say(const std::string& text) {
-  std::fputs(fmt::format("vitrail launch: {}\n", text).c_str(), stderr);  // a full stderr stops nothing
+  std::fputs(said(text).c_str(), stderr);  // a full stderr stops nothing
 }
 
 // Empty where there is none.
@@ -156,9 +159,13 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
   pass_on_launch(id);
   const std::string finished_before = finished_text(directory);
   const OutOfMemoryKills kills;
-  StderrFilter filter([](const std::string& text) { std::fputs(text.c_str(), stderr); });
-  const ChildEnd end = run_child(plan.words, say, [&](const std::string& bytes) { filter.take(bytes); });
+  std::optional<LiveLine> live(directory.root);
+  StderrFilter filter([&](const std::string& text) { live->say(text); });
+  const ChildEnd end = run_child(
+      plan.words, [&](const std::string& text) { live->say(said(text)); },
+      [&](const std::string& bytes) { filter.take(bytes); });
   filter.end();
+  live.reset();
   if (end.status == 0) {
     if (has_finished(directory, id, finished_before)) return ExitCode::done;
     const auto progress = trainer::run_progress(directory);

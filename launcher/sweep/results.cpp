@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launcher/options/options_text.hpp"
+#include "launcher/report/run_state.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
@@ -19,8 +20,6 @@ namespace fs = std::filesystem;
 using trainer::LastOwner;
 
 constexpr std::size_t kSmoothed = 20;
-// Of an owner on another machine: some signs of life, and what a network file system may keep from us.
-constexpr std::chrono::seconds kSilence{90};
 
 // What is left of the run at `seconds` a step; absent where its length is not known yet.
 std::optional<double> seconds_left(const TaskResult& result, double seconds) {
@@ -120,9 +119,10 @@ std::optional<LastOwner> owner_of(const SweepRun& run) {
 }
 
 bool is_running(const LastOwner& owner, const Outside& outside) {
-  if (owner.life != LastOwner::Life::unknown) return owner.life == LastOwner::Life::alive;
-  if (!owner.attempt.job.empty() && outside.queue_answered) return outside.by_job && outside.by_job->running;
-  return owner.silent < kSilence;
+  const bool unknown = owner.life == LastOwner::Life::unknown;
+  if (unknown && !owner.attempt.job.empty() && outside.queue_answered)
+    return outside.by_job && outside.by_job->running;
+  return seems_alive(owner);
 }
 
 // Of what ended with an exit status: that, and where to read why.

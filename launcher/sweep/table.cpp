@@ -1,17 +1,16 @@
 #include "launcher/sweep/table.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include <nlohmann/json.hpp>
 
 #include "trainer/base/text/progress.hpp"
+#include "trainer/base/text/table.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Rows = std::vector<std::vector<std::string>>;
 
 // Of what has failed or diverged, under the table.
 std::string failures_text(const std::vector<TaskResult>& results) {
@@ -42,19 +41,6 @@ std::string short_form(const std::optional<double>& value, int digits) {
 }
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
-
-std::string aligned(const Rows& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i)
-      text += fmt::format("{:>{}}{}", row[i], widths[i], i + 1 == row.size() ? "\n" : "  ");
-  }
-  return text;
-}
 
 // Where a task is and how long it takes: of interest while one is somewhere.
 bool is_somewhere(const TaskResult& result) {
@@ -88,20 +74,6 @@ Json outcome(const TaskResult& result) {
           {"node", text(result.node)},
           {"images_per_s", number(result.images_per_s)},
           {"seconds_left", number(result.seconds_left)}};
-}
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
-std::string csv_line(const std::vector<std::string>& fields) {
-  std::string line;
-  for (const std::string& field : fields) line += csv_field(field) + ",";
-  line.back() = '\n';
-  return line;
 }
 
 std::vector<std::string> csv_names(const Sweep& sweep) {
@@ -145,7 +117,7 @@ std::string results_text(const Sweep& sweep, const std::vector<TaskResult>& resu
     if (places) row.insert(row.end(), place.begin(), place.end());
     rows.push_back(std::move(row));
   }
-  return aligned(rows) + failures_text(results);
+  return in_columns(rows) + failures_text(results);
 }
 
 std::string results_json(const Sweep& sweep, const std::vector<TaskResult>& results, SweepMetric metric) {

@@ -143,7 +143,7 @@ class ResumeTest(harness.RunTest):
     def test_finished_run_is_left_alone(self):
         def contents():
             files = (path for path in self.reference.rglob("*") if path.is_file())
-            rewritten = ("log.txt", "finished.json")  # which tells the launch that found the run finished
+            rewritten = ("log.txt", "events.jsonl", "finished.json")  # which tells the launch that found the run finished
             return {path: path.read_bytes() for path in files if path.name not in rewritten and path.parent.name != ".owners"}
 
         before = contents()

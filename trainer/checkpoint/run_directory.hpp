@@ -1,6 +1,6 @@
 // The folder of a run: config.cfg, weights.txt (where others' weights are taken), metrics.jsonl, log.txt,
-// checkpoints/, finished.json (finished_run.hpp), .owners/ (run_owner.hpp). Throws: Error(io) where it cannot
-// be made or written.
+// events.jsonl, checkpoints/, finished.json (finished_run.hpp), .owners/ (run_owner.hpp). Throws: Error(io)
+// where it cannot be made or written.
 #pragma once
 
 #include <filesystem>
@@ -18,6 +18,7 @@ struct RunDirectory {
   std::filesystem::path weights() const { return root / "weights.txt"; }
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
   std::filesystem::path log() const { return root / "log.txt"; }
+  std::filesystem::path events() const { return root / "events.jsonl"; }
   std::filesystem::path finished() const { return root / "finished.json"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
   std::filesystem::path owners() const { return root / ".owners"; }

@@ -58,8 +58,9 @@ void say_changes(const CheckpointManifest& stored, const SettingsMap& settings, 
                  const std::string& machine, Log& log) {
   for (const auto& [key, unused] : merged_keys(stored.settings, settings)) {
     if (value_of(stored.settings, key) == value_of(settings, key) || changes_silently(key)) continue;
-    log.line(fmt::format("changed since the checkpoint: {} was {}, is {}", key,
-                         value_of(stored.settings, key), value_of(settings, key)));
+    log.event({"changed", stored.state.step,
+               fmt::format("changed since the checkpoint: {} was {}, is {}", key,
+                           value_of(stored.settings, key), value_of(settings, key))});
   }
   const auto hash_was = stored.program.find("xxh3_128");
   if (hash_was == stored.program.end() || hash_was->second != program.at("xxh3_128")) {
@@ -165,7 +166,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, 
       verify_together(*checkpoint, run.communicator);
     } catch (const Error& e) {
       if (e.code() != ExitCode::bad_data) throw;
-      log.line(fmt::format("checkpoint passed over: {}", e.what()));
+      log.event({"damaged_checkpoint", 0, fmt::format("checkpoint passed over: {}", e.what())});
       damaged.push_back(path);
       continue;
     }

@@ -115,18 +115,21 @@ void RunSaver::settle(CheckpointWriter::Outcome outcome) {
     failures_ = 0;
     saved_ = under_way_;
     saved_at_ = Clock::now();
-    services_.log.line(fmt::format("saved {} in {} (training waited {:.3f} s)", writer_.checkpoint().string(),
-                                   format_duration(seconds_of_last_), seconds_waited_));
+    services_.log.event(
+        {"saved", saved_.step,
+         fmt::format("saved {} in {} (training waited {:.3f} s)", writer_.checkpoint().string(),
+                     format_duration(seconds_of_last_), seconds_waited_)});
     return;
   }
   const sharding::AgreedError& failure = writer_.failure();
   if (failure.code() != ExitCode::io) throw sharding::AgreedError(failure);
   ++failures_;
-  services_.log.line(fmt::format(
-      "{}step {} could not be saved (failure {} in a row): rank {}: {}; training goes on, the next try comes "
-      "in {} s",
-      failures_ >= kLoudAfter ? "WARNING, " : "", under_way_.step, failures_, failure.rank(), failure.what(),
-      run_.config.checkpoint.retry.count));
+  services_.log.event(
+      {"save_failed", under_way_.step,
+       fmt::format("{}step {} could not be saved (failure {} in a row): rank {}: {}; training goes on, the "
+                   "next try comes in {} s",
+                   failures_ >= kLoudAfter ? "WARNING, " : "", under_way_.step, failures_, failure.rank(),
+                   failure.what(), run_.config.checkpoint.retry.count)});
   if (failures_ >= kLoudAfter) {
     services_.log.line(
         fmt::format("WARNING, all since step {} ({}) would be lost if this run ended now", saved_.step,

@@ -1,6 +1,7 @@
 #include "trainer/run/train.hpp"
 
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "sharding/agreement/gather_text.hpp"
@@ -81,6 +82,19 @@ TrainState restored_or_new(Assembly& run, const TrainRequest& request, const Run
   return state;
 }
 
+Event beginning(const TrainState& state, const Assembly& run, const RunServices& services) {
+  const std::set<std::string> nodes(services.hosts.begin(), services.hosts.end());
+  const std::string attempt =
+      services.owner == nullptr ? "" : fmt::format("attempt {} ", services.owner->number());
+  const auto world = static_cast<std::int64_t>(services.hosts.size());
+  const auto count = static_cast<std::int64_t>(nodes.size());
+  return {"begin",
+          state.step,
+          fmt::format("{}begins after step {} of {}: {} rank{} on {} node{}", attempt, state.step,
+                      run.total_steps, world, world == 1 ? "" : "s", count, count == 1 ? "" : "s"),
+          {{"world", world}, {"nodes", count}, {"planned_steps", run.total_steps}}};
+}
+
 // After going back from `before` to `state`: the batches in between are not taken again, nor are `more`.
 Rollback skip_batches(const TrainState& before, std::int64_t more, TrainState& state) {
   const std::int64_t batches = before.next_batch() - state.next_batch() + more;
@@ -114,7 +128,7 @@ ExitCode train_and_roll_back(Assembly& run, TrainState state, const RunServices&
   for (int times = 0;; ++times) {
     std::optional<MetricsLogger> metrics = open_metrics(run, state, services);
     if (rollback && metrics) metrics->append(to_json_line(*rollback));
-    if (rollback) services.log.line(describe(*rollback));
+    if (rollback) services.log.event({"rollback", rollback->from, describe(*rollback)});
     TrainLoop loop(run, state, services, metrics ? &*metrics : nullptr);
     if (const auto end = loop.run()) return *end;
     const TrainState before = loop.state();
@@ -155,7 +169,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
     remove_leftovers(
         directory.checkpoints());  // of an attempt that was killed: the next save needs the space
   });
-  log.open(directory.log());
+  log.open(directory.log(), directory.events(), owner ? owner->number() : 0);
 
   log.line(device.describe(communicator));
   for (const std::string& words : run_warnings(request.config, communicator)) log.line("warning: " + words);
@@ -182,6 +196,7 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
                              guard,
                              sharding::gather_text(communicator, request.attempt.host),
                              sharding::gather_text(communicator, request.attempt.label()).front()};
+  log.event(beginning(state, run, services));
   const ExitCode end = train_and_roll_back(run, std::move(state), services);
   if (end == ExitCode::done) record_end(run.total_steps, request, directory, services.owner, communicator);
   return end;

@@ -51,10 +51,7 @@ std::optional<ExitCode> TrainLoop::run() {
 
 std::optional<ExitCode> TrainLoop::run_to_the_end() {
   const bool finished_before = state_.step == run_.total_steps && !evaluation_due();
-  if (finished_before) {
-    services_.log.line(fmt::format("the run is finished: step {} of {}", state_.step, run_.total_steps));
-    return ExitCode::done;
-  }
+  if (finished_before) return at_end("the run is finished");
   check_checkpoint_space(services_.directory.checkpoints(),
                          {saver_.bytes_of_rank(), most_checkpoints(services_.request.config)},
                          services_.writer, run_.communicator, services_.log);
@@ -78,15 +75,23 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
     } else if ((agreed_.save || saver_.due(state_)) && !services_.guard.is_bad()) {
       saver_.save(state_);
     }
-    if (finished && !agreed_.stop) return ExitCode::done;
+    if (finished && !agreed_.stop) return at_end("the planned end is reached");
     if (agreed_.stop) {
-      services_.log.line(fmt::format(
-          "stopped on request after step {}; the same command goes on from {}", state_.step,
-          is_bad ? "the last checkpoint: the loss was bad, so this step was not saved" : "there"));
+      services_.log.event(
+          {"stopped", state_.step,
+           fmt::format(
+               "stopped on request after step {}; the same command goes on from {}", state_.step,
+               is_bad ? "the last checkpoint: the loss was bad, so this step was not saved" : "there")});
       return ExitCode::saved;
     }
     step();
   }
+}
+
+ExitCode TrainLoop::at_end(const char* words) {
+  services_.log.event(
+      {"finished", state_.step, fmt::format("{}: step {} of {}", words, state_.step, run_.total_steps)});
+  return ExitCode::done;
 }
 
 bool TrainLoop::due(const Duration& every, const char* key) const {
@@ -172,11 +177,14 @@ void TrainLoop::step() {
 
 void TrainLoop::name_slow_ranks(const std::vector<OwnWork>& work) {
   for (const SlowRank& slow : slow_ranks_.add(work)) {
-    services_.log.line(
-        fmt::format("rank {} on {} is slow: {:.2f} times the other ranks' median over the last {} steps, "
-                    "in {}",
-                    slow.rank, services_.hosts.at(static_cast<std::size_t>(slow.rank)), slow.factor,
-                    2 * SlowRanks::kWindow, slow.by_data ? "waiting for data" : "computing"));
+    services_.log.event(
+        {"slow_rank",
+         state_.step,
+         fmt::format("rank {} on {} is slow: {:.2f} times the other ranks' median over the last {} steps, "
+                     "in {}",
+                     slow.rank, services_.hosts.at(static_cast<std::size_t>(slow.rank)), slow.factor,
+                     2 * SlowRanks::kWindow, slow.by_data ? "waiting for data" : "computing"),
+         {{"rank", slow.rank}}});
   }
 }
 
@@ -202,7 +210,8 @@ void TrainLoop::compare_weights() {
 
 void TrainLoop::settle_damage() {
   for (const auto& [sample, why] : run_.share_damage()) {
-    if (state_.damaged.emplace(sample, why).second) services_.log.line(fmt::format("replaced: {}", why));
+    if (state_.damaged.emplace(sample, why).second)
+      services_.log.event({"damaged_image", state_.step, fmt::format("replaced: {}", why)});
   }
   sharding::agree(run_.communicator, [&] {
     if (run_.communicator.rank() != 0) return;  // all would say the same

@@ -147,9 +147,9 @@ TEST(CommandLine, Answers) {
   EXPECT_EQ(parse_command_line({}).answer->code, ExitCode::usage);
   EXPECT_EQ(parse_command_line({}).answer->text, parse_command_line({"--help"}).answer->text);
   EXPECT_EQ(parse_command_line({"--help"}).answer->code, ExitCode::done);
-  EXPECT_THAT(
-      parse_command_line({"--version"}).answer->text,
-      ::testing::MatchesRegex("vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; [^;]+; HDF5 [0-9.]+\n"));
+  EXPECT_THAT(parse_command_line({"--version"}).answer->text,
+              ::testing::MatchesRegex(
+                  "vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; CUDA [^;]+; [^;]+; HDF5 [0-9.]+\n"));
   // Help is given even where the rest would be refused.
   EXPECT_THAT(parse_command_line({"train", "--bogus", "-h"}).answer->text,
               ::testing::HasSubstr("--run.lanes"));

@@ -58,10 +58,12 @@ void add_run_settings(std::vector<Setting>& table) {
        .absent = "none"},
       {"as backward:1:12:kill",
        [](const std::string& text) { return text.empty() || parse_fault(text).has_value(); }});
-  run.add("peak_tflops", &RunConfig::peak_tflops, Effect::place,
-          {.help = "peak of one rank's device, of which mfu is a share; 0: unknown, no mfu",
-           .bounds = from_to(0, 1e6),
-           .unit = "TFLOP/s"});
+  run.add(
+      "peak_tflops", &RunConfig::peak_tflops, Effect::place,
+      {.help = "peak of one rank's device, of which mfu is a share; 0: by its data sheet where its name is "
+               "known, else no mfu",
+       .bounds = from_to(0, 1e6),
+       .unit = "TFLOP/s"});
   run.choice(
       "device", &RunConfig::device,
       {{trainer::Device::automatic, "auto"}, {trainer::Device::cpu, "cpu"}, {trainer::Device::cuda, "cuda"}},

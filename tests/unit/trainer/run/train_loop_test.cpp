@@ -90,6 +90,7 @@ TEST_F(TrainLoopTest, GoesToThePlannedEndAndSavesOnTheWay) {
   EXPECT_EQ(saved(), (std::vector<std::int64_t>{2, 4, 6}));
   EXPECT_EQ(lines_of_metrics(), 6);
   EXPECT_EQ(attempt(), ExitCode::done);
+  EXPECT_THAT(said(), HasSubstr("the planned end is reached: step 6 of 6"));
   EXPECT_THAT(said(), HasSubstr("the run is finished: step 6 of 6"));
 }
 

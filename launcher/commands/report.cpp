@@ -1,0 +1,119 @@
+#include "launcher/options/flag_table.hpp"
+#include "launcher/report/forms.hpp"
+#include "launcher/report/read_run.hpp"
+#include "launcher/report/tensorboard/event_file.hpp"
+#include "trainer/base/files/atomic_file.hpp"
+
+namespace vitrail::launcher {
+namespace {
+
+enum class ReportForm { html, text, csv, json, tensorboard };
+
+struct ReportFlags {
+  std::string output;
+  ReportForm form = ReportForm::html;
+  std::optional<std::int64_t> points;
+};
+
+Condition drawn() {
+  return {"format", "format = html or json", [](const CommandLine& line) {
+            const ReportForm form = line.own<ReportFlags>().form;
+            return form == ReportForm::html || form == ReportForm::json;
+          }};
+}
+
+std::vector<Option> report_options() {
+  FlagTable<ReportFlags> flags;
+  flags.add("output", &ReportFlags::output,
+            {.help = "file to write; of tensorboard, the folder that gets one for each run",
+             .placeholder = "PATH",
+             .absent = "standard output; html and tensorboard need it"});
+  flags.choice(
+      "format", &ReportFlags::form,
+      {{ReportForm::html, "html"},
+       {ReportForm::text, "text"},
+       {ReportForm::csv, "csv"},
+       {ReportForm::json, "json"},
+       {ReportForm::tensorboard, "tensorboard"}},
+      {.help = "a page that needs no network, a text to read, a line for each step, one document, or "
+               "TensorBoard's event files",
+       .placeholder = "FORM"});
+  flags.add("points", &ReportFlags::points,
+            {.help = "of a curve at most; steps that share one show their mean and how far they lie apart",
+             .bounds = from_to(2, 1e6),
+             .unit = "points",
+             .absent = "500, fewer for more than 10 runs",
+             .when = {drawn()}});
+  return flags.done();
+}
+
+void check_report(const CommandLine& line) {
+  const auto& flags = line.own<ReportFlags>();
+  const bool needs_output = flags.form == ReportForm::html || flags.form == ReportForm::tensorboard;
+  if (needs_output && flags.output.empty())
+    throw Error(ExitCode::usage, "command line: `vitrail report` needs --output PATH: where to write",
+                "for a terminal: --format text");
+}
+
+std::string in_form(const Report& report, const ReportFlags& flags) {
+  const std::size_t points =
+      flags.points ? static_cast<std::size_t>(*flags.points) : usual_points(report.runs.size());
+  switch (flags.form) {
+    case ReportForm::html:
+      return report_html(report, points);
+    case ReportForm::text:
+      return report_text(report);
+    case ReportForm::csv:
+      return report_csv(report);
+    case ReportForm::json:
+    case ReportForm::tensorboard:
+      break;
+  }
+  return report_json(report, points);
+}
+
+// Each run's in a folder of its name: so TensorBoard tells them apart.
+void write_event_files(const Report& report, const std::filesystem::path& folder) {
+  for (const RunReport& run : report.runs) {
+    const std::filesystem::path own = folder / std::filesystem::path(run.name).relative_path();
+    make_directories(own);
+    write_text_atomically(own / event_file_name(run), event_file(run));
+  }
+  fmt::print("{}: {} event files; open them with: tensorboard --logdir {}\n", folder.string(),
+             report.runs.size(), folder.string());
+}
+
+ExitCode run_report(const CommandLine& line, const Environment&) {
+  const auto& flags = line.own<ReportFlags>();
+  const Report report = read_report(line.arguments);
+  if (flags.form == ReportForm::tensorboard) {
+    write_event_files(report, flags.output);
+    return ExitCode::done;
+  }
+  const std::string text = in_form(report, flags);
+  if (flags.output.empty()) {
+    fmt::print("{}", text);
+  } else {
+    write_text_atomically(flags.output, text);
+    fmt::print("{}: {} run{}, {:.1f} MB\n", flags.output, report.runs.size(),
+               report.runs.size() == 1 ? "" : "s", static_cast<double>(text.size()) / 1e6);
+  }
+  return ExitCode::done;
+}
+
+}  // namespace
+
+Command report_command() {
+  return {.name = "report",
+          .usage = "RUN [RUN ...] [--output report.html] [--format FORM]",
+          .summary = "curves, attempts, events and settings of runs, or of a sweep, as one page",
+          .example = "vitrail report runs/first runs/second --output report.html",
+          .least_arguments = 1,
+          .most_arguments = 1000,
+          .flags = ReportFlags(),
+          .options = report_options(),
+          .check = check_report,
+          .run = run_report};
+}
+
+}  // namespace vitrail::launcher
