@@ -58,7 +58,8 @@ Tensor embed_patches(const Tensor& images, const Affine& p) {
   return linear(patches, {p.weight.flatten(1), p.bias});
 }
 
-Tensor tokens_of(const Tensor& map) { return map.flatten(2).transpose(1, 2); }
+// Of one layout, whatever the map's: sums of gradients depend on it.
+Tensor tokens_of(const Tensor& map) { return map.flatten(2).transpose(1, 2).contiguous(); }
 
 Tensor map_of(const Tensor& tokens, std::int64_t side) {
   return tokens.transpose(1, 2).unflatten(2, {side, side});
