@@ -5,6 +5,15 @@
 
 namespace vitrail::models {
 
+Init uniform_by_fan_in(std::int64_t fan_in) {
+  return {Init::Law::uniform, 1.0 / std::sqrt(static_cast<double>(fan_in))};
+}
+
+Init normal_by_fan_out(const Kernel& kernel) {
+  const std::int64_t fan_out = kernel.out * kernel.side * kernel.side / kernel.groups;
+  return {Init::Law::normal, std::sqrt(2.0 / static_cast<double>(fan_out))};
+}
+
 void Declaration::enter(int block, int layer) {
   block_ = block;
   layer_ = layer;
@@ -17,8 +26,10 @@ ParameterId Declaration::add(ParameterSpec spec) {
   return parameters_.size() - 1;
 }
 
-ParameterId Declaration::token(const std::string& name, std::int64_t width) {
-  return add({.name = name, .shape = {1, 1, width}, .init = kNarrowNormal, .role = Role::token});
+ParameterId Declaration::token(const std::string& name, std::int64_t width) { return tokens(name, 1, width); }
+
+ParameterId Declaration::tokens(const std::string& name, std::int64_t count, std::int64_t width) {
+  return add({.name = name, .shape = {1, count, width}, .init = kNarrowNormal, .role = Role::token});
 }
 
 ParameterId Declaration::position(const std::string& name, std::int64_t tokens, std::int64_t width) {
@@ -26,7 +37,16 @@ ParameterId Declaration::position(const std::string& name, std::int64_t tokens, 
 }
 
 ParameterId Declaration::gain(const std::string& name, std::int64_t width, double value) {
-  return add({.name = name, .shape = {width}, .init = {Init::Law::constant, value}, .role = Role::gain});
+  return gain(name, std::vector{width}, value);
+}
+
+ParameterId Declaration::gain(const std::string& name, std::vector<std::int64_t> shape, double value) {
+  return add(
+      {.name = name, .shape = std::move(shape), .init = {Init::Law::constant, value}, .role = Role::gain});
+}
+
+ParameterId Declaration::temperature(const std::string& name, std::int64_t heads) {
+  return add({.name = name, .shape = {heads, 1, 1}, .init = kOne, .role = Role::gain, .decays = true});
 }
 
 std::optional<ParameterId> Declaration::layer_scale(const std::string& name, std::int64_t width,
@@ -44,7 +64,11 @@ ParameterId Declaration::matrix(const std::string& name, std::vector<std::int64_
 }
 
 ParameterId Declaration::bias(const std::string& name, std::int64_t width, const Init& init) {
-  return add({.name = name, .shape = {width}, .init = init, .role = Role::bias});
+  return bias(name, std::vector{width}, init);
+}
+
+ParameterId Declaration::bias(const std::string& name, std::vector<std::int64_t> shape, const Init& init) {
+  return add({.name = name, .shape = std::move(shape), .init = init, .role = Role::bias});
 }
 
 AffineId Declaration::norm(const std::string& name, std::int64_t width, std::int64_t rows) {
@@ -61,9 +85,10 @@ AffineId Declaration::linear(const std::string& name, std::int64_t out, std::int
 }
 
 AffineId Declaration::head(const std::string& name, std::int64_t classes, std::int64_t width,
-                           const Init& init) {
+                           const Init& init, const Init& bias_init) {
   const AffineId head = linear(name, classes, width, 1, init);
   parameters_[head.weight].head = parameters_[head.bias].head = true;
+  parameters_[head.bias].init = bias_init;
   return head;
 }
 
@@ -71,29 +96,37 @@ AffineId Declaration::head(const std::string& name, std::int64_t classes, std::i
 AffineId Declaration::patch_embedding(const std::string& name, std::int64_t width, std::int64_t patch,
                                       std::int64_t patches) {
   const std::int64_t fan_in = 3 * patch * patch;
-  const Init convolution{Init::Law::uniform, 1.0 / std::sqrt(static_cast<double>(fan_in))};
+  const Init convolution = uniform_by_fan_in(fan_in);
   computes(patches * fan_in * width);
   keeps(patches * fan_in);
   const ParameterId weight = matrix(name + ".weight", {width, 3, patch, patch}, convolution);
   return {weight, bias(name + ".bias", width, convolution)};
 }
 
-// He's normal by the fan out. What backward needs of it is what batch norm reads.
-NormedConvolutionId Declaration::normed_convolution(const std::string& name, std::vector<std::int64_t> shape,
-                                                    std::int64_t groups, std::int64_t pixels, double value) {
-  const std::int64_t out = shape[0], taps = shape[1] * shape[2] * shape[3];
-  const std::int64_t fan_out = out * shape[2] * shape[3] / groups;
-  computes(pixels * out * taps);
-  keeps(pixels * out);
-  NormedConvolutionId layer;
-  layer.weight = matrix(name + ".conv.weight", std::move(shape),
-                        {Init::Law::normal, std::sqrt(2.0 / static_cast<double>(fan_out))});
-  layer.norm.weight = gain(name + ".bn.weight", out, value);
-  layer.norm.bias = bias(name + ".bn.bias", out);
+AffineId Declaration::convolution(const std::string& name, const Kernel& kernel, std::int64_t pixels) {
+  const Init init = uniform_by_fan_in(kernel.taps());
+  computes(pixels * kernel.out * kernel.taps());
+  const ParameterId weight = matrix(name + ".weight", kernel.shape(), init);
+  return {weight, bias(name + ".bias", kernel.out, init)};
+}
+
+// What backward needs of it is what batch norm reads.
+NormedWeightId Declaration::normed_convolution(const std::string& name, const std::string& norm,
+                                               const Kernel& kernel, std::int64_t pixels, const Init& init,
+                                               double value) {
+  computes(pixels * kernel.out * kernel.taps());
+  keeps(pixels * kernel.out);
+  const ParameterId weight = matrix(name + ".weight", kernel.shape(), init);
+  return {weight, batch_norm(norm, kernel.out, value)};
+}
+
+BatchNormId Declaration::batch_norm(const std::string& name, std::int64_t width, double value) {
+  const ParameterId weight = gain(name + ".weight", width, value);
+  BatchNormId layer{{weight, bias(name + ".bias", width)}};
   layer.mean =
-      add({.name = name + ".bn.running_mean", .shape = {out}, .init = kZero, .role = Role::statistic});
+      add({.name = name + ".running_mean", .shape = {width}, .init = kZero, .role = Role::statistic});
   layer.variance =
-      add({.name = name + ".bn.running_var", .shape = {out}, .init = kOne, .role = Role::statistic});
+      add({.name = name + ".running_var", .shape = {width}, .init = kOne, .role = Role::statistic});
   return layer;
 }
 

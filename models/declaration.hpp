@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "models/costs.hpp"
@@ -24,16 +25,45 @@ struct MlpId {  // a whole branch
   std::optional<ParameterId> scale;
 };
 
-struct NormedConvolutionId {  // no bias; then batch norm
-  ParameterId weight = 0;
-  AffineId norm;
-  ParameterId mean = 0, variance = 0;
+struct ClassAttentionId {  // q of the tokens that ask, k and v of those that answer
+  AffineId q, k, v, proj;
 };
+
+struct ClassBlockId {  // class attention, then an MLP, on the tokens that ask
+  AffineId norm;
+  ClassAttentionId attention;
+  std::optional<ParameterId> scale;
+  MlpId mlp;
+  bool patches_answer_alone = false;  // or the tokens that ask, too
+};
+
+struct BatchNormId {
+  AffineId norm;
+  ParameterId mean = 0, variance = 0;  // running
+};
+
+struct NormedWeightId {  // of a convolution or a linear layer without bias; then batch norm
+  ParameterId weight = 0;
+  BatchNormId norm;
+};
+
+// The weight of a convolution.
+struct Kernel {
+  std::int64_t out = 0, in = 0, side = 1, groups = 1;
+
+  std::vector<std::int64_t> shape() const { return {out, in / groups, side, side}; }
+  std::int64_t taps() const { return in / groups * side * side; }  // of an output: its fan in
+};
+
+// The side of a map behind a convolution of stride 2 that pads.
+constexpr std::int64_t halved(std::int64_t side) { return (side + 1) / 2; }
 
 // The recipes' normal is cut at +-2, a hundred standard deviations: it is a plain one.
 inline constexpr Init kNarrowNormal{Init::Law::normal, 0.02};
 inline constexpr Init kZero{Init::Law::constant, 0.0};
 inline constexpr Init kOne{Init::Law::constant, 1.0};
+Init uniform_by_fan_in(std::int64_t fan_in);   // PyTorch's law of convolutions and linear layers
+Init normal_by_fan_out(const Kernel& kernel);  // He's, for rectifiers
 
 class Declaration {
  public:
@@ -42,24 +72,30 @@ class Declaration {
 
   // Kinds of parameters: what decays and what is stored in halves is decided here.
   ParameterId token(const std::string& name, std::int64_t width);
+  ParameterId tokens(const std::string& name, std::int64_t count, std::int64_t width);
   ParameterId position(const std::string& name, std::int64_t tokens, std::int64_t width);
   ParameterId gain(const std::string& name, std::int64_t width, double value);
+  ParameterId gain(const std::string& name, std::vector<std::int64_t> shape, double value);
+  ParameterId temperature(const std::string& name, std::int64_t heads);  // decays, as matrices do
   std::optional<ParameterId> layer_scale(const std::string& name, std::int64_t width,
                                          double value);  // 0: none
   ParameterId matrix(const std::string& name, std::vector<std::int64_t> shape, const Init& init);
   ParameterId bias(const std::string& name, std::int64_t width, const Init& init = kZero);
+  ParameterId bias(const std::string& name, std::vector<std::int64_t> shape, const Init& init = kZero);
 
   // Layers, each for `rows` rows of one image; they count what they compute.
   AffineId norm(const std::string& name, std::int64_t width, std::int64_t rows);
   AffineId linear(const std::string& name, std::int64_t out, std::int64_t in, std::int64_t rows,
                   const Init& init = kNarrowNormal);
   AffineId head(const std::string& name, std::int64_t classes, std::int64_t width,
-                const Init& init = kNarrowNormal);
+                const Init& init = kNarrowNormal, const Init& bias_init = kZero);
   AffineId patch_embedding(const std::string& name, std::int64_t width, std::int64_t patch,
                            std::int64_t patches);
-  // shape [out, in / groups, side, side], for `pixels` of its output
-  NormedConvolutionId normed_convolution(const std::string& name, std::vector<std::int64_t> shape,
-                                         std::int64_t groups, std::int64_t pixels, double gain = 1);
+  // Convolutions, for `pixels` of their output; names of the weights' layer and of the norm's.
+  AffineId convolution(const std::string& name, const Kernel& kernel, std::int64_t pixels);
+  NormedWeightId normed_convolution(const std::string& name, const std::string& norm, const Kernel& kernel,
+                                    std::int64_t pixels, const Init& init, double gain = 1);
+  BatchNormId batch_norm(const std::string& name, std::int64_t width, double gain = 1);
 
   // What has no parameters: products of activations, and numbers that forward keeps for backward.
   void computes(std::int64_t macs);
@@ -69,9 +105,14 @@ class Declaration {
   template <class Body>
   auto branch(const BranchCost& branch, Body body) {
     begin(branch);
-    auto handles = body();
-    current_.reset();
-    return handles;
+    if constexpr (std::is_void_v<std::invoke_result_t<Body>>) {
+      body();
+      current_.reset();
+    } else {
+      auto handles = body();
+      current_.reset();
+      return handles;
+    }
   }
   void segments(std::int64_t blocks, std::int64_t input);  // Costs::segment
 

@@ -8,7 +8,9 @@
 namespace vitrail::models {
 
 struct Features {
-  at::Tensor pooled;        // [B,D]: what a head reads: the class token, or the mean over tokens or pixels
+  // What a head reads: [B,D], the class token or the mean over tokens or pixels; [B,K,D] of a token for each
+  // class.
+  at::Tensor pooled;
   at::Tensor distillation;  // [B,D]: the distillation token; undefined where there is none
   // If the pass asks for them, both past the last norm:
   std::vector<at::Tensor> blocks = {};  // [B,D] each: what is pooled, after each of the last blocks

@@ -27,8 +27,8 @@ at::Tensor Logits::mean() const {
   return distillation.defined() ? (widened(classes) + widened(distillation)) / 2 : widened(classes);
 }
 
-Model::Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<LinearHead> head)
-    : name_(std::move(name)), image_size_(image_size), specs_(std::move(specs)), head_(head) {}
+Model::Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head)
+    : name_(std::move(name)), image_size_(image_size), specs_(std::move(specs)), head_(std::move(head)) {}
 
 Model::~Model() = default;
 
@@ -61,7 +61,8 @@ Features Model::features(const at::Tensor& images, const Pass& pass) const {
 
 Logits Model::forward(const at::Tensor& images, const Pass& pass) const {
   const Features all = features(images, pass);
-  return head_ ? (*head_)(all, bound()) : Logits{all.pooled, all.distillation};
+  if (!head_) return {all.pooled, all.distillation};
+  return std::visit([&](const auto& head) { return head(all, bound()); }, *head_);
 }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config) {

@@ -13,7 +13,7 @@
 
 #include "models/declaration.hpp"
 #include "models/feature_choice.hpp"
-#include "models/heads/linear_head.hpp"
+#include "models/heads/head.hpp"
 #include "models/model_config.hpp"
 
 namespace at {
@@ -67,7 +67,7 @@ class Model {
 
  protected:
   // Without a head the features are what the network gives.
-  Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<LinearHead> head);
+  Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head);
   // Images are of the model's shape, and tensors are bound.
   virtual Features body(const at::Tensor& images, const Pass& pass) const = 0;
   Bound bound() const;
@@ -76,7 +76,7 @@ class Model {
   std::string name_;
   std::int64_t image_size_;
   ParameterSpecs specs_;
-  std::optional<LinearHead> head_;
+  std::optional<Head> head_;
   std::vector<at::Tensor> tensors_;
 };
 

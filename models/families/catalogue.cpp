@@ -80,7 +80,10 @@ std::int64_t image_size_of_name(const std::string& name) {
   const auto aliases = model_aliases();
   const std::string plain(without_tag(name));
   if (std::ranges::find(aliases, plain) == aliases.end()) return ModelConfig().image_size;
-  return std::stoll(plain.substr(plain.rfind('_') + 1));
+  const std::string last = plain.substr(plain.rfind('_') + 1);
+  const bool is_number =
+      !last.empty() && std::ranges::all_of(last, [](char c) { return c >= '0' && c <= '9'; });
+  return is_number ? std::stoll(last) : ModelConfig().image_size;
 }
 
 namespace {

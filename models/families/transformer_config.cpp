@@ -8,11 +8,12 @@
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {
-namespace {
 
 void require(bool holds, const std::string& message) {
   if (!holds) throw Error(ExitCode::refused, message);
 }
+
+namespace {
 
 void validate(const TransformerConfig& c) {
   const auto at_least_one = [](const char* key, std::int64_t value) {
@@ -98,11 +99,38 @@ SelfAttentionId declare_attention(Declaration& d, const std::string& norm, const
 }
 
 MlpId declare_mlp(Declaration& d, const std::string& norm, const std::string& mlp, std::int64_t width,
-                  std::int64_t tokens) {
+                  std::int64_t tokens, std::int64_t ratio) {
   MlpId layer;
   layer.norm = d.norm(norm, width, tokens);
-  layer.fc1 = d.linear(mlp + ".fc1", kMlpRatio * width, width, tokens);
-  layer.fc2 = d.linear(mlp + ".fc2", width, kMlpRatio * width, tokens);
+  layer.fc1 = d.linear(mlp + ".fc1", ratio * width, width, tokens);
+  layer.fc2 = d.linear(mlp + ".fc2", width, ratio * width, tokens);
+  return layer;
+}
+
+// Of every token the norm's input and output, k and v are kept; what the tokens that ask keep is left out.
+ClassBlockId declare_class_block(Declaration& d, const std::string& name, const ClassBlockForm& form) {
+  const std::int64_t width = form.width, tokens = form.asking + form.patches;
+  ClassBlockId block;
+  block.patches_answer_alone = form.patches_answer_alone;
+  block.scale = d.layer_scale(name + "gamma_1", width, form.layer_scale);
+  const auto mlp_scale = d.layer_scale(name + "gamma_2", width, form.layer_scale);
+  block.norm = d.norm(name + "norm1", width, tokens);
+  block.attention = declare_class_attention(d, name + "attn", width, form.asking,
+                                            form.patches_answer_alone ? form.patches : tokens);
+  d.keeps(tokens * (4 * width + 2));
+  block.mlp = declare_mlp(d, name + "norm2", name + "mlp", width, form.asking, form.mlp_ratio);
+  block.mlp.scale = mlp_scale;
+  return block;
+}
+
+ClassAttentionId declare_class_attention(Declaration& d, const std::string& name, std::int64_t width,
+                                         std::int64_t asking, std::int64_t answering) {
+  ClassAttentionId layer;
+  layer.q = d.linear(name + ".q", width, width, asking);
+  layer.k = d.linear(name + ".k", width, width, answering);
+  layer.v = d.linear(name + ".v", width, width, answering);
+  d.computes(2 * asking * answering * width);  // QK', PV
+  layer.proj = d.linear(name + ".proj", width, width, asking);
   return layer;
 }
 

@@ -13,6 +13,13 @@ namespace vitrail::models {
 
 inline constexpr std::int64_t kMlpRatio = 4;
 
+// The first value of LayerScale in CaiT and ResMLP.
+constexpr double layer_scale_by_depth(std::int64_t depth) {
+  return depth <= 18 ? 0.1 : depth <= 24 ? 1e-5 : 1e-6;
+}
+
+void require(bool holds, const std::string& message);  // or refused
+
 struct TransformerSize {
   std::int64_t patch, width, depth, heads;
 };
@@ -48,6 +55,16 @@ struct SelfAttentionId {
 SelfAttentionId declare_attention(Declaration& d, const std::string& norm, const std::string& attention,
                                   std::int64_t width, std::int64_t tokens);
 MlpId declare_mlp(Declaration& d, const std::string& norm, const std::string& mlp, std::int64_t width,
-                  std::int64_t tokens);
+                  std::int64_t tokens, std::int64_t ratio = kMlpRatio);
+
+struct ClassBlockForm {
+  std::int64_t width = 0, asking = 1, patches = 0;
+  double layer_scale = 0;
+  std::int64_t mlp_ratio = kMlpRatio;
+  bool patches_answer_alone = false;
+};
+ClassBlockId declare_class_block(Declaration& d, const std::string& name, const ClassBlockForm& form);
+ClassAttentionId declare_class_attention(Declaration& d, const std::string& name, std::int64_t width,
+                                         std::int64_t asking, std::int64_t answering);
 
 }  // namespace vitrail::models

@@ -11,7 +11,7 @@ using at::Tensor;
 
 constexpr double kEps = 1e-5;
 
-Tensor trained_norm(const Tensor& x, const NormedConvolutionId& layer, const Bound& p, const Pass& pass) {
+Tensor trained_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
   if (x.numel() == x.size(1)) {
     throw Error(ExitCode::refused, "batch norm over one value a channel: it has no variance",
                 "raise data.global_batch_size or model.image_size, or choose fewer run.lanes");
@@ -30,14 +30,26 @@ Tensor trained_norm(const Tensor& x, const NormedConvolutionId& layer, const Bou
 
 }  // namespace
 
-Tensor normed_convolution(const Tensor& x, const NormedConvolutionId& layer, std::int64_t stride,
+Tensor batch_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
+  const Affine norm = p[layer.norm];
+  const Tensor input = x.to(norm.weight.scalar_type());
+  if (pass.training) return trained_norm(input, layer, p, pass);
+  return at::batch_norm(input, norm.weight, norm.bias, p[layer.mean], p[layer.variance], false, 0.0, kEps,
+                        false);
+}
+
+Tensor token_batch_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
+  return batch_norm(x.flatten(0, 1), layer, p, pass).view(x.sizes());
+}
+
+Tensor normed_convolution(const Tensor& x, const NormedWeightId& layer, std::int64_t stride,
                           std::int64_t groups, const Bound& p, const Pass& pass) {
   const Tensor& weight = p[layer.weight];
-  const Affine norm = p[layer.norm];
-  const Tensor y =
-      convolution(x, {weight, {}}, stride, weight.size(3) / 2, groups).to(norm.weight.scalar_type());
-  if (pass.training) return trained_norm(y, layer, p, pass);
-  return at::batch_norm(y, norm.weight, norm.bias, p[layer.mean], p[layer.variance], false, 0.0, kEps, false);
+  return batch_norm(convolution(x, {weight, {}}, stride, weight.size(3) / 2, groups), layer.norm, p, pass);
+}
+
+Tensor normed_linear(const Tensor& x, const NormedWeightId& layer, const Bound& p, const Pass& pass) {
+  return token_batch_norm(linear(x, {p[layer.weight], {}}), layer.norm, p, pass);
 }
 
 }  // namespace vitrail::models

@@ -11,10 +11,14 @@ namespace vitrail::models {
 at::Tensor run_blocks(at::Tensor x, std::int64_t depth, std::int64_t segment, const Pass& pass,
                       const Block& block) {
   const int blocks = static_cast<int>(depth);
-  const auto run = [pass, block](at::Tensor z, int begin, int end, bool again) {
+  Pass second = pass;  // has nothing new to report
+  second.before_block = nullptr;
+  second.batch_statistic = nullptr;
+  const auto run = [pass, second, block](at::Tensor z, int begin, int end, bool again) {
+    const Pass& now = again ? second : pass;
     for (int layer = begin; layer < end; ++layer) {
-      if (!again) pass.enter(layer + 1);
-      z = block(z, layer, pass);
+      now.enter(layer + 1);
+      z = block(z, layer, now);
     }
     return z;
   };

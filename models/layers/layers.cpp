@@ -8,9 +8,12 @@ using at::Tensor;
 
 Tensor scaled(const Tensor& x, const Tensor& gamma) { return gamma.defined() ? x * gamma : x; }
 
+Tensor two_layers(const Tensor& x, const AffineId& first, const AffineId& second, const Bound& p) {
+  return linear(at::gelu(linear(x, p[first])), p[second]);
+}
+
 Tensor mlp(const Tensor& x, const MlpId& layer, const Bound& p) {
-  const Tensor hidden = at::gelu(linear(norm(x, p[layer.norm]), p[layer.fc1]));
-  return scaled(linear(hidden, p[layer.fc2]), p[layer.scale]);
+  return scaled(two_layers(norm(x, p[layer.norm]), layer.fc1, layer.fc2, p), p[layer.scale]);
 }
 
 std::vector<Tensor> split_heads(const Tensor& x, std::int64_t parts, std::int64_t heads) {
@@ -22,16 +25,44 @@ Tensor join_heads(const Tensor& x) {
   return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
+Tensor class_attention(const Tensor& asking, const Tensor& answering, const ClassAttentionId& layer,
+                       std::int64_t heads, const Bound& p) {
+  const auto apart = [&](const Tensor& x, const AffineId& of) {
+    return split_heads(linear(x, p[of]), 1, heads)[0];
+  };
+  const Tensor mixed =
+      attention(apart(asking, layer.q), apart(answering, layer.k), apart(answering, layer.v));
+  return linear(join_heads(mixed), p[layer.proj]);
+}
+
+Tensor class_block(const Tensor& asking, const Tensor& patches, const ClassBlockId& block, std::int64_t heads,
+                   const Bound& p) {
+  const std::int64_t count = asking.size(1);
+  const Tensor all = norm(at::cat({asking, patches}, 1), p[block.norm]);
+  const Tensor answering = block.patches_answer_alone ? all.slice(1, count) : all;
+  const Tensor mixed = class_attention(all.narrow(1, 0, count), answering, block.attention, heads, p);
+  const Tensor attended = asking + scaled(mixed, p[block.scale]);
+  return attended + mlp(attended, block.mlp, p);
+}
+
 // Patches are cut out and multiplied, not convolved: a matrix product's weight gradient has the same bits for
 // any number of threads, a convolution's has not.
 Tensor embed_patches(const Tensor& images, const Affine& p) {
-  const std::int64_t count = images.size(0), patch = p.weight.size(2), grid = images.size(2) / patch;
+  const std::int64_t count = images.size(0), channels = images.size(1), patch = p.weight.size(2);
+  const std::int64_t grid = images.size(2) / patch;
   const Tensor patches = images.narrow(2, 0, grid * patch)
                              .narrow(3, 0, grid * patch)
-                             .reshape({count, 3, grid, patch, grid, patch})
+                             .reshape({count, channels, grid, patch, grid, patch})
                              .permute({0, 2, 4, 1, 3, 5})
-                             .reshape({count, grid * grid, 3 * patch * patch});
+                             .reshape({count, grid * grid, channels * patch * patch});
   return linear(patches, {p.weight.flatten(1), p.bias});
+}
+
+// Of one layout, whatever the map's: sums of gradients depend on it.
+Tensor tokens_of(const Tensor& map) { return map.flatten(2).transpose(1, 2).contiguous(); }
+
+Tensor map_of(const Tensor& tokens, std::int64_t side) {
+  return tokens.transpose(1, 2).unflatten(2, {side, side});
 }
 
 }  // namespace vitrail::models

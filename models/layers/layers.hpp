@@ -14,6 +14,9 @@ namespace vitrail::models {
 
 at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma);  // LayerScale; undefined gamma: none
 
+// Two linear layers with GELU between.
+at::Tensor two_layers(const at::Tensor& x, const AffineId& first, const AffineId& second, const Bound& p);
+
 // A whole branch, norm, two linear layers with GELU between, LayerScale: [B,T,D] -> [B,T,D].
 at::Tensor mlp(const at::Tensor& x, const MlpId& layer, const Bound& p);
 
@@ -21,7 +24,18 @@ at::Tensor mlp(const at::Tensor& x, const MlpId& layer, const Bound& p);
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads);
 at::Tensor join_heads(const at::Tensor& x);  // [B,H,T,D/H] -> [B,T,D]
 
-// [B,3,S,S] -> [B,G*G,D] by a weight [D,3,P,P]; pixels beyond the last whole patch are left out.
+// Tokens [B,Q,D] ask tokens [B,T,D], both normed: [B,Q,D].
+at::Tensor class_attention(const at::Tensor& asking, const at::Tensor& answering,
+                           const ClassAttentionId& layer, std::int64_t heads, const Bound& p);
+
+// The same with norm, residual sums and MLP, of tokens that ask patches [B,T,D].
+at::Tensor class_block(const at::Tensor& asking, const at::Tensor& patches, const ClassBlockId& block,
+                       std::int64_t heads, const Bound& p);
+
+// [B,C,S,S] -> [B,G*G,D] by a weight [D,C,P,P]; pixels beyond the last whole patch are left out.
 at::Tensor embed_patches(const at::Tensor& images, const Affine& p);
+
+at::Tensor tokens_of(const at::Tensor& map);                     // [B,D,N,N] -> [B,N*N,D]
+at::Tensor map_of(const at::Tensor& tokens, std::int64_t side);  // [B,N*N,D] -> [B,D,N,N], channels last
 
 }  // namespace vitrail::models

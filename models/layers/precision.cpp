@@ -52,12 +52,17 @@ Tensor linear(const Tensor& x, const Affine& p) {
   const auto type = p.weight.scalar_type();
   const Tensor input = x.to(type);
   if (is_storage(input)) return WidenedLinear::apply(input, p.weight, p.bias);
-  return at::linear(input, p.weight, p.bias.to(type));
+  return at::linear(input, p.weight, p.bias.defined() ? p.bias.to(type) : p.bias);
 }
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v) {
   if (!is_storage(q)) return at::scaled_dot_product_attention(q, k, v);
   return at::scaled_dot_product_attention(widened(q), widened(k), widened(v)).to(q.scalar_type());
+}
+
+Tensor product(const Tensor& a, const Tensor& b) {
+  if (!is_storage(a)) return at::matmul(a, b);
+  return at::matmul(widened(a), widened(b)).to(a.scalar_type());
 }
 
 Tensor convolution(const Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,

@@ -20,12 +20,14 @@ struct Affine {  // of a linear layer or a norm
   at::Tensor weight, bias;
 };
 
-at::Tensor norm(const at::Tensor& x, const Affine& p);  // LayerNorm, eps 1e-6
-at::Tensor linear(const at::Tensor& x, const Affine& p);
+at::Tensor norm(const at::Tensor& x, const Affine& p);    // LayerNorm, eps 1e-6
+at::Tensor linear(const at::Tensor& x, const Affine& p);  // the bias may be undefined, as a convolution's
+// of two tensors that the network computed, of one type
+at::Tensor product(const at::Tensor& a, const at::Tensor& b);
 // softmax(q k' / sqrt(d)) v of [B,H,T,d]
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 at::Tensor convolution(const at::Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
-                       std::int64_t groups);  // the bias may be undefined
-at::Tensor widened(const at::Tensor& x);      // half -> fp32, others as they are
+                       std::int64_t groups);
+at::Tensor widened(const at::Tensor& x);  // half -> fp32, others as they are
 
 }  // namespace vitrail::models

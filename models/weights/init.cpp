@@ -41,6 +41,23 @@ void fill_random(Law law, std::uint64_t seed, const std::string& name, std::int6
   }
 }
 
+double identity_at(std::int64_t index, const Init& init) {
+  return index / init.extent == index % init.extent ? init.value : 0;
+}
+
+double neighbours_at(std::int64_t index, const Init& init) {
+  const std::int64_t head = index / 3;
+  const double centre = static_cast<double>(init.extent - 1) / 2;
+  const double x = static_cast<double>(head / init.extent) - centre;
+  const double y = static_cast<double>(head % init.extent) - centre;
+  return init.value * (index % 3 == 0 ? 2 * x : index % 3 == 1 ? 2 * y : -1);
+}
+
+template <class Law>
+void fill_given(Law law, const Init& init, std::int64_t begin, std::span<double> out) {
+  for (double& value : out) value = law(begin++, init);
+}
+
 }  // namespace
 
 void fill_initial(const Init& init, std::uint64_t seed, const std::string& name, std::int64_t begin,
@@ -64,6 +81,10 @@ void fill_initial(const Init& init, std::uint64_t seed, const std::string& name,
       };
       return fill_random(symmetric, seed, name, begin, out);
     }
+    case Init::Law::identity:
+      return fill_given(identity_at, init, begin, out);
+    case Init::Law::neighbours:
+      return fill_given(neighbours_at, init, begin, out);
   }
 }
 

@@ -9,10 +9,14 @@
 namespace vitrail::models {
 
 struct Init {
-  enum class Law { constant, normal, uniform };
+  // identity: `value` on the diagonal of a square matrix of `extent` columns. neighbours: row h of a matrix
+  // [H,3] gives patches at (dx, dy) from another the logit a (dx, dy, dx^2 + dy^2)' that is largest at the
+  // h-th of the `extent` x `extent` places around it, `value` its steepness (ConViT).
+  enum class Law { constant, normal, uniform, identity, neighbours };
   Law law = Law::constant;
   double value =
       0;  // constant: the value; normal: standard deviation around 0; uniform: bound, U(-value, value)
+  std::int64_t extent = 0;
 };
 
 // Elements [begin, begin + out.size()) of parameter `name`.

@@ -16,7 +16,7 @@ struct Row {
   Normalisation normalisation;
 };
 
-constexpr std::array<Row, 14> kRows = {{
+constexpr std::array<Row, 18> kRows = {{
     {"vit_", "augreg", kHalves},
     {"vit_", "orig_", kHalves},
     {"vit_", "sam_", kHalves},
@@ -31,6 +31,10 @@ constexpr std::array<Row, 14> kRows = {{
     {"regnety_", "lion_", kImageNet},
     {"regnety_", "pycls_", kImageNet},
     {"regnety_", "tv2_", kImageNet},
+    {"resmlp_", "fb_", kImageNet},
+    {"xcit_", "fb_", kImageNet},
+    {"convit_", "fb_", kImageNet},
+    {"levit_", "fb_", kImageNet},
 }};
 
 }  // namespace

@@ -7,9 +7,7 @@ models.json: parameters, MACs (fvcore) and kept activations of the named sizes.
 """
 
 import json
-import pathlib
 
-import numpy
 import torch
 from fvcore.nn import FlopCountAnalysis
 from safetensors.torch import save_file
@@ -19,62 +17,12 @@ from timm.models.regnet import RegNetCfg
 from timm.models.vision_transformer import Attention, ParallelThingsBlock
 
 import networks
+from patterns import (
+    CLASSES, FIXTURES, IMAGES, IMAGES_PATTERN, PROBE_PATTERN, RATE, SECOND_PROBE_PATTERN, GivenDropPath, compute, fill,
+    one_row_a_line, pattern, stored,
+)  # fmt: skip
 
-FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures" / "models"
-IMAGE_SIZE, PATCH, CLASSES = 14, 4, 5  # 14 leaves 2 pixels over
-IMAGES = 6
-RATE = 0.4
-IMAGES_PATTERN, PROBE_PATTERN, SECOND_PROBE_PATTERN = 1000, 1001, 1002
-
-
-def pattern(number, shape):
-    """Numbers in [-1, 1), multiples of 2^-16, that look random and that any language can make."""
-    count = int(numpy.prod(shape))
-    mask = numpy.uint64(0xFFFFFFFF)
-    v = (numpy.arange(1, count + 1, dtype=numpy.uint64) + numpy.uint64(number * 1000003)) & mask
-    v = (v * numpy.uint64(2654435761)) & mask
-    v ^= v >> numpy.uint64(15)
-    v = (v * numpy.uint64(2246822519)) & mask
-    v ^= v >> numpy.uint64(13)
-    return torch.from_numpy((v >> numpy.uint64(15)).astype(numpy.float64) / 65536 - 1).reshape(shape)
-
-
-def weight_value(name, shape, noise):
-    """Every term of the network counts: gains near 1, LayerScale near 1/2, heads that talk."""
-    if "gamma" in name:
-        return 0.5 + 0.25 * noise
-    if name.endswith("running_var"):
-        return 1 + 0.5 * noise
-    if ("norm" in name or ".bn." in name) and name.endswith("weight"):
-        return 1 + 0.25 * noise
-    if "proj_l.weight" in name or "proj_w.weight" in name:
-        return 0.5 * noise
-    return 0.25 * noise
-
-
-def stored(model):
-    return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-
-
-def fill(model):
-    state = {
-        name: weight_value(name, t.shape, pattern(number, t.shape))
-        for number, (name, t) in enumerate(stored(model).items())
-    }
-    model.load_state_dict(state, strict=False)
-
-
-class GivenDropPath(torch.nn.Module):
-    """Stochastic depth as timm computes it, of masks [B] that are given, one for each call."""
-
-    def __init__(self, *kept, rate=RATE):
-        super().__init__()
-        self.kept, self.rate, self.calls = kept, rate, 0
-
-    def forward(self, x):
-        kept = self.kept[self.calls % len(self.kept)]
-        self.calls += 1
-        return x * (kept.to(x.dtype) / (1 - self.rate)).view(-1, *[1] * (x.ndim - 1))
+IMAGE_SIZE, PATCH = 14, 4  # 14 leaves 2 pixels over
 
 
 def branches_of(model):
@@ -96,15 +44,6 @@ def drop_given(model, kept, rates):
             block.drop_path = GivenDropPath(*rows, rate=rate)
         else:
             block.drop_path1, block.drop_path2 = (GivenDropPath(row, rate=rate) for row in rows)
-
-
-def compute(model, images, probes):
-    """Logits, and gradients of their sum weighted by the probe; of both heads where the network gives two."""
-    model.zero_grad()
-    outputs = model(images)
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    sum((out * probe).sum() for out, probe in zip(outputs, probes)).backward()
-    return torch.stack([out.detach() for out in outputs]), {n: p.grad.clone() for n, p in model.named_parameters()}
 
 
 def save(kind, tensors):
@@ -252,17 +191,6 @@ def resolutions():
     yield from (("cait_m36", 448), ("cait_m48", 448))
     yield ("regnety_002", 224)
     yield ("regnety_160", 224)
-
-
-def one_row_a_line(content):
-    """JSON whose sections' entries take one line each."""
-    sections = []
-    for key, entries in content.items():
-        is_map = isinstance(entries, dict)
-        lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in entries.items()] if is_map else map(json.dumps, entries)
-        opening, closing = "{}" if is_map else "[]"
-        sections.append(f"{json.dumps(key)}: {opening}\n" + ",\n".join(lines) + f"\n{closing}")
-    return "{\n" + ",\n".join(sections) + "\n}"
 
 
 def main():

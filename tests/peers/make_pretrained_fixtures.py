@@ -32,7 +32,12 @@ NAMES = (
     "deit3_huge_patch14_224",
     "cait_xxs24_224", "cait_xxs24_384", "cait_xxs36_224", "cait_xxs36_384", "cait_xs24_384", "cait_s24_224", "cait_s24_384",
     "cait_s36_384", "cait_m36_384", "cait_m48_448", "regnety_160",
-)
+    "resmlp_12_224", "resmlp_24_224", "resmlp_36_224", "resmlp_big_24_224",
+    *(f"xcit_{size}_p{patch}_{pixels}" for size in ("nano_12", "tiny_12", "tiny_24", "small_12", "small_24", "medium_24", "large_24")
+      for patch in (16, 8) for pixels in (224, 384)),
+    "convit_tiny", "convit_small", "convit_base",
+    *(f"levit_{size}" for size in ("128s", "128", "192", "256", "384")),
+)  # fmt: skip
 TINY, PIXELS, IMAGES = {"embed_dim": 24, "depth": 2, "num_heads": 3, "num_classes": 5}, 32, 4
 
 

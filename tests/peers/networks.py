@@ -99,7 +99,7 @@ def randomise(model, seed, scale):
             noise = torch.randn(parameter.shape, generator=generator)
             if name.endswith("gamma"):
                 value = 0.5 + 0.1 * noise
-            elif "norm" in name and name.endswith("weight"):
+            elif (parameter.ndim == 1 and name.endswith("weight")) or name.endswith("alpha"):
                 value = 1 + 0.1 * noise
             else:
                 value = scale * noise

@@ -27,6 +27,13 @@ NETWORKS = {  # our name: timm's, changes by which timm's default becomes the pu
     "deit_ti16_distilled": ("deit_tiny_distilled_patch16_224", {}),
     "cait_xxs24": ("cait_xxs24_224", {}),
     "regnety_160": ("regnety_160", {}),
+    "regnety_040": ("regnety_040", {}),
+    "resnet18": ("resnet18", {}),
+    "resnet50": ("resnet50", {}),
+    "resmlp_s12": ("resmlp_12_224", {}),
+    "xcit_t12_p16": ("xcit_tiny_12_p16_224", {}),
+    "convit_ti": ("convit_tiny", {}),
+    "levit_128s": ("levit_128s", {}),
 }
 
 

@@ -28,18 +28,6 @@ Tensor talking_attention(const Tensor& x, const TalkingAttentionId& layer, std::
   return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
 }
 
-// A whole branch: class token [B,1,D], patches [B,T,D] -> [B,1,D].
-Tensor class_attention(const Tensor& token, const Tensor& patches, const ClassAttentionId& layer,
-                       std::int64_t heads, const Bound& p) {
-  const Tensor all = norm(at::cat({token, patches}, 1), p[layer.norm]);
-  const auto apart = [&](const Tensor& x, const AffineId& of) {
-    return split_heads(linear(x, p[of]), 1, heads)[0];
-  };
-  const Tensor mixed =
-      attention(apart(all.narrow(1, 0, 1), layer.q), apart(all, layer.k), apart(all, layer.v));
-  return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
-}
-
 class Cait final : public Model {
  public:
   Cait(const CaitConfig& config, const Declaration& declared, CaitParameters parameters)
@@ -80,8 +68,7 @@ Features Cait::body(const Tensor& images, const Pass& pass) const {
   for (const auto& layer : parameters_.class_blocks) {
     pass.enter(++entered);
     if (!token.defined()) token = p[parameters_.class_token].expand({images.size(0), -1, -1});
-    token = token + class_attention(token, patches, layer.attention, config_.heads, p);
-    token = token + mlp(token, layer.mlp, p);
+    token = class_block(token, patches, layer, config_.heads, p);
     tokens.push_back(token.select(1, 0));
   }
   pass.enter(++entered);

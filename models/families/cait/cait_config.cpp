@@ -30,13 +30,11 @@ constexpr std::array<CaitRow, 11> kCaitRows = {{
     {{"cait_m48", {"cait_m48_448"}}, {16, 768, 48, 16}},
 }};
 
-double layer_scale_at(std::int64_t depth) { return depth <= 18 ? 0.1 : depth <= 24 ? 1e-5 : 1e-6; }
-
 // timm's order: the gains of a block come first.
-CaitBlockId<TalkingAttentionId> declare_block(Declaration& d, std::int64_t layer, const CaitConfig& cait) {
+CaitBlockId declare_block(Declaration& d, std::int64_t layer, const CaitConfig& cait) {
   const std::string name = fmt::format("blocks.{}.", layer);
   const std::int64_t width = cait.width, patches = cait.patches(), heads = cait.heads;
-  CaitBlockId<TalkingAttentionId> block;
+  CaitBlockId block;
   const auto attention_scale = d.layer_scale(name + "gamma_1", width, cait.layer_scale);
   const auto mlp_scale = d.layer_scale(name + "gamma_2", width, cait.layer_scale);
   block.attention = d.branch(attention_branch(cait, layer, patches), [&] {
@@ -55,26 +53,6 @@ CaitBlockId<TalkingAttentionId> declare_block(Declaration& d, std::int64_t layer
   return block;
 }
 
-// Of every token the norm's input and output, k and v are kept; what the one token keeps is left out.
-CaitBlockId<ClassAttentionId> declare_class_block(Declaration& d, std::int64_t layer,
-                                                  const CaitConfig& cait) {
-  const std::string name = fmt::format("blocks_token_only.{}.", layer), attn = name + "attn.";
-  const std::int64_t width = cait.width, tokens = cait.tokens();
-  CaitBlockId<ClassAttentionId> block;
-  block.attention.scale = d.layer_scale(name + "gamma_1", width, cait.layer_scale);
-  const auto mlp_scale = d.layer_scale(name + "gamma_2", width, cait.layer_scale);
-  block.attention.norm = d.norm(name + "norm1", width, tokens);
-  block.attention.q = d.linear(attn + "q", width, width, 1);
-  block.attention.k = d.linear(attn + "k", width, width, tokens);
-  block.attention.v = d.linear(attn + "v", width, width, tokens);
-  d.computes(2 * tokens * width);  // two products with one query
-  block.attention.proj = d.linear(attn + "proj", width, width, 1);
-  d.keeps(tokens * (4 * width + 2));
-  block.mlp = declare_mlp(d, name + "norm2", name + "mlp", width, 1);
-  block.mlp.scale = mlp_scale;
-  return block;
-}
-
 }  // namespace
 
 std::vector<ModelNames> CaitConfig::names() { return names_of(kCaitRows); }
@@ -88,8 +66,9 @@ CaitConfig CaitConfig::resolve(const ModelConfig& config) {
   }
   // XXS-36 is trained with 1e-5 by its authors' code, where the paper's rule says 1e-6.
   const bool named_depth = !config.depth || *config.depth == row.size.depth;
-  const double scale =
-      name == "cait_xxs36" && named_depth ? 1e-5 : layer_scale_at(config.depth.value_or(row.size.depth));
+  const double scale = name == "cait_xxs36" && named_depth
+                           ? 1e-5
+                           : layer_scale_by_depth(config.depth.value_or(row.size.depth));
   CaitConfig cait{transformer_config(config, name, row.size, scale, DropPathLaw::constant)};
   if (cait.heads > kMaxTalkingHeads) {
     throw Error(ExitCode::refused, fmt::format("model.heads = {}: talking heads are mixed up to {} of them",
@@ -113,7 +92,9 @@ CaitParameters CaitConfig::declare(Declaration& d) const {
   }
   for (int layer = 0; layer < class_blocks; ++layer) {  // for layer decay beside the last blocks
     d.enter(blocks + layer + 1, blocks - class_blocks + layer + 1);
-    p.class_blocks.push_back(declare_class_block(d, layer, *this));
+    p.class_blocks.push_back(
+        declare_class_block(d, fmt::format("blocks_token_only.{}.", layer),
+                            {.width = width, .patches = patches(), .layer_scale = layer_scale}));
   }
   d.enter(blocks + class_blocks + 1, blocks);
   p.norm = d.norm("norm", width, tokens());

@@ -18,22 +18,16 @@ struct TalkingAttentionId : SelfAttentionId {  // a whole branch
   std::optional<ParameterId> scale;
 };
 
-struct ClassAttentionId {  // a whole branch: the class token asks, all tokens answer
-  AffineId norm, q, k, v, proj;
-  std::optional<ParameterId> scale;
-};
-
-template <class Attention>
 struct CaitBlockId {
-  Attention attention;
+  TalkingAttentionId attention;
   MlpId mlp;
 };
 
 struct CaitParameters {
   ParameterId class_token = 0, position = 0;
   AffineId patch, norm;
-  std::vector<CaitBlockId<TalkingAttentionId>> blocks;
-  std::vector<CaitBlockId<ClassAttentionId>> class_blocks;
+  std::vector<CaitBlockId> blocks;
+  std::vector<ClassBlockId> class_blocks;
   LinearHead head;
 };
 

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "trainer/base/error.hpp"
-
 namespace vitrail::models {
 namespace {
 
@@ -15,21 +13,24 @@ struct RegNetRow {
   std::array<RegNetConfig::Stage, 4> stages;  // width, depth
 };
 
-constexpr std::array<RegNetRow, 2> kRegNetRows = {
+constexpr std::array<RegNetRow, 6> kRegNetRows = {
     {{{"regnety_002", {}, true}, 8, {{{24, 1}, {56, 1}, {152, 4}, {368, 7}}}},
-     {{"regnety_160", {}, true}, 112, {{{224, 2}, {448, 4}, {1232, 11}, {3024, 1}}}}}};
+     {{"regnety_040", {}, true}, 64, {{{128, 2}, {192, 6}, {512, 12}, {1088, 2}}}},
+     {{"regnety_080", {}, true}, 56, {{{168, 2}, {448, 4}, {896, 10}, {2016, 1}}}},
+     {{"regnety_120", {}, true}, 112, {{{224, 2}, {448, 5}, {896, 11}, {2240, 1}}}},
+     {{"regnety_160", {}, true}, 112, {{{224, 2}, {448, 4}, {1232, 11}, {3024, 1}}}},
+     {{"regnety_320", {}, true}, 232, {{{232, 2}, {696, 5}, {1392, 12}, {3712, 1}}}}}};
 
 // Before and behind a bottleneck: channels, and pixels a side.
 struct Shape {
   std::int64_t channels, side;
 };
 
-template <class T>
-void refuse_if_given(const char* key, const std::optional<T>& value, const std::string& name) {
-  if (value) throw Error(ExitCode::refused, fmt::format("model.{} = {}: {} has none", key, *value, name));
+// A bottleneck's convolution and its norm.
+NormedWeightId declare_normed(Declaration& d, const std::string& name, const Kernel& kernel,
+                              std::int64_t pixels, double gain = 1) {
+  return d.normed_convolution(name + ".conv", name + ".bn", kernel, pixels, normal_by_fan_out(kernel), gain);
 }
-
-std::int64_t halved(std::int64_t side) { return (side + 1) / 2; }
 
 AffineId declare_squeeze(Declaration& d, const std::string& name, std::int64_t out, std::int64_t in) {
   const Init he{Init::Law::normal, std::sqrt(2.0 / static_cast<double>(out))};
@@ -46,16 +47,15 @@ BottleneckId declare_block(Declaration& d, const std::string& name, const Shape&
   BottleneckId block;
   block.stride = first ? 2 : 1;  // of its stage
   block.groups = out.channels / group;
-  block.conv1 = d.normed_convolution(name + ".conv1", {out.channels, in.channels, 1, 1}, 1, before);
-  block.conv2 = d.normed_convolution(name + ".conv2", {out.channels, group, 3, 3}, block.groups, after);
+  block.conv1 = declare_normed(d, name + ".conv1", {out.channels, in.channels}, before);
+  block.conv2 = declare_normed(d, name + ".conv2", {out.channels, out.channels, 3, block.groups}, after);
   block.squeeze = declare_squeeze(d, name + ".se.fc1", squeezed, out.channels);
   block.excite = declare_squeeze(d, name + ".se.fc2", out.channels, squeezed);
   // Both inner rectifiers' outputs, what the gate lets through, and the block's own.
   d.keeps((before + 3 * after) * out.channels);
-  block.conv3 = d.normed_convolution(name + ".conv3", {out.channels, out.channels, 1, 1}, 1, after, 0);
+  block.conv3 = declare_normed(d, name + ".conv3", {out.channels, out.channels}, after, 0);
   if (in.channels != out.channels || block.stride != 1)
-    block.projection =
-        d.normed_convolution(name + ".downsample", {out.channels, in.channels, 1, 1}, 1, after);
+    block.projection = declare_normed(d, name + ".downsample", {out.channels, in.channels}, after);
   return block;
 }
 
@@ -65,29 +65,9 @@ std::vector<ModelNames> RegNetConfig::names() { return names_of(kRegNetRows); }
 
 RegNetConfig RegNetConfig::resolve(const ModelConfig& config) {
   const RegNetRow& row = row_named(kRegNetRows, config.name);
-  const std::string name(row.names.name);
-  refuse_if_given("patch", config.patch, name);
-  refuse_if_given("width", config.width, name);
-  refuse_if_given("depth", config.depth, name);
-  refuse_if_given("heads", config.heads, name);
-  refuse_if_given("parallel", config.parallel, name);
-  refuse_if_given("layer_scale", config.layer_scale, name);
-  if (config.activation_checkpointing != "none") {
-    throw Error(ExitCode::refused, fmt::format("model.activation_checkpointing = {}: {} has none",
-                                               config.activation_checkpointing, name));
-  }
-  if (config.classes < 1 || config.image_size < 1) {
-    throw Error(ExitCode::refused,
-                fmt::format("model.classes = {}, model.image_size = {}: must be at least 1", config.classes,
-                            config.image_size));
-  }
-  RegNetConfig net{.name = name};
+  RegNetConfig net{named_config(config, std::string(row.names.name), DropPathLaw::linear)};
   net.group = row.group;
   net.stages = row.stages;
-  net.image_size = config.image_size;
-  net.classes = config.classes;
-  net.drop_path = config.drop_path;
-  if (config.drop_path_law != DropPathLaw::of_model) net.drop_path_law = config.drop_path_law;
   return net;
 }
 
@@ -97,7 +77,7 @@ RegNetParameters RegNetConfig::declare(Declaration& d) const {
   RegNetParameters p;
   Shape in{stem, halved(image_size)};
   d.enter(0, 0);
-  p.stem = d.normed_convolution("stem", {stem, 3, 3, 3}, 1, in.side * in.side);
+  p.stem = declare_normed(d, "stem", {stem, 3, 3}, in.side * in.side);
   d.keeps(in.side * in.side * stem);
   int entered = 0;
   for (std::size_t stage = 0; stage < stages.size(); ++stage) {
@@ -106,8 +86,7 @@ RegNetParameters RegNetConfig::declare(Declaration& d) const {
       const Shape out{stages[stage].width, block == 0 ? halved(in.side) : in.side};
       p.blocks.push_back(
           declare_block(d, fmt::format("s{}.b{}", stage + 1, block + 1), in, out, block == 0, group));
-      const double place = count == 1 ? 0 : static_cast<double>(entered) / static_cast<double>(count - 1);
-      p.blocks.back().drop_path = drop_path_law == DropPathLaw::constant ? drop_path : drop_path * place;
+      p.blocks.back().drop_path = drop_path_of(entered, count);
       ++entered;
       in = out;
     }

@@ -6,43 +6,35 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "models/families/model_names.hpp"
+#include "models/families/named_config.hpp"
 #include "models/heads/linear_head.hpp"
-#include "models/model_config.hpp"
 
 namespace vitrail::models {
 
 struct BottleneckId {
-  NormedConvolutionId conv1, conv2, conv3;
-  AffineId squeeze, excite;                       // convolutions of one pixel
-  std::optional<NormedConvolutionId> projection;  // of the input, where its shape changes
-  std::int64_t stride = 1, groups = 1;            // of conv2
+  NormedWeightId conv1, conv2, conv3;
+  AffineId squeeze, excite;                  // convolutions of one pixel
+  std::optional<NormedWeightId> projection;  // of the input, where its shape changes
+  std::int64_t stride = 1, groups = 1;       // of conv2
   double drop_path = 0;
 };
 
 struct RegNetParameters {
-  NormedConvolutionId stem;
+  NormedWeightId stem;
   std::vector<BottleneckId> blocks;
   LinearHead head;
 };
 
-struct RegNetConfig {
+struct RegNetConfig : NamedConfig {
   struct Stage {
     std::int64_t width, depth;
   };
 
-  std::string name;
   std::int64_t stem = 32, group = 112;  // channels of the stem; of a group of the 3x3 convolutions
   std::array<Stage, 4> stages = {};
-  std::int64_t image_size = 224, classes = 1000;
-  double drop_path = 0;  // of the last block, from 0 in the first; or of all
-  DropPathLaw drop_path_law = DropPathLaw::linear;
-
-  std::int64_t tokens() const { return 0; }
-  std::int64_t pixels_used() const { return image_size; }
 
   RegNetParameters declare(Declaration& d) const;  // multiply-accumulates: of convolutions and the head
 

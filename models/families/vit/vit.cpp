@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "models/families/make_declared.hpp"
+#include "models/families/vit/hmlp_stem.hpp"
 #include "models/features.hpp"
 #include "models/layers/blocks.hpp"
 #include "models/layers/layers.hpp"
@@ -33,7 +34,7 @@ class Vit final : public Model {
 
  private:
   Features body(const Tensor& images, const Pass& pass) const override;
-  Tensor embed(const Tensor& images) const;
+  Tensor embed(const Tensor& images, const Pass& pass) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
 
   VitConfig config_;
@@ -41,9 +42,10 @@ class Vit final : public Model {
 };
 
 // [B,3,S,S] -> [B,T,D]
-Tensor Vit::embed(const Tensor& images) const {
+Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
   const Bound p = bound();
-  const Tensor patches = embed_patches(images, p[parameters_.patch]);
+  const Tensor patches = parameters_.hmlp ? hmlp_stem(images, *parameters_.hmlp, p, pass)
+                                          : embed_patches(images, p[parameters_.patch]);
   const Tensor& position = p[parameters_.position];
   std::vector<Tensor> parts = {p[parameters_.class_token].expand({images.size(0), -1, -1})};
   if (config_.distilled) parts.push_back(p[parameters_.distillation_token].expand({images.size(0), -1, -1}));
@@ -76,7 +78,7 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
 Features Vit::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
   std::vector<Tensor> last_blocks;  // class tokens
-  const Tensor x = run_blocks(embed(images), config_.depth, config_.checkpointing.blocks, pass,
+  const Tensor x = run_blocks(embed(images, pass), config_.depth, config_.checkpointing.blocks, pass,
                               [&](const Tensor& z, int layer, const Pass& now) {
                                 Tensor out = block(z, layer, now);
                                 if (layer >= config_.depth - now.features.blocks)

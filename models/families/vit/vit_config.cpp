@@ -9,7 +9,7 @@
 namespace vitrail::models {
 namespace {
 
-enum class Form { deit3, deit, deit_distilled };
+enum class Form { deit3, deit3_hmlp, deit, deit_distilled };
 
 struct VitRow {
   ModelNames names;
@@ -21,13 +21,17 @@ struct VitRow {
 // vit_xxs4 is ours, for images of some 30 pixels; the rest are published: Touvron et al. 2022 (table 1), 2022
 // ("Three things everyone should know about vision transformers") and 2021 (DeiT). timm's own networks of 18
 // x 2 blocks give the class token a position, which the paper's have not: they are no aliases.
-constexpr std::array<VitRow, 18> kVitRows = {{
+constexpr std::array<VitRow, 22> kVitRows = {{
     {{"vit_xxs4"}, {4, 128, 6, 4}},
     {{"vit_ti16"}, {16, 192, 12, 3}},
     {{"vit_s16", {"deit3_small_patch16_224", "deit3_small_patch16_384"}}, {16, 384, 12, 6}},
     {{"vit_b16", {"deit3_base_patch16_224", "deit3_base_patch16_384"}}, {16, 768, 12, 12}},
     {{"vit_l16", {"deit3_large_patch16_224", "deit3_large_patch16_384"}}, {16, 1024, 24, 16}},
     {{"vit_h14", {"deit3_huge_patch14_224"}}, {14, 1280, 32, 16}},
+    {{"vit_ti16_hmlp"}, {16, 192, 12, 3}, Form::deit3_hmlp},
+    {{"vit_s16_hmlp"}, {16, 384, 12, 6}, Form::deit3_hmlp},
+    {{"vit_b16_hmlp"}, {16, 768, 12, 12}, Form::deit3_hmlp},
+    {{"vit_l16_hmlp"}, {16, 1024, 24, 16}, Form::deit3_hmlp},
     {{"vit_h14_52"}, {14, 1280, 52, 16}},
     {{"vit_h14_26x2"}, {14, 1280, 26, 16}, Form::deit3, 2},
     {{"vit_s16_36"}, {16, 384, 36, 6}},
@@ -89,20 +93,44 @@ VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vi
   return block;
 }
 
+// Names of DeiT's code. Kept: what each layer and its norm read, and GELU.
+HmlpStemId declare_hmlp(Declaration& d, const VitConfig& vit) {
+  HmlpStemId stem;
+  const std::int64_t inner = vit.width / 4;
+  const std::array<Kernel, 3> kernels = {{{inner, 3, 4}, {inner, inner, 2}, {vit.width, inner, 2}}};
+  std::int64_t side = vit.image_size;
+  for (std::size_t i = 0; i < stem.size(); ++i) {
+    const Kernel& kernel = kernels[i];
+    side /= kernel.side;
+    d.keeps(side * side * (kernel.taps() + (i + 1 < stem.size() ? 2 : 1) * kernel.out));
+    stem[i].patches = d.convolution(fmt::format("patch_embed.proj.{}", 3 * i), kernel, side * side);
+    stem[i].norm = d.batch_norm(fmt::format("patch_embed.proj.{}", 3 * i + 1), kernel.out);
+  }
+  return stem;
+}
+
 }  // namespace
 
 std::vector<ModelNames> VitConfig::names() { return names_of(kVitRows); }
 
 VitConfig VitConfig::resolve(const ModelConfig& config) {
   const VitRow& row = row_named(kVitRows, config.name);
-  const bool deit3 = row.form == Form::deit3;
+  const bool deit3 = row.form == Form::deit3 || row.form == Form::deit3_hmlp;
   VitConfig vit{transformer_config(config, std::string(row.names.name), row.size, deit3 ? 1e-4 : 0.0,
                                    deit3 ? DropPathLaw::constant : DropPathLaw::linear)};
   vit.parallel = config.parallel.value_or(row.parallel);
   vit.tokens_have_position = !deit3;
   vit.distilled = row.form == Form::deit_distilled;
+  vit.hmlp = row.form == Form::deit3_hmlp;
   if (vit.parallel < 1)
     throw Error(ExitCode::refused, fmt::format("model.parallel = {}: must be at least 1", vit.parallel));
+  if (vit.hmlp && (vit.patch != 16 || vit.width % 4 != 0)) {
+    throw Error(
+        ExitCode::refused,
+        fmt::format("model.patch = {}, model.width = {}: the stem of {} makes patches of 16 pixels and wants "
+                    "a multiple of 4 channels",
+                    vit.patch, vit.width, vit.name));
+  }
   return vit;
 }
 
@@ -113,7 +141,10 @@ VitParameters VitConfig::declare(Declaration& d) const {
   p.class_token = d.token("cls_token", width);
   p.position = d.position("pos_embed", tokens_have_position ? tokens() : patches(), width);
   if (distilled) p.distillation_token = d.token("dist_token", width);
-  p.patch = d.patch_embedding("patch_embed.proj", width, patch, patches());
+  if (hmlp)
+    p.hmlp = declare_hmlp(d, *this);
+  else
+    p.patch = d.patch_embedding("patch_embed.proj", width, patch, patches());
   for (std::int64_t layer = 0; layer < depth; ++layer) {
     d.enter(static_cast<int>(layer) + 1, static_cast<int>(layer) + 1);
     p.blocks.push_back(declare_block(d, layer, *this));

@@ -1,8 +1,10 @@
 // The vision transformer's numbers in three forms: DeiT III (Touvron, Cord, Jegou, ECCV 2022) with LayerScale
 // and a class token that joins after the position embedding; ViT and DeiT, whose tokens have positions of
-// their own; DeiT distilled, with a second token and head. Throws: Error(refused) naming the key.
+// their own; DeiT distilled, with a second token and head. DeiT III also with the hMLP stem. Throws:
+// Error(refused) naming the key.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -22,10 +24,17 @@ struct VitBlockId {  // one of each, or several in parallel
   std::vector<MlpId> mlps;
 };
 
+struct HmlpLayerId {
+  AffineId patches;  // of the layer before
+  BatchNormId norm;
+};
+using HmlpStemId = std::array<HmlpLayerId, 3>;
+
 struct VitParameters {
   ParameterId class_token = 0, position = 0;
   std::optional<ParameterId> distillation_token;
   AffineId patch, norm;
+  std::optional<HmlpStemId> hmlp;  // in place of the patch embedding
   std::vector<VitBlockId> blocks;
   LinearHead head;
 };
@@ -34,6 +43,7 @@ struct VitConfig : TransformerConfig {
   std::int64_t parallel = 1;          // attention branches of a block side by side, then so many MLPs
   bool tokens_have_position = false;  // class (and distillation) token
   bool distilled = false;
+  bool hmlp = false;  // stem of three layers with batch norm
 
   std::int64_t added_tokens() const { return distilled ? 2 : 1; }
   std::int64_t tokens() const { return patches() + added_tokens(); }

@@ -10,9 +10,11 @@
 #include <ATen/core/grad_mode.h>
 
 #include "models/families/catalogue.hpp"
+#include "models/families/families.hpp"
 #include "models/heads/logits.hpp"
 #include "models/model.hpp"
 #include "tests/unit/models/pattern.hpp"
+#include "tests/unit/models/small_networks.hpp"
 
 namespace vitrail::models {
 namespace {
@@ -32,18 +34,46 @@ ModelConfig small(const std::string& name) {
   return config;
 }
 
-// One of each form; that no family is missing is counted below.
-const std::vector<std::string> kForms = {"vit_s16",    "vit_s16_18x2", "deit_s16", "deit_s16_distilled",
-                                         "cait_xxs24", "regnety_002"};
+struct Form {
+  std::string name;
+  FamilyConfig config;
+};
 
-class DeclarationTest : public ::testing::TestWithParam<std::string> {
+// One of each form; that no family is missing is counted below.
+std::vector<Form> forms() {
+  std::vector<Form> all;
+  for (const char* name :
+       {"vit_s16", "vit_s16_18x2", "deit_s16", "deit_s16_distilled", "cait_xxs24", "regnety_002"})
+    all.push_back({name, resolve(small(name))});
+  for (SmallNetwork network : small_networks()) {
+    // Attention of fewer keys than a vector's lanes makes numbers of what is none.
+    const auto enlarge = [](auto& config) {
+      if constexpr (requires { config.patch; })
+        config.image_size = 5 * config.patch;
+      else
+        config.image_size = 5 * 32;
+    };
+    std::visit(enlarge, network.config);
+    all.push_back({network.fixture, network.config});
+  }
+  return all;
+}
+
+class DeclarationTest : public ::testing::TestWithParam<Form> {
  protected:
+  static std::unique_ptr<Model> network() {
+    return std::visit([](const auto& config) { return make(config); }, GetParam().config);
+  }
+  static std::int64_t image_size() {
+    return std::visit([](const auto& config) { return config.image_size; }, GetParam().config);
+  }
+
   // The prediction where every parameter is no number before the pass enters the block that `arrives_at`
   // names.
   template <class ArrivesAt>
   bool is_finite(ArrivesAt arrives_at) {
     const at::NoGradGuard no_grad;
-    const std::unique_ptr<Model> model = make_model(small(GetParam()));
+    const std::unique_ptr<Model> model = network();
     const ParameterSpecs& specs = model->parameters();
     const std::vector<Tensor> values = pattern_weights(specs, at::kFloat);
     std::vector<Tensor> tensors;
@@ -55,7 +85,7 @@ class DeclarationTest : public ::testing::TestWithParam<std::string> {
         if (arrives_at(specs[p]) == block) tensors[p].copy_(values[p]);
       }
     };
-    const Tensor images = pattern(kImagesPattern, {2, 3, 32, 32}, at::kFloat);
+    const Tensor images = pattern(kImagesPattern, {2, 3, image_size(), image_size()}, at::kFloat);
     return model->forward(images, pass).mean().isfinite().all().item<bool>();
   }
 };
@@ -63,7 +93,8 @@ class DeclarationTest : public ::testing::TestWithParam<std::string> {
 // A run waits for weights at the blocks that are declared.
 TEST_P(DeclarationTest, ForwardReadsEveryParameterFirstInItsBlock) {
   EXPECT_TRUE(is_finite([](const ParameterSpec& spec) { return spec.block; }));
-  for (const ParameterSpec& late : parameters_of(small(GetParam()))) {
+  const ParameterSpecs specs = network()->parameters();
+  for (const ParameterSpec& late : specs) {
     EXPECT_FALSE(is_finite([&](const ParameterSpec& spec) {
       return spec.name == late.name ? spec.block + 1 : spec.block;
     })) << late.name
@@ -72,12 +103,12 @@ TEST_P(DeclarationTest, ForwardReadsEveryParameterFirstInItsBlock) {
 }
 
 TEST_P(DeclarationTest, BlocksAreEnteredInTheirOrder) {
-  const std::unique_ptr<Model> model = make_model(small(GetParam()));
+  const std::unique_ptr<Model> model = network();
   model->bind(pattern_weights(model->parameters(), at::kFloat));
   std::vector<int> entered, expected;
   Pass pass;
   pass.before_block = [&](int block) { entered.push_back(block); };
-  model->forward(at::zeros({1, 3, 32, 32}), pass);
+  model->forward(at::zeros({1, 3, image_size(), image_size()}), pass);
   int last = 0;
   for (const ParameterSpec& spec : model->parameters()) last = std::max(last, spec.block);
   for (int block = 0; block <= last; ++block) expected.push_back(block);
@@ -87,19 +118,20 @@ TEST_P(DeclarationTest, BlocksAreEnteredInTheirOrder) {
 // Layers for layer decay go up to the head's, which alone is of the last.
 TEST_P(DeclarationTest, TheHeadIsTheLastLayer) {
   int last = 0;
-  const ParameterSpecs specs = parameters_of(small(GetParam()));
+  const ParameterSpecs specs = network()->parameters();
   for (const ParameterSpec& spec : specs) last = std::max(last, spec.layer);
   for (const ParameterSpec& spec : specs) EXPECT_EQ(spec.head, spec.layer == last) << spec.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Forms, DeclarationTest, ::testing::ValuesIn(kForms));
+INSTANTIATE_TEST_SUITE_P(Forms, DeclarationTest, ::testing::ValuesIn(forms()),
+                         [](const auto& form) { return form.param.name; });
 
 TEST(DeclarationForms, AreOfEveryFamily) {
   const auto family = [](const std::string& name) {
     return name.substr(0, name.find_first_of("_0123456789"));
   };
   std::set<std::string> tested;
-  for (const std::string& name : kForms) tested.insert(family(name));
+  for (const Form& form : forms()) tested.insert(family(form.name));
   for (const std::string& name : known_models()) EXPECT_THAT(tested, ::testing::Contains(family(name)));
 }
 

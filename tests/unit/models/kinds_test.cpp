@@ -206,7 +206,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, KindsTest,
 class RegNetTest : public ::testing::Test {
  protected:
   static RegNetConfig config() {
-    RegNetConfig config{.name = "small"};
+    RegNetConfig config;
+    config.name = "small";
     config.stem = 16;
     config.group = 8;
     config.stages = {{{8, 1}, {16, 1}, {24, 2}, {40, 1}}};

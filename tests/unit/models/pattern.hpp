@@ -1,4 +1,4 @@
-// The numbers that tests/peers/make_model_fixtures.py gives to timm's networks, made again: fixtures need not
+// The numbers that tests/peers/patterns.py gives to timm's networks, made again: fixtures need not
 // hold weights.
 #pragma once
 
@@ -35,11 +35,13 @@ inline std::vector<at::Tensor> pattern_weights(const ParameterSpecs& specs, at::
     const std::string& name = specs[i].name;
     const at::Tensor noise = pattern(static_cast<std::int64_t>(i), specs[i].shape, type);
     const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
-    if (has("gamma")) {
+    const auto ends = [&](const char* part) { return name.ends_with(part); };
+    if (has("gamma") || ends("ls1") || ends("ls2")) {
       weights.push_back(0.5 + 0.25 * noise);
     } else if (has("running_var")) {
       weights.push_back(1 + 0.5 * noise);
-    } else if ((has("norm") || has(".bn.")) && name.ends_with("weight")) {
+    } else if ((noise.dim() == 1 && ends("weight")) || ends("alpha") || ends("temperature") ||
+               ends("gating_param")) {
       weights.push_back(1 + 0.25 * noise);
     } else if (has("proj_l.weight") || has("proj_w.weight")) {
       weights.push_back(0.5 * noise);

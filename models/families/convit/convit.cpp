@@ -1,0 +1,116 @@
+#include "models/families/convit/convit.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/families/make_declared.hpp"
+#include "models/features.hpp"
+#include "models/layers/blocks.hpp"
+#include "models/layers/layers.hpp"
+#include "models/layers/recompute.hpp"
+#include "models/layers/stochastic_depth.hpp"
+
+// B images, T tokens (patches; for the plain blocks with the class token), D width, H heads.
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+// How far each patch is from each other one, across, down, and squared: [T,T,3], from the row's to the
+// column's.
+Tensor offsets(std::int64_t grid, const Tensor& like) {
+  const Tensor along = at::arange(grid, like.options().requires_grad(false));
+  const Tensor step = along.unsqueeze(0) - along.unsqueeze(1);
+  const std::int64_t patches = grid * grid;
+  const Tensor across = step.view({1, grid, 1, grid}).expand({grid, grid, grid, grid});
+  const Tensor down = step.view({grid, 1, grid, 1}).expand({grid, grid, grid, grid});
+  return at::stack({across, down, across.square() + down.square()}, 4).view({patches, patches, 3});
+}
+
+// A whole branch: [B,T,D] -> [B,T,D]. Each head looks at what is alike and at what is near, and weighs the
+// two by its gate. Both are weights that sum to 1, so their mean does, too. The near ones are the same for
+// all images.
+Tensor gated_attention(const Tensor& x, const GatedAttentionId& layer, std::int64_t heads,
+                       const Tensor& places, const Bound& p) {
+  const Tensor normed = norm(x, p[layer.norm]);
+  const auto qk = split_heads(linear(normed, {p[layer.qk], {}}), 2, heads);
+  const Tensor v = split_heads(linear(normed, {p[layer.v], {}}), 1, heads)[0];  // [B,H,T,D/H]
+  const Affine position = p[layer.position];  // in fp32: bf16 does not count to twice the grid's square
+  const Tensor logits =
+      linear(places, {widened(position.weight), position.bias}).permute({2, 0, 1});  // [H,T,T]
+  const Tensor near = at::softmax(logits, -1).to(v.scalar_type());
+  const Tensor gate = at::sigmoid(p[layer.gate]).view({heads, 1, 1});
+  const Tensor of_content = attention(qk[0], qk[1], v), of_position = product(near, v);
+  const Tensor mixed = ((1 - gate) * of_content + gate * of_position).to(v.scalar_type());
+  return linear(join_heads(mixed), p[layer.proj]);
+}
+
+// A whole branch: [B,T,D] -> [B,T,D].
+Tensor plain_attention(const Tensor& x, const PlainAttentionId& layer, std::int64_t heads, const Bound& p) {
+  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), {p[layer.qkv], {}}), 3, heads);
+  return linear(join_heads(attention(qkv[0], qkv[1], qkv[2])), p[layer.proj]);
+}
+
+class Convit final : public Model {
+ public:
+  Convit(const ConvitConfig& config, const Declaration& declared, ConvitParameters parameters)
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+        config_(config),
+        parameters_(std::move(parameters)) {}
+
+ private:
+  Features body(const Tensor& images, const Pass& pass) const override;
+  Tensor block(const Tensor& x, int layer, const Tensor& places, const Pass& pass) const;
+  Tensor with_class_token(const Tensor& patches) const;
+
+  ConvitConfig config_;
+  ConvitParameters parameters_;
+};
+
+Tensor Convit::with_class_token(const Tensor& patches) const {
+  return at::cat({bound()[parameters_.class_token].expand({patches.size(0), -1, -1}), patches}, 1);
+}
+
+// [B,T,D] -> [B,T,D]; the first plain one adds the class token.
+Tensor Convit::block(const Tensor& x, int layer, const Tensor& places, const Pass& pass) const {
+  const ConvitBlockId& layers = parameters_.blocks[static_cast<std::size_t>(layer)];
+  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2};
+  const Branch branch = [p = bound(), &layers, heads = config_.heads, places](const Tensor& z) {
+    return layers.gated ? gated_attention(z, *layers.gated, heads, places, p)
+                        : plain_attention(z, *layers.plain, heads, p);
+  };
+  const Tensor in = layer == config_.gated_blocks() ? with_class_token(x) : x;
+  const Tensor attended = depth.add(in, in, 0, config_.checkpointing.attention ? recomputed(branch) : branch);
+  return depth.add(attended, attended, 1, [&](const Tensor& z) { return mlp(z, layers.mlp, bound()); });
+}
+
+Features Convit::body(const Tensor& images, const Pass& pass) const {
+  const Bound p = bound();
+  pass.enter(0);
+  const Tensor patches = embed_patches(images, p[parameters_.patch]) + p[parameters_.position];
+  const Tensor places = offsets(config_.grid(), p[parameters_.position]);
+  std::vector<Tensor> last_blocks;  // class tokens
+  const Tensor x = run_blocks(patches, config_.depth, config_.checkpointing.blocks, pass,
+                              [&, places](const Tensor& z, int layer, const Pass& now) {
+                                Tensor out = block(z, layer, places, now);
+                                const auto joined =
+                                    std::max(config_.gated_blocks(), config_.depth - now.features.blocks);
+                                if (layer >= joined && now.features.blocks > 0)
+                                  last_blocks.push_back(out.select(1, 0));
+                                return out;
+                              });
+  pass.enter(static_cast<int>(config_.depth) + 1);
+  const Affine last = p[parameters_.norm];
+  Features features{norm(x.select(1, 0), last), {}};
+  for (const Tensor& token : last_blocks) features.blocks.push_back(norm(token, last));
+  if (pass.features.mean) features.mean = norm(x.slice(1, 1), last).mean(1);
+  return features;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make(const ConvitConfig& config) { return make_declared<Convit>(config); }
+
+}  // namespace vitrail::models

@@ -1,0 +1,109 @@
+#include "models/families/patchconvnet/patchconvnet.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/families/make_declared.hpp"
+#include "models/features.hpp"
+#include "models/layers/batch_norm.hpp"
+#include "models/layers/blocks.hpp"
+#include "models/layers/layers.hpp"
+#include "models/layers/stochastic_depth.hpp"
+
+// B images, T patches, D width, K class tokens.
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+// A convolution of one pixel on tokens: a linear layer, whose weight gradient does not depend on threads.
+Tensor pointwise(const Tensor& tokens, const Affine& p) {
+  return linear(tokens, {p.weight.flatten(1), p.bias});
+}
+
+class PatchConvNet final : public Model {
+ public:
+  PatchConvNet(const PatchConvNetConfig& config, const Declaration& declared,
+               PatchConvNetParameters parameters)
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+        config_(config),
+        parameters_(std::move(parameters)) {}
+
+ private:
+  Features body(const Tensor& images, const Pass& pass) const override;
+  Tensor embed(const Tensor& images) const;
+  Tensor block(const Tensor& x, int layer, const Pass& pass) const;
+  Tensor column(const Tensor& normed, const ColumnBlockId& layer) const;
+  Tensor aggregated(const Tensor& patches) const;
+  Tensor read(const Tensor& patches) const;
+
+  PatchConvNetConfig config_;
+  PatchConvNetParameters parameters_;
+};
+
+// [B,3,S,S] -> [B,T,D]
+Tensor PatchConvNet::embed(const Tensor& images) const {
+  const Bound p = bound();
+  Tensor x = images;
+  for (std::size_t i = 0; i < parameters_.stem.size(); ++i) {
+    if (i > 0) x = at::gelu(x);
+    x = convolution(x, {p[parameters_.stem[i]], {}}, 2, 1, 1);
+  }
+  return tokens_of(x);
+}
+
+// The branch behind its norm: [B,T,D] -> [B,T,D].
+Tensor PatchConvNet::column(const Tensor& normed, const ColumnBlockId& layer) const {
+  const Bound p = bound();
+  const Tensor map = map_of(at::gelu(pointwise(normed, p[layer.enter])), config_.side());
+  const Tensor y = tokens_of(at::gelu(convolution(map, p[layer.depthwise], 1, 1, config_.width)));
+  const Tensor hidden = at::relu(pointwise(y.mean(1, true), p[layer.squeeze]));
+  const Tensor gate = at::sigmoid(pointwise(hidden, p[layer.excite]));
+  return scaled(pointwise(y * gate, p[layer.leave]), p[layer.scale]);
+}
+
+// [B,T,D] -> [B,T,D]
+Tensor PatchConvNet::block(const Tensor& x, int layer, const Pass& pass) const {
+  const ColumnBlockId& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
+  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 1};
+  if (parts.batch_norm)
+    return depth.add_computed(x, column(token_batch_norm(x, *parts.batch_norm, bound(), pass), parts), 0);
+  return depth.add(x, x, 0, [&](const Tensor& z) { return column(norm(z, bound()[parts.norm]), parts); });
+}
+
+// Patches [B,T,D] -> class tokens [B,K,D].
+Tensor PatchConvNet::aggregated(const Tensor& patches) const {
+  const Bound p = bound();
+  const Tensor tokens = p[parameters_.class_token].expand({patches.size(0), -1, -1});
+  return norm(class_block(tokens, patches, parameters_.aggregation, 1, p), p[parameters_.norm]);
+}
+
+// What the head reads: [B,D], or a token for each class.
+Tensor PatchConvNet::read(const Tensor& patches) const {
+  const Tensor tokens = aggregated(patches);
+  return config_.token_for_each_class ? tokens : tokens.select(1, 0);
+}
+
+// Features of blocks are class tokens that are made of their patches.
+Features PatchConvNet::body(const Tensor& images, const Pass& pass) const {
+  pass.enter(0);
+  std::vector<Tensor> last_blocks;
+  const Tensor x = run_blocks(embed(images), config_.depth, config_.checkpointing.blocks, pass,
+                              [&](const Tensor& z, int layer, const Pass& now) {
+                                Tensor out = block(z, layer, now);
+                                if (layer >= config_.depth - now.features.blocks) last_blocks.push_back(out);
+                                return out;
+                              });
+  pass.enter(static_cast<int>(config_.depth) + 1);
+  Features features{read(x), {}};
+  for (const Tensor& out : last_blocks) features.blocks.push_back(aggregated(out).mean(1));
+  if (pass.features.mean) features.mean = norm(x, bound()[parameters_.norm]).mean(1);
+  return features;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make(const PatchConvNetConfig& config) { return make_declared<PatchConvNet>(config); }
+
+}  // namespace vitrail::models

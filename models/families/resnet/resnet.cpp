@@ -1,0 +1,78 @@
+#include "models/families/resnet/resnet.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/families/make_declared.hpp"
+#include "models/features.hpp"
+#include "models/layers/batch_norm.hpp"
+#include "models/layers/layers.hpp"
+#include "models/layers/stochastic_depth.hpp"
+
+// B images, C channels, N pixels a side: [B,C,N,N].
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+class ResNet final : public Model {
+ public:
+  ResNet(const ResNetConfig& config, const Declaration& declared, ResNetParameters parameters)
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+        parameters_(std::move(parameters)) {}
+
+ private:
+  Features body(const Tensor& images, const Pass& pass) const override;
+  Tensor block(const Tensor& x, int number, const Pass& pass) const;
+  Tensor pooled(const Tensor& x) const;
+
+  ResNetParameters parameters_;
+};
+
+Tensor ResNet::block(const Tensor& x, int number, const Pass& pass) const {
+  const Bound p = bound();
+  const ResidualId& layers = parameters_.blocks[static_cast<std::size_t>(number)];
+  Tensor branch = x;
+  for (std::size_t i = 0; i < layers.convolutions.size(); ++i) {
+    if (i > 0) branch = at::relu(branch);
+    branch = normed_convolution(branch, layers.convolutions[i], layers.stride_of(i), 1, p, pass);
+  }
+  const Tensor input =
+      layers.projection ? normed_convolution(x, *layers.projection, layers.stride, 1, p, pass) : x;
+  const StochasticDepth depth{pass, pass.drop_path_scale * layers.drop_path, number, 1};
+  return at::relu(depth.add_computed(input, branch, 0));
+}
+
+// [B,C,N,N] -> [B,C]
+Tensor ResNet::pooled(const Tensor& x) const {
+  if (!parameters_.pooling) return x.mean({2, 3});
+  const Bound p = bound();
+  const AttentionPoolingId& pooling = *parameters_.pooling;
+  const Tensor token = p[pooling.class_token].expand({x.size(0), -1, -1});
+  return norm(class_block(token, tokens_of(x), pooling.block, 1, p).select(1, 0), p[pooling.norm]);
+}
+
+// Stages before the last have other channels than attention pooling: features of theirs are means.
+Features ResNet::body(const Tensor& images, const Pass& pass) const {
+  pass.enter(0);
+  Tensor x = at::relu(normed_convolution(images, parameters_.stem, 2, 1, bound(), pass));
+  x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+  const int blocks = static_cast<int>(parameters_.blocks.size());
+  Features features;
+  for (int number = 0; number < blocks; ++number) {
+    pass.enter(number + 1);
+    x = block(x, number, pass);
+    if (number >= blocks - pass.features.blocks) features.blocks.push_back(x.mean({2, 3}));
+  }
+  pass.enter(blocks + 1);
+  features.pooled = pooled(x);
+  if (pass.features.mean) features.mean = x.mean({2, 3});
+  return features;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make(const ResNetConfig& config) { return make_declared<ResNet>(config); }
+
+}  // namespace vitrail::models

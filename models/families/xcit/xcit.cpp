@@ -1,0 +1,153 @@
+#include "models/families/xcit/xcit.hpp"
+
+#include <numbers>
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "models/families/make_declared.hpp"
+#include "models/features.hpp"
+#include "models/layers/batch_norm.hpp"
+#include "models/layers/blocks.hpp"
+#include "models/layers/layers.hpp"
+#include "models/layers/recompute.hpp"
+#include "models/layers/stochastic_depth.hpp"
+
+// B images, T patches, D width, H heads.
+namespace vitrail::models {
+namespace {
+
+using at::Tensor;
+
+// Sines and cosines of both coordinates of every patch: [T,64]. In fp32 also for an fp64 network, as the
+// authors' code computes them.
+Tensor fourier_positions(std::int64_t side, const Tensor& like) {
+  constexpr double kEps = 1e-6;
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(like.device());
+  const Tensor places = at::arange(1, side + 1, options);
+  const Tensor angles = places / (places[side - 1] + kEps) * (2 * std::numbers::pi);
+  const Tensor number = at::arange(XcitConfig::kFrequencies, options);
+  const Tensor exponents = 2 * at::div(number, 2, "floor") / static_cast<double>(XcitConfig::kFrequencies);
+  const Tensor waves = angles.unsqueeze(1) / at::pow(at::Scalar(10000), exponents);  // [side,32]
+  const Tensor sines = waves.slice(1, 0, {}, 2).sin(), cosines = waves.slice(1, 1, {}, 2).cos();
+  const Tensor encoded = at::stack({sines, cosines}, 2).flatten(1);
+  const Tensor rows = encoded.unsqueeze(1).expand({side, side, -1});
+  return at::cat({rows, rows.transpose(0, 1)}, 2).flatten(0, 1).to(like.scalar_type());
+}
+
+Tensor over_length(const Tensor& x) {
+  constexpr double kSmallest = 1e-12;
+  const Tensor wide = widened(x);
+  return (wide / wide.norm(2, {-1}, true).clamp_min(kSmallest)).to(x.scalar_type());
+}
+
+// A whole branch: each channel attends to channels of its head, by their likeness over all patches.
+Tensor channel_attention(const Tensor& x, const XcitBlockId& layer, std::int64_t heads, const Bound& p) {
+  const auto apart = split_heads(linear(norm(x, p[layer.norm1]), p[layer.qkv]), 3, heads);  // [B,H,T,D/H]
+  const Tensor q = over_length(apart[0].transpose(2, 3)), k = over_length(apart[1].transpose(2, 3));
+  const Tensor logits = product(q, k.transpose(2, 3)) * p[layer.temperature];
+  const Tensor map = at::softmax(logits, -1).to(apart[2].scalar_type());
+  const Tensor mixed = product(map, apart[2].transpose(2, 3));  // [B,H,D/H,T]
+  return scaled(linear(join_heads(mixed.transpose(2, 3)), p[layer.proj]), p[layer.scale1]);
+}
+
+class Xcit final : public Model {
+ public:
+  Xcit(const XcitConfig& config, const Declaration& declared, XcitParameters parameters)
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+        config_(config),
+        parameters_(std::move(parameters)) {}
+
+ private:
+  Features body(const Tensor& images, const Pass& pass) const override;
+  Tensor embed(const Tensor& images, const Pass& pass) const;
+  Tensor block(const Tensor& x, int layer, const Pass& pass) const;
+  Tensor local_interaction(const Tensor& x, const XcitBlockId& layer, const Pass& pass) const;
+  Tensor class_block(const Tensor& tokens, const XcitClassBlockId& layer) const;
+
+  XcitConfig config_;
+  XcitParameters parameters_;
+};
+
+// [B,3,S,S] -> [B,T,D]
+Tensor Xcit::embed(const Tensor& images, const Pass& pass) const {
+  const Bound p = bound();
+  Tensor x = images;
+  for (std::size_t i = 0; i < parameters_.stem.size(); ++i) {
+    if (i > 0) x = at::gelu(x);
+    x = normed_convolution(x, parameters_.stem[i], 2, 1, p, pass);
+  }
+  const Affine position = p[parameters_.position];
+  return tokens_of(x) +
+         linear(fourier_positions(x.size(2), position.weight), {position.weight.flatten(1), position.bias});
+}
+
+// A whole branch: [B,T,D] -> [B,T,D].
+Tensor Xcit::local_interaction(const Tensor& x, const XcitBlockId& layer, const Pass& pass) const {
+  const Bound p = bound();
+  const Tensor map = map_of(norm(x, p[layer.norm3]), config_.side());
+  const Tensor first = at::gelu(convolution(map, p[layer.conv1], 1, 1, config_.width));
+  const Tensor normed = batch_norm(first, layer.local_norm, p, pass);
+  return scaled(tokens_of(convolution(normed, p[layer.conv2], 1, 1, config_.width)), p[layer.scale3]);
+}
+
+// [B,T,D] -> [B,T,D]
+Tensor Xcit::block(const Tensor& x, int layer, const Pass& pass) const {
+  const XcitBlockId& layers = parameters_.blocks[static_cast<std::size_t>(layer)];
+  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 3};
+  const Branch attention = [p = bound(), &layers, heads = config_.heads](const Tensor& z) {
+    return channel_attention(z, layers, heads, p);
+  };
+  const Tensor attended =
+      depth.add(x, x, 0, config_.checkpointing.attention ? recomputed(attention) : attention);
+  const Tensor near = depth.add_computed(attended, local_interaction(attended, layers, pass), 1);
+  return depth.add(near, near, 2, [&](const Tensor& z) { return mlp(z, layers.mlp, bound()); });
+}
+
+// [B,1+T,D] -> the same. Patches take part as the authors' code has it: their first residual branch is what
+// the norm makes of them, and behind the second norm, where that is theirs, too, all are added to themselves.
+Tensor Xcit::class_block(const Tensor& tokens, const XcitClassBlockId& layer) const {
+  const Bound p = bound();
+  const Tensor normed = norm(tokens, p[layer.norm1]);
+  const Tensor asking = normed.narrow(1, 0, 1);
+  const Tensor answer = class_attention(asking, normed, layer.attention, config_.heads, p);
+  const Tensor moved = tokens + scaled(at::cat({answer, normed.slice(1, 1)}, 1), p[layer.scale1]);
+  const Tensor all = config_.tokens_are_normed ? norm(moved, p[layer.mlp.norm]) : moved;
+  const Tensor token =
+      config_.tokens_are_normed ? all.narrow(1, 0, 1) : norm(moved.narrow(1, 0, 1), p[layer.mlp.norm]);
+  const Tensor branch = scaled(two_layers(token, layer.mlp.fc1, layer.mlp.fc2, p), p[layer.mlp.scale]);
+  return at::cat({token + branch, 2 * all.slice(1, 1)}, 1);
+}
+
+Features Xcit::body(const Tensor& images, const Pass& pass) const {
+  const Bound p = bound();
+  pass.enter(0);
+  const Tensor patches =
+      run_blocks(embed(images, pass), config_.depth, config_.checkpointing.blocks, pass,
+                 [this](const Tensor& z, int layer, const Pass& now) { return block(z, layer, now); });
+  int entered = static_cast<int>(config_.depth);
+  Tensor tokens;
+  std::vector<Tensor> class_tokens;  // after each block that has one
+  for (const XcitClassBlockId& layer : parameters_.class_blocks) {
+    pass.enter(++entered);
+    if (!tokens.defined())
+      tokens = at::cat({p[parameters_.class_token].expand({images.size(0), -1, -1}), patches}, 1);
+    tokens = class_block(tokens, layer);
+    class_tokens.push_back(tokens.select(1, 0));
+  }
+  pass.enter(++entered);
+  const Affine last = p[parameters_.norm];
+  Features features{norm(tokens.select(1, 0), last), {}};
+  for (std::size_t i = 0; i < class_tokens.size(); ++i) {
+    if (static_cast<std::int64_t>(class_tokens.size() - i) <= pass.features.blocks)
+      features.blocks.push_back(norm(class_tokens[i], last));
+  }
+  if (pass.features.mean) features.mean = norm(tokens.slice(1, 1), last).mean(1);
+  return features;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make(const XcitConfig& config) { return make_declared<Xcit>(config); }
+
+}  // namespace vitrail::models

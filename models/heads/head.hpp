@@ -1,0 +1,13 @@
+// The kinds of heads.
+#pragma once
+
+#include <variant>
+
+#include "models/heads/linear_head.hpp"
+#include "models/heads/per_class_head.hpp"
+
+namespace vitrail::models {
+
+using Head = std::variant<LinearHead, PerClassHead>;
+
+}  // namespace vitrail::models
