@@ -31,7 +31,7 @@ Tensor embed_patches(const Tensor& images, const Affine& p) {
                              .reshape({count, 3, grid, patch, grid, patch})
                              .permute({0, 2, 4, 1, 3, 5})
                              .reshape({count, grid * grid, 3 * patch * patch});
-  return linear(patches, {p.weight.flatten(1), p.bias});
+  return linear(patches, {p.weight.flatten(1), p.bias, p.as_on_gpu});
 }
 
 }  // namespace vitrail::models
