@@ -17,15 +17,16 @@ peers() {
   ci/peers.sh
 }
 
-# GPU code has to compile and link wherever there is a compiler for it; running it needs a GPU.
+# GPU code has to compile and link wherever there is a compiler for it, the program that users run first of all. Kernels run
+# in ci/test.sh and under sanitizers, on a GPU that is the host (tests/support/gpu_on_host); here they need a real one.
 cuda() {
   if ! nvcc=$(find_nvcc); then
     say "skipped: no nvcc on this machine, so the GPU kernels were not compiled"
     return
   fi
-  local programs=(unit_models_cuda unit_sharding_cuda unit_nccl_failures mpi_contract)
+  local programs=(vitrail unit_models_cuda unit_sharding_cuda unit_nccl_failures mpi_contract)
   configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target "${programs[@]}" || return
-  ctest --test-dir build/cuda -R '^unit_nccl_failures$' --output-on-failure || return
+  build/cuda/vitrail --version && ctest --test-dir build/cuda -R '^unit_nccl_failures$' --output-on-failure || return
   if [[ -e /dev/nvidia0 ]]; then
     ctest --test-dir build/cuda -R '^unit_.*_cuda$' --output-on-failure
   else

@@ -46,7 +46,7 @@ void Model::bind(const std::vector<at::Tensor>& tensors) {
   tensors_ = tensors;
 }
 
-Bound Model::bound() const { return Bound(tensors_); }
+Bound Model::bound() const { return {tensors_, as_on_gpu_}; }
 
 Features Model::features(const at::Tensor& images, const Pass& pass) const {
   if (tensors_.size() != specs_.size()) throw Error(ExitCode::crash, name_ + ": forward before bind");

@@ -61,6 +61,8 @@ class Model {
   // One tensor per parameter, of its shape, in that order; the model keeps the handles and nothing made from
   // them. Throws: Error(crash) for tensors that do not fit.
   void bind(const std::vector<at::Tensor>& tensors);
+  // On CPUs, too, by the passes of a GPU: for tests.
+  void compute_as_on_gpu() { as_on_gpu_ = true; }
   Features features(const at::Tensor& images, const Pass& pass) const;
   // With activation checkpointing the model must outlive the graph: backward comes back to it.
   Logits forward(const at::Tensor& images, const Pass& pass) const;
@@ -78,6 +80,7 @@ class Model {
   ParameterSpecs specs_;
   std::optional<Head> head_;
   std::vector<at::Tensor> tensors_;
+  bool as_on_gpu_ = false;
 };
 
 std::unique_ptr<Model> make_model(const ModelConfig& config);

@@ -31,7 +31,7 @@ Tensor class_attention(const Tensor& asking, const Tensor& answering, const Clas
     return split_heads(linear(x, p[of]), 1, heads)[0];
   };
   const Tensor mixed =
-      attention(apart(asking, layer.q), apart(answering, layer.k), apart(answering, layer.v));
+      attention(apart(asking, layer.q), apart(answering, layer.k), apart(answering, layer.v), p.as_on_gpu());
   return linear(join_heads(mixed), p[layer.proj]);
 }
 
@@ -55,7 +55,7 @@ Tensor embed_patches(const Tensor& images, const Affine& p) {
                              .reshape({count, channels, grid, patch, grid, patch})
                              .permute({0, 2, 4, 1, 3, 5})
                              .reshape({count, grid * grid, channels * patch * patch});
-  return linear(patches, {p.weight.flatten(1), p.bias});
+  return linear(patches, {p.weight.flatten(1), p.bias, p.as_on_gpu});
 }
 
 // Of one layout, whatever the map's: sums of gradients depend on it.

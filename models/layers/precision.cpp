@@ -15,27 +15,35 @@ bool is_half(const Tensor& x) { return at::isReducedFloatingType(x.scalar_type()
 // LibTorch has no half-precision matrix product for CPUs that would be worth calling.
 bool is_storage(const Tensor& x) { return is_half(x) && x.is_cpu(); }
 
-// A linear layer on halves: keeps them for backward, not their widened copies.
-class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
+Tensor operand(const Tensor& x, bool widens) { return widens ? widened(x) : x; }
+
+// A linear layer on halves: keeps them for backward, not their widened copies. The bias's gradient is summed
+// in fp32: in halves a few thousand rows times the loss scale overflow.
+class HalfLinear : public torch::autograd::Function<HalfLinear> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        bool widens) {
     context->save_for_backward({x, weight});
-    return at::linear(widened(x), widened(weight), widened(bias)).to(x.scalar_type());
+    context->saved_data["widens"] = widens;
+    const Tensor input = operand(x, widens);
+    const Tensor added = bias.defined() ? bias.to(input.scalar_type()) : bias;
+    return at::linear(input, operand(weight, widens), added).to(x.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const bool widens = context->saved_data.at("widens").toBool();
     const variable_list saved = context->get_saved_variables();
     const Tensor& x = saved[0];
     const Tensor& weight = saved[1];
-    const Tensor g = widened(gradients[0]);
+    const Tensor g = operand(gradients[0], widens);
     const Tensor rows = g.flatten(0, -2);
     Tensor of_x, of_weight, of_bias;
-    if (context->needs_input_grad(0)) of_x = at::matmul(g, widened(weight)).to(x.scalar_type());
+    if (context->needs_input_grad(0)) of_x = at::matmul(g, operand(weight, widens)).to(x.scalar_type());
     if (context->needs_input_grad(1)) {
-      of_weight = at::mm(rows.t(), widened(x).flatten(0, -2)).to(weight.scalar_type());
+      of_weight = at::mm(rows.t(), operand(x, widens).flatten(0, -2)).to(weight.scalar_type());
     }
-    if (context->needs_input_grad(2)) of_bias = rows.sum(0);
-    return {of_x, of_weight, of_bias};
+    if (context->needs_input_grad(2)) of_bias = rows.sum(0, /*keepdim=*/false, at::kFloat);
+    return {of_x, of_weight, of_bias, Tensor()};
   }
 };
 
@@ -51,12 +59,14 @@ Tensor norm(const Tensor& x, const Affine& p) {
 Tensor linear(const Tensor& x, const Affine& p) {
   const auto type = p.weight.scalar_type();
   const Tensor input = x.to(type);
-  if (is_storage(input)) return WidenedLinear::apply(input, p.weight, p.bias);
+  if (is_half(input)) return HalfLinear::apply(input, p.weight, p.bias, is_storage(input) && !p.as_on_gpu);
   return at::linear(input, p.weight, p.bias.defined() ? p.bias.to(type) : p.bias);
 }
 
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v) {
-  if (!is_storage(q)) return at::scaled_dot_product_attention(q, k, v);
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, bool as_on_gpu) {
+  // GPUs' kernels refuse what has no images: nothing has to be computed, but every input gets a gradient.
+  if (q.size(0) == 0) return q + k.sum(2, /*keepdim=*/true) + v.sum(2, /*keepdim=*/true);
+  if (!is_storage(q) || as_on_gpu) return at::scaled_dot_product_attention(q, k, v);
   return at::scaled_dot_product_attention(widened(q), widened(k), widened(v)).to(q.scalar_type());
 }
 

@@ -18,14 +18,15 @@ namespace vitrail::models {
 
 struct Affine {  // of a linear layer or a norm
   at::Tensor weight, bias;
+  bool as_on_gpu = false;  // computed so on a CPU, too: for tests
 };
 
 at::Tensor norm(const at::Tensor& x, const Affine& p);    // LayerNorm, eps 1e-6
 at::Tensor linear(const at::Tensor& x, const Affine& p);  // the bias may be undefined, as a convolution's
 // of two tensors that the network computed, of one type
 at::Tensor product(const at::Tensor& a, const at::Tensor& b);
-// softmax(q k' / sqrt(d)) v of [B,H,T,d]
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+// softmax(q k' / sqrt(d)) v of [B,H,T,d], B = 0 included
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool as_on_gpu = false);
 at::Tensor convolution(const at::Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
                        std::int64_t groups);
 at::Tensor widened(const at::Tensor& x);  // half -> fp32, others as they are

@@ -16,8 +16,4 @@ std::unique_ptr<Device> make_gpu_device(int, std::function<void()>) { throw no_c
 
 std::string name_on_bus(int) { throw no_cuda(); }
 
-std::unique_ptr<Communicator> make_nccl_communicator(Communicator&, int, Device&, std::chrono::seconds) {
-  throw no_cuda();
-}
-
 }  // namespace vitrail::sharding

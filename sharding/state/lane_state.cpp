@@ -44,9 +44,7 @@ std::byte* LaneState::piece(StateKind kind, const Piece& piece) {
 }
 
 void LaneState::read(StateKind kind, const Piece& piece, std::byte* to) {
-  Stream& stream = device_.compute();
-  stream.copy(this->piece(kind, piece), bytes_of(piece, type_), to);
-  stream.finish();
+  device_.compute().copy(this->piece(kind, piece), bytes_of(piece, type_), to);
 }
 
 void LaneState::write(StateKind kind, const Piece& piece, const std::byte* from) {

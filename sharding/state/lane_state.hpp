@@ -32,7 +32,8 @@ class LaneState {
 
   // Address of an owned piece, in the device's memory.
   std::byte* piece(StateKind kind, const Piece& piece);
-  // An owned piece to and from the host's memory.
+  // An owned piece to the host's memory, where it is when a mark in device().compute() has been waited for;
+  // and from there.
   void read(StateKind kind, const Piece& piece, std::byte* to);
   void write(StateKind kind, const Piece& piece, const std::byte* from);
   // This rank's slices of a bucket, lanes in order: plan.buckets[bucket].slice * lanes().count() elements.

@@ -1,6 +1,6 @@
-// Puts a kernel on a stream, a thread block each for `blocks`. The one place where kernels are launched: all else in a
-// .cu file is C++ with a few keywords, so that tests run it without a GPU (tests/support/gpu_on_host). Errors are left
-// to cudaGetLastError(). C++17, for the CUDA compiler.
+// Puts a kernel on a stream, a thread block each for `blocks`. The one place where kernels are launched: all
+// else in a .cu file is C++ with a few keywords, so that tests run it without a GPU
+// (tests/support/gpu_on_host). Errors are left to cudaGetLastError(). C++17, for the CUDA compiler.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -116,7 +116,7 @@ class CheckpointWriter::RankImage {
  public:
   // `own`: every slice is in one file, also where all ranks hold all of them. `task`: of rank 0, how long its
   // arrays are; of the others nothing.
-  RankImage(const std::vector<StoredParameter>& parameters, const LaneState& state, sharding::LaneRange own,
+  RankImage(const std::vector<StoredParameter>& parameters, LaneState& state, sharding::LaneRange own,
             const TaskState& task, int world, int rank)
       : stored_{.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, world), .bytes = 0, .hash = {}},
         file_(H5File::in_memory(stored_.name)) {
@@ -127,8 +127,10 @@ class CheckpointWriter::RankImage {
     stored_.task = add_task(file_, task);
     bytes_ = file_.image();
     stored_.bytes = bytes_.size();
+    pinned_ = state.device().pin(bytes_);
   }
 
+  // All copies are on their way before one is waited for.
   void fill(LaneState& state, const TaskState& task) {
     for (const auto& [name, array] : stored_.task) {
       const auto values = std::as_bytes(std::span(task.at(name)).first(array.count));
@@ -137,6 +139,7 @@ class CheckpointWriter::RankImage {
     for (const StoredLane& lane : stored_.lanes) {
       fill_lane(bytes_, state, lane, pieces_of_lane(state.plan(), lane.lane));
     }
+    state.device().compute().finish();
   }
 
   // Hashed on the way to the disk.
@@ -161,6 +164,7 @@ class CheckpointWriter::RankImage {
   StoredFile stored_;
   H5File file_;
   std::span<std::byte> bytes_;
+  std::shared_ptr<void> pinned_;
 };
 
 CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,

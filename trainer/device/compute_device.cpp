@@ -97,7 +97,8 @@ ComputeDevice::ComputeDevice(const Config& config, sharding::Communicator& ranks
   if (torch_.is_cpu()) {
     memory_ = std::make_unique<sharding::HostDevice>(sharding::on_threads(config.run.threads));
   } else {
-    memory_ = sharding::make_gpu_device(torch_.index());
+    memory_ = sharding::make_gpu_device(
+        torch_.index(), [kind = torch_.type()] { c10::getDeviceAllocator(kind)->emptyCache(); });
   }
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <c10/core/Device.h>
 
@@ -31,6 +32,10 @@ std::string describe_devices(c10::Device own, sharding::Communicator& ranks, std
 class ComputeDevice {
  public:
   ComputeDevice(const Config& config, sharding::Communicator& ranks, const GpuPromise& promise = {});
+
+  // Tensors there, and what sharding needs in that memory: for tests.
+  ComputeDevice(c10::Device torch, std::unique_ptr<sharding::Device> memory)
+      : torch_(torch), memory_(std::move(memory)) {}
 
   c10::Device torch() const { return torch_; }
   sharding::Device& memory() { return *memory_; }

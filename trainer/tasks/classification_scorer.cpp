@@ -1,44 +1,19 @@
 #include "trainer/tasks/classification_scorer.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <span>
 #include <utility>
 
 #include <ATen/ATen.h>
 
 #include "models/heads/logits.hpp"
 #include "trainer/tasks/loss.hpp"
+#include "trainer/tasks/row_scores.hpp"
 
 namespace vitrail::trainer {
 namespace {
 
 constexpr std::size_t kColumns = 3;  // images, top-1, top-5
 constexpr std::size_t kAll = 0, kReal = 1, kFirstClass = 2;
-constexpr std::int64_t kNoHit = std::numeric_limits<std::int64_t>::max();
-
-// How many classes rank before `label`. NaN ranks before every number and is no hit: a broken network must
-// not look like a perfect one.
-std::int64_t rank_of(std::span<const double> logits, std::int64_t label) {
-  const double own = logits[static_cast<std::size_t>(label)];
-  if (std::isnan(own)) return kNoHit;
-  std::int64_t before = 0;
-  for (std::int64_t k = 0; k < static_cast<std::int64_t>(logits.size()); ++k) {
-    const double other = logits[static_cast<std::size_t>(k)];
-    const bool after = other < own || (other == own && k > label);
-    before += k == label || after ? 0 : 1;
-  }
-  return before;
-}
-
-double cross_entropy(std::span<const double> logits, std::int64_t label) {
-  double largest = logits[0];
-  for (const double logit : logits) largest = std::max(largest, logit);
-  double sum = 0;
-  for (const double logit : logits) sum += std::exp(logit - largest);
-  return std::log(sum) + largest - logits[static_cast<std::size_t>(label)];
-}
 
 }  // namespace
 
@@ -55,25 +30,29 @@ ClassificationScorer::ClassificationScorer(Options options)
 
 void ClassificationScorer::add(const models::Model& model, const at::Tensor& images,
                                const datasets::EvaluationBatch& batch) {
-  const at::Tensor logits =
-      evaluation_logits(model, images, options_.flip).to(at::kCPU, at::kDouble).contiguous();
-  const std::int64_t classes = logits.size(1);
-  double loss = 0;
-  for (std::size_t i = 0; i < batch.labels.size(); ++i) {
-    const std::int64_t label = batch.labels[i];
-    check_label(label, classes);
-    const std::span row(logits.const_data_ptr<double>() + static_cast<std::int64_t>(i) * classes,
-                        static_cast<std::size_t>(classes));
-    const std::int64_t rank = rank_of(row, label);
-    count(kAll, rank);
-    loss += cross_entropy(row, label);
-    if (options_.classes > 0) count(kFirstClass + static_cast<std::size_t>(label), rank);
-    if (!options_.real || options_.real->of(batch.indices[i]).empty()) continue;
-    std::int64_t best = kNoHit;
-    for (const std::int64_t other : options_.real->of(batch.indices[i]))
-      best = std::min(best, rank_of(row, other));
-    count(kReal, best);
+  const at::Tensor logits = evaluation_logits(model, images, options_.flip).to(at::kDouble);
+  for (const std::int64_t label : batch.labels) check_label(label, logits.size(1));
+  // The images' own labels, then those that are right as well.
+  std::vector<RowLabel> labels;
+  for (const std::int64_t label : batch.labels)
+    labels.push_back({static_cast<std::int64_t>(labels.size()), label});
+  for (std::size_t i = 0; options_.real && i < batch.labels.size(); ++i) {
+    for (const std::int64_t label : options_.real->of(batch.indices[i]))
+      labels.push_back({static_cast<std::int64_t>(i), label});
   }
+  const RowScores scores = row_scores_on(logits.device().type());
+  const std::vector<std::int64_t> ranks = scores.ranks(logits, labels);
+  auto of_real = ranks.begin() + static_cast<std::ptrdiff_t>(batch.labels.size());
+  for (std::size_t i = 0; i < batch.labels.size(); ++i) {
+    count(kAll, ranks[i]);
+    if (options_.classes > 0) count(kFirstClass + static_cast<std::size_t>(batch.labels[i]), ranks[i]);
+    const std::size_t right = options_.real ? options_.real->of(batch.indices[i]).size() : 0;
+    if (right == 0) continue;
+    count(kReal, *std::min_element(of_real, of_real + static_cast<std::ptrdiff_t>(right)));
+    of_real += static_cast<std::ptrdiff_t>(right);
+  }
+  double loss = 0;
+  for (const double of_image : scores.cross_entropies(logits, batch.labels)) loss += of_image;
   values_[static_cast<std::size_t>(batch.lane)] += loss;
 }
 

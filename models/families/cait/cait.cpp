@@ -6,7 +6,7 @@
 
 #include "models/families/make_declared.hpp"
 #include "models/features.hpp"
-#include "models/kernels/talking_heads.hpp"
+#include "models/kernels/talking_heads_passes.hpp"
 #include "models/layers/blocks.hpp"
 #include "models/layers/layers.hpp"
 #include "models/layers/recompute.hpp"
@@ -24,7 +24,8 @@ Tensor talking_attention(const Tensor& x, const TalkingAttentionId& layer, std::
   const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
   const TalkingHeads mix = {p[layer.logits.weight], p[layer.logits.bias], p[layer.weights.weight],
                             p[layer.weights.bias]};
-  const Tensor mixed = talking_heads_attention(qkv[0], qkv[1], qkv[2], mix);
+  const auto device = p.as_on_gpu() ? at::kCUDA : x.device().type();
+  const Tensor mixed = talking_heads_attention(qkv[0], qkv[1], qkv[2], mix, passes_on(device));
   return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
 }
 

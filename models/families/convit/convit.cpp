@@ -42,7 +42,7 @@ Tensor gated_attention(const Tensor& x, const GatedAttentionId& layer, std::int6
       linear(places, {widened(position.weight), position.bias}).permute({2, 0, 1});  // [H,T,T]
   const Tensor near = at::softmax(logits, -1).to(v.scalar_type());
   const Tensor gate = at::sigmoid(p[layer.gate]).view({heads, 1, 1});
-  const Tensor of_content = attention(qk[0], qk[1], v), of_position = product(near, v);
+  const Tensor of_content = attention(qk[0], qk[1], v, p.as_on_gpu()), of_position = product(near, v);
   const Tensor mixed = ((1 - gate) * of_content + gate * of_position).to(v.scalar_type());
   return linear(join_heads(mixed), p[layer.proj]);
 }
@@ -50,7 +50,7 @@ Tensor gated_attention(const Tensor& x, const GatedAttentionId& layer, std::int6
 // A whole branch: [B,T,D] -> [B,T,D].
 Tensor plain_attention(const Tensor& x, const PlainAttentionId& layer, std::int64_t heads, const Bound& p) {
   const auto qkv = split_heads(linear(norm(x, p[layer.norm]), {p[layer.qkv], {}}), 3, heads);
-  return linear(join_heads(attention(qkv[0], qkv[1], qkv[2])), p[layer.proj]);
+  return linear(join_heads(attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu())), p[layer.proj]);
 }
 
 class Convit final : public Model {

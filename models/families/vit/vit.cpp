@@ -21,7 +21,7 @@ using at::Tensor;
 // A whole branch: [B,T,D] -> [B,T,D].
 Tensor self_attention(const Tensor& x, const VitAttentionId& layer, std::int64_t heads, const Bound& p) {
   const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
-  const Tensor mixed = attention(qkv[0], qkv[1], qkv[2]);
+  const Tensor mixed = attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu());
   return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
 }
 

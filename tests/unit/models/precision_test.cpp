@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
 
 namespace vitrail::models {
 namespace {
@@ -64,6 +65,31 @@ TEST_P(Half, GradientsBeyondTheRangeOfTheTypeBecomeInfinite) {
   EXPECT_EQ(at::isfinite(gradients[0]).all().item<bool>(), !overflows);
 }
 
+TEST_P(Half, ProductsOfAGpuAreThoseOfTheCpuRoundedElsewhere) {
+  const Tensor x = random({3, 5, 32}), weight = random({24, 32});
+  const Tensor bias = at::randn({24}).requires_grad_(), upstream = at::randn({3, 5, 24}).to(GetParam());
+  const auto outcome = [&](bool as_on_gpu) {
+    const Tensor y = linear(x, {weight, bias, as_on_gpu});
+    auto all = torch::autograd::grad({y}, {x, weight, bias}, {upstream});
+    all.push_back(y.detach());
+    return all;
+  };
+  const auto gpu = outcome(true), cpu = outcome(false);
+  for (std::size_t i = 0; i < cpu.size(); ++i) {
+    EXPECT_EQ(gpu[i].scalar_type(), cpu[i].scalar_type()) << i;
+    expect_near(gpu[i], cpu[i], rounding(2));
+  }
+}
+
+TEST_P(Half, ABiasGradientBeyondTheRangeOfTheTypeIsAFiniteSum) {
+  const Tensor x = at::ones({32, 82, 2}, GetParam()), weight = at::zeros({3, 2}, GetParam());
+  for (const bool as_on_gpu : {false, true}) {
+    const Tensor bias = at::zeros({3}).requires_grad_();
+    linear(x, {weight, bias, as_on_gpu}).backward(at::full({32, 82, 3}, 64.0, GetParam()));
+    EXPECT_TRUE(bias.grad().eq(64 * 2624).all().item<bool>()) << bias.grad();
+  }
+}
+
 TEST_P(Half, NoImagesGiveNoRowsAndZeroGradients) {
   const Tensor x = random({0, 5, 8}), weight = random({6, 8}), bias = at::zeros({6}).requires_grad_();
   const Tensor y = linear(x, {weight, bias});
@@ -71,6 +97,19 @@ TEST_P(Half, NoImagesGiveNoRowsAndZeroGradients) {
   for (const Tensor& g : torch::autograd::grad({y.sum()}, {x, weight, bias})) {
     EXPECT_TRUE(g.defined() && g.eq(0).all().item<bool>());
   }
+}
+
+// Flash attention refuses a batch of none.
+TEST(AttentionTest, NoImagesNeedNoKernelAndGiveGradients) {
+  const Tensor q = at::randn({0, 3, 1, 8}).requires_grad_();
+  const Tensor k = at::randn({0, 3, 5, 8}).requires_grad_(), v = at::randn({0, 3, 5, 8}).requires_grad_();
+  const Tensor mixed = attention(q, k, v);
+  EXPECT_EQ(mixed.sizes(), q.sizes());
+  EXPECT_EQ(mixed.grad_fn()->name().find("ScaledDotProduct"), std::string::npos);
+  const auto gradients = torch::autograd::grad({mixed.sum()}, {q, k, v});
+  EXPECT_EQ(gradients[0].sizes(), q.sizes());
+  EXPECT_EQ(gradients[1].sizes(), k.sizes());
+  EXPECT_EQ(gradients[2].sizes(), v.sizes());
 }
 
 TEST_P(Half, NormAndAttentionKeepTheirTypes) {

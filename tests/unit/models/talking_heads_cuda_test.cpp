@@ -2,6 +2,8 @@
 // (tests/support/gpu_on_host), tensors lie there.
 #include <array>
 #include <cmath>
+#include <map>
+#include <string>
 
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
@@ -80,20 +82,29 @@ TEST_P(TalkingHeadsCudaTest, ValuesAndGradientsAreTheCpus) {
   }
 }
 
+// Also in the next iteration of GoogleTest's, which may come in another order of threads.
 TEST_P(TalkingHeadsCudaTest, HasTheSameBitsAgain) {
+  static std::map<std::string, std::vector<at::Tensor>> known;
   const Tensors inputs = random_inputs(GetParam());
-  const std::vector<at::Tensor> first = on_gpu(inputs);
+  const auto [first, is_new] = known.try_emplace(testing::PrintToString(GetParam()));
+  if (is_new) first->second = on_gpu(inputs);
   const std::vector<at::Tensor> again = on_gpu(inputs);
-  for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], again[i])) << "tensor " << i;
+  for (std::size_t i = 0; i < again.size(); ++i)
+    EXPECT_TRUE(at::equal(first->second[i], again[i])) << "tensor " << i;
 }
 
-// Fewer keys than threads, several images in a block, several blocks of images, several blocks of queries.
-INSTANTIATE_TEST_SUITE_P(
-    Cases, TalkingHeadsCudaTest,
-    ::testing::Values(Case{1, 1, 1, 8, at::kFloat, 1e-5}, Case{3, 4, 50, 48, at::kFloat, 1e-5},
-                      Case{2, 6, 196, 48, at::kFloat, 1e-5}, Case{4, 16, 784, 48, at::kFloat, 1e-4},
-                      Case{1, 16, 1500, 8, at::kFloat, 1e-4}, Case{2, 16, 196, 48, at::kHalf, 1e-2},
-                      Case{2, 8, 576, 48, at::kBFloat16, 5e-2}));
+// Fewer keys than threads, several images in a block.
+INSTANTIATE_TEST_SUITE_P(Cases, TalkingHeadsCudaTest,
+                         ::testing::Values(Case{1, 1, 1, 8, at::kFloat, 1e-5},
+                                           Case{3, 4, 50, 48, at::kFloat, 1e-5},
+                                           Case{1, 6, 196, 48, at::kFloat, 1e-5},
+                                           Case{1, 16, 196, 48, at::kHalf, 1e-2},
+                                           Case{1, 8, 130, 48, at::kBFloat16, 5e-2}));
+// Several blocks of images, several blocks of queries.
+INSTANTIATE_TEST_SUITE_P(Large, TalkingHeadsCudaTest,
+                         ::testing::Values(Case{4, 16, 784, 48, at::kFloat, 1e-4},
+                                           Case{1, 16, 1500, 8, at::kFloat, 1e-4},
+                                           Case{2, 8, 576, 48, at::kBFloat16, 5e-2}));
 
 }  // namespace
 }  // namespace vitrail::models

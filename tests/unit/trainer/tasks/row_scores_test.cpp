@@ -1,0 +1,60 @@
+// A GPU's way to judge rows, on CPU tensors, against the loops of the host.
+#include "trainer/tasks/row_scores.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include <ATen/ATen.h>
+
+namespace vitrail::trainer {
+namespace {
+
+constexpr std::int64_t kRows = 7, kClasses = 12;
+
+TEST(RowScoresTest, AGpuRanksAsTheHostDoes) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
+                   kInf = std::numeric_limits<double>::infinity();
+  at::Tensor logits =
+      at::arange(kRows * kClasses, at::kDouble).mul(7).fmod(5).view({kRows, kClasses});  // many ties
+  logits[1][3] = kNan;
+  logits[2] = kNan;
+  logits[3][0] = kInf;
+  logits[4][11] = -kInf;
+  std::vector<RowLabel> labels;
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    for (std::int64_t label = kClasses; label-- > 0;) labels.push_back({row, label});
+  }
+  const std::vector<std::int64_t> ranks = row_scores_on(at::kCPU).ranks(logits, labels);
+  EXPECT_EQ(row_scores_on(at::kCUDA).ranks(logits, labels), ranks);
+  EXPECT_EQ(ranks[0], 6);  // row 0 is 0 2 4 1 3 0 2 4 1 3 0 2: before its last 2 come 4s, 3s and other 2s
+  EXPECT_EQ(ranks[static_cast<std::size_t>(kClasses + 8)], kNoHit);
+}
+
+TEST(RowScoresTest, AGpuHasTheHostsCrossEntropy) {
+  at::Generator generator = at::detail::createCPUGenerator(3);
+  const at::Tensor logits = at::randn({kRows, kClasses}, generator, at::kDouble) * 40;
+  const std::vector<std::int64_t> labels = {0, 11, 5, 3, 3};  // the last rows have none
+  const std::vector<double> host = row_scores_on(at::kCPU).cross_entropies(logits, labels);
+  const std::vector<double> gpu = row_scores_on(at::kCUDA).cross_entropies(logits, labels);
+  ASSERT_EQ(gpu.size(), labels.size());
+  const at::Tensor exact =
+      at::cross_entropy_loss(logits.narrow(0, 0, 5), at::tensor(labels, at::kLong), {}, at::Reduction::None);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    EXPECT_NEAR(gpu[i], exact[static_cast<std::int64_t>(i)].item<double>(), 1e-12) << i;
+    EXPECT_NEAR(host[i], gpu[i], 1e-12) << i;
+  }
+}
+
+TEST(RowScoresTest, NoNumberIsNoLoss) {
+  at::Tensor logits = at::zeros({2, kClasses}, at::kDouble);
+  logits[1][4] = std::numeric_limits<double>::quiet_NaN();
+  for (const at::DeviceType device : {at::kCPU, at::kCUDA}) {
+    const std::vector<double> losses = row_scores_on(device).cross_entropies(logits, {0, 0});
+    EXPECT_NEAR(losses[0], std::log(kClasses), 1e-12);
+    EXPECT_TRUE(std::isnan(losses[1]));
+  }
+}
+
+}  // namespace
+}  // namespace vitrail::trainer
