@@ -10,6 +10,9 @@
 
 #include <setjmp.h>
 #include <ucontext.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 // NOLINTNEXTLINE(readability-identifier-naming, cppcoreguidelines-avoid-non-const-global-variables): CUDA's
 dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -24,6 +27,19 @@ constexpr unsigned kWarp = 32;
   std::fprintf(stderr, "gpu_on_host: %s\n", why);
   std::abort();
 }
+
+// AddressSanitizer wants to know before another stack is used, and once it is.
+#ifdef __SANITIZE_ADDRESS__
+void tell_next_stack(const void* bottom, std::size_t size) {
+  __sanitizer_start_switch_fiber(nullptr, bottom, size);
+}
+void tell_arrived(const void** left, std::size_t* left_size) {
+  __sanitizer_finish_switch_fiber(nullptr, left, left_size);
+}
+#else
+void tell_next_stack(const void*, std::size_t) {}
+void tell_arrived(const void**, std::size_t*) {}
+#endif
 
 // Begun once by setcontext, then changed by _longjmp, which asks the kernel for nothing.
 struct Fiber {
@@ -41,15 +57,22 @@ using State = Fiber::State;
 std::vector<Fiber> fibers;
 unsigned current = 0;
 jmp_buf scheduler;
+const void* scheduler_stack = nullptr;
+std::size_t scheduler_stack_size = 0;
 const std::function<void()>* body = nullptr;
 // NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables)
 
 void leave(State state) {
   fibers[current].state = state;
-  if (_setjmp(fibers[current].resume_at) == 0) _longjmp(scheduler, 1);
+  if (_setjmp(fibers[current].resume_at) == 0) {
+    tell_next_stack(scheduler_stack, scheduler_stack_size);
+    _longjmp(scheduler, 1);
+  }
+  tell_arrived(&scheduler_stack, &scheduler_stack_size);
 }
 
 void run_for_ever() {
+  tell_arrived(&scheduler_stack, &scheduler_stack_size);
   for (;;) {
     (*body)();
     leave(State::done);
@@ -59,8 +82,9 @@ void run_for_ever() {
 void resume(unsigned thread) {
   current = thread;
   threadIdx.x = thread;
-  if (_setjmp(scheduler) != 0) return;
+  if (_setjmp(scheduler) != 0) return tell_arrived(nullptr, nullptr);
   Fiber& fiber = fibers[current];
+  tell_next_stack(fiber.stack.get(), kStack);
   if (fiber.begun) _longjmp(fiber.resume_at, 1);
   fiber.begun = true;
   ucontext_t context;
