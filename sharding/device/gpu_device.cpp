@@ -178,8 +178,8 @@ cudaStream_t exchange_stream(Device& gpu) { return dynamic_cast<GpuDevice&>(gpu)
 
 bool built_with_cuda() { return true; }
 
-std::unique_ptr<Device> make_gpu_device(int index, std::function<void()> give_back) {
-  return std::make_unique<GpuDevice>(index, std::move(give_back));
+std::unique_ptr<Device> make_gpu_device(int index, const std::function<void()>& give_back) {
+  return std::make_unique<GpuDevice>(index, give_back);
 }
 
 std::string name_on_bus(int index) {

@@ -16,7 +16,7 @@ bool built_with_cuda();
 
 // `give_back`: makes others free what they hold of this GPU's memory without use; called before it is said
 // that there is none. Throws Error(refused) in a program that was built without CUDA.
-std::unique_ptr<Device> make_gpu_device(int index, std::function<void()> give_back = nullptr);
+std::unique_ptr<Device> make_gpu_device(int index, const std::function<void()>& give_back = nullptr);
 // Of the GPU itself, by its place on the bus: processes may each see it under another index.
 std::string name_on_bus(int index);
 

@@ -12,7 +12,7 @@ Error no_cuda() {
 
 bool built_with_cuda() { return false; }
 
-std::unique_ptr<Device> make_gpu_device(int, std::function<void()>) { throw no_cuda(); }
+std::unique_ptr<Device> make_gpu_device(int, const std::function<void()>&) { throw no_cuda(); }
 
 std::string name_on_bus(int) { throw no_cuda(); }
 

@@ -89,12 +89,13 @@ void HostDevice::add(DataType type, std::span<const Addend> addends, std::int64_
   for (std::int64_t begin = 0; begin < n; begin += kPiece) {
     const std::size_t offset = static_cast<std::size_t>(begin) * width;
     left.clear();
+    std::size_t additions = 0;
     for (const Addend& addend : addends) {
       left.push_back(addend.sum + offset);
       for (int i = 0; i < addend.additions; ++i) {
         const std::byte* const right = left.back();
         left.pop_back();
-        const bool is_last = left.size() == 1 && i + 1 == addend.additions && &addend == &addends.back();
+        const bool is_last = ++additions == addends.size() - 1;
         std::byte* const sum = is_last ? to + offset : between.data() + (left.size() - 1) * room;
         sharding::add(type, left.back(), right, std::min(kPiece, n - begin), sum);
         left.back() = sum;

@@ -79,9 +79,11 @@ void ReduceExecutor::run(const Bucket* opening, const Bucket* closing, Communica
 }
 
 void ReduceExecutor::add(const LocalAddition& addition, const Half& half) {
-  const auto& [sums, slice, type, ended] = *half.bucket;
+  const std::int64_t slice = half.bucket->slice;
+  const DataType type = half.bucket->type;
   const auto at = [&](int place) {
-    return at_slice(sums[static_cast<std::size_t>(place)], addition.slices.begin, slice, type);
+    std::byte* sum = half.bucket->sums[static_cast<std::size_t>(place)];
+    return at_slice(sum, addition.slices.begin, slice, type);
   };
   std::vector<Node> nodes;
   for (const Term& term : addition.terms) {
@@ -108,9 +110,9 @@ void ReduceExecutor::add(std::span<const Node> nodes, DataType type, std::int64_
   std::vector<LaneRange> open;
   std::vector<Addend> addends;
   for (const Node& node : nodes) {
-    Addend& addend = addends.emplace_back(node.sum, 0);
+    addends.push_back({node.sum, 0});
     open.push_back(node.block);
-    for (; open.size() > 1 && are_siblings(open[open.size() - 2], open.back()); ++addend.additions) {
+    for (; open.size() > 1 && are_siblings(open[open.size() - 2], open.back()); ++addends.back().additions) {
       const std::int64_t end = open.back().end;
       open.pop_back();
       open.back().end = end;

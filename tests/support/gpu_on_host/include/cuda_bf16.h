@@ -3,6 +3,7 @@
 
 #include "tests/support/gpu_on_host/cuda.hpp"
 
+// NOLINTBEGIN(readability-identifier-naming): CUDA's names
 struct __nv_bfloat16 {
   std::uint16_t bits = 0;
 };
@@ -19,3 +20,4 @@ inline __nv_bfloat16 __float2bfloat16_rn(float x) {
   std::memcpy(&bits, &x, sizeof bits);
   return {static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16)};
 }
+// NOLINTEND(readability-identifier-naming)
