@@ -10,7 +10,7 @@ pack() {
   local source=$1 folder=$2
   shift 2
   # shellcheck disable=SC2154  # the job script names the program
-  srun ${mpi:+"--mpi=$mpi"} --cpus-per-task="$SLURM_CPUS_PER_TASK" "$vitrail" pack --source "$source" --output "$folder" \
+  srun --export=ALL ${mpi:+"--mpi=$mpi"} --cpus-per-task="$SLURM_CPUS_PER_TASK" "$vitrail" pack --source "$source" --output "$folder" \
     --threads "$SLURM_CPUS_PER_TASK" "$@" &&
     "$vitrail" verify "$folder" --threads "$SLURM_CPUS_PER_TASK" &&
     "$vitrail" info "$folder"

@@ -22,9 +22,11 @@ done
 
 # Passes a signal on. bash runs traps only between commands, so the command is in the background and we wait for it.
 pass_on() {
-  say "got $1: asking for a checkpoint"
+  local left
   asked=$1
   kill -"$1" "$command" 2>/dev/null || true
+  left=$(squeue --noheader --job "$job" --format %L 2>/dev/null) || true
+  say "got $1${left:+ ($left before the time limit)}: asked for a checkpoint"
 }
 
 # run_and_requeue RUN_FOLDER COMMAND...: does not return.
@@ -117,9 +119,11 @@ refuse_short_limit() {
   exit 78
 }
 
-# It was the time limit that asked, and would ask the next attempt after as many minutes; Slurm may be a minute early.
+# It was the time limit that asked, and would ask the next attempt after as many minutes; Slurm may be a minute early. A
+# signal of sbatch's own command line may come earlier than the script's: as soon as the job begins, and each time again.
 at_the_limit() {
   local lead left
+  if [[ $asked == USR1 ]] && ((SECONDS < 60)); then return; fi
   lead=$(lead_of_warning)
   left=$(seconds "$(squeue --noheader --job "$job" --format %L 2>/dev/null)")
   [[ $lead && $left ]] && ((left <= lead + 60))
@@ -132,20 +136,25 @@ seconds() {
   echo $((10#${part[2]:-0} * 86400 + 10#${part[4]:-0} * 3600 + 10#${part[5]} * 60 + 10#${part[6]}))
 }
 
-# The nodes that a report blames: of ranks that stopped responding, that the watchdog ended, or whose weights are not the others'.
+# The nodes that a report blames: of ranks that stopped responding, that the watchdog ended, whose weights are not the
+# others', or that could not be started (of these srun tells the rank alone; ranks lie in blocks).
 suspects() {
+  local rank
+  sed -nE 's/^srun: error: task ([0-9]+) launch failed.*/\1/p' "$1" | while read -r rank; do
+    scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n "$((rank * SLURM_NNODES / ${SLURM_NTASKS:-SLURM_NNODES} + 1))p"
+  done | sort -u
   sed -nE 's/^ *ranks? [0-9, ]+ on (.+) stopped responding .*/\1/p; s/^vitrail: rank [0-9]+ on (.+): watchdog: .*/\1/p; s/.*the weights \(hash\) is \w+ on rank [0-9]+ \(([^)]+)\).*/\1/p' \
     "$1" | tr -d ' ' | tr ',' '\n' | sort -u
 }
 
 # In any other state Slurm is ending the job already: it requeues by itself after preemption and when a node failed, and a
 # cancelled job shall not come back.
-is_ours() {
+is_ours() {  # NEWEST_CHECKPOINT
   local state
   state=$(persist squeue --noheader --job "$job" --format %T)
   [[ $state != RUNNING ]] || return 0
   say "Slurm is ending this attempt itself (${state:-unknown}): after preemption or a node's failure the job continues as" \
-    "attempt $((attempt + 1)), after scancel it does not"
+    "attempt $((attempt + 1)), after scancel it does not; newest checkpoint: $1"
   return 1
 }
 
@@ -161,7 +170,7 @@ persist() {  # COMMAND...
 
 # Counts failed attempts since the newest checkpoint; what Slurm ended is none.
 may_try_again() {  # RUN_FOLDER WHAT
-  is_ours || return 1
+  is_ours "$(newest "$1")" || return 1
   local ledger=$1/failed_attempts newest failed=0 before=''
   newest=$(newest "$1")
   if [[ -r $ledger ]]; then read -r before failed <"$ledger"; fi
@@ -179,7 +188,7 @@ may_try_again() {  # RUN_FOLDER WHAT
 
 requeue() {  # RUN_FOLDER WHY
   local bad
-  is_ours || return 0
+  is_ours "$(newest "$1")" || return 0
   say "$2; back to the queue, continues as attempt $((attempt + 1))"
   trap '' TERM  # Slurm ends us now, and there may be something left to say
   persist scontrol requeue "$job" || return 0
@@ -209,8 +218,8 @@ staged() {
   local folder=$1 program=$2 place library
   shift 2
   if [[ $folder ]]; then
-    place=$(place_of_stage "$folder")
     remove_leftovers "$folder"
+    place=$(place_of_stage "$folder")
     on_every_node mkdir -p "$place/lib" || return
     for library in $(ldd "$program" | awk '$3 ~ /^\// && $3 !~ /^\/(usr\/)?lib/ { print $3 }'); do
       sbcast --force "$library" "$place/lib/$(basename "$library")" || return
@@ -227,23 +236,27 @@ unstage() {  # FOLDER
   [[ -z $1 ]] || within 20 rm -rf "$(place_of_stage "$1")" 2>/dev/null || say "left on the nodes: $(place_of_stage "$1")"
 }
 
-# What jobs left below FOLDER that were cancelled, lost their node or were requeued onto other nodes.
+# What jobs left below FOLDER that were cancelled, lost their node or were requeued onto other nodes, and earlier attempts of
+# this one.
 remove_leftovers() {  # FOLDER
   local mine
   mine=$(squeue --user="$(id -un)" --noheader --format=%A 2>/dev/null) || return 0
   # shellcheck disable=SC2016  # for the nodes' shells
   within 30 bash -c '
     for place in "$1"/vitrail-*; do
-      [[ -O $place ]] && ! grep -qx "${place##*-}" <<<"$2" && rm -rf "$place"
-    done' cleaner "$1" "$mine" 2>/dev/null || true
+      [[ -O $place ]] || continue
+      if [[ ${place##*-} == "$3" ]] || ! grep -qx "${place##*-}" <<<"$2"; then rm -rf "$place"; fi
+    done' cleaner "$1" "$mine" "$SLURM_JOB_ID" 2>/dev/null || true
 }
 
 # within SECONDS COMMAND...: on every node, beside whatever holds its cores.
 within() {
-  timeout --kill-after=5 "$1" srun --overlap --immediate="$1" --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" \
+  timeout --kill-after=5 "$1" srun --export=ALL --overlap --immediate="$1" --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" \
     --ntasks-per-node=1 "${@:2}"
 }
 
-place_of_stage() { echo "$1/vitrail-$SLURM_JOB_ID"; }
+# Of this attempt: a copy that was under way when another one was asked to stop may still be written.
+place_of_stage() { echo "$1/vitrail-$attempt-$SLURM_JOB_ID"; }
 
-on_every_node() { srun --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }
+# The environment of the job is the script's, also where sbatch was told to --export less.
+on_every_node() { srun --export=ALL --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }

@@ -28,7 +28,11 @@ for field in Partition Account QOS TimeLimit; do
   option=${field,,}
   if [[ $value && $value != "(null)" ]]; then same+=("--${option/timelimit/time}=$value"); fi
 done
-VITRAIL_CONFIG=$config VITRAIL_RUN_DIR=$run sbatch "${same[@]}" "$@" "$script" "${words[@]}"
+# The folder wins over any name among the words. The new job is the run's from now on: resumed once more, it is replaced.
+new=$(VITRAIL_CONFIG=$config sbatch --parsable "${same[@]}" "$@" "$script" "${words[@]}" --run.dir "$(realpath "$run")")
+new=${new%%;*}
+echo "submitted job $new"
+sed -i "s/^job=.*/job=$new/" "$run/job.sh" || echo "cannot write $run/job.sh: it names job $job still" >&2
 if [[ $state == PENDING ]]; then
   scancel "$job"
   echo "cancelled job $job, which was waiting"

@@ -6,20 +6,20 @@
 source slurm/site.sh
 source slurm/requeue.sh
 
-# The folder that words name, if any does.
+# The folder that words name, if any does; as in the program, run.dir wins over run.name.
 named_folder() {  # WORDS...
-  local folder='' word
+  local dir='' name='' word
   while (($#)); do
     word=$1
     case $word in
-      --run.dir=*) folder=${word#*=} ;;
-      --run.name=*) folder=$runs/${word#*=} ;;
-      --run.dir) folder=${2:-} ;;
-      --run.name) folder=$runs/${2:-} ;;
+      --run.dir=*) dir=${word#*=} ;;
+      --run.name=*) name=${word#*=} ;;
+      --run.dir) dir=${2:-} ;;
+      --run.name) name=${2:-} ;;
     esac
     shift
   done
-  echo "$folder"
+  echo "${dir:-${name:+$runs/$name}}"
 }
 
 # The folder that a config names, as the program reads it with these words; else that of the config's name.
@@ -35,10 +35,33 @@ folder_of_config() {  # CONFIG WORDS...
   echo "$dir"
 }
 
+# A job stays with the run that its first attempt began, whatever its config says by now or whether it is still there.
+run_of_job() {  # CONFIG WORDS...
+  local kept=$runs/.jobs/$SLURM_JOB_ID folder=''
+  if ((${SLURM_RESTART_COUNT:-0} > 0)); then folder=$(cat "$kept" 2>/dev/null); fi
+  if [[ ! $folder ]]; then
+    folder=$(named_folder "${@:2}")
+    folder=${folder:-${VITRAIL_RUN_DIR:-$(folder_of_config "$@")}}
+    { mkdir -p "$runs/.jobs" && echo "$folder" >"$kept"; } 2>/dev/null || true
+  fi
+  echo "$folder"
+}
+
+# The queue shows the run's name, which Slurm gives the logs of later attempts, too: it finds the first one's under it.
+name_job() {  # NAME
+  local log named
+  log=$(log_of_job)
+  scontrol update "jobid=$SLURM_JOB_ID" "jobname=$1" 2>/dev/null || return 0
+  named=$(log_of_job)
+  if [[ $log && $named && $log != "$named" && ! -e $named ]]; then ln -sr "$log" "$named" 2>/dev/null || true; fi
+}
+
+log_of_job() { scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/^ *StdOut=//p'; }
+
 # What resume.sh needs to submit the run again on other nodes. A job of this run that is still in the queue keeps its place:
 # this one may be a second one by mistake, and will be refused.
 remember_job() {  # RUN_FOLDER CONFIG WORDS...
-  local script before
+  local script before name
   before=$(sed -n 's/^job=//p' "$1/job.sh" 2>/dev/null)
   if [[ $before && $before != "$SLURM_JOB_ID" && $(squeue --noheader --job "$before" 2>/dev/null) ]]; then return; fi
   script=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/^ *Command=\([^ ]*\).*/\1/p')
@@ -48,17 +71,19 @@ remember_job() {  # RUN_FOLDER CONFIG WORDS...
     printf 'words=('
     printf '%q ' "${@:3}"
     echo ')'
+    for name in $(compgen -e VITRAIL); do
+      if [[ $name != VITRAIL_@(CONFIG|RUN_DIR) ]]; then printf '[[ -v %s ]] || export %s=%q\n' "$name" "$name" "${!name}"; fi
+    done
   } >"$1/job.sh.new" 2>/dev/null && mv "$1/job.sh.new" "$1/job.sh"
 }
 
 # train NAME [WORDS OF vitrail launch...]: does not return.
 train() {
   local config=${VITRAIL_CONFIG:-configs/$1.cfg} run_dir
-  run_dir=$(named_folder "${@:2}")
-  run_dir=${run_dir:-${VITRAIL_RUN_DIR:-$(folder_of_config "$config" "${@:2}")}}
-  # The queue shows the run, and the run leads to the job's log.
-  scontrol update "jobid=$SLURM_JOB_ID" "jobname=$(basename "$run_dir")" 2>/dev/null || true
+  run_dir=$(run_of_job "$config" "${@:2}")
+  name_job "$(basename "$run_dir")"
   remember_job "$run_dir" "$config" "${@:2}" || true
+  if [[ ! -e $config && -e $run_dir/config.cfg ]]; then config=$run_dir/config.cfg; fi
   require_finished "${VITRAIL_AFTER:-}"
   run_and_requeue "$run_dir" \
     staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --launch.mpi "$mpi" --run.device "$device" \

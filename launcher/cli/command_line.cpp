@@ -101,8 +101,8 @@ class Settings {
     if (!option->used_by(command) && is_used_by(command.collects_for, setting.key)) return pass_on(setting);
     if (!option->used_by(command)) throw not_of_command(setting, *option, command, options_);
     apply(setting, *option);
-    if (setting.key == "run.steps") replace_in_file("run.epochs");
-    if (setting.key == "run.epochs") replace_in_file("run.steps");
+    if (setting.key == "run.steps" && line_.config.run.steps > 0) replace_in_file("run.epochs");
+    if (setting.key == "run.epochs" && line_.config.run.epochs > 0) replace_in_file("run.steps");
     if (is_used_by(command.passes_to, setting.key)) pass_on(setting);
   }
 

@@ -20,6 +20,7 @@
 #include "launcher/ranks/spawn_plan.hpp"
 #include "launcher/watch/live_line.hpp"
 #include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/log.hpp"
 #include "trainer/base/processors.hpp"
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
@@ -93,6 +94,15 @@ void say(const std::string& text) {
   std::fputs(said(text).c_str(), stderr);  // a full stderr stops nothing
 }
 
+// In the log of a run that has begun, too: ranks that were killed left nothing there.
+void keep(const trainer::RunDirectory& directory, const std::string& text) {
+  std::error_code none;
+  if (!std::filesystem::exists(directory.log(), none)) return;
+  Log log(false);
+  log.open(directory.log(), directory.events());
+  log.keep(said(text));
+}
+
 // Empty where there is none.
 std::string finished_text(const trainer::RunDirectory& directory) {
   std::error_code none;
@@ -100,9 +110,11 @@ std::string finished_text(const trainer::RunDirectory& directory) {
 }
 
 // The record has this launch's name; or none, where srun passes on no variables (sbatch --export=NONE), and
-// it was written since `before`. A file system over a network may show a file of another node a moment late.
+// it was written since `before`; or it is that of `before`, of a run that is not to be extended. A file
+// system over a network may show a file of another node a moment late.
 bool has_finished(const trainer::RunDirectory& directory, const std::string& launch,
-                  const std::string& before) {
+                  const std::string& before, bool extends) {
+  if (!before.empty() && !extends && finished_text(directory) == before) return true;
   constexpr int kLooks = 20;
   constexpr std::chrono::milliseconds kBetween{100};
   for (int look = 0; look < kLooks; ++look) {
@@ -131,8 +143,9 @@ std::string describe(const std::vector<RankDeath>& deaths, int signal, bool out_
   for (const RankDeath& death : deaths) {
     const bool several = death.ranks.find_first_of(",-") != std::string::npos;
     const bool killed = death.how == "Killed";
-    text += fmt::format("{}rank{} {} on {} died: {}", text.empty() ? "" : "; ", several ? "s" : "",
-                        death.ranks, death.node, death.how);
+    text +=
+        fmt::format("{}rank{} {} {}: {}", text.empty() ? "" : "; ", several ? "s" : "", death.ranks,
+                    death.node.empty() ? "could not be started" : "on " + death.node + " died", death.how);
     if (killed && out_of_memory) text += " (out of memory, says this host's kernel)";
     if (killed && !out_of_memory) text += " (by hand, or out of memory? `dmesg` of that node tells)";
   }
@@ -158,6 +171,7 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
   const std::string id = fmt::format("{} {} {}", environment.host, ::getpid(), utc_time());
   pass_on_launch(id);
   const std::string finished_before = finished_text(directory);
+  const bool extends = line.flags_given.contains("run.steps") || line.flags_given.contains("run.epochs");
   const OutOfMemoryKills kills;
   std::optional<LiveLine> live(directory.root);
   StderrFilter filter([&](const std::string& text) { live->say(text); });
@@ -167,21 +181,26 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
   filter.end();
   live.reset();
   if (end.status == 0) {
-    if (has_finished(directory, id, finished_before)) return ExitCode::done;
+    if (has_finished(directory, id, finished_before, extends)) return ExitCode::done;
     const auto progress = trainer::run_progress(directory);
     throw Error(ExitCode::crash,
-                fmt::format("{} ended with status 0, but the run has not finished: {}", plan.words.front(),
-                            progress ? progress->text() : "no checkpoint was written"),
+                fmt::format("{}{} ended with status 0, but the run has not finished: {}",
+                            filter.deaths().empty() ? "" : describe(filter.deaths(), 0, false) + "; ",
+                            plan.words.front(), progress ? progress->text() : "no checkpoint was written"),
                 "a rank could not be started, or ended without a word: see what stands above");
   }
-  // A rank that has begun holds these signals back: it was asked before its first step.
+  // Ranks that have begun hold these signals back: they had not, or mpirun was asked once more when they had
+  // ended.
   if (end.stopped_early) {
-    say("stopped before the first step; the same command begins again");
+    if (has_finished(directory, id, finished_before, extends)) return ExitCode::done;
+    say("stopped; " + what_next(directory));
     return ExitCode::saved;
   }
   if (end.status > 128 || !filter.deaths().empty()) {
-    say(fmt::format("{}; {}", describe(filter.deaths(), end.status - 128, kills.happened()),
-                    what_next(directory)));
+    const std::string text = fmt::format(
+        "{}; {}", describe(filter.deaths(), end.status - 128, kills.happened()), what_next(directory));
+    say(text);
+    keep(directory, text);
   }
   return static_cast<ExitCode>(end.status);
 }

@@ -1,10 +1,14 @@
 #include "launcher/ranks/rank_deaths.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <regex>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "trainer/base/error.hpp"
 #include "trainer/base/text/number.hpp"
 
 namespace vitrail::launcher {
@@ -34,6 +38,24 @@ bool tells_of_a_stop(const std::string& line) {
   return std::regex_match(line, by_srun);
 }
 
+// Ends that are no death: the ranks themselves have said why.
+bool is_own_exit(const std::string& how) {
+  static const std::regex with_status(R"(Exited with exit code (\d+))");
+  std::smatch match;
+  if (!std::regex_match(how, match, with_status)) return false;
+  constexpr std::array kOurs = {ExitCode::crash,   ExitCode::usage, ExitCode::bad_data, ExitCode::io,
+                                ExitCode::refused, ExitCode::saved, ExitCode::watchdog, ExitCode::diverged};
+  return std::any_of(kOurs.begin(), kOurs.end(),
+                     [&](ExitCode code) { return match[1] == fmt::format("{}", static_cast<int>(code)); });
+}
+
+// A step ends as a whole: from here on srun kills the others.
+bool ends_the_step(const std::string& line) {
+  static const std::regex by_srun(
+      R"(srun: (launch/slurm: |)(_step_signal: Terminating|launch_p_step_launch:|Terminating|Job step aborted:) .*)");
+  return std::regex_match(line, by_srun);
+}
+
 // The number behind `key` in a file of lines "key number"; absent where there is none.
 std::optional<std::int64_t> entry(const std::string& path, const std::string& key) {
   std::ifstream file(path);
@@ -55,12 +77,13 @@ std::string cgroup_folder() {
 }  // namespace
 
 std::optional<RankDeath> rank_death(const std::string& line) {
-  static const std::regex by_srun(
-      R"(srun: error: (\S+): tasks? ([\d,-]+): (?!Exited)(.+?)( \(core dumped\))?\s*)");
+  static const std::regex by_srun(R"(srun: error: (\S+): tasks? ([\d,-]+): (.+?)( \(core dumped\))?\s*)");
+  static const std::regex not_started(R"(srun: error: task (\d+) launch failed: (.+?)\s*)");
   static const std::regex by_mpirun(
       R"(mpirun noticed that process rank (\d+) with PID \d+ on node (\S+) exited on signal \d+ \((.+)\)\.\s*)");
   std::smatch match;
   if (std::regex_match(line, match, by_srun)) return RankDeath{match[2], match[1], match[3]};
+  if (std::regex_match(line, match, not_started)) return RankDeath{match[1], "", match[2]};
   if (std::regex_match(line, match, by_mpirun)) return RankDeath{match[1], match[2], match[3]};
   return std::nullopt;
 }
@@ -79,7 +102,8 @@ void StderrFilter::take(const std::string& bytes) {
 
 void StderrFilter::take_line(const std::string& line) {
   if (tells_of_a_stop(line)) return;
-  if (const auto death = rank_death(line)) deaths_.push_back(*death);
+  if (ends_the_step(line)) step_ends_ = true;
+  if (const auto death = rank_death(line)) take_death(*death);
   if (!box_ && !is_border(line)) return write_(line + "\n");
   const bool opens = !box_;
   box_ = box_.value_or("") + line + "\n";
@@ -87,6 +111,13 @@ void StderrFilter::take_line(const std::string& line) {
   if (opens || (!is_border(line) && box_lines_ < kMostBoxLines)) return;
   if (!tells_of_ranks(*box_)) write_(*box_);
   box_.reset();
+}
+
+// What the end of the step brings with it is no cause, once there is one.
+void StderrFilter::take_death(const RankDeath& death) {
+  if (step_ends_ && cause_is_known_) return;
+  cause_is_known_ = true;
+  if (!is_own_exit(death.how)) deaths_.push_back(death);
 }
 
 void StderrFilter::end() {

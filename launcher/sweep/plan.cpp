@@ -192,7 +192,7 @@ std::string name_of(const TaskRow& settings, const std::vector<std::string>& key
   }
   for (const char c : exact) {
     const bool is_plain =
-        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-' || c == '+';
     plain += is_plain ? c : '-';
   }
   if (plain == exact && plain.size() <= kLongestName) return plain;

@@ -72,7 +72,7 @@ class PreemptedTest(cluster.ClusterTest):
         run = self.folder / "run"
         metrics = run / "metrics.jsonl"
         self.wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, "third step", log)
-        self.check_staged(f"/dev/shm/vitrail-{job}")
+        self.check_staged(f"/dev/shm/vitrail-0-{job}")
         slurm("srun", "--partition=hi", "--exclusive", "--nodes=2", "sleep", 1)
         # While the job waits.
         self.vitrail("train", "--config", config, *words, "--run.dir", undisturbed)
@@ -125,7 +125,7 @@ class PreemptedTest(cluster.ClusterTest):
         slurm("scancel", job)
         text = log.read_text()
         self.assertRegex(text, r"stopped on request after step \d+")
-        self.assertNotIn("asking for a checkpoint", text)
+        self.assertNotIn("asked for a checkpoint", text)
 
     def test_exit_statuses(self):
         """All jobs at once: each waits some seconds for its next attempt."""

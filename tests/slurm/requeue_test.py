@@ -22,7 +22,8 @@ case "$name $*" in
   squeue*%L*) echo "${LEFT:-UNLIMITED}" ;;
   squeue*%T*) echo RUNNING ;;
   squeue*"--job ${ALIVE:-none}") echo "$ALIVE main one root R 1:00 1 n0" ;;
-  scontrol*"show job"*) echo "   Command=/x/slurm/vit_h_21k.sh --a b" ;;
+  scontrol*"show job"*) printf '   %s\n' "Command=/x/slurm/vit_h_21k.sh --a b" "StdOut=${STDOUT:-}" ;;
+  scontrol*"show hostnames"*) printf '%s\n' n0 n1 ;;
   srun*) exec python3 -c "import time; time.sleep(600)" ;;  # a node that does not answer
 esac
 """
@@ -101,9 +102,20 @@ class RequeueTest(unittest.TestCase):
             self.assertEqual(calls, calls_expected, said)
             self.assertIn(f"exit status 138 at the time limit: failed attempt {number} of 3 since checkpoint none", said)
         self.assertIn(f"not tried again: mend the cause, delete {self.run_folder}/failed_attempts and submit again", said)
-        # Preempted long before: as often as it takes.
-        said, calls = self.job(dies, before=before.replace("3:00", "2:00:00"))
-        self.assertEqual(calls, ["requeue 7"], said)
+        # Preempted long before: as often as it takes. A warning that comes as soon as the job begins will do so again.
+        for name, counted in (("TERM", False), ("USR1", True)):
+            shutil.rmtree(self.run_folder, ignore_errors=True)
+            said, calls = self.job(dies, before=f"export LEFT=2:00:00; kill -{name} $$")
+            self.assertEqual(calls, ["requeue 7"], said)
+            self.assertEqual((self.run_folder / "failed_attempts").exists(), counted, said)
+
+    def test_rank_that_could_not_be_started(self):
+        """srun names the rank only: its node is blamed, and left out once that happened twice."""
+        fails = "bash -c 'echo srun: error: task 3 launch failed: Unspecified error >&2; exit 1'"
+        for times in (1, 2):
+            said, calls = self.job(fails, before="export SLURM_NNODES=2 SLURM_NTASKS=4")
+            self.assertEqual((self.run_folder / "suspect_nodes").read_text(), "n1\n" * times, said)
+        self.assertIn("update jobid=7 excnodelist=n1", calls)
 
     def test_packs_grow_over_time_limits(self):
         packs = self.run_folder
@@ -137,12 +149,40 @@ class RequeueTest(unittest.TestCase):
             ("--run.name dup1", "runs/dup1"),
             ("--run.name=dup1", "runs/dup1"),
             ("--run.dir /tmp/elsewhere/x", "/tmp/elsewhere/x"),
+            ("--run.dir /tmp/elsewhere/x --run.name dup1", "/tmp/elsewhere/x"),
         ):
             with self.subTest(words=words):
                 said, calls = self.job("", before=f"{train} {words}")
                 self.assertIn(f"launch -n 2 --launch.mpi pmix --run.device cuda --config configs/vit_h_21k.cfg {words} --run.dir {folder}".replace("  ", " "),
                               said)  # fmt: skip
                 self.assertIn(f"update jobid=7 jobname={os.path.basename(folder)}", calls)
+
+    def test_a_job_stays_with_its_run(self):
+        """Whatever its config names by the time of a later attempt; the run's own settings count where it is gone."""
+        program, config = self.folder / "program", self.folder / "some.cfg"
+        program.touch(0o755)
+        config.touch()
+        train = f"source slurm/train.sh; stage_dir=; SLURM_NTASKS=2 VITRAIL_CONFIG={config} train some"
+        for restart, name in ((0, "first"), (1, "other"), (2, None)):
+            program.write_text(f"#!/bin/bash\n[[ $* != *--print-config* ]] || printf 'name = {name}\\ndir =\\n'\necho \"$*\"\n")
+            if not name:
+                config.unlink()
+                (self.run_folder.parent / "first").mkdir(parents=True, exist_ok=True)
+                (self.run_folder.parent / "first" / "config.cfg").touch()
+            said, _ = self.job("", before=f"export VITRAIL={program} VITRAIL_RUNS={self.run_folder.parent} SLURM_RESTART_COUNT={restart}; {train}")
+            self.assertIn(f"--run.dir {self.run_folder.parent}/first", said)
+            self.assertIn(f"--config {config if name else self.run_folder.parent / 'first' / 'config.cfg'} ", said)
+
+    def test_log_of_a_job_with_another_name(self):
+        """Slurm calls the logs of later attempts by the new name: it leads to the first one's."""
+        old, new = self.folder / "vit_h_21k-7.log", self.folder / "one-7.log"
+        old.write_text("attempt 0\n")
+        scontrol = self.folder / "scontrol"
+        scontrol.write_text(f"#!/bin/bash\nif [[ $1 == update ]]; then touch {self.folder}/renamed; fi\n"
+                            f"if [[ -e {self.folder}/renamed ]]; then echo '   StdOut={new}'; else echo '   StdOut={old}'; fi\n")  # fmt: skip
+        self.job("true", before="source slurm/train.sh; SLURM_JOB_ID=7 name_job one;")
+        self.assertEqual(new.read_text(), "attempt 0\n")
+        self.assertTrue(new.is_symlink())
 
     def test_second_job_of_a_run(self):
         """It does not take the place of the first in job.sh while that is in the queue."""
@@ -165,24 +205,31 @@ class RequeueTest(unittest.TestCase):
     def test_run_whose_job_waits_for_nodes(self):
         """slurm/resume.sh cancels the waiting job and submits its script on other nodes."""
         self.run_folder.mkdir(parents=True)
-        (self.run_folder / "job.sh").write_text("job=7\nscript=slurm/vit_h_21k.sh\nconfig=a.cfg\nwords=(--optimizer.lr 1e-3 'a b')\n")
+        job_sh = self.run_folder / "job.sh"
         shown = "   JobState={} Reason=None\n   Partition=gpu AllocNode:Sid=x Account=(null) QOS=long\n   TimeLimit=1-00:00:00 TimeMin=N/A\n"
         notes = self.folder / "notes"
         for name in ("scancel", "sbatch"):
-            (self.folder / name).write_text(f'#!/bin/bash\nprintf "%s|" {name} "$VITRAIL_CONFIG" "$VITRAIL_RUN_DIR" "$@" >>{notes}\n')
+            (self.folder / name).write_text(f'#!/bin/bash\nprintf "%s|" {name} "$VITRAIL_CONFIG" "$VITRAIL_RUNS" "$@" >>{notes}\necho "8;here"\n')
             (self.folder / name).chmod(0o755)
         environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}"}
+        environment.pop("VITRAIL_RUNS", None)
 
         def resume(state, *words):
             notes.write_text("")
+            job_sh.write_text("job=7\nscript=slurm/vit_h_21k.sh\nconfig=a.cfg\nwords=(--optimizer.lr 1e-3 'a b')\n"
+                              "[[ -v VITRAIL_RUNS ]] || export VITRAIL_RUNS=/r\\ s\n")  # fmt: skip
             (self.folder / "scontrol").write_text(f"#!/bin/bash\ncat <<'END'\n{shown.format(state)}END\n")
             done = subprocess.run(["slurm/resume.sh", self.run_folder, *words], cwd=ROOT, env=environment, capture_output=True,
                                   text=True, check=False)  # fmt: skip
             return done.returncode, notes.read_text(), done.stdout + done.stderr
 
-        submitted = f"sbatch|a.cfg|{self.run_folder}|--partition=gpu|--qos=long|--time=1-00:00:00|--nodes=1|slurm/vit_h_21k.sh|--optimizer.lr|1e-3|a b|"
+        # Wherever it is asked from, the run stays where it is.
+        folder = self.run_folder.resolve()
+        submitted = (f"sbatch|a.cfg|/r s|--parsable|--partition=gpu|--qos=long|--time=1-00:00:00|--nodes=1|slurm/vit_h_21k.sh|"
+                     f"--optimizer.lr|1e-3|a b|--run.dir|{folder}|")  # fmt: skip
         status, said, _ = resume("PENDING", "--nodes=1")
-        self.assertEqual((status, said), (0, f"{submitted}scancel|||7|"))
+        self.assertEqual((status, said), (0, f"{submitted}scancel||/r s|7|"))
+        self.assertIn("job=8\n", job_sh.read_text())  # resumed once more, this one is replaced
         status, said, _ = resume("COMPLETED", "--nodes=1")
         self.assertEqual((status, said), (0, submitted))
         status, said, text = resume("RUNNING", "--nodes=1")
@@ -203,7 +250,7 @@ class RequeueTest(unittest.TestCase):
         self.assertFalse((self.folder / "calls" / "srun").exists(), "cleaned before the decision")
         said, calls = self.job("bash -c 'exit 65'", before="stage_dir=/tmp/nowhere")
         self.assertEqual(calls, [], said)
-        self.assertIn("left on the nodes: /tmp/nowhere/vitrail-7", said)
+        self.assertIn("left on the nodes: /tmp/nowhere/vitrail-0-7", said)
 
     def test_controller_does_not_answer_for_a_while(self):
         said, calls = self.job(f"{SAVED} {self.run_folder}", squeue=3, scontrol=2)

@@ -52,6 +52,7 @@ std::optional<ExitCode> TrainLoop::run() {
 std::optional<ExitCode> TrainLoop::run_to_the_end() {
   const bool finished_before = state_.step == run_.total_steps && !evaluation_due();
   if (finished_before) return at_end("the run is finished");
+  if (asked_already()) return ExitCode::saved;
   check_checkpoint_space(services_.directory.checkpoints(),
                          {saver_.bytes_of_rank(), most_checkpoints(services_.request.config)},
                          services_.writer, run_.communicator, services_.log);
@@ -86,6 +87,17 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
     }
     step();
   }
+}
+
+// A step would be progress: a job whose signal comes as early as this each time would be requeued for ever.
+bool TrainLoop::asked_already() {
+  std::vector<double> ranks{wants_to_stop() ? 1.0 : 0.0};
+  run_.communicator.all_reduce_sum(ranks);
+  if (ranks[0] == 0) return false;
+  services_.log.event(
+      {"stopped", state_.step,
+       fmt::format("stopped on request before step {}; the same command begins there", state_.step + 1)});
+  return true;
 }
 
 ExitCode TrainLoop::at_end(const char* words) {

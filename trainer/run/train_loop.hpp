@@ -28,6 +28,7 @@ class TrainLoop {
   using Clock = std::chrono::steady_clock;
 
   std::optional<ExitCode> run_to_the_end();
+  bool asked_already();  // collective
   ExitCode at_end(const char* words);
   bool due(const Duration& every, const char* key) const;  // after the present step, by counting
   bool evaluation_due() const;

@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<const char*, 15> kPhases = {"none",     "start",  "load",     "data",   "forward",
                                                  "backward", "reduce", "update",   "record", "evaluate",
                                                  "copy",     "write",  "manifest", "rename", "prune"};
-constexpr std::array<const char*, 7> kKinds = {"kill", "stop", "hang", "slow", "nan", "spike", "flip"};
+constexpr std::array<const char*, 8> kKinds = {"kill", "stop", "ask", "hang", "slow", "nan", "spike", "flip"};
 
 template <class Words>
 std::optional<std::size_t> index_of(const Words& words, std::string_view word) {

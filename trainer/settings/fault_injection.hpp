@@ -29,6 +29,7 @@ enum class Phase : std::uint8_t {
 enum class FaultKind : std::uint8_t {
   kill,   // SIGKILL
   stop,   // SIGSTOP
+  ask,    // SIGUSR1: to save and stop
   hang,   // never returns
   slow,   // from then on every forward pass takes longer
   nan,    // a gradient that is not a number

@@ -28,6 +28,7 @@ void PhaseLog::enter(Phase phase, std::int64_t step, Track track) {
   if (fault_->kind == FaultKind::hang) hang();
   if (fault_->kind == FaultKind::kill) ::kill(::getpid(), SIGKILL);
   if (fault_->kind == FaultKind::stop && !struck_.exchange(true)) ::kill(::getpid(), SIGSTOP);
+  if (fault_->kind == FaultKind::ask && !struck_.exchange(true)) std::raise(SIGUSR1);
 }
 
 bool PhaseLog::injects(FaultKind kind, std::int64_t step) {

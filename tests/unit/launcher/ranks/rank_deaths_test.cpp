@@ -33,9 +33,45 @@ TEST(RankDeaths, SrunAndMpirunNameRankAndNode) {
   EXPECT_EQ(local->node, "node17");
 }
 
-TEST(RankDeaths, AnExitStatusIsNoDeath) {
-  EXPECT_FALSE(rank_death("srun: error: n0: task 0: Exited with exit code 85"));
+// The ranks and ways of those that died, one after another.
+std::string deaths(const std::string& text) {
+  StderrFilter filter([](const std::string&) {});
+  filter.take(text);
+  std::string found;
+  for (const RankDeath& death : filter.deaths())
+    found += fmt::format("{}@{}: {};", death.ranks, death.node, death.how);
+  return found;
+}
+
+TEST(RankDeaths, AStatusOfOursIsNoDeathAndExplainsTheOthers) {
   EXPECT_FALSE(rank_death("rank 1 was Killed"));
+  EXPECT_EQ(deaths("srun: error: n0: task 0: Exited with exit code 85\n"), "");
+  EXPECT_EQ(deaths("srun: error: n1: task 1: Exited with exit code 78\n"
+                   "srun: launch/slurm: _step_signal: Terminating StepId=7.2\n"
+                   "srun: error: n0: task 0: Terminated\n"),
+            "");
+}
+
+TEST(RankDeaths, TheCulpritIsNamedAndNotWhatSrunEndedAfterIt) {
+  EXPECT_EQ(deaths("srun: error: n1: task 1: Exited with exit code 127\n"
+                   "srun: launch/slurm: _step_signal: Terminating StepId=7.2\n"
+                   "srun: error: n0: task 0: Terminated\n"),
+            "1@n1: Exited with exit code 127;");
+  EXPECT_EQ(deaths("srun: error: n1: task 1: Killed\n"
+                   "srun: Terminating StepId=7.2\n"
+                   "srun: error: n0: task 0: Killed\n"),
+            "1@n1: Killed;");
+  EXPECT_EQ(
+      deaths(
+          "srun: error: task 1 launch failed: Unspecified error\n"
+          "srun: launch/slurm: launch_p_step_launch: StepId=10.2 aborted before step completely launched.\n"
+          "srun: Job step aborted: Waiting up to 62 seconds for job step to finish.\n"
+          "srun: error: n0: task 0: Killed\n"),
+      "1@: Unspecified error;");
+  // Of a step that somebody else ended, all.
+  EXPECT_EQ(deaths("srun: Job step aborted: Waiting up to 62 seconds for job step to finish.\n"
+                   "srun: error: n0: task 0: Killed\n"),
+            "0@n0: Killed;");
 }
 
 TEST(RankDeaths, BoxesAboutRanksAreSwallowedHoweverTheyArrive) {
