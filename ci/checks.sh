@@ -26,7 +26,8 @@ cuda() {
   fi
   local programs=(vitrail unit_models_cuda unit_sharding_cuda unit_nccl_failures mpi_contract)
   configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target "${programs[@]}" || return
-  build/cuda/vitrail --version && ctest --test-dir build/cuda -R '^unit_nccl_failures$' --output-on-failure || return
+  ensure_peers  # libraries that LibTorch loads beside CUDA's own
+  with_torch build/cuda/vitrail --version && ctest --test-dir build/cuda -R '^unit_nccl_failures$' --output-on-failure || return
   if [[ -e /dev/nvidia0 ]]; then
     ctest --test-dir build/cuda -R '^unit_.*_cuda$' --output-on-failure
   else

@@ -47,9 +47,9 @@ std::optional<double> EvaluationRecord::score(const std::string& name) const {
   return found == scores.end() ? std::nullopt : std::optional(found->second);
 }
 
-MetricsReader::MetricsReader(std::filesystem::path file) : MetricsReader(file, read_text(file)) {}
+MetricsReader::MetricsReader(const std::filesystem::path& file) : MetricsReader(file, read_text(file)) {}
 
-MetricsReader::MetricsReader(std::filesystem::path file, std::uint64_t last_bytes)
+MetricsReader::MetricsReader(const std::filesystem::path& file, std::uint64_t last_bytes)
     : MetricsReader(file, last_lines(file, last_bytes)) {}
 
 MetricsReader::MetricsReader(std::filesystem::path file, std::string read)

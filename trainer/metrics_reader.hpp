@@ -33,9 +33,9 @@ struct EvaluationRecord {
 
 class MetricsReader {
  public:
-  explicit MetricsReader(std::filesystem::path file);
+  explicit MetricsReader(const std::filesystem::path& file);
   // Of a long file only the whole lines within its last bytes.
-  MetricsReader(std::filesystem::path file, std::uint64_t last_bytes);
+  MetricsReader(const std::filesystem::path& file, std::uint64_t last_bytes);
 
   // In their order; of many the last ones, for which the file is read from its end.
   std::vector<StepRecord> steps(std::size_t most = std::numeric_limits<std::size_t>::max()) const;

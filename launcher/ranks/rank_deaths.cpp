@@ -101,8 +101,8 @@ void StderrFilter::take(const std::string& bytes) {
 }
 
 void StderrFilter::take_line(const std::string& line) {
-  if (tells_of_a_stop(line)) return;
   if (ends_the_step(line)) step_ends_ = true;
+  if (tells_of_a_stop(line)) return;
   if (const auto death = rank_death(line)) take_death(*death);
   if (!box_ && !is_border(line)) return write_(line + "\n");
   const bool opens = !box_;

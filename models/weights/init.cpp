@@ -48,8 +48,8 @@ double identity_at(std::int64_t index, const Init& init) {
 double neighbours_at(std::int64_t index, const Init& init) {
   const std::int64_t head = index / 3;
   const double centre = static_cast<double>(init.extent - 1) / 2;
-  const double x = static_cast<double>(head / init.extent) - centre;
-  const double y = static_cast<double>(head % init.extent) - centre;
+  const std::int64_t row = head / init.extent, column = head % init.extent;
+  const double x = static_cast<double>(row) - centre, y = static_cast<double>(column) - centre;
   return init.value * (index % 3 == 0 ? 2 * x : index % 3 == 1 ? 2 * y : -1);
 }
 

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "models/families/catalogue.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 
@@ -219,7 +220,8 @@ TEST(Families, ConvitBeginsAsAConvolution) {
   const std::vector<double> places = values_of("blocks.3.attn.pos_proj.weight");
   for (std::int64_t head = 0; head < 9; ++head) {
     const std::size_t row = 3 * static_cast<std::size_t>(head);
-    const auto across = static_cast<double>(head / 3 - 1), down = static_cast<double>(head % 3 - 1);
+    const std::int64_t right = head / 3 - 1, below = head % 3 - 1;
+    const auto across = static_cast<double>(right), down = static_cast<double>(below);
     EXPECT_EQ(std::vector<double>(places.begin() + 3 * head, places.begin() + 3 * head + 3),
               (std::vector<double>{2 * across, 2 * down, -1}))
         << row;

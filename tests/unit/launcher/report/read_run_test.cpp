@@ -10,7 +10,6 @@
 namespace vitrail::launcher {
 namespace {
 
-using testing::DoubleEq;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using tests::RunFolder;
