@@ -5,9 +5,9 @@
 #
 #   slurm/resume.sh RUN_FOLDER --nodes=K [WORDS OF sbatch...]
 #
-# Partition, account, QOS and time limit are those of the job, unless words say otherwise. The waiting job is cancelled once
+# Partition, account, QOS, time limit, and tasks, cores and GPUs of a node are those of the job, unless words say otherwise. The waiting job is cancelled once
 # Slurm has taken the new one; one that runs is left alone.
-# shellcheck disable=SC2154  # job, script, config and words come from the run's job.sh
+# shellcheck disable=SC2154  # job, script, config, words and on_a_node come from the run's job.sh
 set -euo pipefail
 [[ -f slurm/site.sh ]] || { echo "run this from the repository's root" >&2; exit 2; }
 run=${1:-}
@@ -23,15 +23,16 @@ if [[ $state == @(RUNNING|COMPLETING) ]]; then
   exit 78
 fi
 same=()
+[[ -v on_a_node ]] || on_a_node=()  # of an earlier job.sh
 for field in Partition Account QOS TimeLimit; do
   value=$(sed -n "s/.*\b$field=\([^ ]*\).*/\1/p" <<<"$shown" | head -n 1)
   option=${field,,}
   if [[ $value && $value != "(null)" ]]; then same+=("--${option/timelimit/time}=$value"); fi
 done
 # The folder wins over any name among the words. The new job is the run's from now on: resumed once more, it is replaced.
-new=$(VITRAIL_CONFIG=$config sbatch --parsable "${same[@]}" "$@" "$script" "${words[@]}" --run.dir "$(realpath "$run")")
+new=$(VITRAIL_CONFIG=$config sbatch --parsable "${same[@]}" "${on_a_node[@]}" "$@" "$script" "${words[@]}" --run.dir "$(realpath "$run")")
 new=${new%%;*}
-echo "submitted job $new"
+echo "Submitted batch job $new"
 sed -i "s/^job=.*/job=$new/" "$run/job.sh" || echo "cannot write $run/job.sh: it names job $job still" >&2
 if [[ $state == PENDING ]]; then
   scancel "$job"

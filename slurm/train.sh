@@ -71,6 +71,7 @@ remember_job() {  # RUN_FOLDER CONFIG WORDS...
     printf 'words=('
     printf '%q ' "${@:3}"
     echo ')'
+    printf 'on_a_node=(%s)\n' "${SLURM_NTASKS_PER_NODE:+--ntasks-per-node=$SLURM_NTASKS_PER_NODE }${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK }${SLURM_GPUS_PER_NODE:+--gpus-per-node=$SLURM_GPUS_PER_NODE}"
     for name in $(compgen -e VITRAIL); do
       if [[ $name != VITRAIL_@(CONFIG|RUN_DIR) ]]; then printf '[[ -v %s ]] || export %s=%q\n' "$name" "$name" "${!name}"; fi
     done

@@ -58,6 +58,7 @@ class NodesTest(cluster.ClusterTest):
         batch_node, nodes = self.nodes_of(job)
         lost = next(node for node in nodes if node != batch_node)
         self.node("crash", lost)
+        self.addCleanup(self.node, "boot", lost)
         undisturbed = self.folder / "undisturbed"
         self.vitrail("train", "--config", ROOT / "configs" / "vit_h_21k.cfg", *words, "--run.dir", undisturbed)
         self.assertEqual(self.end_of(job, log), ("COMPLETED", 1), log.read_text())
@@ -74,7 +75,7 @@ class NodesTest(cluster.ClusterTest):
         for node in {"n0", "n1", "n2"} - {batch_node}:
             self.node("crash", node)
         self.wait_for(lambda: slurm("squeue", "--noheader", "--job", job, "--format", "%T") == "PENDING", "requeue", log)
-        place = ["--nodes=1", "--account=test", "--ntasks-per-node=2", "--cpus-per-task=1", "--gpus-per-node=1", f"--output={log}"]
+        place = ["--nodes=1", "--ntasks-per-node=2", f"--output={log}"]
         environment = os.environ | {"VITRAIL": str(self.program), "VITRAIL_STAGE": "/dev/shm"}
         told = subprocess.run([ROOT / "slurm" / "resume.sh", run, *place], cwd=ROOT, env=environment, check=True,
                               capture_output=True, text=True).stdout  # fmt: skip

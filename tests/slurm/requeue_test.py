@@ -191,8 +191,9 @@ class RequeueTest(unittest.TestCase):
         train = f"source slurm/train.sh; vitrail=echo; stage_dir=; SLURM_NTASKS=2 train vit_h_21k --run.dir {self.run_folder}"
         for alive, number in (("5", 5), ("none", 7)):
             job_sh.write_text("job=5\nscript=/x/slurm/vit_h_21k.sh\nconfig=a.cfg\nwords=()\n")
-            said, _ = self.job("", before=f"export ALIVE={alive}; {train}")
+            said, _ = self.job("", before=f"export ALIVE={alive} SLURM_NTASKS_PER_NODE=4 SLURM_GPUS_PER_NODE=4; {train}")
             self.assertEqual(job_sh.read_text().count(f"job={number}\n"), 1, said)
+        self.assertIn("on_a_node=(--ntasks-per-node=4 --gpus-per-node=4)\n", job_sh.read_text())
 
     def test_from_another_directory(self):
         for script in sorted((ROOT / "slurm").glob("*.sh")):
@@ -217,7 +218,7 @@ class RequeueTest(unittest.TestCase):
         def resume(state, *words):
             notes.write_text("")
             job_sh.write_text("job=7\nscript=slurm/vit_h_21k.sh\nconfig=a.cfg\nwords=(--optimizer.lr 1e-3 'a b')\n"
-                              "[[ -v VITRAIL_RUNS ]] || export VITRAIL_RUNS=/r\\ s\n")  # fmt: skip
+                              "on_a_node=(--gpus-per-node=4)\n[[ -v VITRAIL_RUNS ]] || export VITRAIL_RUNS=/r\\ s\n")  # fmt: skip
             (self.folder / "scontrol").write_text(f"#!/bin/bash\ncat <<'END'\n{shown.format(state)}END\n")
             done = subprocess.run(["slurm/resume.sh", self.run_folder, *words], cwd=ROOT, env=environment, capture_output=True,
                                   text=True, check=False)  # fmt: skip
@@ -225,7 +226,7 @@ class RequeueTest(unittest.TestCase):
 
         # Wherever it is asked from, the run stays where it is.
         folder = self.run_folder.resolve()
-        submitted = (f"sbatch|a.cfg|/r s|--parsable|--partition=gpu|--qos=long|--time=1-00:00:00|--nodes=1|slurm/vit_h_21k.sh|"
+        submitted = (f"sbatch|a.cfg|/r s|--parsable|--partition=gpu|--qos=long|--time=1-00:00:00|--gpus-per-node=4|--nodes=1|slurm/vit_h_21k.sh|"
                      f"--optimizer.lr|1e-3|a b|--run.dir|{folder}|")  # fmt: skip
         status, said, _ = resume("PENDING", "--nodes=1")
         self.assertEqual((status, said), (0, f"{submitted}scancel||/r s|7|"))
