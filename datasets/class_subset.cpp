@@ -5,7 +5,7 @@
 #include <map>
 #include <sstream>
 
-#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/base/hash.hpp"
 
 namespace vitrail::datasets {
@@ -57,7 +57,7 @@ struct ListedClass {
 
 std::string text_of(const std::string& file) {
   try {
-    return read_text(file);
+    return read_written_text(file, ExitCode::usage);
   } catch (const Error& e) {
     throw e.in("data.classes");
   }

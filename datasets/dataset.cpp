@@ -6,6 +6,7 @@
 
 #include "datasets/class_subset.hpp"
 #include "datasets/image_folder.hpp"
+#include "datasets/pack/pack_format.hpp"
 #include "datasets/pack_dataset.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "datasets/tensor_dataset.hpp"
@@ -45,6 +46,17 @@ std::shared_ptr<const Dataset> open_whole(const std::string& source, const OpenO
               "a source is the folder of a pack, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE");
 }
 
+// "photos" for "folder:photos".
+void refuse_plain_folder(const std::string& source) {
+  const std::filesystem::path folder = source;
+  std::error_code unreadable;
+  if (!std::filesystem::is_directory(folder, unreadable)) return;
+  if (std::filesystem::exists(folder / kManifestFile, unreadable)) return;
+  throw Error(ExitCode::bad_data,
+              fmt::format("{}: no {} here: not a pack, or one that is not finished", source, kManifestFile),
+              fmt::format("images in a folder are looked at as folder:{}", source));
+}
+
 }  // namespace
 
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options) {
@@ -55,6 +67,7 @@ std::shared_ptr<const Dataset> open_dataset(const std::string& source, const Ope
 std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options) {
   if (source.starts_with("folder:")) return open_image_folder(source.substr(7));
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7), Labels::unused);
+  refuse_plain_folder(source);
   return open_dataset(source, options);
 }
 

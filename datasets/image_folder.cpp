@@ -4,9 +4,11 @@
 
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/codec/codec.hpp"
+#include "datasets/pack/pack_format.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -14,9 +16,10 @@ namespace {
 class ImageFolder final : public Dataset {
  public:
   explicit ImageFolder(const std::filesystem::path& folder) : folder_(folder) {
-    for (const TreeFile& file : files_below(folder)) {
+    for (const TreeFile& file : files_below(folder, OddNames::kept)) {
       const bool hidden = file.name.starts_with('.') || file.name.find("/.") != std::string::npos;
-      if (file.is_file && !hidden && !is_in_system_folder(file.name)) names_.push_back(file.name);
+      if ((file.is_file || file.is_dangling) && !hidden && !is_in_system_folder(file.name))
+        names_.push_back(file.name);
     }
     if (names_.empty()) throw Error(ExitCode::bad_data, fmt::format("{}: no files there", folder.string()));
   }
@@ -25,15 +28,28 @@ class ImageFolder final : public Dataset {
   std::int64_t classes() const override { return 0; }
   std::string class_name(std::int64_t label) const override { return std::to_string(label); }
   std::int64_t label(std::int64_t) const override { return 0; }
-  std::string name(std::int64_t index) const override { return names_.at(static_cast<std::size_t>(index)); }
+  std::string name(std::int64_t index) const override {
+    const std::string& raw = raw_name(index);
+    return is_utf8(raw) ? raw : printable(raw);
+  }
 
   std::string place(std::int64_t index) const override { return (folder_ / name(index)).string(); }
 
+  // What cannot be read is that one image's damage: others lie in files of their own.
   Sample read(std::int64_t index) const override {
-    const File file(folder_ / name(index), File::Mode::read);
-    Bytes encoded(file.size());
-    file.read_at(0, encoded);
-    return {.encoded = std::move(encoded), .image = {}, .tensor = {}};
+    const std::string& raw = raw_name(index);
+    if (!is_utf8(raw)) {
+      throw DamagedRecord(
+          {ExitCode::bad_data, fmt::format("{}: the name is not UTF-8", place(index)), "rename the file"});
+    }
+    try {
+      const File file(folder_ / raw, File::Mode::read);
+      Bytes encoded(file.size());
+      file.read_at(0, encoded);
+      return {.encoded = std::move(encoded), .image = {}, .tensor = {}};
+    } catch (const Error& e) {
+      throw DamagedRecord({ExitCode::bad_data, e.what(), e.hint()});
+    }
   }
 
   std::optional<std::int64_t> tensor_image_size() const override { return std::nullopt; }
@@ -45,6 +61,8 @@ class ImageFolder final : public Dataset {
   std::string describe() const override { return "folder:" + folder_.string(); }
 
  private:
+  const std::string& raw_name(std::int64_t index) const { return names_.at(static_cast<std::size_t>(index)); }
+
   const std::filesystem::path folder_;
   std::vector<std::string> names_;
 };

@@ -15,6 +15,7 @@
 #include "launcher/cli/stored_settings.hpp"
 #include "launcher/ranks/environment.hpp"
 #include "launcher/ranks/failure_report.hpp"
+#include "launcher/ranks/start_checks.hpp"
 #include "trainer/run/stop_signal.hpp"
 
 namespace vitrail::launcher {
@@ -57,7 +58,11 @@ ExitCode answer_or_run(const std::vector<std::string>& words) {
   const CommandLine line =
       has_own_way ? command->parse(words, read_environment()) : parse_with_stored_settings(words);
   if (command == nullptr || !command->holds_stop_signals) hold_stop_signals(SIG_UNBLOCK);
-  if (!line.answer) return command->run(line, read_environment());
+  if (!line.answer) {
+    const Environment environment = read_environment();
+    if (!command->by_many) check_alone(environment, command->name);
+    return command->run(line, environment);
+  }
   std::fputs(line.answer->text.c_str(), line.answer->code == ExitCode::done ? stdout : stderr);
   return line.answer->code;
 }

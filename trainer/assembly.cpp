@@ -197,9 +197,9 @@ void Assembly::say_what_it_is(Log& log) const {
     log.line(fmt::format("model.classes = {}: {} has {} classes, the other outputs never see an image",
                          config.model.classes, train_data->describe(), classes));
   }
-  log.line(fmt::format("data: {} ({} images), {} steps of {} images an epoch, {} steps in all",
+  log.line(fmt::format("data: {} ({} images), {} step{} of {} images an epoch, {} in all",
                        train_data->describe(), train_data->size(), steps_per_epoch,
-                       config.data.global_batch_size, total_steps));
+                       steps_per_epoch == 1 ? "" : "s", config.data.global_batch_size, total_steps));
   log.line(
       fmt::format("world size {}, {} thread{} a rank; global batch {} = {} micro-batch{} (lanes) x {}, "
                   "gradient accumulation {}",

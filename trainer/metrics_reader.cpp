@@ -18,13 +18,6 @@ std::optional<double> number_in(const nlohmann::json& object, const char* key) {
   return found != object.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
 }
 
-nlohmann::json parsed(std::string_view line, const std::filesystem::path& file) {
-  nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-  if (json.is_object()) return json;
-  throw Error(ExitCode::bad_data,
-              fmt::format("{}: a line is no JSON object: {}", file.string(), line.substr(0, 60)));
-}
-
 // Before it is parsed: a run has millions of lines.
 bool may_be_evaluation(std::string_view line) { return line.find("\"eval\"") != std::string_view::npos; }
 
@@ -47,23 +40,36 @@ std::optional<double> EvaluationRecord::score(const std::string& name) const {
   return found == scores.end() ? std::nullopt : std::optional(found->second);
 }
 
-MetricsReader::MetricsReader(const std::filesystem::path& file) : MetricsReader(file, read_text(file)) {}
+MetricsReader::MetricsReader(const std::filesystem::path& file)
+    : MetricsReader(file, read_text(file), true) {}
 
 MetricsReader::MetricsReader(const std::filesystem::path& file, std::uint64_t last_bytes)
-    : MetricsReader(file, last_lines(file, last_bytes)) {}
+    : MetricsReader(file, last_lines(file, last_bytes), false) {}
 
-MetricsReader::MetricsReader(std::filesystem::path file, std::string read)
-    : file_(std::move(file)), text_(std::move(read)) {
+MetricsReader::MetricsReader(std::filesystem::path file, std::string read, bool whole)
+    : file_(std::move(file)), text_(std::move(read)), whole_(whole) {
   const std::string_view text = text_;
   for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string_view::npos;
        begin = end + 1)
     lines_.push_back(text.substr(begin, end - begin));
 }
 
+std::string MetricsReader::place_of(std::size_t line) const {
+  return whole_ ? fmt::format("{}:{}", file_.string(), line + 1)
+                : fmt::format("{}, {} lines before its end", file_.string(), lines_.size() - 1 - line);
+}
+
+nlohmann::json MetricsReader::parsed(std::size_t line) const {
+  nlohmann::json json = nlohmann::json::parse(lines_[line], nullptr, false);
+  if (json.is_object()) return json;
+  throw Error(ExitCode::bad_data,
+              fmt::format("{}: no JSON object: {}", place_of(line), lines_[line].substr(0, 60)));
+}
+
 std::vector<StepRecord> MetricsReader::steps(std::size_t most) const {
   std::vector<StepRecord> steps;
-  for (auto line = lines_.rbegin(); line != lines_.rend() && steps.size() < most; ++line) {
-    const nlohmann::json json = parsed(*line, file_);
+  for (std::size_t line = lines_.size(); line-- > 0 && steps.size() < most;) {
+    const nlohmann::json json = parsed(line);
     if (json.contains("eval") || json.contains("gone_back")) continue;
     const auto step = number_in(json, "step");
     steps.push_back({step ? std::optional(static_cast<std::int64_t>(*step)) : std::nullopt,
@@ -76,21 +82,21 @@ std::vector<StepRecord> MetricsReader::steps(std::size_t most) const {
 }
 
 void MetricsReader::each(const std::function<void(const nlohmann::json& line)>& take) const {
-  for (const std::string_view line : lines_) {
-    const nlohmann::json json = parsed(line, file_);
+  for (std::size_t line = 0; line < lines_.size(); ++line) {
+    const nlohmann::json json = parsed(line);
     try {
       take(json);
     } catch (const nlohmann::json::exception& e) {
-      throw Error(ExitCode::bad_data, fmt::format("{}: a line that no run writes: {}: {}", file_.string(),
-                                                  line.substr(0, 60), e.what()));
+      throw Error(ExitCode::bad_data, fmt::format("{}: no line that a run writes: {}: {}", place_of(line),
+                                                  lines_[line].substr(0, 60), e.what()));
     }
   }
 }
 
 std::optional<EvaluationRecord> MetricsReader::last_evaluation() const {
-  for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
-    if (!may_be_evaluation(*line)) continue;
-    const nlohmann::json json = parsed(*line, file_);
+  for (std::size_t line = lines_.size(); line-- > 0;) {
+    if (!may_be_evaluation(lines_[line])) continue;
+    const nlohmann::json json = parsed(line);
     if (!json.contains("eval")) continue;
     EvaluationRecord record{static_cast<std::int64_t>(number_in(json, "step").value_or(0)), {}};
     for (const auto& [name, value] : json["eval"].items()) {

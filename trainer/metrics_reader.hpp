@@ -44,10 +44,14 @@ class MetricsReader {
   void each(const std::function<void(const nlohmann::json& line)>& take) const;
 
  private:
-  MetricsReader(std::filesystem::path file, std::string text);
+  MetricsReader(std::filesystem::path file, std::string text, bool whole);
+
+  std::string place_of(std::size_t line) const;  // "metrics.jsonl:7"
+  nlohmann::json parsed(std::size_t line) const;
 
   std::filesystem::path file_;
   std::string text_;
+  bool whole_;  // not only its end
   std::vector<std::string_view> lines_;
 };
 

@@ -148,6 +148,12 @@ std::vector<std::string> schedule_notes(const Config& config, const Schedule& sc
                     "rises towards it instead of falling, as in timm",
                     s.min_lr, peak));
   }
+  if (schedule.warmup_steps() > 0 && s.warmup_lr > peak) {
+    notes.push_back(
+        fmt::format("warning: schedule.warmup_lr = {} is above the peak learning rate {}: the rate falls "
+                    "during the warm-up instead of rising",
+                    s.warmup_lr, peak));
+  }
   if (schedule.warmup_steps() > 0 && schedule.warmup_steps() >= schedule.total_steps()) {
     notes.push_back(fmt::format(
         "warning: schedule.warmup = {} is {} steps and the run has {}: the learning rate never reaches its "

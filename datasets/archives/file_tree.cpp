@@ -21,12 +21,13 @@ bool holds(const fs::path& outer, const fs::path& inner) {
 
 class Walk {
  public:
-  explicit Walk(std::vector<TreeFile>& files) : files_(files) {}
+  Walk(std::vector<TreeFile>& files, OddNames odd) : files_(files), odd_(odd) {}
 
   void add_files(const fs::path& folder, const std::string& prefix) {
     way_.push_back(fs::canonical(folder));
     for (const auto& entry : sorted_entries(folder)) {
-      const std::string name = prefix + utf8_name(entry);
+      const std::string name =
+          prefix + (odd_ == OddNames::kept ? entry.path().filename().native() : utf8_name(entry));
       std::error_code error;
       if (entry.is_directory(error)) {
         if (leads_back(entry)) {
@@ -39,7 +40,7 @@ class Walk {
         if (error) throw io_error("cannot stat", entry.path(), error.value());
         files_.push_back({name, bytes, true});
       } else {
-        files_.push_back({name, 0, false});
+        files_.push_back({name, 0, false, false, entry.is_symlink(error) && !entry.exists(error)});
       }
     }
     way_.pop_back();
@@ -55,6 +56,7 @@ class Walk {
   }
 
   std::vector<TreeFile>& files_;
+  OddNames odd_;
   std::vector<fs::path> way_;  // canonical
 };
 
@@ -96,10 +98,10 @@ std::string utf8_name(const fs::directory_entry& entry) {
   return name;
 }
 
-std::vector<TreeFile> files_below(const fs::path& folder) {
+std::vector<TreeFile> files_below(const fs::path& folder, OddNames odd) {
   std::vector<TreeFile> files;
   try {
-    Walk(files).add_files(folder, "");
+    Walk(files, odd).add_files(folder, "");
   } catch (const fs::filesystem_error& e) {
     throw io_error("cannot look at", e.path1(), e.code().value());
   }

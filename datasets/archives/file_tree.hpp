@@ -18,13 +18,16 @@ struct TreeFile {
   std::uint64_t bytes = 0;
   bool is_file = true;   // else a pipe, a dangling link or a loop
   bool is_loop = false;  // a link to a folder that holds it
+  bool is_dangling = false;
 };
+
+enum class OddNames { refused, kept };  // that are not UTF-8: kept as they are
 
 // What systems and archivers leave in folders, which is nobody's class and holds no images of one: __MACOSX,
 // lost+found, @eaDir and the like. Those that begin with a dot are hidden anyway.
 bool is_system_folder(const std::string& name);
 bool is_in_system_folder(const std::string& path);  // of any of its folders
 
-std::vector<TreeFile> files_below(const std::filesystem::path& folder);
+std::vector<TreeFile> files_below(const std::filesystem::path& folder, OddNames odd = OddNames::refused);
 
 }  // namespace vitrail::datasets

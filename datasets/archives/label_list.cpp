@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
@@ -60,9 +60,8 @@ bool is_with_boxes(const std::vector<std::string>& words) {
 }  // namespace
 
 std::vector<LabelLine> read_label_list(const std::filesystem::path& path) {
-  std::string text = read_text(path);
-  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
-  if (!is_utf8(text) || text.find('\0') != std::string::npos) {
+  std::string text = read_written_text(path, ExitCode::bad_data);
+  if (!is_utf8(text)) {
     throw Error(ExitCode::bad_data, fmt::format("{}: no list of labels: it is not text", path.string()),
                 "a list has a line FILE,LABEL for each image");
   }

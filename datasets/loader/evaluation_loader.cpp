@@ -19,13 +19,14 @@ constexpr std::int64_t kBatchesAhead = 2;
 class EvaluationLoader::Impl {
  public:
   Impl(std::shared_ptr<const Dataset> dataset, const LaneShare& lanes, const EvaluationTransform& transform,
-       std::int64_t batch, std::int64_t workers, const PixelMemory& memory, OnDamage on_damage)
+       std::int64_t batch, std::int64_t workers, const PixelMemory& memory, OnDamage on_damage,
+       const BatchShare& share)
       : dataset_(std::move(dataset)),
         lanes_(lanes),
         transform_(transform),
         normaliser_(transform.normalisation),
         on_damage_(on_damage),
-        parts_(cut(dataset_->size(), lanes, batch)),
+        parts_(of_rank(cut(dataset_->size(), lanes, batch), share)),
         pixels_(memory, floats_of(std::min(batch, (dataset_->size() + lanes.lanes - 1) / lanes.lanes))),
         transformers_(static_cast<std::size_t>(workers)),
         prefetcher_(recipe(), kBatchesAhead, workers) {}
@@ -48,6 +49,14 @@ class EvaluationLoader::Impl {
       }
     }
     return parts;
+  }
+
+  static std::vector<Part> of_rank(const std::vector<Part>& all, const BatchShare& share) {
+    std::vector<Part> own;
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      if (static_cast<std::int64_t>(k) % share.ranks == share.rank) own.push_back(all[k]);
+    }
+    return own;
   }
 
   const Part& part(std::int64_t k) const { return parts_[static_cast<std::size_t>(k)]; }
@@ -109,12 +118,14 @@ class EvaluationLoader::Impl {
 
 EvaluationLoader::EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LaneShare& lanes,
                                    const EvaluationTransform& transform, std::int64_t batch,
-                                   std::int64_t workers, const PixelMemory& memory, OnDamage on_damage) {
+                                   std::int64_t workers, const PixelMemory& memory, OnDamage on_damage,
+                                   const BatchShare& share) {
   check_lanes(lanes);
   require(batch >= 1, fmt::format("an evaluation batch of {} images", batch));
   require(workers >= 1, fmt::format("data.workers = {} is less than 1", workers));
   check_image_size(*dataset, transform.image_size);
-  impl_ = std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers, memory, on_damage);
+  impl_ =
+      std::make_unique<Impl>(std::move(dataset), lanes, transform, batch, workers, memory, on_damage, share);
 }
 EvaluationLoader::~EvaluationLoader() = default;
 

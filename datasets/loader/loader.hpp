@@ -75,13 +75,19 @@ struct EvaluationBatch {
   DamageLedger damaged;               // with OnDamage::report: images that are black instead, by index
 };
 
+// The batches of number rank, rank + ranks, ...: for ranks that share a lane.
+struct BatchShare {
+  std::int64_t rank = 0, ranks = 1;
+};
+
 enum class OnDamage { fail, report };  // of an image that cannot be decoded
 
 class EvaluationLoader {
  public:
   EvaluationLoader(std::shared_ptr<const Dataset> dataset, const LaneShare& lanes,
                    const EvaluationTransform& transform, std::int64_t batch, std::int64_t workers,
-                   const PixelMemory& memory = ordinary_memory, OnDamage on_damage = OnDamage::fail);
+                   const PixelMemory& memory = ordinary_memory, OnDamage on_damage = OnDamage::fail,
+                   const BatchShare& share = {});
   ~EvaluationLoader();
 
   bool next(EvaluationBatch& out);  // lane by lane; false after the last

@@ -67,6 +67,7 @@ Partition partition_of(const PackOptions& options) {
 
 // ImageNet's own halves are called what they are.
 PackOptions with_own_split(PackOptions options) {
+  if (!options.split.empty()) options.split = split_called(options.split);
   if (options.source.starts_with("imagenet-val:")) options.split = "val";
   const bool is_train = options.source.starts_with("imagenet-train:");
   if (options.split.empty()) {

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "trainer/base/error.hpp"
-#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -39,7 +39,8 @@ fs::path included_file(const Setting& include, const std::vector<fs::path>& open
 std::vector<Setting> read(std::vector<fs::path>& open) {
   std::vector<Setting> all;
   std::map<std::string, std::string> places;  // of this file's own keys
-  for (Setting& setting : split_file(open.back().string(), read_text(open.back().string()))) {
+  const std::string text = read_written_text(open.back(), ExitCode::usage);
+  for (Setting& setting : split_file(open.back().string(), text)) {
     if (setting.key.ends_with(fmt::format(".{}", kInclude)) || (setting.key == kInclude && !places.empty()))
       throw wrong(setting, "include stands at the top of a file, before sections and settings");
     if (setting.key == kInclude) {

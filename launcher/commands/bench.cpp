@@ -170,6 +170,7 @@ Command bench_command() {
           .flags = BenchFlags(),
           .options = bench_options(),
           .take = check_subject,
+          .by_many = true,
           .run = run_bench};
 }
 

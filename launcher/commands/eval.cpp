@@ -67,6 +67,7 @@ Command eval_command() {
             trainer::validate_evaluation(line.config);
             require_weights<EvalFlags>(line, "evaluate");
           },
+      .by_many = true,
       .run = run_eval};
 }
 

@@ -80,6 +80,7 @@ Command features_command() {
             return config;
           },
       .check = [](const CommandLine& line) { require_weights<FeaturesFlags>(line, "compute with"); },
+      .by_many = true,
       .run = run_features};
 }
 

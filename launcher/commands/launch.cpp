@@ -221,6 +221,7 @@ Command launch_command() {
           .parse = parse_frozen,
           .take = refuse_two_prints,
           .check = check_ranks,
+          .by_many = true,
           .run = run_launch};
 }
 

@@ -101,6 +101,7 @@ Command pack_command() {
           .example = "vitrail pack --source folder:photos --output packs/photos",
           .flags = PackFlags(),
           .options = pack_options(),
+          .by_many = true,
           .run = run_pack};
 }
 

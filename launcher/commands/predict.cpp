@@ -5,7 +5,7 @@
 #include "datasets/dataset.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "launcher/commands/asking/evaluation_listing.hpp"
-#include "launcher/ranks/environment.hpp"
+#include "launcher/ranks/world.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/evaluation/predict.hpp"
@@ -91,71 +91,101 @@ class ClassNames {
   std::vector<std::string> names_;
 };
 
-ExitCode run_predict(const CommandLine& line, const Environment& environment) {
-  const auto& flags = line.own<PredictFlags>();
-  const trainer::Config& config = line.config;
-  const bool json = flags.format == OutputFormat::json;
-  const bool into_file = !flags.output.empty();
-  trainer::PredictionRequest request{.checkpoint = flags.checkpoint,
-                                     .output = flags.output,
-                                     .top = flags.top,
-                                     .say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
-                                     .gpus = environment.gpus};
-  Json rows = Json::array();
-  Json damaged = Json::array();
-  Json used;
-  request.take_damaged = [&](const std::string& image, const std::string& reason) {
-    fmt::print(stderr, "not predicted: {}\n", reason);
-    Json row = {{"image", image}, {"error", reason}};
-    if (!into_file) row["used"] = used;
-    (into_file ? damaged : rows).push_back(std::move(row));
-  };
-  request.take_used = [&](const trainer::UsedRecord& record) {
-    used = json_of(record);
-    if (!json && !into_file) fmt::print(stderr, "{}\n", describe(record));
-  };
-  std::optional<ClassNames> names;
-  if (!into_file) {
-    names.emplace(flags, config.data, config.model.classes);
-    request.take = [&](const std::string& image, std::span<const trainer::Prediction> guesses) {
-      Json row = {{"image", image}, {"top", Json::array()}, {"used", used}};
-      std::string text = datasets::printable(image);
-      for (const trainer::Prediction& guess : guesses) {
-        const std::string name = (*names)[guess.label];
-        row["top"].push_back({{"class", guess.label},
-                              {"name", name},
-                              {"logit", guess.logit},
-                              {"probability", guess.probability}});
-        text += fmt::format("  {} {:.4f}", name, guess.probability);
-      }
-      if (json) {
-        rows.push_back(std::move(row));
-      } else {
-        fmt::print("{}\n", text);
-      }
+// What is told while images are looked at, and after the last: on rank 0.
+class Telling {
+ public:
+  Telling(const PredictFlags& flags, const trainer::Config& config) : flags_(flags), config_(config) {}
+
+  void prepare(trainer::PredictionRequest& request) {
+    request.take_used = [this](const trainer::UsedRecord& record) {
+      used_ = json_of(record);
+      if (!json() && !into_file()) fmt::print(stderr, "{}\n", describe(record));
+    };
+    request.take_damaged = [this](const std::string& image, const std::string& reason) {
+      take_damaged(image, reason);
+    };
+    if (into_file()) return;
+    names_.emplace(flags_, config_.data, config_.model.classes);
+    request.take = [this](const std::string& image, std::span<const trainer::Prediction> guesses) {
+      take(image, guesses);
     };
   }
-  const auto [images, bad] = trainer::predict(config, request);
-  const ExitCode code = bad == 0 ? ExitCode::done : ExitCode::bad_data;
-  if (bad > 0) {
-    fmt::print(stderr, "{} of {} images could not be decoded{}\n", bad, images,
-               into_file ? "; their logits are NaN" : "");
+
+  void finish(const trainer::PredictionCount& count) {
+    if (count.damaged > 0) {
+      fmt::print(stderr, "{} of {} images could not be read{}\n", count.damaged, count.images,
+                 into_file() ? "; their logits are NaN" : "");
+    }
+    if (json() && into_file()) {
+      rows_ = {{"images", count.images},
+               {"damaged", rows_},
+               {"classes", config_.model.classes},
+               {"output", flags_.output},
+               {"used", used_}};
+    }
+    if (json()) {
+      fmt::print("{}\n", rows_.dump());
+    } else if (into_file()) {
+      fmt::print(stderr, "{}: logits of {} images, {} classes\n", flags_.output, count.images,
+                 config_.model.classes);
+    }
   }
-  if (!into_file) {
-    if (json) fmt::print("{}\n", rows.dump());
-    return code;
+
+ private:
+  bool json() const { return flags_.format == OutputFormat::json; }
+  bool into_file() const { return !flags_.output.empty(); }
+
+  void take_damaged(const std::string& image, const std::string& reason) {
+    fmt::print(stderr, "not predicted: {}\n", reason);
+    Json row = {{"image", image}, {"error", reason}};
+    if (!into_file()) row["used"] = used_;
+    rows_.push_back(std::move(row));
   }
-  if (json) {
-    fmt::print("{}\n", Json({{"images", images},
-                             {"damaged", damaged},
-                             {"classes", config.model.classes},
-                             {"output", flags.output},
-                             {"used", used}})
-                           .dump());
-  } else {
-    fmt::print(stderr, "{}: logits of {} images, {} classes\n", flags.output, images, config.model.classes);
+
+  void take(const std::string& image, std::span<const trainer::Prediction> guesses) {
+    Json row = {{"image", image}, {"top", Json::array()}, {"used", used_}};
+    std::string text = datasets::printable(image);
+    for (const trainer::Prediction& guess : guesses) {
+      const std::string name = (*names_)[guess.label];
+      row["top"].push_back({{"class", guess.label},
+                            {"name", name},
+                            {"logit", guess.logit},
+                            {"probability", guess.probability}});
+      text += fmt::format("  {} {:.4f}", name, guess.probability);
+    }
+    if (json()) {
+      rows_.push_back(std::move(row));
+    } else {
+      fmt::print("{}\n", text);
+    }
   }
-  return code;
+
+  const PredictFlags& flags_;
+  const trainer::Config& config_;
+  Json rows_ = Json::array();  // into a file: of the damaged images alone
+  Json used_;
+  std::optional<ClassNames> names_;
+};
+
+ExitCode run_predict(const CommandLine& line, const Environment& environment) {
+  const auto& flags = line.own<PredictFlags>();
+  World world(environment, line.config.sharding);
+  return world.run("prediction", [&] {
+    sharding::Communicator& ranks = world.communicator();
+    trainer::PredictionRequest request{
+        .checkpoint = flags.checkpoint,
+        .output = flags.output,
+        .top = flags.top,
+        .say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
+        .gpus = environment.gpus};
+    Telling telling(flags, line.config);
+    if (ranks.rank() == 0) telling.prepare(request);
+    const trainer::PredictionCount count = trainer::predict(line.config, request, ranks);
+    // mpirun ends all ranks once one has gone with a failure: the one that tells is the one that has it.
+    if (ranks.rank() != 0) return ExitCode::done;
+    telling.finish(count);
+    return count.damaged == 0 ? ExitCode::done : ExitCode::bad_data;
+  });
 }
 
 #else
@@ -172,13 +202,14 @@ Command predict_command() {
           .summary = "logits or likeliest classes of images in a pack, a folder or a tensor file",
           .example = "vitrail predict --checkpoint runs/quickstart/checkpoints/latest --data folder:photos",
           .note = kCheckpointsOwn,
-          .uses = these_settings(settings_of_asking({})),
+          .uses = these_settings(settings_of_asking({"sharding.timeout"})),
           .flags = PredictFlags(),
           .options = predict_options(),
           .stored = Stored::checkpoint,
           .take = refuse_two_weights<PredictFlags>,
           .config_in_use = config_of_asking<PredictFlags>,
           .check = [](const CommandLine& line) { require_weights<PredictFlags>(line, "ask"); },
+          .by_many = true,
           .run = run_predict};
 }
 

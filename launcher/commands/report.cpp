@@ -7,17 +7,38 @@
 namespace vitrail::launcher {
 namespace {
 
-enum class ReportForm { html, text, csv, json, tensorboard };
+enum class ReportForm { by_ending, html, text, csv, json, tensorboard };
 
 struct ReportFlags {
   std::string output;
-  ReportForm form = ReportForm::html;
+  ReportForm form = ReportForm::by_ending;
   std::optional<std::int64_t> points;
 };
 
+struct Ending {
+  const char* ending;
+  ReportForm form;
+};
+constexpr Ending kEndings[] = {{".html", ReportForm::html},
+                               {".htm", ReportForm::html},
+                               {".txt", ReportForm::text},
+                               {".csv", ReportForm::csv},
+                               {".json", ReportForm::json}};
+
+// As asked for, else as the file's name ends; nothing where it ends otherwise.
+std::optional<ReportForm> form_of(const ReportFlags& flags) {
+  if (flags.form != ReportForm::by_ending) return flags.form;
+  if (flags.output.empty()) return ReportForm::html;
+  const std::string ending = std::filesystem::path(flags.output).extension().string();
+  for (const Ending& known : kEndings) {
+    if (ending == known.ending) return known.form;
+  }
+  return std::nullopt;
+}
+
 Condition drawn() {
   return {"format", "format = html or json", [](const CommandLine& line) {
-            const ReportForm form = line.own<ReportFlags>().form;
+            const auto form = form_of(line.own<ReportFlags>());
             return form == ReportForm::html || form == ReportForm::json;
           }};
 }
@@ -30,13 +51,15 @@ std::vector<Option> report_options() {
              .absent = "standard output; html and tensorboard need it"});
   flags.choice(
       "format", &ReportFlags::form,
-      {{ReportForm::html, "html"},
+      {{ReportForm::by_ending, "auto"},
+       {ReportForm::html, "html"},
        {ReportForm::text, "text"},
        {ReportForm::csv, "csv"},
        {ReportForm::json, "json"},
        {ReportForm::tensorboard, "tensorboard"}},
-      {.help = "a page that needs no network, a text to read, a line for each step, one document, or "
-               "TensorBoard's event files",
+      {.help =
+           "as output ends (.html, .txt, .csv, .json); a page that needs no network, a text to read, a line "
+           "for each step, one document, or TensorBoard's event files",
        .placeholder = "FORM"});
   flags.add("points", &ReportFlags::points,
             {.help = "of a curve at most; steps that share one show their mean and how far they lie apart",
@@ -49,7 +72,13 @@ std::vector<Option> report_options() {
 
 void check_report(const CommandLine& line) {
   const auto& flags = line.own<ReportFlags>();
-  const bool needs_output = flags.form == ReportForm::html || flags.form == ReportForm::tensorboard;
+  const auto form = form_of(flags);
+  if (!form) {
+    throw Error(ExitCode::usage,
+                fmt::format("command line: --output {}: its name does not tell the form", flags.output),
+                "end it with .html, .txt, .csv or .json, or say --format");
+  }
+  const bool needs_output = form == ReportForm::html || form == ReportForm::tensorboard;
   if (needs_output && flags.output.empty())
     throw Error(ExitCode::usage, "command line: `vitrail report` needs --output PATH: where to write",
                 "for a terminal: --format text");
@@ -58,7 +87,7 @@ void check_report(const CommandLine& line) {
 std::string in_form(const Report& report, const ReportFlags& flags) {
   const std::size_t points =
       flags.points ? static_cast<std::size_t>(*flags.points) : usual_points(report.runs.size());
-  switch (flags.form) {
+  switch (form_of(flags).value()) {
     case ReportForm::html:
       return report_html(report, points);
     case ReportForm::text:
@@ -67,6 +96,7 @@ std::string in_form(const Report& report, const ReportFlags& flags) {
       return report_csv(report);
     case ReportForm::json:
     case ReportForm::tensorboard:
+    case ReportForm::by_ending:
       break;
   }
   return report_json(report, points);
@@ -79,14 +109,15 @@ void write_event_files(const Report& report, const std::filesystem::path& folder
     make_directories(own);
     write_text_atomically(own / event_file_name(run), event_file(run));
   }
-  fmt::print("{}: {} event files; open them with: tensorboard --logdir {}\n", folder.string(),
-             report.runs.size(), folder.string());
+  const std::size_t files = report.runs.size();
+  fmt::print("{}: {} event file{}; open {} with: tensorboard --logdir {}\n", folder.string(), files,
+             files == 1 ? "" : "s", files == 1 ? "it" : "them", folder.string());
 }
 
 ExitCode run_report(const CommandLine& line, const Environment&) {
   const auto& flags = line.own<ReportFlags>();
   const Report report = read_report(line.arguments);
-  if (flags.form == ReportForm::tensorboard) {
+  if (form_of(flags) == ReportForm::tensorboard) {
     write_event_files(report, flags.output);
     return ExitCode::done;
   }

@@ -84,6 +84,7 @@ Command train_command() {
           .holds_stop_signals = true,
           .take = refuse_two_prints,
           .check = [](const CommandLine& line) { trainer::validate(line.config); },
+          .by_many = true,
           .run = run_train};
 }
 

@@ -23,7 +23,10 @@ struct Synonym {
 constexpr std::string_view kLanes =
     "gradients are accumulated over lanes: run.lanes is the number of micro-batches";
 constexpr std::string_view kRanks = "ranks are started by vitrail launch -n RANKS";
-constexpr std::string_view kMetrics = "metrics are in metrics.jsonl in the run's folder, a line a step";
+constexpr std::string_view kMetrics =
+    "metrics are in metrics.jsonl in the run's folder, a line a step; vitrail report RUN --format "
+    "tensorboard "
+    "--output FOLDER makes TensorBoard's files of them";
 
 constexpr Synonym kSynonyms[] = {
     {"optimizer.lr", "learning_rate lr base_lr blr max_lr peak_lr init_lr lr_base"},
@@ -143,7 +146,7 @@ constexpr Synonym kSynonyms[] = {
     {"", "compile torch_compile torchcompile jit channels_last",
      "models are computed as they are, without a compiler"},
     {"", "pin_mem pin_memory persistent_workers", "batches are made in memory that a GPU reads, by threads"},
-    {"", "local_rank rank dist_url master_addr master_port init_method dist_eval",
+    {"", "ddp distributed use_ddp local_rank rank dist_url master_addr master_port init_method dist_eval",
      "ranks find each other by MPI: vitrail launch -n RANKS starts them"},
 };
 
@@ -166,8 +169,10 @@ constexpr Synonym kCommands[] = {
     {"eval", "evaluate evaluation validate test score accuracy"},
     {"predict", "infer inference classify prediction"},
     {"train", "fit pretrain finetune fine-tune fine_tune training"},
-    {"launch", "run start torchrun mpirun srun"},
+    {"launch", "run start torchrun mpirun srun resume continue restart"},
     {"sweep", "hpo grid search tune"},
+    {"watch", "status monitor progress tail top"},
+    {"report", "tensorboard wandb plot curves dashboard"},
     {"bench", "benchmark profile"},
     {"plan", "estimate"},
     {"info", "inspect show describe stat"},

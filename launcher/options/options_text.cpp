@@ -122,8 +122,7 @@ Words split_flags(const std::vector<std::string>& words, const std::vector<Optio
 // Boost doesn't tell line numbers, so it is given one line at a time, under the section it stands in.
 std::vector<Setting> split_file(const std::string& path, const std::string& text) {
   std::vector<Setting> settings;
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // of UTF-8, as some editors write it
-  std::istringstream lines(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text);
+  std::istringstream lines(text);
   std::string line, section;
   for (int number = 1; std::getline(lines, line); ++number) {
     const std::string place = fmt::format("{}:{}", path, number);

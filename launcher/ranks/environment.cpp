@@ -45,7 +45,9 @@ void read_open_mpi(const Lookup& lookup, Environment& environment) {
 void read_slurm_step(const Lookup& lookup, Environment& environment) {
   environment.launcher = Launcher::slurm;
   environment.rank = count_of(lookup, "SLURM_PROCID");
-  environment.world = count_of(lookup, "SLURM_NTASKS");
+  // The shell of an interactive step is one task, and its SLURM_NTASKS are the allocation's.
+  environment.world =
+      count_of(lookup, lookup("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS");
   environment.local_rank = count_of(lookup, "SLURM_LOCALID");
   const std::string tasks = text_of(lookup, "SLURM_STEP_TASKS_PER_NODE");
   const std::int64_t node = count_of(lookup, "SLURM_NODEID");

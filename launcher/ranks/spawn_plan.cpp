@@ -33,7 +33,8 @@ SpawnPlan by_mpirun(std::int64_t ranks, const Environment& environment, const Pr
                 : std::vector<std::string>{"--oversubscribe", "--bind-to", "none"};
   plan.words.insert(plan.words.end(), placing.begin(), placing.end());
   plan.summary = fmt::format("{} rank{} by mpirun on this host, ", ranks, ranks == 1 ? "" : "s") +
-                 (share > 0 ? fmt::format("bound to {} processor{} each", share, share == 1 ? "" : "s")
+                 (share > 0 ? fmt::format("bound to {} processor{}{}", share, share == 1 ? "" : "s",
+                                          ranks == 1 ? "" : " each")
                   : ranks > count
                       ? fmt::format("more than its {} processor{}: not bound", count, count == 1 ? "" : "s")
                       : fmt::format("sharing {} of its {} processors: not bound", count, processors.offered));

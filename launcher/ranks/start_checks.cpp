@@ -48,6 +48,16 @@ void check_started_once(const Environment& environment) {
       "start it once, without srun or mpirun; or start vitrail train by them");
 }
 
+void check_alone(const Environment& environment, const std::string& command) {
+  const std::int64_t tasks = std::max(environment.world, environment.unjoined.tasks);
+  if (tasks < 2) return;
+  const Error error(
+      ExitCode::refused,
+      fmt::format("`vitrail {}` runs as one process, but {} were started together", command, tasks),
+      fmt::format("start it once: without mpirun, or by srun -n 1 vitrail {}", command));
+  end_before_world(environment, error, false);
+}
+
 void check_world(const Environment& environment, int rank, int size) {
   if (size == environment.world && rank == environment.rank) return;
   throw Error(ExitCode::refused,

@@ -18,6 +18,9 @@ void check_world(const Environment& environment, int rank, int size);
 // `launch` starts ranks, and is itself started once.
 void check_started_once(const Environment& environment);
 
+// What only one process may do was not started several times; one of them reports it.
+void check_alone(const Environment& environment, const std::string& command);
+
 // Open MPI 4.1's mpirun writes the first part of a host's name into memory for 56 letters.
 void check_host_name(const std::string& host);
 

@@ -10,6 +10,7 @@
 #include "launcher/report/run_state.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/base/text/wall_time.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
@@ -95,7 +96,7 @@ void each_line(const fs::path& file, const std::function<void(const nlohmann::js
 SettingsMap settings_in(const fs::path& file) {
   SettingsMap settings;
   if (!fs::exists(file)) return settings;
-  for (const Setting& setting : split_file(file.string(), read_text(file)))
+  for (const Setting& setting : split_file(file.string(), read_written_text(file, ExitCode::usage)))
     settings[setting.key] = setting.value;
   return settings;
 }

@@ -9,6 +9,7 @@
 #include "launcher/options/options_text.hpp"
 #include "launcher/report/run_state.hpp"
 #include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_directory.hpp"
 #include "trainer/metrics_reader.hpp"
@@ -71,7 +72,7 @@ Plan plan_of(const SweepRun& run, const std::optional<trainer::CheckpointManifes
   Plan plan{run.config.run.steps, run.config.run.epochs, !run.config.data.val.empty()};
   const fs::path own = trainer::RunDirectory{run.folder}.config();
   if (fs::exists(own)) {
-    for (const Setting& setting : split_file(own.string(), read_text(own)))
+    for (const Setting& setting : split_file(own.string(), read_written_text(own, ExitCode::usage)))
       plan.take(setting.key, setting.value);
   } else if (newest) {
     for (const auto& [key, value] : newest->settings) plan.take(key, value);

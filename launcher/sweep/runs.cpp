@@ -4,6 +4,7 @@
 
 #include "launcher/options/options.hpp"
 #include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/settings/run_identity.hpp"
 
@@ -107,7 +108,7 @@ Sweep read_sweep(const CommandLine& line) {
     throw Error(ExitCode::usage, fmt::format("{}: there is no such grid file", path.string()));
   Sweep sweep;
   sweep.name = path.stem().string();
-  sweep.text = read_text(path);
+  sweep.text = read_written_text(path, ExitCode::usage);
   sweep.folder = flags.output.empty() ? fs::path("runs") / sweep.name : fs::path(flags.output);
   const std::vector<Option> options = make_options();
   SweepPlan plan = plan_sweep(path.string(), sweep.text, options);

@@ -7,7 +7,7 @@
 
 #include "launcher/options/options_text.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/base/text/duration.hpp"
 #include "trainer/base/text/progress.hpp"
 #include "trainer/base/text/table.hpp"
@@ -80,7 +80,7 @@ Origin read_origin(const trainer::RunDirectory& directory) {
 std::optional<Duration> checkpoint_every(const fs::path& config) {
   if (!fs::exists(config)) return std::nullopt;
   Duration every;
-  for (const Setting& setting : split_file(config.string(), read_text(config))) {
+  for (const Setting& setting : split_file(config.string(), read_written_text(config, ExitCode::usage))) {
     if (setting.key == "checkpoint.every" && trainer::read(setting.value, every)) return every;
   }
   return std::nullopt;

@@ -130,8 +130,10 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
     const std::optional<Fit> fit = fit_of(spec, found->second);
     fits.push_back(fit.value_or(Fit::as_stored));
     if (!fit) {
-      misfit.push_back(fmt::format("{} is {} {}, wanted {}", spec.name, name_of(found->second.type),
-                                   format_shape(found->second.shape), format_shape(spec.shape)));
+      misfit.push_back(fmt::format("{} is {} {}, wanted {}{}", spec.name, name_of(found->second.type),
+                                   format_shape(found->second.shape),
+                                   is_floating(found->second.type) ? "" : "floating-point ",
+                                   format_shape(spec.shape)));
     }
   }
   for (const std::string& name : uneven_heads(stored, parameters, fits)) misfit.push_back(name);

@@ -173,6 +173,27 @@ class PretrainedTest(harness.RunTest):
         self.assertIn(f"by {folder / 'config.json'}", said)
         text = self.vitrail("predict", "--data", self.photos, *harness.flags(ours | {"model.weights": folder}), expect=2)[1]
         self.assertIn(f"set model.weights = {file}", text)
+        text = self.vitrail("train", *harness.flags(self.training | {"model.weights": folder, "run.dir": self.folder / "hf"}), expect=2)[1]
+        self.assertIn(f"set model.weights = {file}", text)
+        (folder / "config.json").write_text("{broken")
+        said = self.off_by(*harness.flags(ours | {"model.weights": file}))[1]
+        self.assertRegex(said, rf"{folder / 'config.json'} cannot be read, it is no JSON object; nothing tells .*{IMAGENET}.* are used")
+
+    def test_a_download_that_was_never_filled(self):
+        """Zeros over several tensors at the end; a new network's gains and heads may be zeros."""
+        path = self.written("unfilled", self.tensors)
+        whole = path.read_bytes()
+        names = sorted(self.tensors)
+        tail = sum(4 * len(self.tensors[name][1]) for name in names[-2:])
+        path.write_bytes(whole[:-tail] + bytes(tail))
+        flags = harness.flags(self.model | {"model.weights": path})
+        for words in (("eval", "--data", self.pack), ("predict", "--data", self.photos), ("import", "--output", self.folder / "unfilled")):
+            with self.subTest(command=words[0]):
+                text = self.vitrail(*words, *flags, expect=65)[1]
+                self.assertIn(f"nothing but zeros from within {names[-2]} to the end", text)
+                self.assertIn("download it again", text)
+        new = {name: (shape, array.array("f", bytes(4 * len(values)))) for name, (shape, values) in self.tensors.items() if name.startswith(("head", "norm"))}
+        self.vitrail("import", "--output", self.folder / "new", *harness.flags(self.model | {"model.weights": self.written("new", self.tensors | new)}))
 
     def test_values_that_are_not_finite(self):
         shape, values = self.tensors["blocks.1.mlp.fc2.weight"]
@@ -207,6 +228,11 @@ class PretrainedTest(harness.RunTest):
         text = self.vitrail("eval", "--data", self.photos, *harness.flags(self.model | {"model.weights": self.weights}), expect=2)[1]
         self.assertIn(f"vitrail pack --source {self.photos}", text)
         self.assertNotIn("no such folder", text)
+
+    def test_a_folder_of_photos_wants_its_word(self):
+        photos = self.folder / "photos"
+        text = self.vitrail("predict", "--data", photos, *harness.flags(self.model | {"model.weights": self.weights}), expect=65)[1]
+        self.assertIn(f"folder:{photos}", text)
 
     def test_results_say_what_they_were_made_from(self):
         run = self.folder / "used"
@@ -254,12 +280,13 @@ class PretrainedTest(harness.RunTest):
     def test_what_is_easily_overlooked_in_a_schedule(self):
         """The same sentences from the run's log and from the table."""
         config = self.folder / "marked.cfg"
-        config.write_bytes(b"\xef\xbb\xbf[schedule]\nwarmup = 5st\nmin_lr = 0.01\n")
+        config.write_bytes(b"\xef\xbb\xbf[schedule]\nwarmup = 5st\nwarmup_lr = 0.02\nmin_lr = 0.01\n")
         settings = {key: value for key, value in self.training.items() if key != "schedule.warmup"}
         words = ("--config", config, *harness.flags(settings | {"run.dir": self.folder / "overlooked"}))
         printed = self.vitrail("train", *words, "--print-schedule")[0]
         said = self.vitrail("train", *words)[1]
         for sentence in (
+            "warning: schedule.warmup_lr = 0.02 is above the peak learning rate 0.0001",
             "warning: schedule.min_lr = 0.01 is above the peak learning rate 0.0001",
             "warning: schedule.warmup = 5st is 5 steps and the run has 2: the learning rate never reaches its peak 0.0001",
         ):

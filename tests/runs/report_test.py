@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -116,6 +117,28 @@ class ReportTest(harness.RunTest):
         said, _ = self.vitrail("report", self.first.parent, "--output", page)
         self.assertRegex(said, r"report\.html: 2 runs, \d+\.\d MB\n$")
         self.assertIn('"name":"second"', page.read_text())
+
+    def test_the_form_is_that_of_the_files_name(self):
+        for ending, begin in (("csv", "run,"), ("json", "{"), ("txt", "")):
+            path = self.folder / f"named.{ending}"
+            self.vitrail("report", self.first, "--output", path)
+            self.assertTrue(path.read_text().startswith(begin), ending)
+            self.assertNotIn("<html", path.read_text())
+        said = self.vitrail("report", self.first, "--output", self.folder / "named.pdf", expect=2)[1]
+        self.assertIn(".html, .txt, .csv or .json", said)
+        self.assertFalse((self.folder / "named.pdf").exists())
+        self.vitrail("report", self.first, "--output", self.folder / "named.dat", "--format", "csv")
+        said = self.vitrail("report", self.first, "--output", self.folder / "events", "--format", "tensorboard")[0]
+        self.assertIn("1 event file; open it with", said)
+
+    def test_a_bad_line_is_named_by_its_number(self):
+        damaged = self.folder / "damaged"
+        shutil.copytree(self.first, damaged, symlinks=True)
+        lines = (damaged / "metrics.jsonl").read_text().splitlines()
+        lines[3] = '{"step": 4, "lo'
+        (damaged / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+        said = self.vitrail("report", damaged, "--format", "text", expect=65)[1]
+        self.assertIn(f"{damaged / 'metrics.jsonl'}:4: no JSON object", said)
 
     def on_a_terminal(self, *words):
         terminal = Terminal(words, self.environment)

@@ -6,6 +6,7 @@ Logits are compared with timm's, which tests/peers/make_model_fixtures.py wrote.
 import array
 import json
 import math
+import os
 import unittest
 
 import harness
@@ -34,8 +35,8 @@ class WeightsTest(harness.RunTest):
         harness.write_safetensors(cls.images, {"images": cls.tensors["images"]})
         cls.pack = cls.make_pack("pack", 48)
 
-    def predict(self, *words, expect=0):
-        return self.vitrail("predict", *words, expect=expect)
+    def predict(self, *words, expect=0, ranks=None):
+        return self.vitrail("predict", *words, expect=expect, ranks=ranks)
 
     def test_logits_are_timms(self):
         wanted_shape, wanted = self.tensors["eval.logits"]
@@ -119,13 +120,67 @@ class WeightsTest(harness.RunTest):
         self.assertEqual([row["top"] for row in rows if "top" in row], [row["top"] for row in by_file])
         self.assertEqual([row["image"] for row in rows if "error" in row], ["below/0.png", "notes.txt"])
         self.assertEqual([row["used"] for row in rows], [rows[0]["used"]] * 5)
-        self.assertIn("2 of 5 images could not be decoded", said)
+        self.assertIn("2 of 5 images could not be read", said)
         self.assertIn(f"{folder}/notes.txt: not JPEG, PNG or WebP", said)
         logits = self.folder / "some.safetensors"
         self.predict(*words, "--output", logits, expect=65)
         shape, values = harness.read_safetensors(logits)[0]["logits"]
         bad = [any(math.isnan(value) for value in values[row * shape[1] : (row + 1) * shape[1]]) for row in range(shape[0])]
         self.assertEqual(bad, [False, True, False, False, True])
+
+    def test_files_that_cannot_be_read(self):
+        """Links that lead nowhere and names that are not UTF-8 are rows with an error; the others get their answers."""
+        run, _ = self.trained("unread")
+        folder = self.folder / "odd"
+        folder.mkdir()
+        for number in range(2):
+            harness.write_png(folder / f"{number}.png", number)
+        words = ("--checkpoint", run, "--data", f"folder:{folder}", "--format", "json")
+        whole = json.loads(self.predict(*words)[0])
+        (folder / "gone.png").symlink_to("nowhere.png")
+        (folder / "round.png").symlink_to("round.png")
+        os.link(folder / "0.png", os.fsencode(folder) + b"/caf\xe9.png")
+        locked = 0 if os.geteuid() == 0 else 1  # root reads everything
+        if locked:
+            harness.write_png(folder / "locked.png", 0)
+            (folder / "locked.png").chmod(0)
+        out, said = self.predict(*words, expect=65)
+        rows = json.loads(out)
+        self.assertEqual([row["top"] for row in rows if "top" in row], [row["top"] for row in whole])
+        errors = {row["image"]: row["error"] for row in rows if "error" in row}
+        self.assertEqual(set(errors), {"gone.png", "round.png", "caf\\xe9.png"} | ({"locked.png"} if locked else set()))
+        self.assertIn("No such file or directory", errors["gone.png"])
+        self.assertIn("the name is not UTF-8", errors["caf\\xe9.png"])
+        self.assertNotIn("write to", said)
+
+    def test_one_world(self):
+        """Any number of ranks is one answer and one file, with the bits of a single process; what one process does is refused to several."""
+        run, _ = self.trained("world")
+        folder = self.folder / "world-photos"
+        folder.mkdir()
+        for number in range(7):
+            harness.write_png(folder / f"{number}.png", number)
+        (folder / "3x.png").write_text("no image")
+        words = ("--checkpoint", run, "--data", f"folder:{folder}", "--evaluate.batch_size", 2)
+        logits = self.folder / "world.safetensors"
+        rows, files = [], []
+        for ranks in (None, 3):
+            told = json.loads(self.predict(*words, "--format", "json", expect=65, ranks=ranks)[0])
+            for row in told:
+                row["used"].pop("date")
+            rows.append(told)
+            self.predict(*words, "--output", logits, expect=65, ranks=ranks)
+            files.append({name: str(tensor) for name, tensor in harness.read_safetensors(logits)[0].items()})
+        self.assertEqual(len(rows[0]), 8)
+        self.assertEqual(*rows)
+        self.assertEqual(*files)
+        exported = self.folder / "world-export.safetensors"
+        for command in (("export", "--checkpoint", run, "--output", exported), ("checkpoint", "list", run), ("info", self.pack)):
+            with self.subTest(command=command[0]):
+                out, said = self.vitrail(*command, expect=78, ranks=2)
+                self.assertEqual(said.count(f"`vitrail {command[0]}` runs as one process, but 2 were started together"), 1)
+                self.assertEqual(out, "")
+        self.assertFalse(exported.exists())
 
     def test_round_trip_is_equal_to_the_bit(self):
         """Doubles of timm's names in, a checkpoint, the same doubles out; a run's floats alike."""

@@ -1,5 +1,6 @@
-// What a trained model says of images nobody has to have labelled: logits, in the order of the source.
-// Throws: Error(bad_data) for weights that cannot be read; Error(io).
+// What a trained model says of images nobody has to have labelled: logits, in the order of the source. Ranks
+// take batches in turn, and rank 0 tells and writes what one process would.
+// Throws: Error(bad_data) for weights that cannot be read; Error(io); PeerFailure.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sharding/comm/communicator.hpp"
 #include "trainer/device/gpu_promise.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/weights/weights_origin.hpp"
@@ -37,7 +39,8 @@ struct PredictionCount {
   std::int64_t images = 0, damaged = 0;  // of those
 };
 
-// Of config.data.val.
-PredictionCount predict(const Config& config, const PredictionRequest& request);
+// Of config.data.val; what the request is told, it is told on rank 0. The count is every rank's.
+PredictionCount predict(const Config& config, const PredictionRequest& request,
+                        sharding::Communicator& communicator);
 
 }  // namespace vitrail::trainer

@@ -57,21 +57,33 @@ Metadata by_metadata(const std::string& file, std::optional<ToldNormalisation>& 
   if (mean.empty() && deviation.empty()) return Metadata::silent;
   const auto values = parsed(mean, deviation);
   if (!values) {
-    throw Error(ExitCode::bad_data,
-                fmt::format("{}: its metadata say mean \"{}\" and std \"{}\": expected three numbers each",
-                            file, mean, deviation),
-                "set data.mean and data.std to what the weights were trained with");
+    throw Error(
+        ExitCode::bad_data,
+        fmt::format(
+            "{}: its metadata say mean \"{}\" and std \"{}\": expected three numbers each, means of 0 to 1 "
+            "and deviations of 1e-6 to 1",
+            file, mean, deviation),
+        "set data.mean and data.std to what the weights were trained with");
   }
   told = {*values, fmt::format("the metadata of {}", file)};
   return Metadata::told;
 }
 
 // Repositories of Hugging Face hold model.safetensors and what timm knows of it, in config.json.
-std::optional<ToldNormalisation> by_config(const fs::path& file) {
+fs::path config_beside(const fs::path& file) {
   const fs::path beside = file.parent_path() / "config.json";
   std::error_code unreadable;
-  if (file.filename() != "model.safetensors" || !fs::is_regular_file(beside, unreadable)) return std::nullopt;
-  const auto json = nlohmann::json::parse(read_text(beside), nullptr, false);
+  return file.filename() == "model.safetensors" && fs::is_regular_file(beside, unreadable) ? beside : "";
+}
+
+nlohmann::json parsed_config(const fs::path& config) {
+  return nlohmann::json::parse(read_text(config), nullptr, false);
+}
+
+std::optional<ToldNormalisation> by_config(const fs::path& file) {
+  const fs::path beside = config_beside(file);
+  if (beside.empty()) return std::nullopt;
+  const auto json = parsed_config(beside);
   if (!json.is_object()) return std::nullopt;
   const auto inner = json.find("pretrained_cfg");
   const nlohmann::json& config = inner != json.end() && inner->is_object() ? *inner : json;
@@ -127,8 +139,9 @@ Texts normalisation_metadata(const Texts& settings) {
   return {{kMean, format(values->mean)}, {kStd, format(values->deviation)}};
 }
 
-std::string normalisation_note(const Config& config, const std::string& weights) {
-  if (!looks_at_images(config.data)) return "";
+namespace {
+
+std::string note_of(const Config& config, const std::string& weights) {
   const Normalisation& used = config.data.normalisation;
   const auto told = told_normalisation(weights, config.model.name);
   if (!told) {
@@ -145,6 +158,16 @@ std::string normalisation_note(const Config& config, const std::string& weights)
   }
   if (fs::is_directory(weights)) return "";
   return fmt::format("images are normalised with {}, by {}", describe(used), told->by);
+}
+
+}  // namespace
+
+std::string normalisation_note(const Config& config, const std::string& weights) {
+  if (!looks_at_images(config.data)) return "";
+  if (const fs::path beside = config_beside(weights); !beside.empty() && !parsed_config(beside).is_object())
+    return fmt::format("{} cannot be read, it is no JSON object; {}", beside.string(),
+                       note_of(config, weights));
+  return note_of(config, weights);
 }
 
 }  // namespace vitrail::trainer

@@ -20,6 +20,7 @@
 #include "trainer/settings/settings.hpp"
 #include "trainer/weights/head_rows.hpp"
 #include "trainer/weights/param_groups.hpp"
+#include "trainer/weights/unfilled_tail.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
 #include "trainer/weights/weight_table.hpp"
 #include "trainer/weights/weights_origin.hpp"
@@ -88,7 +89,9 @@ class WeightSource::Stored {
 class WeightSource::OfFile final : public WeightSource::Stored {
  public:
   OfFile(const std::string& path, const std::vector<models::ParameterSpec>& parameters)
-      : file_(path), prefix_(models::wrapper_prefix(models::stored_tensors(file_), parameters)) {}
+      : file_(path), prefix_(models::wrapper_prefix(models::stored_tensors(file_), parameters)) {
+    refuse_unfilled_tail(file_, parameters, prefix_);
+  }
   std::string name() const override { return file_.path().string(); }
   std::map<std::string, models::StoredTensor> tensors() const override {
     return models::without_prefix(models::stored_tensors(file_), prefix_);

@@ -97,7 +97,8 @@ class ClassArchives final : public ListedSource {
     parallel_for(archives_.size(), options.threads, [&](std::size_t a) {
       const ClassArchive& archive = archives_[a];
       const File file(archive.file, File::Mode::read);
-      const std::string name = fmt::format("{}: {}.tar", archive.file.string(), archive.wnid);
+      const std::string file_name = archive.file.string();
+      const std::string name = outer_ ? fmt::format("{}: {}.tar", file_name, archive.wnid) : file_name;
       const auto found = list_tar(file, archive.begin, archive.bytes, name);
       members[a] = found.size();
       if (const auto items = class_items(archive.wnid, found, options.partition)) {

@@ -19,6 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool has_digits_alone(const std::string& name) {
+  return name.find_first_not_of("0123456789") == std::string::npos;
+}
+
+std::string without_zeros(const std::string& number) {
+  return number.substr(std::min(number.find_first_not_of('0'), number.size() - 1));
+}
+
 bool is_folder(const fs::directory_entry& entry) {
   std::error_code ignored;  // what cannot be looked at is no folder
   return entry.is_directory(ignored);
@@ -31,15 +39,16 @@ bool is_class(const fs::directory_entry& entry) {
 
 // "2" is before "10" where all folders are called by number, as those of ImageNet-V2 by their class's: sorted
 // as text, nearly every image would get another class's label.
-std::vector<fs::directory_entry> in_class_order(std::vector<fs::directory_entry> entries) {
-  const auto name = [](const fs::directory_entry& entry) { return entry.path().filename().string(); };
-  const bool by_number = std::ranges::all_of(entries, [&](const fs::directory_entry& entry) {
-    return !is_class(entry) || name(entry).find_first_not_of("0123456789") == std::string::npos;
+bool called_by_number(const std::vector<fs::directory_entry>& entries) {
+  return std::ranges::all_of(entries, [](const fs::directory_entry& entry) {
+    return !is_class(entry) || has_digits_alone(entry.path().filename().string());
   });
-  if (!by_number) return entries;
-  std::ranges::stable_sort(entries, {}, [&](const fs::directory_entry& entry) {
-    std::string number = name(entry);
-    number.erase(0, number.find_first_not_of('0'));
+}
+
+std::vector<fs::directory_entry> in_class_order(std::vector<fs::directory_entry> entries) {
+  if (!called_by_number(entries)) return entries;
+  std::ranges::stable_sort(entries, {}, [](const fs::directory_entry& entry) {
+    const std::string number = without_zeros(entry.path().filename().string());
     return std::pair(number.size(), number);
   });
   return entries;
@@ -52,6 +61,7 @@ class FolderSource final : public ListedSource {
     require_folder("--source " + options.source, folder_, "one with a folder for each class");
     const auto entries = in_class_order(sorted_entries(folder_));
     refuse_splits(entries);
+    if (called_by_number(entries)) check_numbers(entries);
     for (const auto& entry : entries) {
       is_class(entry) && !leads_back(entry) ? add_class(entry) : add_other(entry);
     }
@@ -79,16 +89,58 @@ class FolderSource final : public ListedSource {
       const std::string name = entry.path().filename().string();
       if (!split_named(name).empty()) splits.push_back(name);
     }
+    if (splits.empty() && classes == 1) return refuse_splits_below(entries);
     if (splits.empty()) return;
     if (splits.size() < classes) {
       warnings_.push_back(fmt::format("{}: {} among the classes: is this folder one level too high?",
                                       folder_.string(), fmt::join(splits, ", ")));
       return;
     }
-    throw Error(ExitCode::bad_data,
-                fmt::format("{}: holds {}, which are parts of a data set and not classes", folder_.string(),
-                            fmt::join(splits, ", ")),
-                fmt::format("go one level down: --source folder:{}", (folder_ / splits.front()).string()));
+    throw not_classes(folder_, splits);
+  }
+
+  static Error not_classes(const fs::path& folder, const std::vector<std::string>& splits) {
+    return {ExitCode::bad_data,
+            fmt::format("{}: holds {}, which are parts of a data set and not classes", folder.string(),
+                        fmt::join(splits, ", ")),
+            fmt::format("go one level down: --source folder:{}", (folder / splits.front()).string())};
+  }
+
+  // "Data", alone, with train and val inside.
+  static void refuse_splits_below(const std::vector<fs::directory_entry>& entries) {
+    const auto only = std::ranges::find_if(entries, is_class);
+    std::vector<std::string> splits;
+    for (const auto& entry : sorted_entries(only->path())) {
+      if (!is_class(entry)) continue;
+      const std::string name = entry.path().filename().string();
+      if (split_named(name).empty()) return;
+      splits.push_back(name);
+    }
+    if (!splits.empty()) throw not_classes(only->path(), splits);
+  }
+
+  // Numbers are taken for the labels that they will be. With one missing, all behind it would shift.
+  void check_numbers(const std::vector<fs::directory_entry>& entries) {
+    std::vector<std::string> names;
+    for (const auto& entry : entries) {
+      if (is_class(entry)) names.push_back(entry.path().filename().string());
+    }
+    if (names.empty()) return;
+    const std::size_t base = without_zeros(names.front()) == "1" ? 1 : 0;
+    for (std::size_t k = 0; k < names.size(); ++k) {
+      if (without_zeros(names[k]) == std::to_string(k + base)) continue;
+      throw Error(
+          ExitCode::bad_data,
+          fmt::format("{}: its folders are called by number, but not 0 to {}: where {} should be is {}, "
+                      "which would get the label {}",
+                      folder_.string(), names.size() - 1, k + base, names[k], k),
+          "unpack what is missing; a class without images wants an empty folder. Where the numbers "
+          "are names and no labels, put a letter before each of them");
+    }
+    if (base == 0) return;
+    warnings_.push_back(
+        fmt::format("{}: its folders are called 1 to {}: folder 1 gets the label 0, and so on",
+                    folder_.string(), names.size()));
   }
 
   void add_class(const fs::directory_entry& entry) {

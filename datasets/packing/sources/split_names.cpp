@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <filesystem>
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -22,12 +23,6 @@ constexpr std::array<std::pair<std::string_view, const char*>, 8> kWords = {{{"t
                                                                              {"test", "test"},
                                                                              {"testing", "test"},
                                                                              {"t10k", "test"}}};
-
-std::string last_part(const std::string& path) {
-  std::filesystem::path p = path;
-  if (!p.has_filename()) p = p.parent_path();  // "val/"
-  return p.filename().string();
-}
 
 }  // namespace
 
@@ -54,10 +49,40 @@ std::string split_in_name(const std::string& name) {
   return found;
 }
 
+namespace {
+
+// Of the path as it was given ("val/"), else of what it leads to: ".", a link.
+std::string split_in_path(const std::string& given) {
+  std::filesystem::path path = given;
+  if (!path.has_filename()) path = path.parent_path();
+  if (const std::string split = split_in_name(path.filename().string()); !split.empty()) return split;
+  std::error_code unreadable;
+  const auto target = std::filesystem::canonical(path, unreadable);
+  return unreadable ? "" : split_in_name(target.filename().string());
+}
+
+// Of "DIR", "DIR,LIST", "IMAGES,LABELS": the first that says it.
+std::string split_in_source(const std::string& source) {
+  const std::string paths = source.substr(source.find(':') + 1);  // npos + 1 is 0
+  std::istringstream parts(paths);
+  for (std::string part; std::getline(parts, part, ',');) {
+    if (const std::string split = split_in_path(part); !split.empty()) return split;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string split_called(const std::string& word) {
+  const std::string split = word == "dev" ? "val" : split_named(word);
+  if (!split.empty()) return split;
+  throw Error(ExitCode::usage, fmt::format("--split {}: no part of a data set", word),
+              "a pack is called train, val or test");
+}
+
 std::string split_of(const std::string& source, const std::string& output) {
-  const std::string path = source.substr(source.find(':') + 1);  // npos + 1 is 0
-  const std::string by_source = split_in_name(last_part(path.substr(0, path.find(','))));
-  const std::string by_output = split_in_name(last_part(output));
+  const std::string by_source = split_in_source(source);
+  const std::string by_output = split_in_path(output);
   if (!by_source.empty() && !by_output.empty() && by_source != by_output) {
     throw Error(
         ExitCode::refused,

@@ -90,6 +90,9 @@ TEST_F(Safetensors, OtherFilesAreCalledWhatTheyAre) {
       {"<?xml version=\"1.0\"?><Error><Code>AccessDenied", "a web page", "download"},
       {"PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl"s, "a zip file, as PyTorch's .pth and .pt are",
        "save_file"},
+      {"PK\x03\x04\x14\x00\x00\x00\x00\x00\x00\x00\x21\x00"s + std::string(12, 'x') +
+           "\x0b\x00\x14\x00weights.npy\x93NUMPY"s,
+       "a file of NumPy arrays (.npz)", "safetensors.numpy.save_file"},
       {"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20"s, "a Python pickle", "save_file"},
       {"\x80\x04\x95\x0f\x00\x00\x00\x00\x00\x00\x00}"s, "a Python pickle", "save_file"},
       {"\x89HDF\r\n\x1a\n\x00\x00\x00\x00"s, "an HDF5 file", "save_file"},

@@ -38,6 +38,17 @@ TEST(ConfigFile, AByteOrderMarkIsNoPartOfTheFirstLine) {
   }
 }
 
+TEST(ConfigFile, WhatIsNoTextIsCalledWhatItIs) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {std::string("\xff\xfe[\0r\0u\0n\0]\0", 12), "is UTF-16, not UTF-8"},
+      {std::string("\x89HDF\r\n\x1a\n\0\0", 10), "no text, but an HDF5 file"}};
+  for (const auto& [text, what] : cases) {
+    const std::string said =
+        refusal(minimal_training() + std::vector<std::string>{"--config", config_file(text)});
+    EXPECT_THAT(said, testing::AllOf(testing::StartsWith("2 "), HasSubstr(what)));
+  }
+}
+
 TEST(ConfigFile, PathsAreThoseOfTheIncludingFile) {
   const std::filesystem::path folder =
       std::filesystem::path(config_file("include = below/a.ini\n", "top.cfg")).parent_path();

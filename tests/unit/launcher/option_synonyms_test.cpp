@@ -91,9 +91,10 @@ TEST(OptionSynonyms, TheFieldsWordsLeadToTheKeyThatIsMeant) {
 
 TEST(OptionSynonyms, WhatWeHaveNotIsSaid) {
   const auto known = settings_and_flags_of("train");
-  EXPECT_EQ(key_hint("wandb", known), "; metrics are in metrics.jsonl in the run's folder, a line a step");
-  EXPECT_EQ(key_hint("log.tensorboard", known),
-            "; metrics are in metrics.jsonl in the run's folder, a line a step");
+  for (const char* key : {"wandb", "log.tensorboard", "tensorboard"}) {
+    EXPECT_THAT(key_hint(key, known), testing::HasSubstr("vitrail report RUN --format tensorboard"));
+  }
+  EXPECT_THAT(key_hint("ddp", known), testing::HasSubstr("vitrail launch -n RANKS starts them"));
   EXPECT_THAT(key_hint("dropout", known),
               testing::HasSubstr("model.drop_path: there is no dropout of single values"));
   EXPECT_THAT(key_hint("compile", known), testing::HasSubstr("without a compiler"));
@@ -112,14 +113,17 @@ TEST(OptionSynonyms, OnlyKeysOfTheCommandAreNamed) {
 }
 
 TEST(OptionSynonyms, Commands) {
-  const std::vector<std::string> commands = {"pack", "verify",  "info",   "launch", "train",
-                                             "eval", "predict", "models", "export"};
+  const std::vector<std::string> commands = {"pack",    "verify", "info",   "launch", "train", "eval",
+                                             "predict", "models", "export", "watch",  "report"};
   EXPECT_EQ(meant_command("evaluate", commands), "eval");
   EXPECT_EQ(meant_command("test", commands), "eval");
   EXPECT_EQ(meant_command("fit", commands), "train");
   EXPECT_EQ(meant_command("inference", commands), "predict");
   EXPECT_EQ(meant_command("trian", commands), "train");
   EXPECT_EQ(meant_command("Eval", commands), "eval");
+  EXPECT_EQ(meant_command("resume", commands), "launch");
+  EXPECT_EQ(meant_command("status", commands), "watch");
+  EXPECT_EQ(meant_command("tensorboard", commands), "report");
   EXPECT_EQ(meant_command("doctor", commands), "");
 }
 

@@ -148,7 +148,8 @@ TEST_F(WeightsTest, AllDifferencesAreListedAtOnce) {
     EXPECT_EQ(error.code(), ExitCode::bad_data);
     EXPECT_THAT(error.what(), AllOf(HasSubstr("weights.safetensors"), HasSubstr("missing: c;"),
                                     HasSubstr("not in the model: head_dist.bias, head_dist.weight"),
-                                    HasSubstr("a is F32 [4], wanted [2, 2]"), HasSubstr("b is I64 [3]")));
+                                    HasSubstr("a is F32 [4], wanted [2, 2]"),
+                                    HasSubstr("b is I64 [3], wanted floating-point [3]")));
     EXPECT_FALSE(error.hint().empty());
   }
 }

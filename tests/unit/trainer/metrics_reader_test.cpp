@@ -89,14 +89,14 @@ TEST_F(MetricsReaderTest, ALossThatIsNoNumberIsAbsent) {
 
 // Of a file whose earlier lines are damaged the last ones can be read all the same.
 TEST_F(MetricsReaderTest, WhatIsNoLineOfMetricsIsRefusedByName) {
-  const MetricsReader metrics = reader("nonsense\n" + step_line(7, 1));
+  const MetricsReader metrics = reader(step_line(6, 1) + "nonsense\n" + step_line(7, 1));
   EXPECT_EQ(metrics.steps(1).front().step, 7);
   try {
     metrics.steps();
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::bad_data);
-    EXPECT_EQ(std::string(error.what()), path_.string() + ": a line is no JSON object: nonsense");
+    EXPECT_EQ(std::string(error.what()), path_.string() + ":2: no JSON object: nonsense");
   }
 }
 

@@ -37,6 +37,16 @@ constexpr std::array<Magic, 9> kMagic = {{
     {"\x80\x02"sv, "a Python pickle, as old .pth and .pt files are", kConvert},
 }};
 
+// np.savez's arrays are the files of a zip file, each called NAME.npy.
+bool is_npz(std::string_view head) {
+  constexpr std::size_t kNameLength = 26, kName = 30;
+  if (!head.starts_with("PK\x03\x04"sv) || head.size() < kName) return false;
+  const auto byte = [&](std::size_t i) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(head[i]));
+  };
+  return head.substr(kName, byte(kNameLength) + 256 * byte(kNameLength + 1)).ends_with(".npy");
+}
+
 // Text as a page or a list begins with it: in small letters, without blanks before it.
 std::string as_text(std::string_view head) {
   const std::size_t first = head.find_first_not_of(" \t\r\n\xef\xbb\xbf"sv);
@@ -84,6 +94,11 @@ std::optional<ForeignFile> foreign_file(std::string_view head) {
     return ForeignFile{fmt::format("a Git LFS pointer, not the file that it stands for{}",
                                    size ? fmt::format(" ({} bytes)", *size) : ""),
                        "fetch that file: git lfs pull, in the folder of the repository"};
+  }
+  if (is_npz(head)) {
+    return ForeignFile{"a file of NumPy arrays (.npz)",
+                       "convert it in Python: safetensors.numpy.save_file(dict(numpy.load(\"FILE.npz\")), "
+                       "\"weights.safetensors\"), under timm's names"};
   }
   for (const Magic& magic : kMagic) {
     // Pickles of protocol 2 to 5.

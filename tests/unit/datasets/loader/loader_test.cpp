@@ -310,6 +310,19 @@ TEST(EvaluationLoaderTest, ARankSeesItsLanesAlone) {
   EXPECT_EQ(parts, (std::vector<std::vector<std::int64_t>>{{1, 5}, {9}, {2, 6}}));
 }
 
+TEST(EvaluationLoaderTest, RanksThatShareALaneTakeItsBatchesInTurn) {
+  const auto dataset = std::make_shared<UnevenDataset>(20);
+  const EvaluationTransform transform{.image_size = 8, .crop_ratio = 1.0};
+  const std::vector<std::vector<std::vector<std::int64_t>>> expected = {
+      {{0, 1, 2, 3, 4, 5, 6, 7}}, {{8, 9, 10, 11, 12, 13, 14, 15}}, {{16, 17, 18, 19}}, {}};
+  for (std::int64_t rank = 0; rank < 4; ++rank) {
+    EvaluationLoader loader(dataset, {}, transform, 8, 2, ordinary_memory, OnDamage::fail, {rank, 4});
+    std::vector<std::vector<std::int64_t>> found;
+    for (EvaluationBatch batch; loader.next(batch);) found.push_back(batch.indices);
+    EXPECT_EQ(found, expected[static_cast<std::size_t>(rank)]) << rank;
+  }
+}
+
 TEST(EvaluationLoaderTest, AnErrorNamesTheSample) {
   EvaluationLoader loader(std::make_shared<UnevenDataset>(20, 12), {}, {.image_size = 8, .crop_ratio = 1.0},
                           8, 2);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "datasets/image_folder.hpp"
 #include "datasets/loader/loader.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "datasets/tensor_dataset.hpp"
@@ -172,6 +173,26 @@ TEST(SyntheticDatasetTest, MalformedSpecificationsAreUsageErrors) {
       EXPECT_THAT(error.what(), HasSubstr(std::string("synthetic:") + spec));
     }
   }
+}
+
+// Each is its own damage, and none of the others'.
+TEST(ImageFolder, WhatCannotBeReadIsOneImagesDamage) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / fmt::format("vitrail-photos-{}", ::getpid());
+  fs::create_directories(folder);
+  for (const char* name : {"a.png", "b.png", "caf\xe9.png"}) write_text_atomically(folder / name, "no image");
+  fs::create_symlink("nowhere", folder / "link.png");
+  const auto photos = open_image_folder(folder);
+  fs::remove(folder / "b.png");  // after it was listed
+  ASSERT_EQ(photos->size(), 4);
+  EXPECT_EQ(photos->read(0).encoded.size(), 8U);
+  const std::vector<std::string> why = {"No such file", "the name is not UTF-8", "No such file"};
+  for (std::int64_t i = 1; i < 4; ++i) {
+    EXPECT_THAT([&] { photos->read(i); },
+                testing::ThrowsMessage<DamagedRecord>(HasSubstr(why[static_cast<std::size_t>(i - 1)])));
+  }
+  EXPECT_EQ(photos->name(2), "caf\\xe9.png");
+  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -45,6 +45,10 @@ TEST_F(ClassSubsetTest, KeepsTheOrderAndRenumbersAsListed) {
   EXPECT_EQ(next, 100);
 }
 
+TEST_F(ClassSubsetTest, AByteOrderMarkIsNoPartOfTheFirstClass) {
+  EXPECT_EQ(kept("\xef\xbb\xbfn00000004\nn00000001\n")->class_id(0), "n00000004");
+}
+
 TEST_F(ClassSubsetTest, ExtentsHoldTheSameRecords) {
   const auto subset = kept("n00000000\nn00000001\nn00000002\nn00000003\nn00000005\n");
   const std::uint64_t calls = subset->read_count().calls;

@@ -177,7 +177,7 @@ TEST_F(FolderSourceTest, ListsThatDoNotFitAreNamedByTheirLine) {
   expect("1.JPEG,a\n3.JPEG,b\n", "list: line 2: 3.JPEG is not in");  // which of them?
   expect("1.JPEG\n", "list: line 1: not FILE and LABEL");
   expect("my photo.JPEG a\n", "list: line 1: not FILE and LABEL");
-  expect(std::string("PK\x03\x04\0\0", 6), "list: no list of labels: it is not text");
+  expect(std::string("PK\x03\x04\0\0", 6), "list: no text, but a zip file");
   EXPECT_EQ(refusal("flat:" + path("val")).code(), ExitCode::usage);
 }
 
@@ -240,6 +240,57 @@ TEST_F(FolderSourceTest, AMissingTarOfHuggingFacesIsNamed) {
   tar("data/train_images_3.tar.gz");
   EXPECT_THAT(refusal("imagenet-hf:" + path("data")).what(),
               HasSubstr("train_images_3.tar and train_images_3.tar.gz are the same part"));
+}
+
+TEST_F(FolderSourceTest, NumbersThatWouldShiftAreRefused) {
+  put_images({"v2/0/1.jpg", "v2/1/1.jpg", "v2/3/1.jpg", "v2/10/1.jpg"});
+  const Error error = refusal("folder:" + path("v2"));
+  EXPECT_EQ(error.code(), ExitCode::bad_data);
+  EXPECT_THAT(error.what(), HasSubstr("where 2 should be is 3, which would get the label 2"));
+  EXPECT_THAT(error.hint(), HasSubstr("an empty folder"));
+  for (const char* missing : {"2", "4", "5", "6", "7", "8", "9"})
+    fs::create_directories(dir_ / "v2" / missing);
+  EXPECT_EQ(packed("folder:" + path("v2")).labels.at("10/1.jpg"), 10U);
+  put_images({"one/1/a.jpg", "one/02/a.jpg", "one/3/a.jpg"});
+  const Made one = packed("folder:" + path("one"));
+  EXPECT_EQ(one.labels.at("3/a.jpg"), 2U);
+  EXPECT_THAT(one.warnings, ElementsAre(HasSubstr("called 1 to 3: folder 1 gets the label 0")));
+  put_images({"twice/0/a.jpg", "twice/1/a.jpg", "twice/01/a.jpg"});
+  EXPECT_EQ(refusal("folder:" + path("twice")).code(), ExitCode::bad_data);
+}
+
+TEST_F(FolderSourceTest, TwoLevelsTooHighIsRefused) {
+  put_images({"d/Data/train/cat/1.jpg", "d/Data/val/cat/1.jpg"});
+  const Error error = refusal("folder:" + path("d"));
+  EXPECT_EQ(error.code(), ExitCode::bad_data);
+  EXPECT_THAT(error.what(), HasSubstr(path("d/Data") + ": holds train, val, which are parts of a data set"));
+  EXPECT_THAT(error.hint(), HasSubstr("--source folder:" + path("d/Data/train")));
+}
+
+TEST_F(FolderSourceTest, APackIsCalledAsWhatItsPathsLeadTo) {
+  put_images({"s/val/a/1.jpg", "s/fval/1.jpg"});
+  fs::create_directory_symlink(dir_ / "s/val", dir_ / "link");
+  EXPECT_EQ(split_of("folder:" + path("link"), "packs/mine"), "val");
+  EXPECT_EQ(split_of("folder:" + path("s/val/."), "packs/mine"), "val");
+  EXPECT_EQ(split_of("flat:" + path("s/fval") + ",LOC_val_solution.csv", "packs/mine"), "val");
+  const fs::path before = fs::current_path();
+  fs::current_path(dir_ / "s/val");
+  const std::string here = split_of("folder:.", path("mine"));
+  fs::current_path(before);
+  EXPECT_EQ(here, "val");
+}
+
+TEST_F(FolderSourceTest, SplitsHaveOneOfThreeNames) {
+  for (const char* word : {"val", "valid", "Validation", "dev"}) EXPECT_EQ(split_called(word), "val") << word;
+  EXPECT_EQ(split_called("training"), "train");
+  put_images({"d/a/1.jpg", "d/b/1.jpg"});
+  PackOptions o = options("folder:" + path("d"), "pack");
+  o.split = "extra";
+  const Error error = error_of([&] { pack(o); });
+  EXPECT_EQ(error.code(), ExitCode::usage);
+  EXPECT_THAT(error.hint(), HasSubstr("train, val or test"));
+  o.split = "validation";
+  EXPECT_EQ(packed(o).manifest.split, "val");
 }
 
 TEST_F(FolderSourceTest, APackIsCalledAsItsSourceOrItsOutputIs) {

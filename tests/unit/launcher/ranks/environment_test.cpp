@@ -113,6 +113,16 @@ TEST(Environment, ContradictionsNameTheVariable) {
             "2 environment: SLURM_STEP_TASKS_PER_NODE = 4 does not tell the tasks of node 1");
 }
 
+// salloc's own shell is a step of one task, which still has the allocation's SLURM_NTASKS.
+TEST(Environment, AnInteractiveStepIsAWorldOfOne) {
+  const Environment environment = read(with(kBatch, {{"PMIX_RANK", "0"},
+                                                     {"SLURM_STEP_NUM_TASKS", "1"},
+                                                     {"SLURM_STEP_TASKS_PER_NODE", "1"},
+                                                     {"SLURM_NODEID", "0"}}));
+  EXPECT_EQ(environment.launcher, Launcher::slurm);
+  EXPECT_EQ(environment.world, 1);
+}
+
 // As pam_slurm_adopt, containers and editors leave it.
 TEST(Environment, APartOfASlurmJobIsNone) {
   for (const Variables& part :

@@ -81,6 +81,14 @@ TEST(SpawnPlan, RanksShareTheProcessorsOfThisHost) {
             "mpirun -n 3 --use-hwthread-cpus --map-by slot:PE=5 --bind-to hwthread");
 }
 
+TEST(SpawnPlan, TheSummaryCountsAsPeopleDo) {
+  const auto summary = [](const std::string& ranks) {
+    return plan_of({"-n", ranks}, Environment(), "p", all_of(2), false).summary;
+  };
+  EXPECT_EQ(summary("1"), "1 rank by mpirun on this host, bound to 2 processors");
+  EXPECT_EQ(summary("2"), "2 ranks by mpirun on this host, bound to 1 processor each");
+}
+
 TEST(SpawnPlan, MoreRanksThanProcessorsAreNotBound) {
   EXPECT_EQ(by_mpirun({"-n", "4"}, 2), "mpirun -n 4 --oversubscribe --bind-to none");
   EXPECT_EQ(plan_of({"-n", "4"}, Environment(), "p", all_of(2), false).summary,

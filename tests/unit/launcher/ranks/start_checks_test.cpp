@@ -33,6 +33,17 @@ TEST(StartChecks, TasksThatAreNotJoinedAreRefused) {
                     HasSubstr("launch.mpi"), HasSubstr("slurm/site.sh")));
 }
 
+TEST(StartChecks, WhatOneProcessDoesIsNotStartedSeveralTimes) {
+  Environment environment;
+  EXPECT_EQ(complaint_of([&] { check_alone(environment, "export"); }), "");
+  environment.world = 4;
+  EXPECT_EXIT(check_alone(environment, "export"), testing::ExitedWithCode(78),
+              "`vitrail export` runs as one process, but 4 were started together\n  hint: start it once");
+  environment.world = 1;
+  environment.unjoined = {2, 0, "srun --mpi=pmi2"};
+  EXPECT_EXIT(check_alone(environment, "report"), testing::ExitedWithCode(78), "2 were started together");
+}
+
 TEST(StartChecks, TheWorldIsAsLargeAsTheLauncherSaid) {
   Environment environment;
   environment.launcher = Launcher::slurm;

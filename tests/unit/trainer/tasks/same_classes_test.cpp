@@ -54,7 +54,14 @@ TEST(SameClasses, AsManyAsBothHaveAreCompared) {
   EXPECT_EQ(classes_refusal({}, data), "");
 }
 
-TEST(SameClasses, NumbersStandForAnyNameAndNamesForWnids) {
+TEST(SameClasses, ANumberStandsForItsOwnIndexAlone) {
+  EXPECT_THAT(classes_refusal({"tench", "goldfish", "shark"}, Classes({"0", "1", "3"})),
+              HasSubstr("class 2 is 3, that of runs/first is shark"));
+  EXPECT_NE(classes_refusal({"1", "2"}, Classes({"tench", "goldfish"})), "");
+  EXPECT_EQ(classes_refusal({"tench", "goldfish"}, Classes({"000", "001"})), "");
+}
+
+TEST(SameClasses, NumbersStandForNamesAndNamesForWnids) {
   EXPECT_EQ(classes_refusal({"n01440764", "n01443537"}, Classes({"0", "1"})), "");
   EXPECT_EQ(classes_refusal({"0", "1"}, Classes({"n01440764", "n01443537"})), "");
   EXPECT_EQ(

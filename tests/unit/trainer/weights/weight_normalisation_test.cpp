@@ -62,6 +62,9 @@ TEST_F(WeightNormalisation, MetadataSaySoFirst) {
            {{"data.mean", "123,116,103"}, {"data.std", "58,57,57"}},
            {{"mean", "0.5,0.5,0.5"}}})
     EXPECT_THROW(told_normalisation(file("bad.safetensors", metadata), "vit_b16"), Error);
+  const auto pixels = file("pixels.safetensors", {{"mean", "123,116,103"}, {"std", "58,57,57"}});
+  EXPECT_THAT([&] { told_normalisation(pixels, "vit_b16"); },
+              testing::ThrowsMessage<Error>(HasSubstr("means of 0 to 1 and deviations of 1e-6 to 1")));
 }
 
 TEST_F(WeightNormalisation, ExportedFilesOfBeforeAreImageNets) {
