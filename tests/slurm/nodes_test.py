@@ -31,7 +31,7 @@ class NodesTest(cluster.ClusterTest):
     def test_a_rank_that_cannot_be_ended(self):
         """Its slurmstepd is gone, so Slurm cannot end it, its cores stay taken, and the next attempt's step, of the same number,
         finds its socket in use: the job must not wait for that, and ends elsewhere."""
-        job, log, run, _ = self.submit("stuck", **{"data.train": "synthetic:1024,10,28", "run.steps": 300})
+        job, log, run, _ = self.submit("stuck", **{"data.train": "synthetic:1024,10,28", "run.steps": 40})
         batch_node, nodes = self.nodes_of(job)
         self.kill_step_daemon(job, next(node for node in nodes if node != batch_node))
         self.assertEqual(self.end_of(job, log)[0], "COMPLETED", log.read_text())
