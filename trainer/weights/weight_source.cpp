@@ -248,7 +248,7 @@ void WeightSource::read_stored(const std::string& parameter, std::int64_t begin,
   std::string first;
   std::size_t tensors = 0;
   for (const auto& [name, tensor] : stored_->tensors()) {
-    const auto is_it = [&](const models::ParameterSpec& spec) { return spec.name == name; };
+    const auto is_it = [&name = name](const models::ParameterSpec& spec) { return spec.name == name; };
     if (std::ranges::none_of(parameters_, is_it)) continue;
     const std::int64_t elements = tensor.elements();
     std::vector<double> whole(static_cast<std::size_t>(elements));

@@ -46,7 +46,7 @@ class CompletionTest : public testing::Test {
 TEST_F(CompletionTest, OffersCommandsOptionsAndValues) {
   EXPECT_EQ(offered("vitrail e"), "eval export\n");
   EXPECT_EQ(offered("vitrail train --optimizer.mom"), "--optimizer.momentum\n");
-  EXPECT_EQ(offered("vitrail report runs/x --format \"\""), "html text csv json tensorboard\n");
+  EXPECT_EQ(offered("vitrail report runs/x --format \"\""), "auto html text csv json tensorboard\n");
   EXPECT_EQ(offered("vitrail watch runs/x --format o"), "openmetrics\n");
   EXPECT_EQ(offered("vitrail launch --optimizer.name l"), "lamb\n");
   EXPECT_EQ(offered("vitrail sweep run grid.ini --optimizer.name s"), "sgd\n");

@@ -140,7 +140,7 @@ TEST(ReadRun, RefusesWhatNoRunWrites) {
   expect_refused(evaluated.path(), "evaluation.json: not what `vitrail eval --format json` prints");
   events.step(1, 2, 1, 1);
   events.add("events.jsonl", R"({"kind":7})");
-  expect_refused(events.path(), "events.jsonl: a line that no run writes");
+  expect_refused(events.path(), "events.jsonl:1: no line that a run writes");
   metrics.add("metrics.jsonl", "no JSON");
   expect_refused(metrics.path(), "no JSON object");
 }
