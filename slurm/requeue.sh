@@ -140,21 +140,23 @@ seconds() {
 # others', or that could not be started (of these srun tells the rank alone; ranks lie in blocks).
 suspects() {
   local rank
-  sed -nE 's/^srun: error: task ([0-9]+) launch failed.*/\1/p' "$1" | while read -r rank; do
-    scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n "$((rank * SLURM_NNODES / ${SLURM_NTASKS:-SLURM_NNODES} + 1))p"
-  done | sort -u
-  sed -nE 's/^ *ranks? [0-9, ]+ on (.+) stopped responding .*/\1/p; s/^vitrail: rank [0-9]+ on (.+): watchdog: .*/\1/p; s/.*the weights \(hash\) is \w+ on rank [0-9]+ \(([^)]+)\).*/\1/p' \
-    "$1" | tr -d ' ' | tr ',' '\n' | sort -u
+  {
+    sed -nE 's/^srun: error: task ([0-9]+) launch failed.*/\1/p' "$1" | while read -r rank; do
+      scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n "$((rank * SLURM_NNODES / ${SLURM_NTASKS:-SLURM_NNODES} + 1))p"
+    done
+    sed -nE 's/^ *ranks? [0-9, ]+ on (.+) stopped responding .*/\1/p; s/^vitrail: rank [0-9]+ on (.+): watchdog: .*/\1/p; s/.*the weights \(hash\) is \w+ on rank [0-9]+ \(([^)]+)\).*/\1/p' \
+      "$1" | tr -d ' ' | tr ',' '\n'
+  } | sort -u
 }
 
 # In any other state Slurm is ending the job already: it requeues by itself after preemption and when a node failed, and a
 # cancelled job shall not come back.
-is_ours() {  # NEWEST_CHECKPOINT
+is_ours() {  # RUN_FOLDER
   local state
   state=$(persist squeue --noheader --job "$job" --format %T)
   [[ $state != RUNNING ]] || return 0
   say "Slurm is ending this attempt itself (${state:-unknown}): after preemption or a node's failure the job continues as" \
-    "attempt $((attempt + 1)), after scancel it does not; newest checkpoint: $1"
+    "attempt $((attempt + 1)), after scancel it does not; newest checkpoint: $(newest "$1")"
   return 1
 }
 
@@ -170,7 +172,7 @@ persist() {  # COMMAND...
 
 # Counts failed attempts since the newest checkpoint; what Slurm ended is none.
 may_try_again() {  # RUN_FOLDER WHAT
-  is_ours "$(newest "$1")" || return 1
+  is_ours "$1" || return 1
   local ledger=$1/failed_attempts newest failed=0 before=''
   newest=$(newest "$1")
   if [[ -r $ledger ]]; then read -r before failed <"$ledger"; fi
@@ -188,7 +190,7 @@ may_try_again() {  # RUN_FOLDER WHAT
 
 requeue() {  # RUN_FOLDER WHY
   local bad
-  is_ours "$(newest "$1")" || return 0
+  is_ours "$1" || return 0
   say "$2; back to the queue, continues as attempt $((attempt + 1))"
   trap '' TERM  # Slurm ends us now, and there may be something left to say
   persist scontrol requeue "$job" || return 0

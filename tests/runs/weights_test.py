@@ -128,13 +128,17 @@ class WeightsTest(harness.RunTest):
         bad = [any(math.isnan(value) for value in values[row * shape[1] : (row + 1) * shape[1]]) for row in range(shape[0])]
         self.assertEqual(bad, [False, True, False, False, True])
 
+    @staticmethod
+    def write_photos(folder, count):
+        folder.mkdir()
+        for number in range(count):
+            harness.write_png(folder / f"{number}.png", number)
+
     def test_files_that_cannot_be_read(self):
         """Links that lead nowhere and names that are not UTF-8 are rows with an error; the others get their answers."""
         run, _ = self.trained("unread")
         folder = self.folder / "odd"
-        folder.mkdir()
-        for number in range(2):
-            harness.write_png(folder / f"{number}.png", number)
+        self.write_photos(folder, 2)
         words = ("--checkpoint", run, "--data", f"folder:{folder}", "--format", "json")
         whole = json.loads(self.predict(*words)[0])
         (folder / "gone.png").symlink_to("nowhere.png")
@@ -157,9 +161,7 @@ class WeightsTest(harness.RunTest):
         """Any number of ranks is one answer and one file, with the bits of a single process; what one process does is refused to several."""
         run, _ = self.trained("world")
         folder = self.folder / "world-photos"
-        folder.mkdir()
-        for number in range(7):
-            harness.write_png(folder / f"{number}.png", number)
+        self.write_photos(folder, 7)
         (folder / "3x.png").write_text("no image")
         words = ("--checkpoint", run, "--data", f"folder:{folder}", "--evaluate.batch_size", 2)
         logits = self.folder / "world.safetensors"
