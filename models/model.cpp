@@ -56,6 +56,11 @@ Features Model::features(const at::Tensor& images, const Pass& pass) const {
     throw Error(ExitCode::refused, fmt::format("{} has features of its last {} blocks, not of {}", name_,
                                                features.blocks.size(), pass.features.blocks));
   }
+  if (pass.features.attention && !features.attention) {
+    throw Error(ExitCode::refused,
+                name_ + " has no class token that asks patches: there is no attention to show",
+                "ViT, DeiT, CaiT, XCiT, ConViT, PatchConvNet and resnet50_attn have maps");
+  }
   return features;
 }
 

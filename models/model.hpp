@@ -42,6 +42,9 @@ struct Pass {
       false;  // every branch is computed for as many images as a draw ever keeps: the first ones
   // In training, for every statistic: what it is in this batch. May be empty.
   std::function<void(ParameterId, const at::Tensor&)> batch_statistic = nullptr;
+  // Whether a statistic is of this batch in training; else batch norm works with it as in evaluation. Empty:
+  // all are.
+  std::function<bool(ParameterId)> follows_batch = nullptr;
 
   FeatureChoice features = {};  // that the head does not read; not while training
 

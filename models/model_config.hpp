@@ -17,6 +17,7 @@ struct ModelConfig {
   std::int64_t classes = 1000;
   double drop_path = 0.0;  // stochastic depth rate: of every layer, or of the last one, by drop_path_law
   DropPathLaw drop_path_law = DropPathLaw::of_model;
+  std::int64_t batch_norm_lanes = 1;              // whose images a batch norm sees as one batch
   std::string activation_checkpointing = "none";  // see activation_checkpointing.hpp
   std::string weights;  // safetensors under timm's names to start from; empty: random
   PositionResize position_resize = PositionResize::bicubic;  // where weights are of another image size

@@ -132,8 +132,10 @@ const models::Model& Assembly::evaluated_model() {
 }
 
 void Assembly::start_loader(const TrainState& state) {
-  const datasets::LaneShare lanes{config.run.seed, config.run.lanes, gradients.layout().lanes.begin,
-                                  gradients.layout().lanes.end};
+  const sharding::LaneRange groups = gradients.layout().lanes;
+  const std::int64_t together = config.model.batch_norm_lanes;
+  const datasets::LaneShare lanes{config.run.seed, config.run.lanes, groups.begin * together,
+                                  groups.end * together};
   loader_.emplace(train_data,
                   datasets::TrainLoaderOptions{lanes, config.data, task->views(), state.next_batch(),
                                                state.damaged, batch_memory(device)});
@@ -178,7 +180,8 @@ void Assembly::say_what_it_is(Log& log) const {
   if (!config.finetune.train_only.empty()) log.line(describe_trained(specs, config.finetune.train_only));
   for (const std::string& line : task->log_lines()) log.line(line);
   const std::int64_t elements = plan.parameter_elements();
-  const std::int64_t per_rank = (config.run.lanes + communicator.size() - 1) / communicator.size();
+  const std::int64_t together = config.model.batch_norm_lanes;
+  const std::int64_t per_rank = (config.lane_groups() + communicator.size() - 1) / communicator.size();
   log.line(fmt::format("model {}: {:.2f} M parameters in {} buckets, {} at {} px, {} classes",
                        config.model.name, static_cast<double>(elements) / 1e6, plan.buckets.size(),
                        name_of(student.parameters.compute_type()), config.model.image_size,
@@ -202,10 +205,11 @@ void Assembly::say_what_it_is(Log& log) const {
                        steps_per_epoch == 1 ? "" : "s", config.data.global_batch_size, total_steps));
   log.line(
       fmt::format("world size {}, {} thread{} a rank; global batch {} = {} micro-batch{} (lanes) x {}, "
-                  "gradient accumulation {}",
+                  "{}gradient accumulation {}",
                   communicator.size(), config.run.threads, config.run.threads == 1 ? "" : "s",
                   config.data.global_batch_size, config.run.lanes, config.run.lanes == 1 ? "" : "es",
-                  config.data.global_batch_size / config.run.lanes, per_rank));
+                  config.data.global_batch_size / config.run.lanes,
+                  together > 1 ? fmt::format("{} of them as one batch, ", together) : "", per_rank));
   if (communicator.size() > 1)
     log.line(
         describe_exchange(exchange, plan, topology, gradients.settings(), student.parameters.compute_type()));

@@ -1,5 +1,6 @@
 #include "trainer/lane.hpp"
 
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -7,6 +8,35 @@
 #include "trainer/device/tensor_type.hpp"
 
 namespace vitrail::trainer {
+namespace {
+
+template <class Values>
+void append(Values& values, const Values& more) {
+  values.insert(values.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+datasets::LaneBatch next_lanes(datasets::TrainLoader& loader, std::int64_t count) {
+  datasets::LaneBatch all = loader.next();
+  if (count == 1) return all;
+  all.lane /= count;
+  std::vector<std::vector<float>> views;
+  for (const datasets::PixelBuffer& view : all.views) views.emplace_back(view.begin(), view.end());
+  for (std::int64_t i = 1; i < count; ++i) {
+    datasets::LaneBatch lane = loader.next();
+    all.images_count += lane.images_count;
+    for (std::size_t v = 0; v < views.size(); ++v)
+      views[v].insert(views[v].end(), lane.views[v].begin(), lane.views[v].end());
+    append(all.labels, lane.labels);
+    append(all.partner_labels, lane.partner_labels);
+    append(all.weights, lane.weights);
+    append(all.sample_ids, lane.sample_ids);
+    all.damaged.merge(lane.damaged);
+  }
+  for (std::size_t v = 0; v < views.size(); ++v) all.views[v] = std::move(views[v]);
+  return all;
+}
 
 at::Tensor loss_of_lane(const Task& task, const Network& student, datasets::LaneBatch& batch,
                         const TaskState& state, const models::Pass& pass, std::span<double> shared) {

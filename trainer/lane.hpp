@@ -1,12 +1,17 @@
 // One lane's samples through the networks to the loss: what the step and the memory probe both do.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
+#include "datasets/loader/loader.hpp"
 #include "trainer/network.hpp"
 #include "trainer/tasks/task.hpp"
 
 namespace vitrail::trainer {
+
+// The next `count` lanes of this rank as one batch, under the number of their group.
+datasets::LaneBatch next_lanes(datasets::TrainLoader& loader, std::int64_t count);
 
 // The scalar that backward begins with; the batch must live until backward is over. `shared`:
 // Task::lane_loss. Throws: what the task and the model throw.

@@ -12,28 +12,43 @@ namespace vitrail::trainer {
 // More ranks send smaller parts of a bucket, each in as many messages: `vitrail plan` finds these best.
 std::int64_t bucket_mib_of(const Config& config) {
   if (config.sharding.bucket_mib > 0) return config.sharding.bucket_mib;
-  return config.run.lanes < 256 ? 32 : config.run.lanes < 1024 ? 64 : 128;
+  return config.lane_groups() < 256 ? 32 : config.lane_groups() < 1024 ? 64 : 128;
 }
 
 sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters) {
   const std::int64_t bytes = bucket_mib_of(config) << 20;
   const auto width = static_cast<std::int64_t>(size_of(compute_type(config.precision.compute)));
-  return make_bucket_plan(shapes_for_plan(parameters), config.run.lanes, bytes / width);
+  return make_bucket_plan(shapes_for_plan(parameters), config.lane_groups(), bytes / width);
 }
 
 sharding::ReducerOptions gradient_settings(const Config& config, int ranks) {
   const DataType compute = compute_type(config.precision.compute);
   const sharding::Stage stage = sharding::stage_of(config.sharding.stage);
-  if (stage.frees_gradients && ranks != config.run.lanes) {
+  if (stage.frees_gradients && ranks != config.lane_groups()) {
+    const bool grouped = config.model.batch_norm_lanes > 1;
     throw Error(
         ExitCode::refused,
-        fmt::format("sharding.stage = 2 frees gradients bucket by bucket, which wants one lane a rank, "
-                    "but run.lanes is {} and there {}",
-                    config.run.lanes, ranks == 1 ? "is 1 rank" : fmt::format("are {} ranks", ranks)),
-        fmt::format("take {} ranks, or set sharding.stage = 1", config.run.lanes));
+        fmt::format("sharding.stage = 2 frees gradients bucket by bucket, which wants one {} a rank, "
+                    "but run.lanes is {}{} and there {}",
+                    grouped ? "group of lanes" : "lane", config.run.lanes,
+                    grouped ? fmt::format(", model.batch_norm_lanes {}", config.model.batch_norm_lanes) : "",
+                    ranks == 1 ? "is 1 rank" : fmt::format("are {} ranks", ranks)),
+        fmt::format("take {} ranks, or set sharding.stage = 1", config.lane_groups()));
   }
   const bool narrow = config.sharding.sum_type == sharding::SumType::compute;
   return {sum_type(compute), narrow ? compute : sum_type(compute), stage};
+}
+
+void check_groups(const Config& config, std::int64_t ranks) {
+  const std::int64_t lanes = config.run.lanes, together = config.model.batch_norm_lanes;
+  const std::int64_t groups = config.lane_groups();
+  if (together == 1 || ranks <= groups) return;
+  throw Error(ExitCode::refused,
+              fmt::format("{} ranks with run.lanes = {} and model.batch_norm_lanes = {}: a group of lanes is "
+                          "computed by one rank, and there {}",
+                          ranks, lanes, together, groups == 1 ? "is one" : fmt::format("are {}", groups)),
+              fmt::format("start at most {} rank{}, or choose other lanes for a new run", groups,
+                          groups == 1 ? "" : "s"));
 }
 
 namespace {
@@ -51,15 +66,15 @@ sharding::ExchangeRoute route_of(const Config& config, const sharding::Topology&
     case ExchangeChoice::automatic:
       break;
   }
-  return sharding::fastest_route(config.run.lanes, topology, static_cast<double>(widest_slice));
+  return sharding::fastest_route(config.lane_groups(), topology, static_cast<double>(widest_slice));
 }
 
 void check_fast(const Config& config, int ranks) {
-  if (config.run.lanes % ranks != 0) {
+  if (config.lane_groups() % ranks != 0) {
     throw Error(ExitCode::refused,
                 fmt::format("sharding.reduction = fast wants as many lanes on every rank, but there are {} "
                             "lanes on {} ranks",
-                            config.run.lanes, ranks),
+                            config.lane_groups(), ranks),
                 "take a number of ranks that divides run.lanes, or leave sharding.reduction out");
   }
   if (config.sharding.exchange != sharding::ExchangeChoice::automatic) {
@@ -74,11 +89,12 @@ void check_fast(const Config& config, int ranks) {
 
 sharding::ExchangePlan exchange_plan(const Config& config, const sharding::Topology& topology,
                                      std::int64_t widest_slice) {
+  check_groups(config, topology.ranks());
   if (config.sharding.reduction == sharding::Reduction::fast) {
     check_fast(config, topology.ranks());
-    return sharding::exchange_plan(sharding::ExchangeRoute::library, config.run.lanes, topology);
+    return sharding::exchange_plan(sharding::ExchangeRoute::library, config.lane_groups(), topology);
   }
-  return sharding::exchange_plan(route_of(config, topology, widest_slice), config.run.lanes, topology);
+  return sharding::exchange_plan(route_of(config, topology, widest_slice), config.lane_groups(), topology);
 }
 
 std::string describe_exchange(const sharding::ExchangePlan& exchange, const sharding::BucketPlan& buckets,

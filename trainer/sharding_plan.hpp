@@ -16,6 +16,9 @@ namespace vitrail::trainer {
 std::int64_t bucket_mib_of(const Config& config);
 sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters);
 
+// Throws: Error(refused) where there are fewer groups of lanes (model.batch_norm_lanes) than ranks.
+void check_groups(const Config& config, std::int64_t ranks);
+
 // Throws: Error(refused) where so many ranks cannot have the lanes as sharding.stage wants them.
 sharding::ReducerOptions gradient_settings(const Config& config, int ranks);
 // `widest_slice`: bytes. Throws: Error(refused) where so many ranks cannot have the lanes as

@@ -102,13 +102,14 @@ struct LaneResult {
   std::vector<double> shared;  // by the task
 };
 
-// Forward and backward of one lane; its gradients go to the reducer as backward finishes them.
+// Forward and backward of one lane, or of a group of them as one; its gradients go to the reducer as backward
+// finishes them.
 LaneResult run_lane(StepContext& c, const TrainState& state) {
   const std::int64_t step = state.step;
   double loss_scale = state.loss_scale.scale;
   c.phases.enter(Phase::data, step + 1);
   std::optional<Span> doing(std::in_place, c.trace, "wait for data");
-  datasets::LaneBatch batch = c.loader.next();
+  datasets::LaneBatch batch = next_lanes(c.loader, c.config.model.batch_norm_lanes);
   c.phases.enter(Phase::forward, step + 1);
   doing.emplace(c.trace, fmt::format("forward of lane {}", batch.lane));
   models::Pass pass;
@@ -127,6 +128,8 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   pass.batch_statistic = [&](std::size_t parameter, const at::Tensor& value) {
     if (!c.frozen.contains(parameter)) statistics.emplace_back(parameter, value);
   };
+
+  pass.follows_batch = [&](std::size_t parameter) { return !c.frozen.contains(parameter); };
 
   std::vector<double> shared(c.task.shared_values());
   at::Tensor loss = loss_of_lane(c.task, c.student, batch, state.task, pass, shared);
@@ -176,7 +179,8 @@ sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision) {
 }
 
 StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own, const OwnWork& work) {
-  // 1. Every lane of this rank: batch -> logits -> loss -> gradients, added into the tree over lanes.
+  // 1. Every lane, or group of lanes, of this rank: batch -> logits -> loss -> gradients, added into the tree
+  // over lanes.
   std::vector<LaneResult> lanes;
   const sharding::LaneRange range = c.gradients.layout().lanes;
   for (std::int64_t lane = range.begin; lane < range.end; ++lane) {
@@ -191,9 +195,10 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   // 3. One small exchange: losses, order, wishes, and the squares that make the norm of the whole gradient.
   // Lane losses are means, so the mean gradient is the sum over L.
   doing.emplace(c.trace, "norms and report");
-  const double scale = 1.0 / (static_cast<double>(c.config.run.lanes) * state.loss_scale.scale);
+  const std::int64_t shares = c.config.lane_groups();
+  const double scale = 1.0 / (static_cast<double>(shares) * state.loss_scale.scale);
   sharding::PerTensorSums squares = c.optimizer.clip_values(c.lane_state, c.gradients, scale);
-  StepReport report(c.config.run.lanes, c.task.shared_values(), c.communicator, squares);
+  StepReport report(shares, c.task.shared_values(), c.communicator, squares);
   report.save() = own.save ? 1 : 0;
   report.stop() = own.stop ? 1 : 0;
   report.damage() = c.loader.has_damage_news() ? 1 : 0;

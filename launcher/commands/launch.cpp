@@ -27,6 +27,7 @@
 #include "trainer/checkpoint/finished_run.hpp"
 #include "trainer/checkpoint/run_progress.hpp"
 #include "trainer/settings/validate.hpp"
+#include "trainer/sharding_plan.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -86,6 +87,7 @@ void check_ranks(const CommandLine& line) {
                             "start at most {} ranks, or choose more lanes for a new run",
                             ranks, lanes, lanes));
   }
+  trainer::check_groups(line.config, ranks);
 }
 
 std::string said(const std::string& text) { return fmt::format("vitrail launch: {}\n", text); }

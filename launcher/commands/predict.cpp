@@ -2,12 +2,10 @@
 #ifdef VITRAIL_TORCH
 #include <nlohmann/json.hpp>
 
-#include "datasets/dataset.hpp"
 #include "datasets/pack/pack_format.hpp"
+#include "launcher/commands/asking/class_names.hpp"
 #include "launcher/commands/asking/evaluation_listing.hpp"
 #include "launcher/ranks/world.hpp"
-#include "trainer/checkpoint/checkpoint_folder.hpp"
-#include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/evaluation/predict.hpp"
 #endif
 
@@ -53,44 +51,6 @@ std::vector<Option> predict_options() {
 #ifdef VITRAIL_TORCH
 using Json = nlohmann::ordered_json;
 
-// What the model's outputs are called: as the classes of --names, as the checkpoint recorded, or as those of
-// the data where they are as many; else by number, which is said where the data have names.
-class ClassNames {
- public:
-  ClassNames(const PredictFlags& flags, const datasets::DataConfig& data, std::int64_t classes) {
-    if (!flags.names.empty()) {
-      take(*datasets::open_dataset(flags.names, {.classes = data.classes}));
-      if (count() == classes) return;
-      throw Error(ExitCode::refused,
-                  fmt::format("--names {}: {} classes, the model has {}", flags.names, count(), classes),
-                  "name the pack that the model was trained on");
-    }
-    if (!flags.checkpoint.empty()) {
-      names_ = trainer::read_checkpoint_manifest(trainer::find_checkpoint(flags.checkpoint)).classes;
-    }
-    if (!names_.empty()) return;
-    const auto shown = datasets::open_unlabelled(data.val, {.classes = data.classes});
-    if (shown->classes() == classes) {
-      take(*shown);
-    } else if (shown->classes() > 0) {
-      fmt::print(stderr,
-                 "classes by number: {} has {}, the model {}; --names takes a pack that it was trained on\n",
-                 shown->describe(), shown->classes(), classes);
-    }
-  }
-  std::string operator[](std::int64_t label) const {
-    return label < count() ? names_[static_cast<std::size_t>(label)] : std::to_string(label);
-  }
-
- private:
-  std::int64_t count() const { return static_cast<std::int64_t>(names_.size()); }
-  void take(const datasets::Dataset& dataset) {
-    for (std::int64_t c = 0; c < dataset.classes(); ++c) names_.push_back(dataset.class_name(c));
-  }
-
-  std::vector<std::string> names_;
-};
-
 // What is told while images are looked at, and after the last: on rank 0.
 class Telling {
  public:
@@ -105,7 +65,7 @@ class Telling {
       take_damaged(image, reason);
     };
     if (into_file()) return;
-    names_.emplace(flags_, config_.data, config_.model.classes);
+    names_.emplace(flags_.names, flags_.checkpoint, config_);
     request.take = [this](const std::string& image, std::span<const trainer::Prediction> guesses) {
       take(image, guesses);
     };

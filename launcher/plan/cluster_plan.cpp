@@ -41,6 +41,7 @@ void refuse_impossible(const PlanInput& in) {
                 fmt::format("plan for at most {} ranks, or set run.lanes = {} for a new run", lanes,
                             std::bit_ceil(static_cast<std::uint64_t>(ranks))));
   }
+  trainer::check_groups(in.config, ranks);
 }
 
 models::ModelConfig teacher_of(const Config& config) {
@@ -61,7 +62,7 @@ PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   const sharding::MemoryPlan shared =
       sharding::memory_plan(layout.plan, layout.exchange, layout.settings,
                             {layout.compute, layout.kinds, trainer::count_networks(in.config)});
-  const std::int64_t images = in.lane_images();
+  const std::int64_t images = in.images_at_once();
   models::ModelConfig largest = in.config.model;
   largest.drop_path =
       1 - static_cast<double>(models::largest_kept(largest.drop_path, images)) / static_cast<double>(images);
@@ -108,7 +109,7 @@ void plan_exchanges(const PlanInput& in, const Layout& layout, const Links& link
   const std::vector<Bucket>& buckets = layout.plan.buckets;
   // NCCL's own gather, where slices lie in the order of ranks and ranks have as many.
   const bool rings = in.config.sharding.communicator != sharding::CommunicatorKind::mpi &&
-                     in.config.run.lanes % in.ranks == 0 &&
+                     in.config.lane_groups() % in.ranks == 0 &&
                      slice_order(layout.exchange.route) == sharding::SliceOrder::by_rank;
   const std::vector<Exchange> gradients = gradient_exchanges(layout, links);
   const std::vector<Exchange> weights = weight_exchanges(layout, links, rings);
@@ -129,7 +130,7 @@ void plan_exchanges(const PlanInput& in, const Layout& layout, const Links& link
 double norm_seconds(const PlanInput& in, const Layout& layout, const Links& links) {
   const auto pieces = static_cast<double>(layout.plan.pieces.size());
   const double report =
-      4 + 3 * static_cast<double>(in.config.run.lanes) + 2 * static_cast<double>(in.ranks) + pieces;
+      4 + 3 * static_cast<double>(in.config.lane_groups()) + 2 * static_cast<double>(in.ranks) + pieces;
   const double lamb =
       in.config.optimizer.name == sharding::OptimizerName::lamb ? links.sum(8 * 2 * pieces) : 0;
   return links.sum(8 * report) + lamb;
@@ -170,7 +171,7 @@ ClusterPlan plan_cluster(const PlanInput& in) {
   const Work work(in.config);
   const double speed = in.gpu.tflops * 1e12 * in.mfu;
   const auto lanes = static_cast<double>(layout.most_lanes),
-             lane_images = static_cast<double>(in.lane_images());
+             lane_images = static_cast<double>(in.images_at_once());
   const double forward = work.forward * lane_images / speed, backward = work.backward * lane_images / speed;
   const auto elements = static_cast<double>(layout.plan.padded_elements());
   const double held = layout.gathers_weights() ? lanes / static_cast<double>(layout.plan.lanes) : 1;

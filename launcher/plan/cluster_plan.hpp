@@ -28,6 +28,7 @@ struct PlanInput {
   double failure_gpu_hours = 8100;  // of one device until it ends the run
 
   std::int64_t lane_images() const { return config.data.global_batch_size / config.run.lanes; }
+  std::int64_t images_at_once() const { return config.data.global_batch_size / config.lane_groups(); }
 };
 
 struct PlannedMemory {                                         // of the rank that needs most

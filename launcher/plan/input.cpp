@@ -35,7 +35,7 @@ Hardware hardware_of(const CommandLine& line) {
 // Ranks, and how many of them share a node.
 void place(const PlanFlags& flags, PlanInput& in) {
   in.ranks_per_node = flags.gpus_per_node.value_or(kGpusOfANode);
-  in.ranks = flags.ranks.value_or(flags.nodes ? *flags.nodes * in.ranks_per_node : in.config.run.lanes);
+  in.ranks = flags.ranks.value_or(flags.nodes ? *flags.nodes * in.ranks_per_node : in.config.lane_groups());
   if (!flags.nodes) return;
   const std::int64_t nodes = *flags.nodes;
   if (in.ranks > nodes * in.ranks_per_node || in.ranks < nodes) {

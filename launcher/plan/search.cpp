@@ -31,7 +31,7 @@ PlanInput with_checkpointing(PlanInput in, const std::string& how) {
 void add_more_ranks(const PlanInput& in, const std::string& besides, std::vector<Change>& changes) {
   if (frees_gradients(in)) return;
   for (auto ranks = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(in.ranks) + 1));
-       ranks <= in.config.run.lanes; ranks *= 2) {
+       ranks <= in.config.lane_groups(); ranks *= 2) {
     PlanInput more = in;
     more.ranks = ranks;
     changes.emplace_back(fmt::format("plan for {} ranks{}", ranks, besides), more);
@@ -42,7 +42,7 @@ void add_stage_2(const PlanInput& in, const std::string& besides, std::vector<Ch
   if (frees_gradients(in)) return;
   PlanInput stage = in;
   stage.config.sharding.stage = 2;
-  stage.ranks = in.config.run.lanes;
+  stage.ranks = in.config.lane_groups();
   changes.emplace_back(fmt::format("set sharding.stage = 2 on {} ranks{}", stage.ranks, besides), stage);
 }
 
@@ -58,11 +58,11 @@ void add_more_lanes(const PlanInput& in, std::vector<Change>& changes) {
   for (std::int64_t lanes = in.config.run.lanes * 2; can_share(in, in.config.data.global_batch_size, lanes);
        lanes *= 2) {
     for (const std::string& how : {now, std::string("block")}) {
-      for (const std::int64_t ranks : {in.ranks, lanes}) {
+      for (const std::int64_t ranks : {in.ranks, lanes / in.config.model.batch_norm_lanes}) {
         PlanInput more = with_checkpointing(in, how);
         more.config.run.lanes = lanes;
         more.ranks = ranks;
-        if (frees_gradients(more) && ranks != lanes) continue;
+        if (frees_gradients(more) && ranks != more.config.lane_groups()) continue;
         changes.emplace_back(fmt::format("set run.lanes = {} for a new run{}{}", lanes,
                                          how == now ? "" : ", with model.activation_checkpointing = " + how,
                                          ranks == in.ranks ? "" : fmt::format(", on {} ranks", ranks)),
@@ -76,10 +76,12 @@ void add_more_lanes(const PlanInput& in, std::vector<Change>& changes) {
 
 PlanInput scaled(PlanInput in, std::int64_t ranks, std::int64_t batch) {
   const auto wanted = static_cast<std::uint64_t>(std::max<std::int64_t>(1, batch / in.lane_images()));
-  in.config.run.lanes = std::max(static_cast<std::int64_t>(std::bit_floor(wanted)),
-                                 static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(ranks))));
+  const std::int64_t together = in.config.model.batch_norm_lanes;
+  in.config.run.lanes =
+      std::max(static_cast<std::int64_t>(std::bit_floor(wanted)),
+               together * static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(ranks))));
   in.config.data.global_batch_size = batch;
-  if (frees_gradients(in)) in.config.run.lanes = ranks;
+  if (frees_gradients(in)) in.config.run.lanes = together * ranks;
   in.ranks = ranks;
   return in;
 }

@@ -9,9 +9,9 @@ namespace vitrail::launcher {
 namespace {
 
 // One rank per `run.threads` processors of this host, but no rank without a lane.
-std::int64_t slots(const trainer::RunConfig& run, const Processors& processors) {
-  const std::int64_t fitting = processors.count() / run.threads;
-  return std::clamp<std::int64_t>(fitting, 1, run.lanes);
+std::int64_t slots(const trainer::Config& config, const Processors& processors) {
+  const std::int64_t fitting = processors.count() / config.run.threads;
+  return std::clamp<std::int64_t>(fitting, 1, config.lane_groups());
 }
 
 // Every rank gets its share of the host's processors, not just `run.threads`: its decode threads work there
@@ -85,8 +85,8 @@ SpawnPlan plan_spawn(const Launch& asked, const Environment& environment, const 
   const std::int64_t nodes = launch.nodes.value_or(srun ? environment.slurm->nodes : 1);
   std::int64_t ranks = launch.ranks.value_or(0);
   if (ranks == 0) {
-    const std::int64_t per_node = launch.gpus_per_node.value_or(slots(asked.config.run, processors));
-    ranks = std::min(nodes * per_node, asked.config.run.lanes);
+    const std::int64_t per_node = launch.gpus_per_node.value_or(slots(asked.config, processors));
+    ranks = std::min(nodes * per_node, asked.config.lane_groups());
   }
   SpawnPlan plan = srun ? by_srun(launch, *environment.slurm, ranks, nodes)
                         : by_mpirun(ranks, environment, processors, root);

@@ -11,6 +11,11 @@ using at::Tensor;
 
 constexpr double kEps = 1e-5;
 
+bool by_batch(const BatchNormId& layer, const Pass& pass) {
+  if (!pass.training || !pass.follows_batch) return pass.training;
+  return pass.follows_batch(layer.mean) || pass.follows_batch(layer.variance);
+}
+
 Tensor trained_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
   if (x.numel() == x.size(1)) {
     throw Error(ExitCode::refused, "batch norm over one value a channel: it has no variance",
@@ -33,7 +38,7 @@ Tensor trained_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, c
 Tensor batch_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
   const Affine norm = p[layer.norm];
   const Tensor input = x.to(norm.weight.scalar_type());
-  if (pass.training) return trained_norm(input, layer, p, pass);
+  if (by_batch(layer, pass)) return trained_norm(input, layer, p, pass);
   return at::batch_norm(input, norm.weight, norm.bias, p[layer.mean], p[layer.variance], false, 0.0, kEps,
                         false);
 }

@@ -1,5 +1,6 @@
-// Batch norm: in training by the statistics of the lane's batch, which the pass is told; in evaluation by the
-// running ones. Maps [B,C,N,N], tokens [B,T,C]. Throws: Error(refused) where a channel has one value only.
+// Batch norm: in training by the statistics of the batch, which the pass is told; in evaluation, and where
+// the pass says so, by the running ones. Maps [B,C,N,N], tokens [B,T,C]. Throws: Error(refused) where a
+// channel has one value only.
 #pragma once
 
 #include <cstdint>

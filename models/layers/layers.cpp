@@ -25,24 +25,56 @@ Tensor join_heads(const Tensor& x) {
   return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
+namespace {
+
+Tensor heads_of(const Tensor& x, const AffineId& layer, std::int64_t heads, const Bound& p) {
+  return split_heads(linear(x, p[layer]), 1, heads)[0];
+}
+
+// The tokens that ask and those that answer, normed.
+struct Asked {
+  Tensor asking, answering;
+};
+
+Asked normed(const Tensor& asking, const Tensor& patches, const ClassBlockId& block, const Bound& p) {
+  const std::int64_t count = asking.size(1);
+  const Tensor all = norm(at::cat({asking, patches}, 1), p[block.norm]);
+  return {all.narrow(1, 0, count), block.patches_answer_alone ? all.slice(1, count) : all};
+}
+
+}  // namespace
+
 Tensor class_attention(const Tensor& asking, const Tensor& answering, const ClassAttentionId& layer,
                        std::int64_t heads, const Bound& p) {
-  const auto apart = [&](const Tensor& x, const AffineId& of) {
-    return split_heads(linear(x, p[of]), 1, heads)[0];
-  };
-  const Tensor mixed =
-      attention(apart(asking, layer.q), apart(answering, layer.k), apart(answering, layer.v), p.as_on_gpu());
+  const Tensor mixed = attention(heads_of(asking, layer.q, heads, p), heads_of(answering, layer.k, heads, p),
+                                 heads_of(answering, layer.v, heads, p), p.as_on_gpu());
   return linear(join_heads(mixed), p[layer.proj]);
 }
 
 Tensor class_block(const Tensor& asking, const Tensor& patches, const ClassBlockId& block, std::int64_t heads,
                    const Bound& p) {
-  const std::int64_t count = asking.size(1);
-  const Tensor all = norm(at::cat({asking, patches}, 1), p[block.norm]);
-  const Tensor answering = block.patches_answer_alone ? all.slice(1, count) : all;
-  const Tensor mixed = class_attention(all.narrow(1, 0, count), answering, block.attention, heads, p);
+  const auto [queries, answering] = normed(asking, patches, block, p);
+  const Tensor mixed = class_attention(queries, answering, block.attention, heads, p);
   const Tensor attended = asking + scaled(mixed, p[block.scale]);
   return attended + mlp(attended, block.mlp, p);
+}
+
+Tensor class_attention_weights(const Tensor& asking, const Tensor& answering, const ClassAttentionId& layer,
+                               std::int64_t heads, const Bound& p) {
+  return attention_weights(heads_of(asking, layer.q, heads, p), heads_of(answering, layer.k, heads, p));
+}
+
+Tensor class_block_weights(const Tensor& asking, const Tensor& patches, const ClassBlockId& block,
+                           std::int64_t heads, const Bound& p) {
+  const auto [queries, answering] = normed(asking, patches, block, p);
+  return class_attention_weights(queries, answering, block.attention, heads, p);
+}
+
+AttentionMaps attention_maps(const Tensor& weights, std::int64_t side, std::int64_t cell) {
+  const bool of_classes = weights.size(2) > 1;
+  const Tensor rows = weights.select(of_classes ? 1 : 2, 0);  // [B,M,T]
+  const Tensor patches = rows.slice(2, rows.size(2) - side * side);
+  return {patches.unflatten(2, {side, side}).contiguous(), cell, of_classes};
 }
 
 // Patches are cut out and multiplied, not convolved: a matrix product's weight gradient has the same bits for

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "models/features.hpp"
 #include "models/layers/bound.hpp"
 
 namespace vitrail::models {
@@ -31,6 +32,15 @@ at::Tensor class_attention(const at::Tensor& asking, const at::Tensor& answering
 // The same with norm, residual sums and MLP, of tokens that ask patches [B,T,D].
 at::Tensor class_block(const at::Tensor& asking, const at::Tensor& patches, const ClassBlockId& block,
                        std::int64_t heads, const Bound& p);
+
+// With what weights they attend: [B,H,Q,T].
+at::Tensor class_attention_weights(const at::Tensor& asking, const at::Tensor& answering,
+                                   const ClassAttentionId& layer, std::int64_t heads, const Bound& p);
+at::Tensor class_block_weights(const at::Tensor& asking, const at::Tensor& patches, const ClassBlockId& block,
+                               std::int64_t heads, const Bound& p);
+
+// Of weights [B,H,1,T] heads' maps, of [B,1,K,T] classes'; the last side * side tokens of T are patches.
+AttentionMaps attention_maps(const at::Tensor& weights, std::int64_t side, std::int64_t cell);
 
 // [B,C,S,S] -> [B,G*G,D] by a weight [D,C,P,P]; pixels beyond the last whole patch are left out.
 at::Tensor embed_patches(const at::Tensor& images, const Affine& p);

@@ -1,5 +1,7 @@
 #include "models/layers/precision.hpp"
 
+#include <cmath>
+
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -68,6 +70,11 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, bool as_on_g
   if (q.size(0) == 0) return q + k.sum(2, /*keepdim=*/true) + v.sum(2, /*keepdim=*/true);
   if (!is_storage(q) || as_on_gpu) return at::scaled_dot_product_attention(q, k, v);
   return at::scaled_dot_product_attention(widened(q), widened(k), widened(v)).to(q.scalar_type());
+}
+
+Tensor attention_weights(const Tensor& q, const Tensor& k) {
+  const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+  return at::softmax(at::matmul(widened(q) * scale, widened(k).transpose(-2, -1)), -1);
 }
 
 Tensor product(const Tensor& a, const Tensor& b) {

@@ -27,6 +27,8 @@ at::Tensor linear(const at::Tensor& x, const Affine& p);  // the bias may be und
 at::Tensor product(const at::Tensor& a, const at::Tensor& b);
 // softmax(q k' / sqrt(d)) v of [B,H,T,d], B = 0 included
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool as_on_gpu = false);
+// [B,H,Q,d], [B,H,T,d] -> softmax(q k' / sqrt(d)) [B,H,Q,T], at least fp32: to look at
+at::Tensor attention_weights(const at::Tensor& q, const at::Tensor& k);
 at::Tensor convolution(const at::Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
                        std::int64_t groups);
 at::Tensor widened(const at::Tensor& x);  // half -> fp32, others as they are

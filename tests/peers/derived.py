@@ -38,7 +38,7 @@ class PatchesAnswer(ClassAttn):
     def forward(self, x):
         tokens, patches = x[:, : self.count], x[:, self.count :]
         logits = (self.q(tokens) * x.shape[2] ** -0.5) @ self.k(patches).transpose(1, 2)
-        return self.proj(logits.softmax(-1) @ self.v(patches))
+        return self.proj(self.attn_drop(logits.softmax(-1)) @ self.v(patches))
 
 
 class Aggregation(nn.Module):

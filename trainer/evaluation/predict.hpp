@@ -12,15 +12,11 @@
 
 #include "sharding/comm/communicator.hpp"
 #include "trainer/device/gpu_promise.hpp"
+#include "trainer/evaluation/likeliest.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/weights/weights_origin.hpp"
 
 namespace vitrail::trainer {
-
-struct Prediction {
-  std::int64_t label = 0;
-  double logit = 0, probability = 0;
-};
 
 struct PredictionRequest {
   std::string checkpoint;        // empty: config.model.weights

@@ -18,7 +18,7 @@ Error does_not_fit(std::int64_t images) {
 }  // namespace
 
 std::int64_t probe_memory(Assembly& run) {
-  const std::int64_t count = run.config.data.global_batch_size / run.config.run.lanes;
+  const std::int64_t count = run.config.data.global_batch_size / run.config.lane_groups();
   models::Pass pass;
   pass.training = true;
   pass.memory_probe = true;

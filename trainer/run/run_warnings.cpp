@@ -78,7 +78,7 @@ std::vector<std::string> run_warnings(const Config& config, sharding::Communicat
     ranks.push_back(parse_share(text));
   }
   std::vector<std::string> lines = crowded(ranks, config.run.threads, config.data.workers);
-  const std::string uneven = uneven_lanes(config.run.lanes, communicator.size());
+  const std::string uneven = uneven_lanes(config.lane_groups(), communicator.size());
   if (!uneven.empty()) lines.insert(lines.begin(), uneven);
   return lines;
 }

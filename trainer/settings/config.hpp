@@ -144,6 +144,9 @@ struct Config {
   WatchdogConfig watchdog;
   EvaluationConfig evaluation;
   LogConfig log;
+
+  // What ranks share out and add up: lanes, or groups of them that are computed as one batch.
+  std::int64_t lane_groups() const { return run.lanes / model.batch_norm_lanes; }
 };
 
 }  // namespace vitrail::trainer

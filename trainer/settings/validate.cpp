@@ -32,6 +32,30 @@ void check_lanes(const RunConfig& run) {
       run.lanes);
 }
 
+// Only whole groups of lanes can be one rank's, at any number of ranks and in the same order of additions.
+void check_batch_norm(const Config& config) {
+  const std::int64_t together = config.model.batch_norm_lanes, lanes = config.run.lanes;
+  if (together == 1) return;
+  if (together < 1 || !std::has_single_bit(static_cast<std::uint64_t>(together)) || together > lanes) {
+    throw refuse(
+        "model.batch_norm_lanes = {} with run.lanes = {}: groups of lanes are a power of two, and no more "
+        "than "
+        "all lanes; set {}",
+        together, lanes,
+        together > lanes
+            ? fmt::format("model.batch_norm_lanes = {}, or more lanes", lanes)
+            : fmt::format("model.batch_norm_lanes = {}",
+                          std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(together, 1)))));
+  }
+  const models::ParameterSpecs parameters = models::parameters_of(config.model);
+  if (std::ranges::any_of(parameters, &models::ParameterSpec::is_statistic)) return;
+  throw refuse(
+      "model.batch_norm_lanes = {}: {} has no batch norm, whose statistics are all that lanes share; leave "
+      "it "
+      "out",
+      together, config.model.name);
+}
+
 void check_length(const RunConfig& run) {
   if ((run.epochs > 0) != (run.steps > 0)) return;
   throw refuse("run.epochs = {} with run.steps = {}: set exactly one of them, the length of the run",
@@ -117,6 +141,7 @@ void check_average(const Config& config) {
 
 void validate(const Config& config) {
   check_lanes(config.run);
+  check_batch_norm(config);
   check_length(config.run);
   check_batch(config);
   check_copies(config);

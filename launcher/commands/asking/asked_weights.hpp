@@ -1,5 +1,5 @@
-// What `eval`, `predict` and `features` have in common: the weights that they ask, and the one data set that
-// they show them.
+// What `eval`, `predict`, `features` and `attention` have in common: the weights that they ask, and the one
+// data set that they show them.
 #pragma once
 
 #include <string>

@@ -66,9 +66,14 @@ Features Cait::body(const Tensor& images, const Pass& pass) const {
   int entered = static_cast<int>(config_.depth);
   Tensor token;
   std::vector<Tensor> tokens;  // after each block that has one
+  std::optional<AttentionMaps> first_look;
   for (const auto& layer : parameters_.class_blocks) {
     pass.enter(++entered);
     if (!token.defined()) token = p[parameters_.class_token].expand({images.size(0), -1, -1});
+    if (pass.features.attention && !first_look) {
+      first_look = attention_maps(class_block_weights(token, patches, layer, config_.heads, p),
+                                  config_.grid(), config_.patch);
+    }
     token = class_block(token, patches, layer, config_.heads, p);
     tokens.push_back(token.select(1, 0));
   }
@@ -80,6 +85,7 @@ Features Cait::body(const Tensor& images, const Pass& pass) const {
       features.blocks.push_back(norm(tokens[i], last));
   }
   if (pass.features.mean) features.mean = norm(patches, last).mean(1);
+  features.attention = first_look;
   return features;
 }
 

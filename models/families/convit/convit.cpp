@@ -53,6 +53,13 @@ Tensor plain_attention(const Tensor& x, const PlainAttentionId& layer, std::int6
   return linear(join_heads(attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu())), p[layer.proj]);
 }
 
+// With what weights the class token attends: [B,H,1,T].
+Tensor weights_of_class_token(const Tensor& x, const PlainAttentionId& layer, std::int64_t heads,
+                              const Bound& p) {
+  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), {p[layer.qkv], {}}), 3, heads);
+  return attention_weights(qkv[0].narrow(2, 0, 1), qkv[1]);
+}
+
 class Convit final : public Model {
  public:
   Convit(const ConvitConfig& config, const Declaration& declared, ConvitParameters parameters)
@@ -64,6 +71,7 @@ class Convit final : public Model {
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor block(const Tensor& x, int layer, const Tensor& places, const Pass& pass) const;
   Tensor with_class_token(const Tensor& patches) const;
+  AttentionMaps attention_of(const Tensor& x, int layer) const;
 
   ConvitConfig config_;
   ConvitParameters parameters_;
@@ -86,14 +94,25 @@ Tensor Convit::block(const Tensor& x, int layer, const Tensor& places, const Pas
   return depth.add(attended, attended, 1, [&](const Tensor& z) { return mlp(z, layers.mlp, bound()); });
 }
 
+// Of a plain block's input.
+AttentionMaps Convit::attention_of(const Tensor& x, int layer) const {
+  const PlainAttentionId& plain = *parameters_.blocks[static_cast<std::size_t>(layer)].plain;
+  const Tensor in = layer == config_.gated_blocks() ? with_class_token(x) : x;
+  return attention_maps(weights_of_class_token(in, plain, config_.heads, bound()), config_.grid(),
+                        config_.patch);
+}
+
 Features Convit::body(const Tensor& images, const Pass& pass) const {
   const Bound p = bound();
   pass.enter(0);
   const Tensor patches = embed_patches(images, p[parameters_.patch]) + p[parameters_.position];
   const Tensor places = offsets(config_.grid(), p[parameters_.position]);
   std::vector<Tensor> last_blocks;  // class tokens
+  std::optional<AttentionMaps> last_look;
   const Tensor x = run_blocks(patches, config_.depth, config_.checkpointing.blocks, pass,
                               [&, places](const Tensor& z, int layer, const Pass& now) {
+                                if (now.features.attention && layer + 1 == config_.depth)
+                                  last_look = attention_of(z, layer);
                                 Tensor out = block(z, layer, places, now);
                                 const auto joined =
                                     std::max(config_.gated_blocks(), config_.depth - now.features.blocks);
@@ -106,6 +125,7 @@ Features Convit::body(const Tensor& images, const Pass& pass) const {
   Features features{norm(x.select(1, 0), last), {}};
   for (const Tensor& token : last_blocks) features.blocks.push_back(norm(token, last));
   if (pass.features.mean) features.mean = norm(x.slice(1, 1), last).mean(1);
+  features.attention = last_look;
   return features;
 }
 

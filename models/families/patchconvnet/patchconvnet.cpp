@@ -35,6 +35,7 @@ class PatchConvNet final : public Model {
   Tensor embed(const Tensor& images) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
   Tensor column(const Tensor& normed, const ColumnBlockId& layer) const;
+  Tensor class_tokens(const Tensor& patches) const;
   Tensor aggregated(const Tensor& patches) const;
   Tensor read(const Tensor& patches) const;
 
@@ -72,11 +73,16 @@ Tensor PatchConvNet::block(const Tensor& x, int layer, const Pass& pass) const {
   return depth.add(x, x, 0, [&](const Tensor& z) { return column(norm(z, bound()[parts.norm]), parts); });
 }
 
+// Of each image, before they have seen it: [B,K,D].
+Tensor PatchConvNet::class_tokens(const Tensor& patches) const {
+  return bound()[parameters_.class_token].expand({patches.size(0), -1, -1});
+}
+
 // Patches [B,T,D] -> class tokens [B,K,D].
 Tensor PatchConvNet::aggregated(const Tensor& patches) const {
   const Bound p = bound();
-  const Tensor tokens = p[parameters_.class_token].expand({patches.size(0), -1, -1});
-  return norm(class_block(tokens, patches, parameters_.aggregation, 1, p), p[parameters_.norm]);
+  return norm(class_block(class_tokens(patches), patches, parameters_.aggregation, 1, p),
+              p[parameters_.norm]);
 }
 
 // What the head reads: [B,D], or a token for each class.
@@ -99,6 +105,11 @@ Features PatchConvNet::body(const Tensor& images, const Pass& pass) const {
   Features features{read(x), {}};
   for (const Tensor& out : last_blocks) features.blocks.push_back(aggregated(out).mean(1));
   if (pass.features.mean) features.mean = norm(x, bound()[parameters_.norm]).mean(1);
+  if (pass.features.attention) {
+    features.attention =
+        attention_maps(class_block_weights(class_tokens(x), x, parameters_.aggregation, 1, bound()),
+                       config_.side(), config_.patch);
+  }
   return features;
 }
 

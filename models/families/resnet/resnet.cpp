@@ -26,6 +26,7 @@ class ResNet final : public Model {
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor block(const Tensor& x, int number, const Pass& pass) const;
   Tensor pooled(const Tensor& x) const;
+  std::optional<AttentionMaps> attention(const Tensor& x) const;
 
   ResNetParameters parameters_;
 };
@@ -53,6 +54,15 @@ Tensor ResNet::pooled(const Tensor& x) const {
   return norm(class_block(token, tokens_of(x), pooling.block, 1, p).select(1, 0), p[pooling.norm]);
 }
 
+// Of attention pooling, where there is one; a pixel of the last map stands for 32.
+std::optional<AttentionMaps> ResNet::attention(const Tensor& x) const {
+  if (!parameters_.pooling) return std::nullopt;
+  const Bound p = bound();
+  const Tensor token = p[parameters_.pooling->class_token].expand({x.size(0), -1, -1});
+  return attention_maps(class_block_weights(token, tokens_of(x), parameters_.pooling->block, 1, p), x.size(2),
+                        32);
+}
+
 // Stages before the last have other channels than attention pooling: features of theirs are means.
 Features ResNet::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
@@ -68,6 +78,7 @@ Features ResNet::body(const Tensor& images, const Pass& pass) const {
   pass.enter(blocks + 1);
   features.pooled = pooled(x);
   if (pass.features.mean) features.mean = x.mean({2, 3});
+  if (pass.features.attention) features.attention = attention(x);
   return features;
 }
 

@@ -25,6 +25,13 @@ Tensor self_attention(const Tensor& x, const VitAttentionId& layer, std::int64_t
   return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
 }
 
+// With what weights the class token attends: [B,H,1,T].
+Tensor weights_of_class_token(const Tensor& x, const VitAttentionId& layer, std::int64_t heads,
+                              const Bound& p) {
+  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
+  return attention_weights(qkv[0].narrow(2, 0, 1), qkv[1]);
+}
+
 class Vit final : public Model {
  public:
   Vit(const VitConfig& config, const Declaration& declared, VitParameters parameters)
@@ -36,6 +43,7 @@ class Vit final : public Model {
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor embed(const Tensor& images, const Pass& pass) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
+  AttentionMaps attention_of(const Tensor& x, int layer) const;
 
   VitConfig config_;
   VitParameters parameters_;
@@ -75,11 +83,22 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   return out;
 }
 
+// Of a block's input; of parallel branches one after another.
+AttentionMaps Vit::attention_of(const Tensor& x, int layer) const {
+  std::vector<Tensor> weights;
+  for (const VitAttentionId& branch : parameters_.blocks[static_cast<std::size_t>(layer)].attentions)
+    weights.push_back(weights_of_class_token(x, branch, config_.heads, bound()));
+  return attention_maps(at::cat(weights, 1), config_.grid(), config_.patch);
+}
+
 Features Vit::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
   std::vector<Tensor> last_blocks;  // class tokens
+  std::optional<AttentionMaps> last_look;
   const Tensor x = run_blocks(embed(images, pass), config_.depth, config_.checkpointing.blocks, pass,
                               [&](const Tensor& z, int layer, const Pass& now) {
+                                if (now.features.attention && layer + 1 == config_.depth)
+                                  last_look = attention_of(z, layer);
                                 Tensor out = block(z, layer, now);
                                 if (layer >= config_.depth - now.features.blocks)
                                   last_blocks.push_back(out.select(1, 0));
@@ -94,6 +113,7 @@ Features Vit::body(const Tensor& images, const Pass& pass) const {
     const std::int64_t first = config_.distilled ? 2 : 1;
     features.mean = norm(x.slice(1, first), last).mean(1);
   }
+  features.attention = last_look;
   return features;
 }
 

@@ -128,10 +128,17 @@ Features Xcit::body(const Tensor& images, const Pass& pass) const {
   int entered = static_cast<int>(config_.depth);
   Tensor tokens;
   std::vector<Tensor> class_tokens;  // after each block that has one
+  std::optional<AttentionMaps> first_look;
   for (const XcitClassBlockId& layer : parameters_.class_blocks) {
     pass.enter(++entered);
     if (!tokens.defined())
       tokens = at::cat({p[parameters_.class_token].expand({images.size(0), -1, -1}), patches}, 1);
+    if (pass.features.attention && !first_look) {
+      const Tensor normed = norm(tokens, p[layer.norm1]);
+      first_look = attention_maps(
+          class_attention_weights(normed.narrow(1, 0, 1), normed, layer.attention, config_.heads, p),
+          config_.side(), config_.patch);
+    }
     tokens = class_block(tokens, layer);
     class_tokens.push_back(tokens.select(1, 0));
   }
@@ -143,6 +150,7 @@ Features Xcit::body(const Tensor& images, const Pass& pass) const {
       features.blocks.push_back(norm(class_tokens[i], last));
   }
   if (pass.features.mean) features.mean = norm(tokens.slice(1, 1), last).mean(1);
+  features.attention = first_look;
   return features;
 }
 

@@ -244,7 +244,7 @@ TEST(CommandLineErrors, OfCommands) {
       "features");
   EXPECT_EQ(refusal({"pack", "--config", "missing.cfg"}),
             "2 command line: --config: `vitrail pack` does not use this; it is of launch, "
-            "train, plan, eval, predict, models, bench, import, preview, features");
+            "train, plan, eval, predict, models, bench, import, preview, features, attention");
   EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
   EXPECT_EQ(refusal({"eval", "--data", "x"}),
             "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "

@@ -49,7 +49,7 @@ TEST(Commands, AreCompleteAndFoundByName) {
 // Their own flags, the common ones and the settings that they say they use; nothing of others.
 TEST(Commands, TakeTheirOwnFlags) {
   EXPECT_EQ(refusal({"models", "--samples", "3"}),
-            "2 command line: --samples: `vitrail models` does not use this; it is of preview");
+            "2 command line: --samples: `vitrail models` does not use this; it is of preview, attention");
   EXPECT_EQ(refusal({"verify", "a", "--ranks", "2"}),
             "2 command line: --ranks: `vitrail verify` does not use this; it is of launch, plan");
   EXPECT_EQ(refusal({"info", "a", "--model.name", "x"}).substr(0, 59),

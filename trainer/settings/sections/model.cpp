@@ -55,6 +55,11 @@ void add_model_settings(std::vector<Setting>& table) {
       {{DropPathLaw::of_model, "own"}, {DropPathLaw::constant, "constant"}, {DropPathLaw::linear, "linear"}},
       Effect::identity,
       {.help = "drop_path in every layer, or rising to it from 0 in the first; own: the named model's"});
+  model.add("batch_norm_lanes", &ModelConfig::batch_norm_lanes, Effect::identity,
+            {.help = "lanes that one rank computes as one batch, whose statistics batch norms take: at most "
+                     "run.lanes / batch_norm_lanes ranks",
+             .bounds = from_to(1, 65536),
+             .unit = "lanes"});
   model.add("activation_checkpointing", &ModelConfig::activation_checkpointing, Effect::speed,
             {.help = "what backward computes a second time instead of keeping it: nothing, attention, every "
                      "block, or segments of K blocks; no result depends on it",

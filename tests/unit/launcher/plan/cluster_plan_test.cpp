@@ -45,6 +45,21 @@ void expect_near(double value, double reference, double relative = 0.005) {
   EXPECT_NEAR(value, reference, relative * reference);
 }
 
+TEST(ClusterPlans, AGroupOfLanesIsComputedByOneRank) {
+  PlanInput in = vit_h(8);
+  in.config.model.name = "resnet50";
+  const PlannedMemory apart = plan_memory(in);
+  in.config.model.batch_norm_lanes = 4;
+  const PlannedMemory together = plan_memory(in);
+  expect_near(together.activations, 4 * apart.activations);
+  EXPECT_EQ(together.full_sums, 1);
+  EXPECT_GT(apart.full_sums, 1);
+  in.ranks = 16;
+  EXPECT_THAT([&] { plan_memory(in); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("model.batch_norm_lanes = 4: a group of lanes is")));
+  EXPECT_EQ(scaled(in, 16, 2048).config.lane_groups(), 16);
+}
+
 TEST(ClusterPlans, MemoryIsThatOfTheFormulas) {
   for (const std::int64_t ranks : {1, 2, 8, 32}) {
     const PlannedMemory memory = plan_memory(vit_h(ranks));

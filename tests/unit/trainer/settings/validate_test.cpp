@@ -56,6 +56,25 @@ TEST(Validate, PatternsOfTrainedParametersMatchSome) {
   }
 }
 
+TEST(Validate, GroupsOfLanesAreAPowerOfTwoOfANetworkWithBatchNorm) {
+  const auto together = [](std::int64_t lanes, const std::string& model) {
+    return rule_refusal([&](Config& c) {
+      c.model.batch_norm_lanes = lanes;
+      c.model.name = model;
+    });
+  };
+  for (const std::int64_t lanes : {1, 2, 4}) EXPECT_EQ(together(lanes, "resnet50"), "") << lanes;
+  EXPECT_EQ(together(1, "vit_s16"), "");
+  const std::string rule = ": groups of lanes are a power of two, and no more than all lanes; set ";
+  EXPECT_EQ(together(3, "resnet50"),
+            "78 model.batch_norm_lanes = 3 with run.lanes = 4" + rule + "model.batch_norm_lanes = 2");
+  EXPECT_EQ(together(8, "resnet50"), "78 model.batch_norm_lanes = 8 with run.lanes = 4" + rule +
+                                         "model.batch_norm_lanes = 4, or more lanes");
+  EXPECT_EQ(together(2, "vit_s16"),
+            "78 model.batch_norm_lanes = 2: vit_s16 has no batch norm, whose statistics are all that lanes "
+            "share; leave it out");
+}
+
 TEST(Validate, ReassessedLabelsCountAllClasses) {
   const auto text = rule_refusal(
       [](Config& c) {
