@@ -7,6 +7,7 @@
 #include "datasets/class_subset.hpp"
 #include "datasets/image_folder.hpp"
 #include "datasets/pack_dataset.hpp"
+#include "datasets/source_dataset.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "datasets/tensor_dataset.hpp"
 #include "trainer/base/error.hpp"
@@ -35,14 +36,10 @@ std::shared_ptr<const Dataset> open_whole(const std::string& source, const OpenO
   }
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
-  if (source.starts_with("folder:")) {
-    throw Error(ExitCode::usage,
-                fmt::format("data source {}: `vitrail predict` and `preview` alone look at folders of images",
-                            source),
-                fmt::format("make a pack of it: vitrail pack --source {} --output PACK", source));
-  }
+  if (is_direct_source(source)) return open_source_dataset(source);
   throw Error(ExitCode::usage, fmt::format("data source {}: no such folder", source),
-              "a source is the folder of a pack, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE");
+              "a source is the folder of a pack, folder:DIR, wds:TARS, csv:LIST, tensor:FILE.safetensors or "
+              "synthetic:N,CLASSES,SIZE; of other collections make a pack (vitrail pack --help)");
 }
 
 }  // namespace
