@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
-#include "datasets/class_subset.hpp"
 #include "datasets/image_folder.hpp"
 #include "datasets/pack_dataset.hpp"
 #include "datasets/source_dataset.hpp"
+#include "datasets/subsets/class_subset.hpp"
+#include "datasets/subsets/relabelled.hpp"
+#include "datasets/subsets/sample_subset.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "datasets/tensor_dataset.hpp"
 #include "trainer/base/error.hpp"
@@ -46,7 +48,10 @@ std::shared_ptr<const Dataset> open_whole(const std::string& source, const OpenO
 
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options) {
   auto dataset = open_whole(source, options);
-  return options.classes.empty() ? dataset : keep_classes(std::move(dataset), options.classes);
+  if (!options.labels.empty()) dataset = relabel(std::move(dataset), options.labels);
+  if (!options.classes.empty()) dataset = keep_classes(std::move(dataset), options.classes);
+  if (!options.subset.part.empty()) dataset = keep_subset(std::move(dataset), options.subset);
+  return dataset;
 }
 
 std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options) {

@@ -6,6 +6,7 @@
 #include "datasets/pack/pack_format.hpp"
 #include "launcher/commands/asking/evaluation_listing.hpp"
 #include "launcher/ranks/environment.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/evaluation/predict.hpp"
@@ -18,12 +19,22 @@ struct PredictFlags : AskedWeights {
   std::string output;  // empty: likeliest classes are printed
   std::int64_t top = 5;
   std::string names;  // a pack
+  double min_confidence = 0;
 };
+
+bool is_table(const std::string& output) { return output.ends_with(".csv"); }
 
 std::vector<Option> predict_options() {
   const Condition without_output{"output", "no --output", [](const CommandLine& line) {
                                    return line.own<PredictFlags>().output.empty();
                                  }};
+  const Condition with_names{"output", "no --output, or a .csv", [](const CommandLine& line) {
+                               const std::string& output = line.own<PredictFlags>().output;
+                               return output.empty() || is_table(output);
+                             }};
+  const Condition with_table{"output", "--output FILE.csv", [](const CommandLine& line) {
+                               return is_table(line.own<PredictFlags>().output);
+                             }};
   FlagTable<PredictFlags> flags;
   add_checkpoint(flags);
   flags.alias(
@@ -32,10 +43,13 @@ std::vector<Option> predict_options() {
                "needed) or synthetic:; short for data.val",
        .placeholder = "SOURCE",
        .required = true});
-  flags.add("output", &PredictFlags::output,
-            {.help = "safetensors file for `logits` [images, classes]",
-             .placeholder = "FILE",
-             .absent = "the likeliest classes are printed instead"});
+  flags.add(
+      "output", &PredictFlags::output,
+      {.help =
+           "safetensors file for `logits` [images, classes]; or, called .csv, a table of image, label, class "
+           "and confidence, for data.labels or a source csv:",
+       .placeholder = "FILE",
+       .absent = "the likeliest classes are printed instead"});
   flags.add("top", &PredictFlags::top,
             {.help = "likeliest classes printed of each image",
              .bounds = from_to(1, 1e6),
@@ -44,7 +58,11 @@ std::vector<Option> predict_options() {
             {.help = "pack whose classes have the names to print",
              .placeholder = "PACK",
              .absent = "the names in the checkpoint, else of --data, else numbers",
-             .when = {without_output}});
+             .when = {with_names}});
+  flags.add("min-confidence", &PredictFlags::min_confidence,
+            {.help = "probability of the likeliest class from which on an image is in the table",
+             .bounds = from_to(0, 1),
+             .when = {with_table}});
   flags.config_files();
   flags.format(&PredictFlags::format);
   return flags.done();
@@ -91,71 +109,125 @@ class ClassNames {
   std::vector<std::string> names_;
 };
 
+// A field of CSV (RFC 4180).
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos && !text.starts_with(' ') && !text.ends_with(' '))
+    return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+// What becomes of the answers: printed, a row of JSON each, logits in a file, or a table.
+class Answers {
+ public:
+  Answers(const PredictFlags& flags, const trainer::Config& config)
+      : flags_(flags), config_(config), json_(flags.format == OutputFormat::json) {
+    if (!prints() && !is_table(flags.output)) return;
+    names_.emplace(flags, config.data, config.model.classes);
+  }
+
+  bool prints() const { return flags_.output.empty(); }
+
+  void fill(trainer::PredictionRequest& request) {
+    request.take_damaged = [this](const std::string& image, const std::string& reason) {
+      take_damaged(image, reason);
+    };
+    request.take_used = [this](const trainer::UsedRecord& record) {
+      used_ = json_of(record);
+      if (!json_ && prints()) fmt::print(stderr, "{}\n", describe(record));
+    };
+    if (prints()) {
+      request.take = [this](const auto& image, const auto& guesses) { print(image, guesses); };
+    } else if (is_table(flags_.output)) {
+      request.output.clear();
+      request.top = 1;
+      request.take = [this](const auto& image, const auto& guesses) { tabulate(image, guesses.front()); };
+    }
+  }
+
+  void finish(std::int64_t images, std::int64_t bad) const {
+    const bool table = is_table(flags_.output);
+    if (bad > 0) {
+      fmt::print(stderr, "{} of {} images could not be decoded{}\n", bad, images,
+                 prints() || table ? "" : "; their logits are NaN");
+    }
+    if (table) write_text_atomically(flags_.output, table_);
+    if (prints()) {
+      if (json_) fmt::print("{}\n", rows_.dump());
+      return;
+    }
+    Json said = {{"images", images},
+                 {"damaged", damaged_},
+                 {"classes", config_.model.classes},
+                 {"output", flags_.output}};
+    if (table) said["listed"] = listed_;
+    said["used"] = used_;
+    if (json_) {
+      fmt::print("{}\n", said.dump());
+    } else if (table) {
+      fmt::print(stderr, "{}: {} of {} images, with a confidence of at least {}\n", flags_.output, listed_,
+                 images, flags_.min_confidence);
+    } else {
+      fmt::print(stderr, "{}: logits of {} images, {} classes\n", flags_.output, images,
+                 config_.model.classes);
+    }
+  }
+
+ private:
+  void take_damaged(const std::string& image, const std::string& reason) {
+    fmt::print(stderr, "not predicted: {}\n", reason);
+    Json row = {{"image", image}, {"error", reason}};
+    if (prints()) row["used"] = used_;
+    (prints() ? rows_ : damaged_).push_back(std::move(row));
+  }
+
+  void print(const std::string& image, std::span<const trainer::Prediction> guesses) {
+    Json row = {{"image", image}, {"top", Json::array()}, {"used", used_}};
+    std::string text = datasets::printable(image);
+    for (const trainer::Prediction& guess : guesses) {
+      const std::string name = (*names_)[guess.label];
+      row["top"].push_back({{"class", guess.label},
+                            {"name", name},
+                            {"logit", guess.logit},
+                            {"probability", guess.probability}});
+      text += fmt::format("  {} {:.4f}", name, guess.probability);
+    }
+    if (json_) {
+      rows_.push_back(std::move(row));
+    } else {
+      fmt::print("{}\n", text);
+    }
+  }
+
+  void tabulate(const std::string& image, const trainer::Prediction& guess) {
+    if (!(guess.probability >= flags_.min_confidence)) return;
+    ++listed_;
+    table_ += fmt::format("{},{},{},{:.6f}\n", csv_field(image), guess.label,
+                          csv_field((*names_)[guess.label]), guess.probability);
+  }
+
+  const PredictFlags& flags_;
+  const trainer::Config& config_;
+  const bool json_;
+  std::optional<ClassNames> names_;
+  Json rows_ = Json::array(), damaged_ = Json::array(), used_;
+  std::string table_ = "image,label,class,confidence\n";
+  std::int64_t listed_ = 0;
+};
+
 ExitCode run_predict(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<PredictFlags>();
-  const trainer::Config& config = line.config;
-  const bool json = flags.format == OutputFormat::json;
-  const bool into_file = !flags.output.empty();
   trainer::PredictionRequest request{.checkpoint = flags.checkpoint,
                                      .output = flags.output,
                                      .top = flags.top,
                                      .say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
                                      .gpus = environment.gpus};
-  Json rows = Json::array();
-  Json damaged = Json::array();
-  Json used;
-  request.take_damaged = [&](const std::string& image, const std::string& reason) {
-    fmt::print(stderr, "not predicted: {}\n", reason);
-    Json row = {{"image", image}, {"error", reason}};
-    if (!into_file) row["used"] = used;
-    (into_file ? damaged : rows).push_back(std::move(row));
-  };
-  request.take_used = [&](const trainer::UsedRecord& record) {
-    used = json_of(record);
-    if (!json && !into_file) fmt::print(stderr, "{}\n", describe(record));
-  };
-  std::optional<ClassNames> names;
-  if (!into_file) {
-    names.emplace(flags, config.data, config.model.classes);
-    request.take = [&](const std::string& image, std::span<const trainer::Prediction> guesses) {
-      Json row = {{"image", image}, {"top", Json::array()}, {"used", used}};
-      std::string text = datasets::printable(image);
-      for (const trainer::Prediction& guess : guesses) {
-        const std::string name = (*names)[guess.label];
-        row["top"].push_back({{"class", guess.label},
-                              {"name", name},
-                              {"logit", guess.logit},
-                              {"probability", guess.probability}});
-        text += fmt::format("  {} {:.4f}", name, guess.probability);
-      }
-      if (json) {
-        rows.push_back(std::move(row));
-      } else {
-        fmt::print("{}\n", text);
-      }
-    };
-  }
-  const auto [images, bad] = trainer::predict(config, request);
-  const ExitCode code = bad == 0 ? ExitCode::done : ExitCode::bad_data;
-  if (bad > 0) {
-    fmt::print(stderr, "{} of {} images could not be decoded{}\n", bad, images,
-               into_file ? "; their logits are NaN" : "");
-  }
-  if (!into_file) {
-    if (json) fmt::print("{}\n", rows.dump());
-    return code;
-  }
-  if (json) {
-    fmt::print("{}\n", Json({{"images", images},
-                             {"damaged", damaged},
-                             {"classes", config.model.classes},
-                             {"output", flags.output},
-                             {"used", used}})
-                           .dump());
-  } else {
-    fmt::print(stderr, "{}: logits of {} images, {} classes\n", flags.output, images, config.model.classes);
-  }
-  return code;
+  Answers answers(flags, line.config);
+  answers.fill(request);
+  const auto [images, bad] = trainer::predict(line.config, request);
+  answers.finish(images, bad);
+  return bad == 0 ? ExitCode::done : ExitCode::bad_data;
 }
 
 #else
