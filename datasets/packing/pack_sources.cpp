@@ -8,6 +8,7 @@
 
 #include "datasets/archives/compression.hpp"
 #include "datasets/packing/labelled/labelled_files.hpp"
+#include "datasets/packing/parquet/parquet_source.hpp"
 #include "datasets/packing/sources/class_archives.hpp"
 #include "datasets/packing/sources/source_kinds.hpp"
 #include "datasets/packing/sources/source_path.hpp"
@@ -66,6 +67,7 @@ constexpr Kind kKinds[] = {
     {"cars", "DIR", kNothing, listed<read_cars>},
     {"food101", "DIR", kNothing, listed<read_food101>},
     {"inaturalist", "JSON (train2018.json)", kLabels, listed<read_inaturalist>},
+    {"parquet", "DIR|FILES (Hugging Face's)", kLabels | kNames, opened<open_parquet_source>},
     {"idx", "IMAGES,LABELS", kNothing, opened<open_idx_source>}};
 
 // Formats of others that cannot be read, and a way from them.
@@ -86,11 +88,7 @@ constexpr Foreign kForeign[] = {
     {"beton", "FFCV's file",
      "it holds no files but pages of them: pack what it was written from, a folder (folder:) or WebDataset "
      "tars "
-     "(wds:)"},
-    {"parquet", "Hugging Face's tables of images",
-     "write them as files: for each row of pyarrow.parquet.ParquetFile(FILE).iter_batches(), image['bytes'] "
-     "into "
-     "a folder for each label (folder:), or into WebDataset tars (wds:)"}};
+     "(wds:)"}};
 
 void refuse_foreign_options(const Kind& kind, const SourceOptions& options) {
   struct Asked {

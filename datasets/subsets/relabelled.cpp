@@ -44,8 +44,8 @@ class Relabelled final : public KeptSamples {
  private:
   static constexpr std::int32_t kNone = -1;
 
-  static Error bad(const LabelLine& line, const std::string& what) {
-    return {ExitCode::bad_data, fmt::format("line {}: {}", line.line, what),
+  Error bad(const LabelLine& line, const std::string& what) const {
+    return {ExitCode::bad_data, fmt::format("{}: line {}: {}", file_, line.line, what),
             "a table of images and labels is what `vitrail predict --output labels.csv` writes"};
   }
 
@@ -68,7 +68,7 @@ std::shared_ptr<const Dataset> relabel(std::shared_ptr<const Dataset> dataset, c
   try {
     return std::make_shared<const Relabelled>(std::move(dataset), file);
   } catch (const Error& e) {
-    throw e.in("data.labels: " + file);
+    throw e.in("data.labels");
   }
 }
 

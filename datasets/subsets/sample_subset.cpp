@@ -24,7 +24,7 @@ constexpr std::string_view kList = "list:", kPerClass = "/class";
 struct Part {
   double percent = 0;     // of all, or of each class
   std::int64_t each = 0;  // images of a class
-  std::string list;       // file of names
+  std::string list = {};  // file of names
 };
 
 template <class T>

@@ -65,7 +65,8 @@ class SourcesTest(harness.RunTest):
         run = self.folder / "teacher"
         self.launch(run, None, settings_of(self.pack))
         answers = json.loads(self.vitrail("predict", "--checkpoint", run, "--data", self.pack, "--format", "json", "--top", 1)[0])
-        for least in (0, 0.2):
+        median = sorted(row["top"][0]["probability"] for row in answers)[IMAGES // 2]
+        for least in (0, median):
             table = self.folder / f"labels-{least}.csv"
             self.vitrail("predict", "--checkpoint", run, "--data", self.pack, "--output", table, "--min-confidence", least)
             with open(table, newline="") as file:
@@ -75,6 +76,7 @@ class SourcesTest(harness.RunTest):
                 for row in answers if row["top"][0]["probability"] >= least
             ]  # fmt: skip
             self.assertEqual([(row["image"], row["label"], row["class"]) for row in rows], expected)
+        self.assertLess(len(rows), IMAGES * 3 / 4)
         student = settings_of(self.pack) | {"data.labels": table}
         self.launch(self.folder / "student", 2, student)
         self.launch(self.folder / "student-1", None, student)

@@ -369,14 +369,16 @@ TEST_F(LabelledFilesTest, FormatsOfOthersAreToldTheWay) {
   for (const auto& [source, way] :
        std::map<std::string, std::string>{{"mds:" + path("x"), "webdataset.TarWriter"},
                                           {path("train.beton"), "what it was written from"},
-                                          {"lmdb:" + path("x"), "Python's lmdb"},
-                                          {path("a.parquet"), "pyarrow.parquet"}}) {
+                                          {"lmdb:" + path("x"), "Python's lmdb"}}) {
     const Error e = refusal(with(source));
     EXPECT_EQ(e.code(), ExitCode::usage) << source;
     EXPECT_THAT(e.what(), HasSubstr("cannot be packed as they are"));
     EXPECT_THAT(e.hint(), HasSubstr(way));
     EXPECT_THAT(e.hint(), HasSubstr("wds:"));
   }
+  const Error parquet = refusal(with(path("a.parquet")));
+  EXPECT_EQ(parquet.code(), ExitCode::usage);
+  EXPECT_THAT(parquet.hint(), HasSubstr("parquet:DIR|FILES"));
 }
 
 }  // namespace
