@@ -24,8 +24,8 @@ struct SourceOptions {
   std::string split = {};             // which part of a source that holds several
   std::string labels = {};  // which of several kinds: a column, a rank, coarse; empty: the usual ones
   std::filesystem::path class_names =
-      {};               // a file with a class a line, where labels are numbers; empty: none
-  Partition partition;  // of ImageNet-21k
+      {};                    // a file with a class a line, where labels are numbers; empty: none
+  Partition partition = {};  // of ImageNet-21k
   std::uint64_t shard_bytes = 0;
   int threads = 1;
   bool progress = false;
