@@ -4,6 +4,7 @@
 
 #include "datasets/archives/brace_pattern.hpp"
 #include "datasets/codec/codec.hpp"
+#include "datasets/packing/pack_sources.hpp"
 #include "tests/unit/datasets/packing/archive_pack_fixture.hpp"
 
 namespace vitrail::datasets {
@@ -148,6 +149,30 @@ TEST_F(WebDatasetTest, DamageAndWhatIsNoTar) {
   EXPECT_THAT(refusal("wds:" + path("n.tar")).what(), HasSubstr("no sample with a label"));
   write_tar("m.tar", {{"1.jpg", jpeg_}, {"1.cls", "0"}, {"2.jpg", jpeg_}, {"2.cls", "dog"}});
   EXPECT_THAT(refusal("wds:" + path("m.tar")).what(), HasSubstr("m.tar: 2: the label dog is no index"));
+}
+
+// Bytes that this process has read from files so far.
+std::uint64_t bytes_read() {
+  std::ifstream io("/proc/self/io");
+  std::string name;
+  std::uint64_t bytes = 0;
+  io >> name >> bytes;
+  EXPECT_EQ(name, "rchar:");
+  return bytes;
+}
+
+TEST_F(WebDatasetTest, IsListedByHeadersAndLabels) {
+  Members members;
+  for (int i = 0; i < 8; ++i) {
+    members.emplace_back(fmt::format("{}.jpg", i), jpeg_ + std::string(std::size_t{4} << 20, 'x'));
+    members.emplace_back(fmt::format("{}.cls", i), std::to_string(i % 2));
+  }
+  write_tar("t.tar", members);
+  const std::uint64_t before = bytes_read();
+  const auto source = open_source({.source = "wds:" + path("t.tar"), .shard_bytes = std::uint64_t{1} << 24});
+  EXPECT_LT(bytes_read() - before, std::uint64_t{1} << 20);  // of 32 MiB
+  EXPECT_EQ(source->images(), 8U);
+  EXPECT_GT(source->shards(), 1U);
 }
 
 TEST_F(WebDatasetTest, SameBytesAtAnyNumberOfRanks) {
