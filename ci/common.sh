@@ -4,6 +4,7 @@
 set -euo pipefail
 deps=$(realpath -m "${VITRAIL_DEPS:-$(dirname "${BASH_SOURCE[0]}")/../.deps}")  # clones may share one
 torch_dir=$deps/torch-2.11.0
+arrow_dir=$deps/arrow-26.0.1
 export VITRAIL_DEPS=$deps
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,10 +23,12 @@ die() {
 # The CUDA compiler's path; fails where there is none.
 find_nvcc() { command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null; }
 
-# configure PRESET FOLDER [CMAKE ARGUMENTS...]: a build folder with our LibTorch; silent unless it fails.
+# configure PRESET FOLDER [CMAKE ARGUMENTS...]: a build folder with our LibTorch, and for `dev` Arrow where it is there;
+# silent unless it fails.
 configure() {
   local preset=$1 folder=$2
   shift 2
+  [[ $preset != dev || ! -e $arrow_dir ]] || set -- -DVITRAIL_PARQUET=ON "$@"
   mkdir -p "$folder"
   if ! cmake --preset "$preset" -B "$folder" -DVITRAIL_TORCH_DIR="$torch_dir" "$@" >"$folder/configure.log" 2>&1; then
     sed -n '/^CMake Error/,$p' "$folder/configure.log" >&2

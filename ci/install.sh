@@ -2,7 +2,8 @@
 # Installs what is missing: packages of a Debian-like system, and LibTorch and D3 from PyPI's wheels into .deps
 # (or $VITRAIL_DEPS, which several clones may share). What is there is left alone.
 #
-#   ci/install.sh [run|test|peers]   run: to build and to train; test (default): also to test and to check; peers: also what
+#   ci/install.sh [run|test|peers]   run: to build and to train; test (default): also to test and to check, and Arrow for
+#                                    sources of Parquet (-DVITRAIL_PARQUET=ON); peers: also what
 #                                    ci/peers.sh opens our files with
 #
 # Elsewhere, and without root, libraries come from modules or any CMAKE_PREFIX_PATH: CMake has the last word.
@@ -18,6 +19,7 @@ test_packages=(
   slurmctld slurmd slurm-client munge iproute2 faketime)
 peer_packages=(chromium fonts-dejavu-core)
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+arrow_wheel=pyarrow==26.0.1
 
 missing_packages() {
   local installed package
@@ -93,15 +95,31 @@ ensure_packages() {
   ((${#missing[@]} == 0)) || elsewhere=" (CMake finds every library; not from packages: ${missing[*]})"
 }
 
-# The wheel's Python part is not used, so one fixed tag serves whatever Python is here.
-download_torch() {
+# download_wheels STAGING WHEEL...: their Python part is not used, so one fixed tag serves whatever Python is here.
+download_wheels() {
   local staging=$1 machine
   machine=$(uname -m)
   python3 -m venv "$staging/venv"
   TMPDIR=$staging "$staging/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-deps \
     --only-binary :all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
     --platform "manylinux_2_28_$machine" --platform "manylinux_2_25_$machine" --platform "manylinux2014_$machine" \
-    --target "$staging/wheels" "${wheels[@]}"
+    --target "$staging/wheels" "${@:2}"
+}
+
+# For sources of Parquet alone: without it everything else is built and tested.
+ensure_arrow() {
+  local staging
+  [[ ! -e $arrow_dir ]] || return 0
+  say "fetching Arrow ($arrow_wheel; 55 MB, 170 MB unpacked) into $arrow_dir"
+  mkdir -p "$deps"
+  staging=$(mktemp -d "$deps/.arrow.XXXXXX")
+  if download_wheels "$staging" "$arrow_wheel"; then
+    mv -T "$staging/wheels" "$arrow_dir" 2>/dev/null || [[ -e $arrow_dir ]] || die "cannot create $arrow_dir"
+    changed=yes
+  else
+    say "Arrow could not be fetched: Parquet is neither built nor tested"
+  fi
+  rm -rf "$staging"
 }
 
 # The one file of a wheel that carries D3 for matplotlib's sake; for all systems alike, Debian's is another version.
@@ -135,7 +153,7 @@ ensure_torch() {
   mkdir -p "$deps"
   staging=$(mktemp -d "$deps/.torch.XXXXXX")
   trap 'rm -rf "$staging"' EXIT
-  download_torch "$staging" || die "LibTorch could not be fetched; put the wheels' content into $torch_dir by hand," \
+  download_wheels "$staging" "${wheels[@]}" || die "LibTorch could not be fetched; put the wheels' content into $torch_dir by hand," \
     "or name a LibTorch with cmake -DVITRAIL_TORCH_DIR=FOLDER"
   # Another clone may have been faster; then its copy is as good.
   mv -T "$staging/wheels" "$torch_dir" 2>/dev/null || [[ -e $torch_dir/torch ]] ||
@@ -155,4 +173,5 @@ elsewhere=''
 ensure_packages
 ensure_d3
 ensure_torch
+[[ $set == run ]] || ensure_arrow
 if [[ $changed == yes ]]; then say "done$elsewhere"; else say "nothing to install$elsewhere"; fi

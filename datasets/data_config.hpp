@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "datasets/open_options.hpp"
 #include "trainer/base/normalisation.hpp"
 
 namespace vitrail::datasets {
@@ -15,6 +16,8 @@ struct DataConfig {
   std::string train;  // pack folder, tensor:FILE or synthetic:...
   std::string val;
   std::string classes;    // file that lists the classes to keep; empty: all
+  std::string labels;     // file of images and labels that replaces those of train; empty: its own
+  SubsetOptions subset;   // of train
   std::string stage_dir;  // folder on the node's own disk for copies of the training pack; empty: none
   std::int64_t global_batch_size = 256;  // images per step, over all lanes
   Order order = Order::shuffled;
@@ -26,7 +29,12 @@ struct DataConfig {
   Normalisation normalisation;             // what a model takes, of everything that is no ready tensor
 };
 
-enum class Crop { rrc, src, none };
+// Training data as the settings cut them, not staged.
+inline OpenOptions training_data(const DataConfig& data) {
+  return {.classes = data.classes, .labels = data.labels, .subset = data.subset};
+}
+
+enum class Crop { rrc, src, none, pad };
 enum class ErasingMode { constant, colour, noise };
 enum class MixMode { batch, pair, element };
 

@@ -4,10 +4,13 @@
 
 #include <fmt/format.h>
 
-#include "datasets/class_subset.hpp"
 #include "datasets/image_folder.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/pack_dataset.hpp"
+#include "datasets/source_dataset.hpp"
+#include "datasets/subsets/class_subset.hpp"
+#include "datasets/subsets/relabelled.hpp"
+#include "datasets/subsets/sample_subset.hpp"
 #include "datasets/synthetic_dataset.hpp"
 #include "datasets/tensor_dataset.hpp"
 #include "trainer/base/error.hpp"
@@ -36,14 +39,10 @@ std::shared_ptr<const Dataset> open_whole(const std::string& source, const OpenO
   }
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
-  if (source.starts_with("folder:")) {
-    throw Error(ExitCode::usage,
-                fmt::format("data source {}: `vitrail predict` and `preview` alone look at folders of images",
-                            source),
-                fmt::format("make a pack of it: vitrail pack --source {} --output PACK", source));
-  }
+  if (is_direct_source(source)) return open_source_dataset(source);
   throw Error(ExitCode::usage, fmt::format("data source {}: no such folder", source),
-              "a source is the folder of a pack, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE");
+              "a source is the folder of a pack, folder:DIR, wds:TARS, csv:LIST, tensor:FILE.safetensors or "
+              "synthetic:N,CLASSES,SIZE; of other collections make a pack (vitrail pack --help)");
 }
 
 // "photos" for "folder:photos".
@@ -61,7 +60,10 @@ void refuse_plain_folder(const std::string& source) {
 
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options) {
   auto dataset = open_whole(source, options);
-  return options.classes.empty() ? dataset : keep_classes(std::move(dataset), options.classes);
+  if (!options.labels.empty()) dataset = relabel(std::move(dataset), options.labels);
+  if (!options.classes.empty()) dataset = keep_classes(std::move(dataset), options.classes);
+  if (!options.subset.part.empty()) dataset = keep_subset(std::move(dataset), options.subset);
+  return dataset;
 }
 
 std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options) {

@@ -62,8 +62,9 @@ class Dataset {
   virtual std::string describe() const = 0;     // for error messages and logs: the source as the user gave it
 };
 
-// "DIR" a pack · "tensor:FILE.safetensors" (images float [N,3,S,S], labels int64 [N]) ·
-// "synthetic:N,CLASSES,SIZE" seeded textures with class-dependent structure, for dry runs.
+// "DIR" a pack · "folder:DIR", "wds:TARS", "csv:LIST" images as they lie (source_dataset.hpp) ·
+// "tensor:FILE.safetensors" (images float [N,3,S,S], labels int64 [N]) · "synthetic:N,CLASSES,SIZE" seeded
+// textures with class-dependent structure, for dry runs.
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options = {});
 
 // The same, where labels are not looked at: a tensor file may do without, and "folder:DIR" is every image

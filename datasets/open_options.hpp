@@ -1,16 +1,27 @@
-// How a data set is opened: what is looked at first, which of its classes count, where its files are copied.
+// How a data set is opened: what is looked at first, which of its classes and images count, whose labels they
+// have, where its files are copied.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace vitrail::datasets {
+
+// Which images count (sample_subset.hpp).
+struct SubsetOptions {
+  std::string part = {};  // "1%", "25/class", "list:FILE"; empty: all
+  bool balanced = false;
+  std::int64_t seed = 0;
+};
 
 struct OpenOptions {
   // Others may have looked already: what is then wrong all the same is found when it is used.
   bool check_index = true;   // a pack's index by its hash
   bool check_shards = true;  // that all files of a pack are there, with the right sizes
 
-  std::string classes = {};    // file with a class a line: only their samples, renumbered in that order
+  std::string classes = {};  // file with a class a line: only their samples, renumbered in that order
+  std::string labels = {};   // file of images and labels (relabelled.hpp): others are left out
+  SubsetOptions subset = {};
   std::string stage_dir = {};  // folder on the node's own disk: a pack's shards are copied there meanwhile
 };
 

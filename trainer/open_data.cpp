@@ -8,10 +8,10 @@ namespace vitrail::trainer {
 std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfig& config, DataUse use,
                                                        sharding::Communicator& communicator) {
   const bool training = use == DataUse::training;
-  datasets::OpenOptions options;
+  datasets::OpenOptions options =
+      training ? datasets::training_data(config) : datasets::OpenOptions{.classes = config.classes};
   options.check_shards = communicator.rank() == 0;
   options.check_index = sharding::rank_on_node(communicator) == 0;
-  options.classes = config.classes;
   if (training) options.stage_dir = config.stage_dir;
   std::shared_ptr<const datasets::Dataset> dataset;
   sharding::agree(communicator,

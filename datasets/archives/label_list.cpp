@@ -1,51 +1,18 @@
 #include "datasets/archives/label_list.hpp"
 
 #include <algorithm>
-#include <sstream>
+#include <array>
+#include <cctype>
+#include <span>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "datasets/archives/table_file.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/files/written_text.hpp"
-#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {
-
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-std::string trimmed(const std::string& text) {
-  const auto first = std::ranges::find_if_not(text, is_blank);
-  const auto last = std::find_if_not(text.rbegin(), std::make_reverse_iterator(first), is_blank).base();
-  return {first, last};
-}
-
-// Fields of a CSV line (RFC 4180): in quotes a comma is text, and two quotes are one.
-std::vector<std::string> fields_of(const std::string& line, char separator) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"') {
-      fields.back() += line[++i];
-    } else if (c == '"' && (quoted || trimmed(fields.back()).empty())) {
-      quoted = !quoted;
-    } else if (c == separator && !quoted) {
-      fields.emplace_back();
-    } else {
-      fields.back() += c;
-    }
-  }
-  for (std::string& field : fields) field = trimmed(field);
-  return fields;
-}
-
-std::vector<std::string> words_of(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> words;
-  for (std::string word; in >> word;) words.push_back(word);
-  return words;
-}
 
 // A class and its boxes, any number of "LABEL X Y X Y": the first class is meant.
 bool is_with_boxes(const std::vector<std::string>& words) {
@@ -57,31 +24,82 @@ bool is_with_boxes(const std::vector<std::string>& words) {
   return true;
 }
 
+constexpr std::array kPathColumns = {"path",  "file",       "filename", "file_name", "filepath", "file_path",
+                                     "image", "image_path", "img_path", "image_id",  "imageid",  "img"};
+
+bool names_paths(std::string field) {
+  std::ranges::transform(field, field.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::ranges::find(kPathColumns, field) != kPathColumns.end();
+}
+
+struct Columns {
+  std::size_t path = 0, label = 1;
+  bool has_header = false;
+};
+
+// A first line is a header if --labels names a column, or one of its fields is a usual name of paths.
+Columns columns_in(const TableLine& first, const std::string& labels, const std::string& list) {
+  const auto path = std::ranges::find_if(first.fields, names_paths);
+  if (labels.empty() && path == first.fields.end()) return {};
+  Columns columns{path == first.fields.end() ? 0 : static_cast<std::size_t>(path - first.fields.begin()), 1,
+                  true};
+  if (!labels.empty()) {
+    const auto label = std::ranges::find(first.fields, labels);
+    if (label == first.fields.end()) {
+      throw Error(ExitCode::refused, fmt::format("--labels {}: {} has no such column", labels, list),
+                  fmt::format("its first line is {}", fmt::join(first.fields, ", ")));
+    }
+    columns.label = static_cast<std::size_t>(label - first.fields.begin());
+  } else if (columns.path == 1) {
+    columns.label = 0;
+  } else if (columns.path > 1 || first.fields.size() > 2) {
+    const auto usual = std::ranges::find_if(first.fields, [](const std::string& field) {
+      return field == "label" || field == "class" || field == "target";
+    });
+    if (usual == first.fields.end()) {
+      throw Error(ExitCode::refused, fmt::format("{}: which of its columns has the labels?", list),
+                  fmt::format("say it: --labels with one of {}", fmt::join(first.fields, ", ")));
+    }
+    columns.label = static_cast<std::size_t>(usual - first.fields.begin());
+  }
+  return columns;
+}
+
 }  // namespace
 
+std::string label_in(const std::string& field) {
+  const auto words = words_of(field);
+  return is_with_boxes(words) ? words.front() : field;
+}
+
 std::vector<LabelLine> read_label_list(const std::filesystem::path& path) {
-  std::string text = read_written_text(path, ExitCode::bad_data);
-  if (!is_utf8(text)) {
-    throw Error(ExitCode::bad_data, fmt::format("{}: no list of labels: it is not text", path.string()),
-                "a list has a line FILE,LABEL for each image");
-  }
-  if (text.find('\n') == std::string::npos) std::ranges::replace(text, '\r', '\n');  // lines as of old Macs
-  std::istringstream in(text);
   std::vector<LabelLine> lines;
-  std::size_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    if (line.ends_with('\r')) line.pop_back();
-    if (trimmed(line).empty()) continue;
-    const bool comma = line.find(',') != std::string::npos, tab = line.find('\t') != std::string::npos;
-    std::vector<std::string> fields = comma || tab ? fields_of(line, comma ? ',' : '\t') : words_of(line);
-    const bool plain_words = !comma && !tab;
-    if (fields.size() < 2 || fields[0].empty() || fields[1].empty() || (plain_words && fields.size() > 2)) {
-      throw Error(ExitCode::bad_data, fmt::format("{}: line {}: not FILE and LABEL", path.string(), number),
+  for (TableLine& row : read_table(path)) {
+    std::vector<std::string>& fields = row.fields;
+    if (fields.size() < 2 || fields[0].empty() || fields[1].empty() || (row.by_blanks && fields.size() > 2)) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: line {}: not FILE and LABEL", path.string(), row.line),
                   "names with blanks in them want FILE,LABEL");
     }
-    if (const auto words = words_of(fields[1]); is_with_boxes(words)) fields[1] = words.front();
-    lines.push_back({fields[0], fields[1], number});
+    lines.push_back({fields[0], label_in(fields[1]), row.line});
+  }
+  return lines;
+}
+
+std::vector<LabelLine> read_labelled_table(const std::filesystem::path& path, const std::string& label) {
+  const std::vector<TableLine> rows = read_table(path);
+  if (rows.empty()) throw Error(ExitCode::bad_data, fmt::format("{}: no line inside", path.string()));
+  const Columns columns = columns_in(rows.front(), label, path.string());
+  const std::size_t needed = std::max(columns.path, columns.label) + 1;
+  std::vector<LabelLine> lines;
+  for (const TableLine& row : std::span(rows).subspan(columns.has_header ? 1 : 0)) {
+    const bool fits = row.fields.size() >= needed && !(row.by_blanks && row.fields.size() > 2) &&
+                      !row.fields[columns.path].empty() && !row.fields[columns.label].empty();
+    if (!fits) {
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{}: line {}: not a path and its label", path.string(), row.line),
+                  "every line has as many fields as the first; names with blanks want commas between fields");
+    }
+    lines.push_back({row.fields[columns.path], label_in(row.fields[columns.label]), row.line});
   }
   return lines;
 }

@@ -15,6 +15,12 @@ struct LabelLine {
   std::size_t line = 0;  // from 1
 };
 
+std::string label_in(const std::string& field);  // without boxes behind it
+
+// A table with columns that are named: its first line is a header if it has the column `label`, or a usual
+// name of paths. Error(refused) where several columns may be the label, or none is called so.
+std::vector<LabelLine> read_labelled_table(const std::filesystem::path& path, const std::string& label = {});
+
 std::vector<LabelLine> read_label_list(const std::filesystem::path& path);
 
 }  // namespace vitrail::datasets

@@ -34,7 +34,13 @@ enum Type : std::uint32_t {  // of an element
   kUtf8 = 16
 };
 
-enum Class : std::uint32_t { kStruct = 2, kChar = 4, kFirstNumber = 6, kLastNumber = 15 };  // of a matrix
+enum Class : std::uint32_t {
+  kCell = 1,
+  kStruct = 2,
+  kChar = 4,
+  kFirstNumber = 6,
+  kLastNumber = 15
+};  // of a matrix
 
 struct Element {
   std::uint32_t type = 0;
@@ -188,15 +194,19 @@ Matrix open_matrix(ByteView data) {
   return {load<std::uint32_t>(flags.data, 0) & 0xff, elements, chars_of(name.data), parts};
 }
 
-MatlabValue read_value(ByteView data) {
-  if (data.empty()) return {};  // how an empty field may be written
-  Matrix matrix = open_matrix(data);
+MatlabValue read_value(Matrix& matrix) {
   if (matrix.matrix_class == kChar) return {matrix.elements == 0 ? "" : utf8_of(matrix.rest.next()), {}};
   if (matrix.matrix_class < kFirstNumber || matrix.matrix_class > kLastNumber) return {};
   std::vector<double> numbers;
   if (matrix.elements > 0) numbers = numbers_of(matrix.rest.next());
   if (numbers.size() != matrix.elements) fail("a matrix whose data does not fit its dimensions");
   return {{}, std::move(numbers)};
+}
+
+MatlabValue read_value(ByteView data) {
+  if (data.empty()) return {};  // how an empty field may be written
+  Matrix matrix = open_matrix(data);
+  return read_value(matrix);
 }
 
 MatlabStructs read_structs(Matrix& matrix) {
@@ -220,7 +230,20 @@ MatlabStructs read_structs(Matrix& matrix) {
   return structs;
 }
 
-MatlabStructs find_structs(ByteView file, const std::string& variable) {
+std::vector<std::string> read_texts(Matrix& matrix) {
+  std::vector<std::string> texts;
+  for (std::uint64_t cell = 0; cell < matrix.elements; ++cell) {
+    const ByteView data = matrix.rest.next(kMatrix, "a cell that is no matrix").data;
+    if (data.empty() || open_matrix(data).matrix_class != kChar) fail("a cell that is no text");
+    texts.push_back(read_value(data).text);
+  }
+  return texts;
+}
+
+// What `read` makes of the matrix of this name, whose class is between these two.
+template <class Read>
+auto read_variable(ByteView file, const std::string& variable, std::uint32_t first, std::uint32_t last,
+                   const char* otherwise, const Read& read) {
   if (file.size() < kHeader) fail("not a MATLAB file: too short");
   if (load<std::uint16_t>(file, 124) != 0x0100 || file[126] != std::byte{'I'} ||
       file[127] != std::byte{'M'}) {
@@ -236,10 +259,19 @@ MatlabStructs find_structs(ByteView file, const std::string& variable) {
     if (element.type != kMatrix || element.data.empty()) continue;
     Matrix matrix = open_matrix(element.data);
     if (matrix.name != variable) continue;
-    if (matrix.matrix_class != kStruct) fail("the variable is no array of structs");
-    return read_structs(matrix);
+    if (matrix.matrix_class < first || matrix.matrix_class > last) fail(otherwise);
+    return read(matrix);
   }
   throw Error(ExitCode::bad_data, fmt::format("no variable {}", variable));
+}
+
+template <class Read>
+auto said_of(const std::string& path, const Read& read) {
+  try {
+    return read();
+  } catch (const Error& e) {
+    throw e.in(path);
+  }
 }
 
 }  // namespace
@@ -251,11 +283,24 @@ std::size_t MatlabStructs::field(const std::string& name, const std::string& pat
 }
 
 MatlabStructs read_matlab_structs(ByteView file, const std::string& variable, const std::string& path) {
-  try {
-    return find_structs(file, variable);
-  } catch (const Error& e) {
-    throw e.in(path);
-  }
+  return said_of(path, [&] {
+    return read_variable(file, variable, kStruct, kStruct, "the variable is no array of structs",
+                         read_structs);
+  });
+}
+
+std::vector<double> read_matlab_numbers(ByteView file, const std::string& variable, const std::string& path) {
+  return said_of(path, [&] {
+    return read_variable(file, variable, kFirstNumber, kLastNumber, "the variable is no array of numbers",
+                         [](Matrix& matrix) { return read_value(matrix).numbers; });
+  });
+}
+
+std::vector<std::string> read_matlab_texts(ByteView file, const std::string& variable,
+                                           const std::string& path) {
+  return said_of(path, [&] {
+    return read_variable(file, variable, kCell, kCell, "the variable is no cell array", read_texts);
+  });
 }
 
 }  // namespace vitrail::datasets

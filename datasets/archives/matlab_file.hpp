@@ -1,7 +1,8 @@
-// A struct array out of a MATLAB file of level 5 (MathWorks, "MAT-File Format", chapter 1), little-endian,
-// compressed or not: as much of the format as ImageNet's meta.mat needs. Texts and real numeric arrays are
-// read, other fields (cells, nested structs) are passed over. Nothing is believed before it is checked; at
-// most 64 MiB are inflated. Throws: Error(bad_data) naming the file.
+// Variables out of a MATLAB file of level 5 (MathWorks, "MAT-File Format", chapter 1), little-endian,
+// compressed or not: as much of the format as the annotations of ImageNet, Flowers-102 and Cars need. In
+// structs, texts and real numeric arrays are read, other fields (cells, nested structs) are passed over.
+// Nothing is believed before it is checked; at most 64 MiB are inflated. Throws: Error(bad_data) naming the
+// file.
 #pragma once
 
 #include <cstddef>
@@ -26,5 +27,11 @@ struct MatlabStructs {
 // The variable of this name. `path` is for messages.
 MatlabStructs read_matlab_structs(std::span<const std::byte> file, const std::string& variable,
                                   const std::string& path);
+
+// A real numeric array, column by column, and a cell array of texts of one row.
+std::vector<double> read_matlab_numbers(std::span<const std::byte> file, const std::string& variable,
+                                        const std::string& path);
+std::vector<std::string> read_matlab_texts(std::span<const std::byte> file, const std::string& variable,
+                                           const std::string& path);
 
 }  // namespace vitrail::datasets

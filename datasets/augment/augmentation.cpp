@@ -16,7 +16,7 @@ namespace {
 constexpr int kTries = 10;
 constexpr double kMinRatio = 3.0 / 4.0;
 constexpr double kMaxRatio = 4.0 / 3.0;
-constexpr int kPadding = 4;  // reflected pixels around the picture of a simple random crop
+constexpr int kPadding = 4;  // pixels around the picture of a simple random crop, reflected or black
 
 constexpr double kMinBlur = 0.1, kMaxBlur = 2.0;  // of 3-Augment
 constexpr double kSolarizeFrom = 128;
@@ -74,11 +74,12 @@ View draw_view(const AugmentConfig& config, int width, int height, int image_siz
   View view;
   if (config.crop == Crop::none) {
     view = evaluation_view(width, height, {.image_size = image_size});
-  } else if (config.crop == Crop::src) {
+  } else if (config.crop == Crop::src || config.crop == Crop::pad) {
     view = scaled_view(width, height, image_size);
     const int y = draw_up_to(view.height + 2 * kPadding - image_size, stream) - kPadding;
     const int x = draw_up_to(view.width + 2 * kPadding - image_size, stream) - kPadding;
     view.window = {x, y, image_size, image_size};
+    view.black_outside = config.crop == Crop::pad;
   } else {
     view.source = draw_box(config.crop_min_area, width, height, stream);
     view.width = view.height = image_size;

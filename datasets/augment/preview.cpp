@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "datasets/augment/caption.hpp"
 #include "datasets/augment/transform.hpp"
 #include "datasets/codec/codec.hpp"
 #include "datasets/codec/jpeg_encoder.hpp"
@@ -18,8 +19,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kGap = 4;       // pixels between pictures
-constexpr int kQuality = 95;  // of a JPEG
+constexpr int kGap = 4;           // pixels between pictures
+constexpr int kQuality = 95;      // of a JPEG
+constexpr int kLeastColumn = 96;  // pixels: 24 letters below a small picture
 
 Json json_of(const Box& box) { return {box.x, box.y, box.width, box.height}; }
 
@@ -32,9 +34,11 @@ Json json_of(const DrawnAugmentation& drawn) {
     erased.push_back({{"box", json_of(erasure.box)}, {"noise", erasure.noise}, {"colour", erasure.colour}});
   }
   const View& view = drawn.view;
-  return {{"source", json_of(view.source)}, {"scaled", {view.width, view.height}},
-          {"window", json_of(view.window)}, {"mirrored", view.mirrored},
-          {"operations", operations},       {"erased", erased}};
+  Json json = {{"source", json_of(view.source)}, {"scaled", {view.width, view.height}},
+               {"window", json_of(view.window)}, {"mirrored", view.mirrored},
+               {"operations", operations},       {"erased", erased}};
+  if (view.black_outside) json["outside"] = "black";
+  return json;
 }
 
 Json json_of(const Mix& mix, std::size_t partner) {
@@ -51,7 +55,7 @@ std::string text_of(const DrawnAugmentation& drawn) {
   const View& view = drawn.view;
   std::string text = fmt::format("{}, scaled to {} x {}", text_of(view.source), view.width, view.height);
   if (view.window.width != view.width || view.window.height != view.height) {
-    text += ", of that " + text_of(view.window);
+    text += ", of that " + text_of(view.window) + (view.black_outside ? " on black" : "");
   }
   if (view.mirrored) text += ", mirrored";
   for (const Operation& operation : drawn.operations) {
@@ -113,6 +117,62 @@ void paint(std::span<const float> picture, int size, int left, int top, const No
   }
 }
 
+// What stands below the pictures, all of the same height.
+class Captions {
+ public:
+  explicit Captions(const Preview& preview) : scale_(preview.plan.image_size >= kLargePicture ? 2 : 1) {
+    const int width = std::max(static_cast<int>(preview.plan.image_size), kLeastColumn);
+    for (const Preview::Draw& draw : preview.draws) {
+      for (std::size_t i = 0; i < preview.samples.size(); ++i) {
+        lines_.push_back(
+            caption_lines(title_of(preview.samples, draw, i), width / (kCaptionLetter * scale_)));
+        for (std::string& line :
+             caption_lines(drawn_text(draw.samples[i]), width / (kCaptionLetter * scale_))) {
+          lines_.back().push_back(std::move(line));
+        }
+        most_ = std::max(most_, lines_.back().size());
+      }
+    }
+    rows_ = preview.samples.size();
+  }
+
+  int height() const { return scale_ * (static_cast<int>(most_) * kCaptionLine + 2); }
+
+  void draw(std::size_t row, std::size_t column, int left, int top, Image& grid) const {
+    draw_caption(lines_[column * rows_ + row], left, top + 2 * scale_, scale_, grid);
+  }
+
+ private:
+  static std::string title_of(const std::vector<Preview::Sample>& samples, const Preview::Draw& draw,
+                              std::size_t i) {
+    const auto name = [&](std::size_t n) {
+      const Preview::Sample& sample = samples[n];
+      return sample.class_name.empty() ? sample.name.substr(sample.name.rfind('/') + 1) : sample.class_name;
+    };
+    if (draw.mixes.empty() || draw.mixes[i].weight == 1) return name(i);
+    return fmt::format("{:.2f} {}, {:.2f} {}", draw.mixes[i].weight, name(i), 1 - draw.mixes[i].weight,
+                       name(samples.size() - 1 - i));
+  }
+
+  static std::string drawn_text(const DrawnAugmentation& drawn) {
+    const Box& box = drawn.view.source;
+    std::string text = fmt::format("{}x{} at {},{}", box.width, box.height, box.x, box.y);
+    if (drawn.view.mirrored) text += " mirrored";
+    for (const Operation& operation : drawn.operations) {
+      text += fmt::format(", {} {:.3g}", name_of(operation.kind), operation.argument);
+    }
+    for (const Erasure& erasure : drawn.erased) {
+      text += fmt::format(", erased {}x{}", erasure.box.width, erasure.box.height);
+    }
+    return text;
+  }
+
+  static constexpr int kLargePicture = 160;
+  const int scale_;
+  std::size_t rows_ = 0, most_ = 0;
+  std::vector<std::vector<std::string>> lines_;  // by draw, then by sample
+};
+
 // All pictures of all draws are held as floats.
 void check_size(const PreviewPlan& plan) {
   constexpr double kMostGigabytes = 4;
@@ -143,7 +203,8 @@ Preview make_preview(const Dataset& dataset, PreviewPlan plan) {
     try {
       samples.push_back(dataset.read(i));
       const Box size = size_of(samples.back());
-      preview.samples.push_back({dataset.name(i), size.width, size.height});
+      const std::string class_name = dataset.classes() > 0 ? dataset.class_name(dataset.label(i)) : "";
+      preview.samples.push_back({dataset.name(i), size.width, size.height, class_name});
     } catch (const Error& error) {
       throw error.in(dataset.place(i));
     }
@@ -158,7 +219,9 @@ Image grid_of(const Preview& preview) {
   const auto size = static_cast<int>(preview.plan.image_size);
   const auto columns = static_cast<int>(preview.draws.size()),
              rows = static_cast<int>(preview.samples.size());
-  Image grid{columns * (size + kGap) - kGap, rows * (size + kGap) - kGap, {}};
+  const Captions captions(preview);
+  const int across = std::max(size, kLeastColumn) + kGap, down = size + captions.height() + kGap;
+  Image grid{columns * across - kGap, rows * down - kGap, {}};
   constexpr int kLongestSide = 65500;  // of a JPEG
   if (std::max(grid.width, grid.height) > kLongestSide) {
     throw Error(
@@ -174,8 +237,10 @@ Image grid_of(const Preview& preview) {
   for (int column = 0; column < columns; ++column) {
     const std::span<const float> images(preview.draws[static_cast<std::size_t>(column)].images);
     for (int row = 0; row < rows; ++row) {
-      paint(images.subspan(static_cast<std::size_t>(row) * floats, floats), size, column * (size + kGap),
-            row * (size + kGap), normaliser, grid);
+      const int left = column * across, top = row * down;
+      paint(images.subspan(static_cast<std::size_t>(row) * floats, floats), size, left, top, normaliser,
+            grid);
+      captions.draw(static_cast<std::size_t>(row), static_cast<std::size_t>(column), left, top + size, grid);
     }
   }
   return grid;
@@ -186,6 +251,7 @@ std::string to_json(const Preview& preview) {
   Json samples = Json::array(), draws = Json::array();
   for (const Preview::Sample& sample : preview.samples) {
     samples.push_back({{"name", sample.name}, {"width", sample.width}, {"height", sample.height}});
+    if (!sample.class_name.empty()) samples.back()["class"] = sample.class_name;
   }
   for (std::size_t epoch = 0; epoch < preview.draws.size(); ++epoch) {
     const Preview::Draw& draw = preview.draws[epoch];
@@ -209,7 +275,9 @@ std::string to_text(const Preview& preview) {
   std::string text;
   for (std::size_t i = 0; i < preview.samples.size(); ++i) {
     const Preview::Sample& sample = preview.samples[i];
-    text += fmt::format("image {}: {}, {} x {}\n", i, printable(sample.name), sample.width, sample.height);
+    text += fmt::format("image {}: {}, {}{} x {}\n", i, printable(sample.name),
+                        sample.class_name.empty() ? "" : printable(sample.class_name) + ", ", sample.width,
+                        sample.height);
     for (std::size_t epoch = 0; epoch < preview.draws.size(); ++epoch) {
       const Preview::Draw& draw = preview.draws[epoch];
       text += fmt::format("  epoch {}: {}", epoch, text_of(draw.samples[i]));

@@ -26,6 +26,7 @@ struct Preview {
   struct Sample {
     std::string name;
     int width = 0, height = 0;
+    std::string class_name = {};  // empty where images have no labels
   };
   struct Draw {
     std::vector<DrawnAugmentation> samples;
@@ -40,7 +41,9 @@ struct Preview {
 
 Preview make_preview(const Dataset& dataset, PreviewPlan plan);
 
-Image grid_of(const Preview& preview);        // a row for each sample, a column for each draw
+// A row for each sample, a column for each draw; below each picture its class (with mixing: both and their
+// shares) or the image's name, and what was drawn.
+Image grid_of(const Preview& preview);
 std::string to_json(const Preview& preview);  // all but the pixels
 std::string to_text(const Preview& preview);  // the same numbers for people: a line for each picture
 

@@ -107,8 +107,15 @@ Job prepare(const PackOptions& given) {
     throw Error(ExitCode::usage, "source and split must be UTF-8: they are written into the manifest");
   }
   Job job{options,
-          open_source({options.source, options.devkit, options.split, partition_of(options),
-                       options.shard_bytes, options.threads, options.progress}),
+          open_source({.source = options.source,
+                       .devkit = options.devkit,
+                       .split = options.split,
+                       .labels = options.labels,
+                       .class_names = options.class_names,
+                       .partition = partition_of(options),
+                       .shard_bytes = options.shard_bytes,
+                       .threads = options.threads,
+                       .progress = options.progress}),
           {}};
   job.id =
       hash_text(fmt::format("vitrail-pack {}\n{}\n{}\n{} shards\nre-encoded {}\n", kPackVersion,
@@ -128,7 +135,11 @@ std::string difference(const Manifest& there, const Job& job) {
   };
   compare("--source", there.source, job.options.source);
   compare("--split", there.split, job.options.split);
-  compare("--validation", rule(there.selection), rule(partition_of(job.options).text()));
+  if (job.options.source.starts_with("imagenet-21k:")) {
+    compare("--validation", rule(there.selection), rule(partition_of(job.options).text()));
+  } else if (!job.source->is_stream()) {
+    compare("what is selected", rule(there.selection), rule(job.source->selection()));
+  }
   compare("--reencode", there.reencode, text_of(job.options.reencode));
   if (!job.source->is_stream()) {
     compare("the number of files", there.source_images, job.source->images());

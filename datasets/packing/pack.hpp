@@ -23,7 +23,9 @@ struct PackOptions {
   int threads = 1;                                     // of this rank; each packs one shard at a time
   bool progress = true;                                // a line on stderr, from rank 0
   std::filesystem::path devkit = {};                   // of ImageNet-1k, for names and validation labels
-  std::string validation = {};  // rule that cuts imagenet-21k (partition.hpp); empty: its default
+  std::string validation = {};             // rule that cuts imagenet-21k (partition.hpp); empty: its default
+  std::string labels = {};                 // which of several kinds (pack_sources.hpp)
+  std::filesystem::path class_names = {};  // of classes that are numbers in the source
   std::optional<Reencode> reencode = {};
   std::function<void(const std::string&)> warn = {};  // on rank 0: what a user should look at
 };

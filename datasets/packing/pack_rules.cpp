@@ -60,6 +60,10 @@ const char* describe(Flaw flaw) {
       return "a link to a folder that holds it";
     case Flaw::no_label:
       return "no label is known for it";
+    case Flaw::no_image:
+      return "a sample without a .jpg, .jpeg, .png or .webp";
+    case Flaw::no_sample:
+      return "its name is not that of a part of a sample, SAMPLE.ENDING";
     case Flaw::not_class_archive:
       return "not the archive of a class, nXXXXXXXX.tar";
     case Flaw::not_a_file:

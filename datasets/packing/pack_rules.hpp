@@ -27,7 +27,9 @@ enum class Flaw : std::uint8_t {
   odd_name,
   long_name,
   repeated_name,
-  too_large
+  too_large,
+  no_image,
+  no_sample
 };
 
 const char* describe(Flaw flaw);

@@ -1,8 +1,14 @@
 #include "datasets/packing/pack_sources.hpp"
 
+#include <algorithm>
+#include <string_view>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "datasets/archives/compression.hpp"
+#include "datasets/packing/labelled/labelled_files.hpp"
+#include "datasets/packing/parquet/parquet_source.hpp"
 #include "datasets/packing/sources/class_archives.hpp"
 #include "datasets/packing/sources/source_kinds.hpp"
 #include "datasets/packing/sources/source_path.hpp"
@@ -11,48 +17,138 @@
 namespace vitrail::datasets {
 namespace {
 
-void refuse_foreign_options(const std::string& kind, const SourceOptions& options) {
-  if (!options.devkit.empty() && kind != "imagenet-train" && kind != "imagenet-val" &&
-      kind != "imagenet-hf" && kind != "flat") {
-    throw Error(ExitCode::refused, fmt::format("--devkit with source {}", options.source),
-                "the devkit belongs to imagenet-train, imagenet-val, imagenet-hf and flat");
+enum Takes : unsigned { kNothing = 0, kDevkit = 1, kRule = 2, kLabels = 4, kNames = 8 };
+
+// What can be packed: one row for each kind.
+struct Kind {
+  std::string_view name;
+  std::string_view form;  // behind the colon, and what it is
+  unsigned takes;         // of the options that few kinds have
+  std::unique_ptr<Source> (*open)(const std::string& kind, const std::string& path,
+                                  const SourceOptions& options);
+};
+
+std::unique_ptr<Source> open_archives(const std::string& kind, const std::string& path,
+                                      const SourceOptions& options) {
+  require_path("--source " + options.source, path);
+  const Compression compression = compression_of(path);
+  if (compression == Compression::none) return open_class_archives(kind, path, options);
+  if (is_stream(compression)) return open_class_stream(kind, path, options);
+  throw Error(ExitCode::bad_data,
+              fmt::format("--source {}: a {} archive, not a tar", options.source, name_of(compression)),
+              way_out_of(compression));
+}
+
+template <auto open>
+std::unique_ptr<Source> opened(const std::string& /*kind*/, const std::string& path,
+                               const SourceOptions& options) {
+  return open(path, options);
+}
+
+template <auto read>
+std::unique_ptr<Source> listed(const std::string& /*kind*/, const std::string& path,
+                               const SourceOptions& options) {
+  return open_labelled_files(read(path, options), options);
+}
+
+constexpr Kind kKinds[] = {
+    {"imagenet-train", "TAR|DIR|TAR.GZ", kDevkit, open_archives},
+    {"imagenet-val", "TAR", kDevkit, opened<open_imagenet_val>},
+    {"imagenet-21k", "TAR|DIR|TAR.GZ", kRule, open_archives},
+    {"imagenet-hf", "DIR|TAR.GZ (Hugging Face's)", kDevkit, opened<open_huggingface_source>},
+    {"imagenet-kaggle", "DIR (Kaggle's)", kNothing, listed<read_kaggle_imagenet>},
+    {"folder", "DIR (a folder for each class)", kNothing, opened<open_folder_source>},
+    {"flat", "DIR,LABELS (one folder and a list FILE,LABEL)", kDevkit, opened<open_flat_source>},
+    {"csv", "LIST[,DIR] (a table of paths and labels)", kDevkit | kLabels | kNames, listed<read_csv_list>},
+    {"wds", "DIR|TARS (WebDataset's, x-{00..99}.tar)", kLabels | kNames, opened<open_webdataset_source>},
+    {"cifar10", "DIR|TAR.GZ", kLabels, open_cifar_source},
+    {"cifar100", "DIR|TAR.GZ", kLabels, open_cifar_source},
+    {"flowers102", "DIR", kNothing, listed<read_flowers102>},
+    {"cars", "DIR", kNothing, listed<read_cars>},
+    {"food101", "DIR", kNothing, listed<read_food101>},
+    {"inaturalist", "JSON (train2018.json)", kLabels, listed<read_inaturalist>},
+    {"parquet", "DIR|FILES (Hugging Face's)", kLabels | kNames, opened<open_parquet_source>},
+    {"idx", "IMAGES,LABELS", kNothing, opened<open_idx_source>}};
+
+// Formats of others that cannot be read, and a way from them.
+struct Foreign {
+  std::string_view name;
+  const char* what;
+  const char* way;
+};
+constexpr Foreign kForeign[] = {
+    {"mds", "MosaicML's shards",
+     "write their samples as WebDataset tars: for each sample s of streaming.StreamingDataset(local=DIR), "
+     "webdataset.TarWriter's write({'__key__': '%09d' % i, 'jpg': the image's bytes, 'cls': s['y']}); then "
+     "wds:"},
+    {"lmdb", "a database of LMDB",
+     "write its values as files: a folder for each class (folder:), or WebDataset tars (wds:), with the "
+     "cursor "
+     "of Python's lmdb"},
+    {"beton", "FFCV's file",
+     "it holds no files but pages of them: pack what it was written from, a folder (folder:) or WebDataset "
+     "tars "
+     "(wds:)"}};
+
+void refuse_foreign_options(const Kind& kind, const SourceOptions& options) {
+  struct Asked {
+    bool is_asked;
+    Takes what;
+    const char* option;
+    const char* hint;
+  };
+  const Asked all[] = {{!options.devkit.empty(), kDevkit, "--devkit", "it belongs to {}"},
+                       {!options.partition.text().empty(), kRule, "a rule for validation",
+                        "such rules cut {}; other sources have splits of their own"},
+                       {!options.labels.empty(), kLabels, "--labels", "{} have several kinds of labels"},
+                       {!options.class_names.empty(), kNames, "--class-names", "it belongs to {}"}};
+  for (const Asked& asked : all) {
+    if (!asked.is_asked || (kind.takes & asked.what) != 0) continue;
+    std::vector<std::string_view> takers;
+    for (const Kind& other : kKinds) {
+      if ((other.takes & asked.what) != 0) takers.push_back(other.name);
+    }
+    throw Error(ExitCode::refused, fmt::format("{} with source {}", asked.option, options.source),
+                fmt::format(fmt::runtime(asked.hint), fmt::join(takers, ", ")));
   }
-  if (!options.partition.text().empty() && kind != "imagenet-21k") {
-    throw Error(ExitCode::refused, fmt::format("a rule for validation with source {}", options.source),
-                "such rules cut imagenet-21k; other sources have splits of their own");
+}
+
+// By the ending, what somebody took for the source itself.
+const Foreign* foreign_of(const std::string& kind, const std::string& source) {
+  for (const Foreign& foreign : kForeign) {
+    if (kind == foreign.name || source.ends_with("." + std::string(foreign.name))) return &foreign;
   }
+  return nullptr;
 }
 
 }  // namespace
 
+std::string source_forms() {
+  std::vector<std::string> forms;
+  for (const Kind& kind : kKinds) forms.push_back(fmt::format("{}:{}", kind.name, kind.form));
+  return fmt::format("{}", fmt::join(forms, ", "));
+}
+
 std::unique_ptr<Source> open_source(const SourceOptions& options) {
   const auto colon = options.source.find(':');
-  const std::string kind = options.source.substr(0, colon);
+  const std::string name = options.source.substr(0, colon);
   const std::string path = colon == std::string::npos ? "" : options.source.substr(colon + 1);
-  refuse_foreign_options(kind, options);
-  if (!path.empty()) {
-    if (kind == "folder") return open_folder_source(path, options);
-    if (kind == "flat") return open_flat_source(path, options);
-    if (kind == "imagenet-hf") return open_huggingface_source(path, options);
-    if (kind == "idx") return open_idx_source(path, options);
-    if (kind == "imagenet-val") return open_imagenet_val(path, options);
-    if (kind == "imagenet-train" || kind == "imagenet-21k") {
-      require_path("--source " + options.source, path);
-      const Compression compression = compression_of(path);
-      if (compression == Compression::none) return open_class_archives(kind, path, options);
-      if (is_stream(compression)) return open_class_stream(kind, path, options);
-      throw Error(ExitCode::bad_data,
-                  fmt::format("--source {}: a {} archive, not a tar", options.source, name_of(compression)),
-                  way_out_of(compression));
-    }
+  const auto kind = std::ranges::find(kKinds, name, &Kind::name);
+  if (kind != std::end(kKinds) && !path.empty()) {
+    refuse_foreign_options(*kind, options);
+    return kind->open(name, path, options);
+  }
+  if (const Foreign* foreign = foreign_of(name, options.source)) {
+    throw Error(
+        ExitCode::usage,
+        fmt::format("--source {}: {}, which cannot be packed as they are", options.source, foreign->what),
+        foreign->way);
   }
   const bool is_missing = colon == std::string::npos && !std::filesystem::exists(options.source);
   throw Error(ExitCode::usage,
               fmt::format("--source {}: not one that can be packed{}", options.source,
                           is_missing ? ", and there is no such file or folder" : ""),
-              "sources are imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, "
-              "imagenet-hf:DIR|TAR.GZ,... (Hugging Face's), folder:DIR (a folder per class), "
-              "flat:DIR,LABELS (one folder and a list of labels) and idx:IMAGES,LABELS");
+              "sources are " + source_forms());
 }
 
 }  // namespace vitrail::datasets

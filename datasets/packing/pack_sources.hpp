@@ -19,10 +19,13 @@
 namespace vitrail::datasets {
 
 struct SourceOptions {
-  std::string source;            // KIND:PATH
-  std::filesystem::path devkit;  // of ImageNet-1k; empty: none
-  std::string split;             // which part of a source that holds several
-  Partition partition;           // of ImageNet-21k
+  std::string source;                 // KIND:PATH
+  std::filesystem::path devkit = {};  // of ImageNet-1k; empty: none
+  std::string split = {};             // which part of a source that holds several
+  std::string labels = {};  // which of several kinds: a column, a rank, coarse; empty: the usual ones
+  std::filesystem::path class_names =
+      {};                    // a file with a class a line, where labels are numbers; empty: none
+  Partition partition = {};  // of ImageNet-21k
   std::uint64_t shard_bytes = 0;
   int threads = 1;
   bool progress = false;
@@ -57,5 +60,7 @@ class Source {
 };
 
 std::unique_ptr<Source> open_source(const SourceOptions& options);
+
+std::string source_forms();  // of all kinds, for help: "folder:DIR (a folder for each class), ..."
 
 }  // namespace vitrail::datasets

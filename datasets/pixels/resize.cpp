@@ -39,8 +39,9 @@ struct Range {
 };
 
 // Outputs [begin, begin + count) of an axis that maps `in` pixels to `out`; their number of taps is a
-// multiple of `at_once` unless `in` is smaller.
-Taps make_taps(int in, int out, int begin, int count, int at_once) {
+// multiple of `at_once` unless `in` is smaller. Outputs outside of the axis are reflections, or all their
+// weights are 0.
+Taps make_taps(int in, int out, int begin, int count, int at_once, bool black_outside) {
   const double scale = static_cast<double>(in) / out;
   const double support = kSupport * std::max(scale, 1.0);
   const double inverse = 1.0 / std::max(scale, 1.0);
@@ -59,6 +60,7 @@ Taps make_taps(int in, int out, int begin, int count, int at_once) {
   std::vector<double> exact(static_cast<std::size_t>(most));
   for (int i = 0; i < count; ++i) {
     const auto [first, last] = ranges[static_cast<std::size_t>(i)];
+    const bool is_black = black_outside && (begin + i < 0 || begin + i >= out);
     double sum = 0.0;
     for (int k = first; k < last; ++k) {
       const double weight = bicubic((k - centre_of(i) + 0.5) * inverse);
@@ -70,7 +72,7 @@ Taps make_taps(int in, int out, int begin, int count, int at_once) {
     std::int32_t* weights = taps.weights.data() +
                             static_cast<std::size_t>(i) * static_cast<std::size_t>(taps.taps) +
                             (first - taps.first.back());
-    for (int k = 0; k < last - first; ++k)
+    for (int k = 0; k < last - first && !is_black; ++k)
       weights[k] = to_fixed_point(exact[static_cast<std::size_t>(k)] / sum);
   }
   return taps;
@@ -118,8 +120,10 @@ void check_inside(const Box& box, int width, int height) {
 
 Resize::Resize(const View& view) {
   check_reflected(view);
-  across_ = make_taps(view.source.width, view.width, view.window.x, view.window.width, kColumnsAtOnce);
-  down_ = make_taps(view.source.height, view.height, view.window.y, view.window.height, kRowsAtOnce);
+  across_ = make_taps(view.source.width, view.width, view.window.x, view.window.width, kColumnsAtOnce,
+                      view.black_outside);
+  down_ = make_taps(view.source.height, view.height, view.window.y, view.window.height, kRowsAtOnce,
+                    view.black_outside);
   if (view.mirrored) mirror(across_);
   const auto [left, columns] = count_from_first(across_);
   const auto [top, rows] = count_from_first(down_);

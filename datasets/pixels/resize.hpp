@@ -13,12 +13,14 @@
 namespace vitrail::datasets {
 
 // What of an image becomes a picture: `source` scaled to width x height, and of that the part `window`, which
-// may reach past the edges (the picture goes on there as its reflection); mirrored left to right if so.
+// may reach past the edges (the picture goes on there as its reflection, or is black); mirrored left to right
+// if so.
 struct View {
   Box source;
   int width = 0, height = 0;
   Box window;
   bool mirrored = false;
+  bool black_outside = false;
 
   bool operator==(const View&) const = default;
 };

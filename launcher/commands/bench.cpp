@@ -124,7 +124,7 @@ std::string text_of(const CommandLine& line, const datasets::LoaderBench& bench,
 ExitCode run_bench(const CommandLine& line, const Environment&) {
   const auto& flags = line.own<BenchFlags>();
   const trainer::Config& config = line.config;
-  const auto dataset = datasets::open_dataset(config.data.train, {.classes = config.data.classes});
+  const auto dataset = datasets::open_dataset(config.data.train, datasets::training_data(config.data));
   const auto bench = datasets::bench_loader(dataset, plan_of(config, dataset->size()), flags.seconds);
   const auto demand = demand_of(line, bench);
   if (flags.format == OutputFormat::json) {
@@ -148,6 +148,10 @@ Command bench_command() {
                                   "run.peak_tflops",
                                   "data.train",
                                   "data.classes",
+                                  "data.labels",
+                                  "data.subset",
+                                  "data.subset_balanced",
+                                  "data.subset_seed",
                                   "data.order",
                                   "data.extent_images",
                                   "data.window_extents",

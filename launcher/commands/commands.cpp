@@ -4,6 +4,7 @@ namespace vitrail::launcher {
 
 // Each in the file of its name.
 Command pack_command();
+Command unpack_command();
 Command verify_command();
 Command info_command();
 Command preview_command();
@@ -27,11 +28,11 @@ Command manual_command();
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
-      pack_command(),   verify_command(), info_command(),    preview_command(),    launch_command(),
-      train_command(),  eval_command(),   predict_command(), features_command(),   attention_command(),
-      models_command(), export_command(), import_command(),  checkpoint_command(), plan_command(),
-      bench_command(),  sweep_command(),  report_command(),  watch_command(),      completion_command(),
-      manual_command()};
+      pack_command(),       unpack_command(), verify_command(), info_command(),    preview_command(),
+      launch_command(),     train_command(),  eval_command(),   predict_command(), features_command(),
+      attention_command(),  models_command(), export_command(), import_command(),  checkpoint_command(),
+      plan_command(),       bench_command(),  sweep_command(),  report_command(),  watch_command(),
+      completion_command(), manual_command()};
   return all;
 }
 

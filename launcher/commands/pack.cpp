@@ -1,5 +1,6 @@
 #include "datasets/packing/pack.hpp"
 
+#include "datasets/packing/pack_sources.hpp"
 #include "launcher/options/flag_table.hpp"
 #include "launcher/ranks/world.hpp"
 #include "trainer/base/processors.hpp"
@@ -9,8 +10,10 @@ namespace {
 
 struct PackFlags {
   std::string source, output;
-  std::string split;       // empty: by names
-  std::string devkit;      // of imagenet-train and imagenet-val
+  std::string split;   // empty: by names
+  std::string devkit;  // of imagenet-train and imagenet-val
+  std::string labels;  // of sources with several kinds of them
+  std::string class_names;
   std::string validation;  // rule for imagenet-21k; empty: the default one
   std::string reencode;    // SHORT_SIDE,QUALITY; empty: bytes as they came
   std::int64_t shard_mib = 1024;
@@ -19,14 +22,8 @@ struct PackFlags {
 
 std::vector<Option> pack_options() {
   FlagTable<PackFlags> flags;
-  flags.add(
-      "source", &PackFlags::source,
-      {.help =
-           "what to pack: imagenet-train:TAR|DIR|TAR.GZ, imagenet-val:TAR, "
-           "imagenet-21k:TAR|DIR|TAR.GZ, imagenet-hf:DIR|TAR.GZ (Hugging Face's), folder:DIR (a folder for "
-           "each class), flat:DIR,LABELS (one folder and a list FILE,LABEL) or idx:IMAGES,LABELS",
-       .placeholder = "SPEC",
-       .required = true});
+  flags.add("source", &PackFlags::source,
+            {.help = "what to pack: " + datasets::source_forms(), .placeholder = "SPEC", .required = true});
   flags.add(
       "output", &PackFlags::output,
       {.help = "folder of the pack; an incomplete one is completed", .placeholder = "DIR", .required = true});
@@ -41,6 +38,16 @@ std::vector<Option> pack_options() {
            "ILSVRC2012_devkit_t12.tar.gz or its folder: labels of imagenet-val, names and order of classes",
        .placeholder = "FILE",
        .absent = "none; imagenet-val needs it"});
+  flags.add("labels", &PackFlags::labels,
+            {.help = "which labels, where a source has several: of csv a column, of wds a field of .json, of "
+                     "cifar100 fine or coarse, of inaturalist a rank (kingdom to species)",
+             .placeholder = "NAME",
+             .absent = "the usual ones; the finest"});
+  flags.add(
+      "class-names", &PackFlags::class_names,
+      {.help = "names of classes that are numbers in csv or wds: NAME or WNID NAME a line, in their order",
+       .placeholder = "FILE",
+       .absent = "of wds classes.txt beside its tars; else numbers"});
   flags.add(
       "validation", &PackFlags::validation,
       {.help = "what of imagenet-21k is for --split val, the rest being for train: 21k-p (classes of more "
@@ -76,6 +83,8 @@ ExitCode run_pack(const CommandLine& line, const Environment& environment) {
     options.threads = static_cast<int>(flags.threads.value_or(available_processors()));
     options.devkit = flags.devkit;
     options.validation = flags.validation;
+    options.labels = flags.labels;
+    options.class_names = flags.class_names;
     options.warn = [](const std::string& text) { fmt::print(stderr, "warning: {}\n", text); };
     if (!flags.reencode.empty()) options.reencode = datasets::parse_reencode(flags.reencode);
     const datasets::PackReport report =
@@ -97,7 +106,7 @@ ExitCode run_pack(const CommandLine& line, const Environment& environment) {
 Command pack_command() {
   return {.name = "pack",
           .usage = "--source SPEC --output DIR [options]",
-          .summary = "turn archives, folders or IDX files of images into a pack: HDF5 shards for training",
+          .summary = "turn archives, folders, lists or tars of images into a pack: HDF5 shards for training",
           .example = "vitrail pack --source folder:photos --output packs/photos",
           .flags = PackFlags(),
           .options = pack_options(),

@@ -6,6 +6,7 @@
 #include "launcher/commands/asking/class_names.hpp"
 #include "launcher/commands/asking/evaluation_listing.hpp"
 #include "launcher/ranks/world.hpp"
+#include "trainer/base/files/atomic_file.hpp"
 #include "trainer/evaluation/predict.hpp"
 #endif
 
@@ -16,12 +17,22 @@ struct PredictFlags : AskedWeights {
   std::string output;  // empty: likeliest classes are printed
   std::int64_t top = 5;
   std::string names;  // a pack
+  double min_confidence = 0;
 };
+
+bool is_table(const std::string& output) { return output.ends_with(".csv"); }
 
 std::vector<Option> predict_options() {
   const Condition without_output{"output", "no --output", [](const CommandLine& line) {
                                    return line.own<PredictFlags>().output.empty();
                                  }};
+  const Condition with_names{"output", "no --output, or a .csv", [](const CommandLine& line) {
+                               const std::string& output = line.own<PredictFlags>().output;
+                               return output.empty() || is_table(output);
+                             }};
+  const Condition with_table{"output", "--output FILE.csv", [](const CommandLine& line) {
+                               return is_table(line.own<PredictFlags>().output);
+                             }};
   FlagTable<PredictFlags> flags;
   add_checkpoint(flags);
   flags.alias(
@@ -30,10 +41,13 @@ std::vector<Option> predict_options() {
                "needed) or synthetic:; short for data.val",
        .placeholder = "SOURCE",
        .required = true});
-  flags.add("output", &PredictFlags::output,
-            {.help = "safetensors file for `logits` [images, classes]",
-             .placeholder = "FILE",
-             .absent = "the likeliest classes are printed instead"});
+  flags.add(
+      "output", &PredictFlags::output,
+      {.help =
+           "safetensors file for `logits` [images, classes]; or, called .csv, a table of image, label, class "
+           "and confidence, for data.labels or a source csv:",
+       .placeholder = "FILE",
+       .absent = "the likeliest classes are printed instead"});
   flags.add("top", &PredictFlags::top,
             {.help = "likeliest classes printed of each image",
              .bounds = from_to(1, 1e6),
@@ -42,7 +56,11 @@ std::vector<Option> predict_options() {
             {.help = "pack whose classes have the names to print",
              .placeholder = "PACK",
              .absent = "the names in the checkpoint, else of --data, else numbers",
-             .when = {without_output}});
+             .when = {with_names}});
+  flags.add("min-confidence", &PredictFlags::min_confidence,
+            {.help = "probability of the likeliest class from which on an image is in the table",
+             .bounds = from_to(0, 1),
+             .when = {with_table}});
   flags.config_files();
   flags.format(&PredictFlags::format);
   return flags.done();
@@ -51,41 +69,51 @@ std::vector<Option> predict_options() {
 #ifdef VITRAIL_TORCH
 using Json = nlohmann::ordered_json;
 
-// What is told while images are looked at, and after the last: on rank 0.
-class Telling {
+// A field of CSV (RFC 4180).
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos && !text.starts_with(' ') && !text.ends_with(' '))
+    return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+// What becomes of the answers, on rank 0: printed, a row of JSON each, logits in a file, or a table.
+class Answers {
  public:
-  Telling(const PredictFlags& flags, const trainer::Config& config) : flags_(flags), config_(config) {}
+  Answers(const PredictFlags& flags, const trainer::Config& config) : flags_(flags), config_(config) {}
 
   void prepare(trainer::PredictionRequest& request) {
     request.take_used = [this](const trainer::UsedRecord& record) {
       used_ = json_of(record);
-      if (!json() && !into_file()) fmt::print(stderr, "{}\n", describe(record));
+      if (!json() && prints()) fmt::print(stderr, "{}\n", describe(record));
     };
     request.take_damaged = [this](const std::string& image, const std::string& reason) {
       take_damaged(image, reason);
     };
-    if (into_file()) return;
+    if (!prints() && !tabulates()) return;
     names_.emplace(flags_.names, flags_.checkpoint, config_);
     request.take = [this](const std::string& image, std::span<const trainer::Prediction> guesses) {
-      take(image, guesses);
+      if (tabulates()) {
+        tabulate(image, guesses.front());
+      } else {
+        print(image, guesses);
+      }
     };
   }
 
   void finish(const trainer::PredictionCount& count) {
     if (count.damaged > 0) {
       fmt::print(stderr, "{} of {} images could not be read{}\n", count.damaged, count.images,
-                 into_file() ? "; their logits are NaN" : "");
+                 prints() || tabulates() ? "" : "; their logits are NaN");
     }
-    if (json() && into_file()) {
-      rows_ = {{"images", count.images},
-               {"damaged", rows_},
-               {"classes", config_.model.classes},
-               {"output", flags_.output},
-               {"used", used_}};
-    }
+    if (tabulates()) write_text_atomically(flags_.output, table_);
     if (json()) {
-      fmt::print("{}\n", rows_.dump());
-    } else if (into_file()) {
+      fmt::print("{}\n", (prints() ? rows_ : summary(count)).dump());
+    } else if (tabulates()) {
+      fmt::print(stderr, "{}: {} of {} images, with a confidence of at least {}\n", flags_.output, listed_,
+                 count.images, flags_.min_confidence);
+    } else if (!prints()) {
       fmt::print(stderr, "{}: logits of {} images, {} classes\n", flags_.output, count.images,
                  config_.model.classes);
     }
@@ -93,16 +121,27 @@ class Telling {
 
  private:
   bool json() const { return flags_.format == OutputFormat::json; }
-  bool into_file() const { return !flags_.output.empty(); }
+  bool prints() const { return flags_.output.empty(); }
+  bool tabulates() const { return is_table(flags_.output); }
+
+  Json summary(const trainer::PredictionCount& count) const {
+    Json said = {{"images", count.images},
+                 {"damaged", rows_},
+                 {"classes", config_.model.classes},
+                 {"output", flags_.output}};
+    if (tabulates()) said["listed"] = listed_;
+    said["used"] = used_;
+    return said;
+  }
 
   void take_damaged(const std::string& image, const std::string& reason) {
     fmt::print(stderr, "not predicted: {}\n", reason);
     Json row = {{"image", image}, {"error", reason}};
-    if (!into_file()) row["used"] = used_;
+    if (prints()) row["used"] = used_;
     rows_.push_back(std::move(row));
   }
 
-  void take(const std::string& image, std::span<const trainer::Prediction> guesses) {
+  void print(const std::string& image, std::span<const trainer::Prediction> guesses) {
     Json row = {{"image", image}, {"top", Json::array()}, {"used", used_}};
     std::string text = datasets::printable(image);
     for (const trainer::Prediction& guess : guesses) {
@@ -120,11 +159,20 @@ class Telling {
     }
   }
 
+  void tabulate(const std::string& image, const trainer::Prediction& guess) {
+    if (!(guess.probability >= flags_.min_confidence)) return;
+    ++listed_;
+    table_ += fmt::format("{},{},{},{:.6f}\n", csv_field(image), guess.label,
+                          csv_field((*names_)[guess.label]), guess.probability);
+  }
+
   const PredictFlags& flags_;
   const trainer::Config& config_;
   Json rows_ = Json::array();  // into a file: of the damaged images alone
   Json used_;
   std::optional<ClassNames> names_;
+  std::string table_ = "image,label,class,confidence\n";
+  std::int64_t listed_ = 0;
 };
 
 ExitCode run_predict(const CommandLine& line, const Environment& environment) {
@@ -134,16 +182,16 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
     sharding::Communicator& ranks = world.communicator();
     trainer::PredictionRequest request{
         .checkpoint = flags.checkpoint,
-        .output = flags.output,
-        .top = flags.top,
+        .output = is_table(flags.output) ? "" : flags.output,
+        .top = is_table(flags.output) ? 1 : flags.top,
         .say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
         .gpus = environment.gpus};
-    Telling telling(flags, line.config);
-    if (ranks.rank() == 0) telling.prepare(request);
+    Answers answers(flags, line.config);
+    if (ranks.rank() == 0) answers.prepare(request);
     const trainer::PredictionCount count = trainer::predict(line.config, request, ranks);
     // mpirun ends all ranks once one has gone with a failure: the one that tells is the one that has it.
     if (ranks.rank() != 0) return ExitCode::done;
-    telling.finish(count);
+    answers.finish(count);
     return count.damaged == 0 ? ExitCode::done : ExitCode::bad_data;
   });
 }

@@ -11,5 +11,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (row.size() != structs.fields.size() || field >= row.size()) std::abort();
     }
   });
+  const auto file = std::as_bytes(std::span(data, size));
+  vitrail::tests::expect_no_other_error(
+      [&] { vitrail::datasets::read_matlab_numbers(file, "labels", "imagelabels.mat"); });
+  vitrail::tests::expect_no_other_error(
+      [&] { vitrail::datasets::read_matlab_texts(file, "class_names", "cars_meta.mat"); });
   return 0;
 }

@@ -32,7 +32,10 @@ SCRIPTS = {
     "cait_m48_448_distill": ("cait_m48_1k", 42, 10),
     "deit_b": (None, 28, 10),
     "deit_b_distilled": (None, 28, 10),
+    "deit_b_cifar10": ("deit_b", 28, 10),
 }
+# A script that is told which run.
+SHARED = {"deit_b_cifar10": ("transfer", ["deit_b", "cifar10"])}
 
 # The recipes' own parts; what is written here is size, and a warm-up that a run this short can have.
 CHAIN_CONFIG = """
@@ -121,7 +124,9 @@ class RecipesTest(cluster.ClusterTest):
         if name != "vit_h_21k":
             changes["data.val"] = pack
         after = [f"--dependency=afterok:{':'.join(needed)}"] if needed else []
-        return self.submit_script(f"slurm/{name}.sh", name, *PLACE_OF_JOB, "--nodes=1", *after, words=harness.flags(changes),
+        script, words = SHARED.get(name, (name, []))
+        words = [*words, *harness.flags(changes)]
+        return self.submit_script(f"slurm/{script}.sh", name, *PLACE_OF_JOB, "--nodes=1", *after, words=words,
                                   VITRAIL=self.program, VITRAIL_RUNS=self.folder, VITRAIL_STAGE="")
 
     def test_each_script_as_written(self):

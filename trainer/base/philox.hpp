@@ -21,6 +21,7 @@ enum class Purpose : std::uint8_t {
   extents = 16,
   window = 17,
   replacement = 18,
+  subset = 19,
   sweep = 24,
 };
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "datasets/source_dataset.hpp"
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/agreement/nodes.hpp"
 #include "trainer/base/processors.hpp"
@@ -49,6 +50,17 @@ std::string uneven_lanes(std::int64_t lanes, std::int64_t ranks) {
       ranks, lanes, lanes - ranks * (most - 1), most, most - 1, idle, below, 2 * below);
 }
 
+std::string unpacked_data(const datasets::DataConfig& data) {
+  if (!datasets::is_direct_source(data.train)) return "";
+  return fmt::format(
+      "data.train = {} is read as it lies, a file or a place in a tar for each image; a pack is read in "
+      "large "
+      "pieces, checks every record and has no damaged image: vitrail pack --source {} --output PACK, and the "
+      "run "
+      "ends with the same bits",
+      data.train, data.train);
+}
+
 std::vector<std::string> crowded(const std::vector<RankShare>& ranks, std::int64_t threads,
                                  std::int64_t workers) {
   std::map<std::tuple<std::string, std::string, std::int64_t>, std::int64_t> groups;
@@ -80,6 +92,7 @@ std::vector<std::string> run_warnings(const Config& config, sharding::Communicat
   std::vector<std::string> lines = crowded(ranks, config.run.threads, config.data.workers);
   const std::string uneven = uneven_lanes(config.lane_groups(), communicator.size());
   if (!uneven.empty()) lines.insert(lines.begin(), uneven);
+  if (const std::string unpacked = unpacked_data(config.data); !unpacked.empty()) lines.push_back(unpacked);
   return lines;
 }
 

@@ -1,5 +1,5 @@
 // What slows a run down and is no error: ranks that share their micro-batches unevenly, more threads than
-// processors. One line with numbers each.
+// processors, images that are not packed. One line with numbers each.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,9 @@ namespace vitrail::trainer {
 
 // Empty where they are shared evenly.
 std::string uneven_lanes(std::int64_t lanes, std::int64_t ranks);
+
+// What a pack would do for training on files as they lie; empty for other data.
+std::string unpacked_data(const datasets::DataConfig& data);
 
 struct RankShare {
   std::string host;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <set>
@@ -8,6 +7,7 @@
 
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/archives/label_list.hpp"
+#include "datasets/packing/labelled/label_classes.hpp"
 #include "datasets/packing/sources/class_archives.hpp"
 #include "datasets/packing/sources/imagenet_devkit.hpp"
 #include "datasets/packing/sources/listed_source.hpp"
@@ -20,23 +20,6 @@ namespace vitrail::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint32_t kMaxClasses = 1'000'000;
-
-std::optional<std::uint32_t> number_of(const std::string& text) {
-  std::uint32_t number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || stop != text.data() + text.size() || number >= kMaxClasses) return std::nullopt;
-  return number;
-}
-
-// "-1", "3.0", "7000000": numbers, but not the index of a class. Ranked as names, "10.0" would come before
-// "2.0".
-bool is_number(const std::string& text) {
-  double number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error != std::errc::invalid_argument && stop == text.data() + text.size();
-}
 
 // Images of all classes in one folder, and a list of their labels.
 class FlatSource final : public ListedSource {
@@ -54,13 +37,19 @@ class FlatSource final : public ListedSource {
       throw Error(ExitCode::bad_data, fmt::format("{}: no labels inside", list_.string()),
                   "a list has a line FILE,LABEL for each image");
     }
-    const std::map<std::string, std::uint32_t> label_of = classes_in(lines, options);
+    MetLabels met;
+    for (const LabelLine& line : lines) {
+      met.add(line.label, [&] { return fmt::format("{}: line {}", list_.string(), line.line); });
+    }
+    LabelClasses made = classes_of(met, known_classes(options), list_.string());
+    classes_ = std::move(made.classes);
+    warnings_ = std::move(made.warnings);
     std::vector<std::optional<std::uint32_t>> labels(files_.size());
     for (const LabelLine& line : lines) {
       const auto file = find(line.file);
       if (!file) throw bad(line, fmt::format("{} is not in {}", line.file, folder_.string()));
       if (labels[*file]) throw bad(line, fmt::format("a second label for {}", line.file));
-      labels[*file] = label_of.at(line.label);
+      labels[*file] = made.index_of[met.add(line.label, {})];
     }
     add(labels);
     plan(options.source, options.shard_bytes);
@@ -105,63 +94,9 @@ class FlatSource final : public ListedSource {
     return place->second;
   }
 
-  // Numbers are labels as they are. Names are ranked, among those of the devkit where one is given.
-  std::map<std::string, std::uint32_t> classes_in(const std::vector<LabelLine>& lines,
-                                                  const SourceOptions& options) {
-    std::set<std::string> names;
-    for (const LabelLine& line : lines) names.insert(line.label);
-    std::map<std::string, std::uint32_t> label_of;
-    if (options.devkit.empty() && !names.empty() &&
-        std::ranges::all_of(names, [](const std::string& n) { return number_of(n).has_value(); })) {
-      std::uint32_t last = 0;
-      std::set<std::uint32_t> used;
-      for (const std::string& name : names) {
-        label_of[name] = *number_of(name);
-        used.insert(label_of[name]);
-        last = std::max(last, label_of[name]);
-      }
-      for (std::uint32_t c = 0; c <= last; ++c) classes_.push_back({std::to_string(c), ""});
-      if (used.size() != classes_.size()) {
-        std::uint32_t missing = 0;
-        while (used.contains(missing)) ++missing;
-        warnings_.push_back(
-            fmt::format("{}: labels up to {}, but no image of {} of these {} classes, the first {}: do "
-                        "labels begin with 0?",
-                        list_.string(), last, classes_.size() - used.size(), classes_.size(), missing));
-      }
-      return label_of;
-    }
-    if (options.devkit.empty()) {
-      refuse_numbers_as_names(lines);
-      for (const std::string& name : names) classes_.push_back({name, is_wnid(name) ? name : ""});
-    } else {
-      classes_ = read_devkit(options.devkit).classes;
-    }
-    for (std::uint32_t c = 0; c < classes_.size(); ++c) {
-      label_of[options.devkit.empty() ? classes_[c].name : classes_[c].wnid] = c;
-    }
-    for (const LabelLine& line : lines) {
-      if (!label_of.contains(line.label)) {
-        throw bad(line, fmt::format("{} is no class of {}", line.label, options.devkit.string()));
-      }
-    }
-    return label_of;
-  }
-
-  void refuse_numbers_as_names(const std::vector<LabelLine>& lines) const {
-    const auto is_one = [](const LabelLine& line) { return is_number(line.label); };
-    const auto is_index = [](const LabelLine& line) { return number_of(line.label).has_value(); };
-    const auto first = std::ranges::find_if(lines, is_one);
-    if (first == lines.end()) return;
-    const auto odd = std::ranges::find_if_not(lines, is_index);
-    const std::string of_others =
-        odd == first ? "" : fmt::format(", and that of line {} is a number", first->line);
-    throw Error(ExitCode::bad_data,
-                fmt::format("{}: line {}: the label {} is no index of a class{}", list_.string(), odd->line,
-                            odd->label, of_others),
-                fmt::format("labels are either all indices, 0 to {}, or all names; leave lines of images "
-                            "without a class out",
-                            kMaxClasses - 1));
+  static KnownClasses known_classes(const SourceOptions& options) {
+    if (options.devkit.empty()) return {};
+    return {read_devkit(options.devkit).classes, options.devkit.string()};
   }
 
   void add(const std::vector<std::optional<std::uint32_t>>& labels) {

@@ -22,6 +22,14 @@ std::unique_ptr<Source> open_huggingface_source(const std::string& paths, const 
 // IMAGES,LABELS: MNIST's format, plain or gzip. Each image becomes a lossless PNG; classes are "0", "1", ...
 std::unique_ptr<Source> open_idx_source(const std::string& files, const SourceOptions& options);
 
+// CIFAR-10 and -100 ("cifar10", "cifar100"), binary version: its folder or archive, read into memory. Each
+// image becomes a lossless PNG.
+std::unique_ptr<Source> open_cifar_source(const std::string& kind, const std::string& path,
+                                          const SourceOptions& options);
+
+// Tars of WebDataset's form: a folder of them, or a pattern (brace_pattern.hpp).
+std::unique_ptr<Source> open_webdataset_source(const std::string& pattern, const SourceOptions& options);
+
 // The validation images of ImageNet-1k: a tar of files whose labels are in the devkit.
 std::unique_ptr<Source> open_imagenet_val(const std::filesystem::path& archive, const SourceOptions& options);
 

@@ -72,6 +72,11 @@ SourceItem Listing::item(std::size_t i) const {
   return {std::string(part.key(row)), part.label[row], part.bytes[row], part.place[row], part.flaw[row]};
 }
 
+std::uint32_t Listing::label(std::size_t i) const {
+  const auto& [part, row] = find(i);
+  return part.label[row];
+}
+
 std::uint64_t Listing::total_bytes() const {
   std::uint64_t total = 0;
   for (const Part& part : parts_) total = std::accumulate(part.bytes.begin(), part.bytes.end(), total);

@@ -28,6 +28,7 @@ class Listing {
   std::size_t size() const { return first_.back(); }
   std::string_view key(std::size_t i) const;
   SourceItem item(std::size_t i) const;
+  std::uint32_t label(std::size_t i) const;
 
   std::uint64_t total_bytes() const;
   std::uint64_t longest_key() const;  // of those without a flaw; at least 1

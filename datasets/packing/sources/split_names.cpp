@@ -15,7 +15,8 @@
 namespace vitrail::datasets {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, const char*>, 8> kWords = {{{"train", "train"},
+constexpr std::array<std::pair<std::string_view, const char*>, 9> kWords = {{{"train", "train"},
+                                                                             {"trainval", "trainval"},
                                                                              {"training", "train"},
                                                                              {"val", "val"},
                                                                              {"valid", "val"},
@@ -43,7 +44,10 @@ std::string split_in_name(const std::string& name) {
       word += c;
       continue;
     }
-    if (const std::string split = split_named(word); !split.empty()) found = split;
+    std::string split = split_named(word);
+    // "train2018", as iNaturalist's lists are called
+    if (split.empty()) split = split_named(word.substr(0, word.find_last_not_of("0123456789") + 1));
+    if (!split.empty()) found = split;
     word.clear();
   }
   return found;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "datasets/packing/pack_sources.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 
 namespace vitrail::launcher {
@@ -230,14 +231,12 @@ TEST(CommandLineErrors, OfCommands) {
   EXPECT_EQ(
       refusal({"trian"}),
       "2 command line: unknown command trian; nearest known command: train (vitrail --help lists them)");
-  EXPECT_EQ(
-      refusal({"pack", "--output", "x"}),
-      "2 command line: `vitrail pack` needs --source SPEC: what to pack: imagenet-train:TAR|DIR|TAR.GZ, "
-      "imagenet-val:TAR, imagenet-21k:TAR|DIR|TAR.GZ, imagenet-hf:DIR|TAR.GZ (Hugging Face's), folder:DIR (a "
-      "folder for each class), flat:DIR,LABELS (one folder and a list FILE,LABEL) or idx:IMAGES,LABELS");
+  EXPECT_EQ(refusal({"pack", "--output", "x"}),
+            "2 command line: `vitrail pack` needs --source SPEC: what to pack: " + datasets::source_forms());
   EXPECT_EQ(refusal({"train"}),
-            "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder, "
-            "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
+            "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder; "
+            "folder:DIR, wds:TARS or csv:LIST as they lie; tensor:FILE.safetensors or "
+            "synthetic:IMAGES,CLASSES,SIZE");
   EXPECT_EQ(
       refusal({"pack", "--run.lanes", "4"}),
       "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, plan, eval, "

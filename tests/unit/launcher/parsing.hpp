@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,22 @@ inline std::vector<std::string> operator+(std::vector<std::string> a, const std:
 // The least that `vitrail train` runs with.
 inline std::vector<std::string> minimal_training() {
   return {"train", "--data.train", "packs/a", "--run.steps", "20"};
+}
+
+// Images of the training packs that the recipes name, as their publishers count them.
+inline std::int64_t published_images(const std::string& pack) {
+  static const std::map<std::string, std::int64_t> images = {{"packs/imagenet_1k_train", 1'281'167},
+                                                             {"packs/cifar10_train", 50'000},
+                                                             {"packs/cifar100_train", 50'000},
+                                                             {"packs/flowers_trainval", 2'040},
+                                                             {"packs/cars_train", 8'144},
+                                                             {"packs/inat18_train", 437'513},
+                                                             {"packs/fashion-mnist-train", 60'000},
+                                                             {"packs/inat19_train", 265'240}};
+  if (pack.find("21k") != std::string::npos) return 14'197'122;
+  const auto found = images.find(pack);
+  if (found == images.end()) ADD_FAILURE() << pack;
+  return found == images.end() ? 1'281'167 : found->second;
 }
 
 // Removed when the program ends.

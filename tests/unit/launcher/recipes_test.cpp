@@ -73,7 +73,7 @@ CommandLine typed(const Values& values, const CommandLine& run) {
 
 TEST(Recipes, EveryHyperParameterIsThatOfTheTable) {
   const auto wanted = recipes();
-  EXPECT_GT(wanted.size(), 60U);
+  EXPECT_GT(wanted.size(), 110U);
   for (const auto& [name, values] : wanted) {
     const CommandLine run = parse_config(kRecipes / (name + ".cfg"));
     const SettingsMap is = resolved_settings(run), should_be = resolved_settings(typed(values, run));
@@ -174,7 +174,7 @@ TEST(Recipes, ModelsHaveThePublishedSizes) {
 TEST(Recipes, SchedulesReachTheirRatesOverTheWholeRun) {
   for (const auto& [name, values] : recipes()) {
     const trainer::Config config = parse_config(kRecipes / (name + ".cfg")).config;
-    const std::int64_t images = config.model.classes == 1000 ? 1281167 : 14197122;
+    const std::int64_t images = published_images(config.data.train);
     const std::int64_t per_epoch = datasets::steps_per_epoch(images, config.data.global_batch_size);
     const trainer::Schedule schedule(config, trainer::total_steps(config.run, per_epoch), per_epoch);
     const nlohmann::json listing = nlohmann::json::parse(schedule_json(config, schedule));

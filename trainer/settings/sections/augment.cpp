@@ -41,11 +41,11 @@ std::string wrong_randaugment(const std::string& text) {
 template <class Reach>
 void add_pixel_settings(const Section<Reach>& augment) {
   augment.choice(
-      "crop", &AugmentConfig::crop, {{Crop::rrc, "rrc"}, {Crop::src, "src"}, {Crop::none, "none"}},
-      Effect::identity,
+      "crop", &AugmentConfig::crop,
+      {{Crop::rrc, "rrc"}, {Crop::src, "src"}, {Crop::pad, "pad"}, {Crop::none, "none"}}, Effect::identity,
       {.help = "a random part of the image, resized (rrc); the image with its shorter side resized and 4 "
-               "reflected pixels around it, cut out at a random place (src); or the evaluation "
-               "transform (none)",
+               "reflected pixels around it, cut out at a random place (src); the same with black ones, as "
+               "CIFAR's 32 pixels are trained on (pad); or the evaluation transform (none)",
        .when = {with_images()}});
   augment.add("crop_min_area", &AugmentConfig::crop_min_area, Effect::identity,
               {.help = "smallest share of an image's area that a random crop keeps",

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "datasets/subsets/sample_subset.hpp"
 #include "trainer/settings/sections/conditions.hpp"
 #include "trainer/settings/sections/sections.hpp"
 
@@ -55,6 +56,40 @@ void add_order(const Section<Reach>& data) {
        .unit = "copies"});
 }
 
+// Not identity either: the labels are part of the data's fingerprint.
+void add_few_labels(std::vector<Setting>& table) {
+  const Section data(
+      table, "data", [](auto& config) -> auto& { return config.data; });
+  data.add(
+      "labels", &DataConfig::labels, Effect::result,
+      {.help =
+           "CSV of images and labels, as predict --output labels.csv writes it, instead of data.train's own; "
+           "images that it does not list are left out",
+       .placeholder = "FILE",
+       .absent = "their own labels"});
+  const Section subset(
+      table, "data", [](auto& config) -> auto& { return config.data.subset; });
+  subset.add(
+      "subset", &SubsetOptions::part, Effect::identity,
+      {.help =
+           "part of data.train to learn from: 1% (of all), 25/class (images of each) or list:FILE (a name a "
+           "line)",
+       .placeholder = "PART",
+       .absent = "all images"},
+      {"PERCENT%, N/class or list:FILE",
+       [](const std::string& text) { return text.empty() || is_subset(text); }});
+  const SettingCondition with_subset{"data.subset", "data.subset",
+                                     [](const Config& config) { return !config.data.subset.part.empty(); }};
+  subset.add(
+      "subset_balanced", &SubsetOptions::balanced, Effect::identity,
+      {.help = "whether a percentage gives each class the same number of images, as far as it has them",
+       .when = {with_subset}});
+  subset.add("subset_seed", &SubsetOptions::seed, Effect::identity,
+             {.help = "which images: a smaller part of a seed lies inside of a larger one",
+              .bounds = from_to(0, 1e9),
+              .when = {with_subset}});
+}
+
 void add_normalisation(std::vector<Setting>& table) {
   const Section data(
       table, "data", [](auto& config) -> auto& { return config.data.normalisation; });
@@ -77,8 +112,8 @@ void add_data_settings(std::vector<Setting>& table) {
       table, "data", [](auto& config) -> auto& { return config.data; });
   // Not identity: the same images may lie elsewhere. A run that goes on compares their fingerprints.
   data.add("train", &DataConfig::train, Effect::result,
-           {.help = "images to train on: a pack's folder, tensor:FILE.safetensors or "
-                    "synthetic:IMAGES,CLASSES,SIZE",
+           {.help = "images to train on: a pack's folder; folder:DIR, wds:TARS or csv:LIST as they lie; "
+                    "tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE",
             .placeholder = "SOURCE",
             .required = true});
   data.add("val", &DataConfig::val, Effect::result,
@@ -87,6 +122,7 @@ void add_data_settings(std::vector<Setting>& table) {
            {.help = "text file with a class a line, by wnid or name: only their images, labels in that order",
             .placeholder = "FILE",
             .absent = "all classes"});
+  add_few_labels(table);
   data.add("stage_dir", &DataConfig::stage_dir, Effect::place,
            {.help = "folder on the node's own disk: data.train is copied there while the run reads it",
             .placeholder = "DIR",

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -233,6 +235,40 @@ TEST(AugmentationTest, SimpleRandomCropIsUniformOverThePaddedImage) {
     const double expected = static_cast<double>(kDraws) / static_cast<double>(counts.size());
     for (const int count : counts) EXPECT_NEAR(count, expected, 5 * std::sqrt(expected));
   }
+}
+
+// RandomCrop(32, padding=4) as DeiT trains on CIFAR: no resize, zeros outside; evaluation shows the image
+// itself.
+TEST(AugmentationTest, PaddedCropIsTheImageOnBlack) {
+  Image image{32, 32, {}};
+  for (int i = 0; i < 32 * 32 * 3; ++i) image.rgb.push_back(static_cast<std::uint8_t>(1 + i * 7 % 255));
+  AugmentConfig config;
+  config.crop = Crop::pad;
+  config.flip = false;
+  std::set<std::pair<int, int>> places;
+  for (std::uint64_t id = 0; id < 2000; ++id) {
+    const View view = draw_augmentation(config, {.seed = 3, .sample = id}, 32, 32, 32).view;
+    places.emplace(view.window.x, view.window.y);
+    if (id % 50 != 0) continue;
+    for (const ResizeKernels* kernels : all_resize_kernels()) {
+      ResizeScratch scratch;
+      Image out;
+      const Resize resize(view);
+      resize.apply(PixelView(image), scratch, out, *kernels);
+      for (int y = 0; y < 32; ++y) {
+        for (int x = 0; x < 32; ++x) {
+          const int from_x = x + view.window.x, from_y = y + view.window.y;
+          const bool inside = from_x >= 0 && from_x < 32 && from_y >= 0 && from_y < 32;
+          for (int c = 0; c < 3; ++c) {
+            ASSERT_EQ(out.row(y)[3 * x + c], inside ? image.row(from_y)[3 * from_x + c] : 0)
+                << kernels->name << " " << x << "," << y << " of " << view.window.x << "," << view.window.y;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(places.size(), 81U);  // 9 x 9
+  EXPECT_EQ(evaluation_view(32, 32, {.image_size = 32}), (View{{0, 0, 32, 32}, 32, 32, {0, 0, 32, 32}}));
 }
 
 TEST(AugmentationTest, ThreeAugmentChoosesOneOfThreeAlike) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "datasets/augment/caption.hpp"
 #include "datasets/augment/transform.hpp"
 #include "datasets/codec/codec.hpp"
 #include "datasets/pixels/normalise.hpp"
@@ -41,7 +42,8 @@ TEST(PreviewTest, ShowsWhatTrainingSees) {
           preview.draws[epoch].images.begin() + static_cast<std::ptrdiff_t>(i * expected.size());
       EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begin));
       const int x = 5, y = 7;
-      EXPECT_EQ(grid.row(static_cast<int>(i) * 20 + y)[(static_cast<int>(epoch) * 20 + x) * 3 + 1],
+      const int down = (grid.height + 4) / 4;
+      EXPECT_EQ(grid.row(static_cast<int>(i) * down + y)[(static_cast<int>(epoch) * 100 + x) * 3 + 1],
                 Normaliser(kImageNet).byte_of(expected[16 * 16 + y * 16 + x], 1));
       const auto& drawn = json["draws"][epoch]["pictures"][i];
       const View view = draw_augmentation(plan_of().augment, key, 24, 24, 16).view;
@@ -58,7 +60,8 @@ TEST(PreviewTest, TextTellsTheNumbersOfEveryPicture) {
   const Preview preview = make_preview(*open_dataset("synthetic:8,2,24"), plan);
   const std::string text = to_text(preview);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4 + 4 * 3);
-  EXPECT_EQ(text.substr(0, text.find('\n')), "image 0: 0, 24 x 24");
+  const std::int64_t label = open_dataset("synthetic:8,2,24")->label(0);
+  EXPECT_EQ(text.substr(0, text.find('\n')), fmt::format("image 0: 0, texture {}, 24 x 24", label));
   const DrawnAugmentation& drawn = preview.draws[2].samples[3];
   const Box box = drawn.view.source;
   std::string line =
@@ -89,8 +92,9 @@ TEST(PreviewTest, FilesHoldThePictures) {
     std::vector<std::byte> bytes(file.size());
     file.read_at(0, bytes);
     const Image grid = decode_image(bytes);
-    EXPECT_EQ(grid.width, 3 * 20 - 4);
-    EXPECT_EQ(grid.height, 4 * 20 - 4);
+    EXPECT_EQ(grid.width, 3 * 100 - 4);  // small print wants 96 pixels
+    EXPECT_EQ((grid.height + 4) % 4, 0);
+    EXPECT_GT(grid.height, 4 * (16 + 4 + 3 * kCaptionLine));
     if (std::string(name) == "grid.png") {
       EXPECT_EQ(grid.rgb, grid_of(preview).rgb);
     }
@@ -104,8 +108,63 @@ TEST(PreviewTest, WhatTakesTooMuchIsRefusedBeforeItIsDrawn) {
   plan.samples = plan.draws = 4096;
   EXPECT_THROW(make_preview(*dataset, plan), Error);
   plan.samples = 1;
-  plan.draws = 3300;  // 20 pixels each
+  plan.draws = 700;  // 100 pixels each
   EXPECT_THROW(grid_of(make_preview(*dataset, plan)), Error);
+}
+
+std::string picture_of(const std::vector<std::string>& lines, int width, int height) {
+  Image image{width, height, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height), 255)};
+  draw_caption(lines, 0, 0, 1, image);
+  std::string text;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) text += image.row(y)[3 * x] == 0 ? '#' : '.';
+    text += '\n';
+  }
+  return text;
+}
+
+TEST(PreviewTest, SmallPrintIsLegible) {
+  EXPECT_EQ(picture_of({"aT1"}, 12, 6),
+            ".#..###..#..\n"
+            "#.#..#..##..\n"
+            "###..#...#..\n"
+            "#.#..#...#..\n"
+            "#.#..#..###.\n"
+            "............\n");
+  EXPECT_EQ(picture_of({"\u00fc~"}, 8, 1), "##..##..\n");           // one letter each: both are "?"
+  EXPECT_EQ(picture_of({"I", "I"}, 3, 8).substr(7 * 4, 3), "###");  // a line further down
+  EXPECT_EQ(picture_of({"III"}, 5, 5).substr(0, 5), "###.#");       // cut at the edge
+  EXPECT_EQ(caption_lines("12x8 at 0,0 mirrored, posterize 4", 12),
+            (std::vector<std::string>{"12x8 at 0,0", "mirrored,", "posterize 4"}));
+  EXPECT_EQ(caption_lines("abcdefgh \u00fc\u00fc\u00fc\u00fc", 3),
+            (std::vector<std::string>{"abc", "def", "gh", "\u00fc\u00fc\u00fc", "\u00fc"}));
+  EXPECT_TRUE(caption_lines("  ", 5).empty());
+}
+
+TEST(PreviewTest, EachPictureHasItsClassAndDrawsBelow) {
+  PreviewPlan plan = plan_of();
+  const auto dataset = open_dataset("synthetic:8,2,24");
+  const Preview preview = make_preview(*dataset, plan);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(preview.samples[i].class_name,
+              dataset->class_name(dataset->label(static_cast<std::int64_t>(i))));
+  }
+  EXPECT_EQ(nlohmann::json::parse(to_json(preview))["samples"][0]["class"], preview.samples[0].class_name);
+  // Below the first picture of the second row: the class's name, drawn by itself.
+  const Image grid = grid_of(preview);
+  const int top = (grid.height + 4) / 4 + 16 + 2;
+  Image alone{96, 5, std::vector<std::uint8_t>(std::size_t{3} * 96 * 5, 255)};
+  draw_caption({preview.samples[1].class_name}, 0, 0, 1, alone);
+  for (int y = 0; y < 5; ++y) {
+    EXPECT_TRUE(std::equal(alone.row(y), alone.row(y) + 3 * 96, grid.row(top + y))) << y;
+  }
+  Preview other = preview;  // another class is another picture
+  other.samples[1].class_name = "wolf";
+  EXPECT_NE(grid_of(other).rgb, grid.rgb);
+  other = preview;
+  other.draws[0].mixes.resize(4);
+  other.draws[0].mixes[1].weight = 0.25;
+  EXPECT_NE(grid_of(other).rgb, grid.rgb);
 }
 
 TEST(PreviewTest, OddBatchesCannotBeMixed) {

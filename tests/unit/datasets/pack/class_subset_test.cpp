@@ -1,4 +1,4 @@
-#include "datasets/class_subset.hpp"
+#include "datasets/subsets/class_subset.hpp"
 
 #include <gmock/gmock.h>
 

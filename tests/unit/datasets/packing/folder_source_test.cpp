@@ -171,7 +171,7 @@ TEST_F(FolderSourceTest, ListsThatDoNotFitAreNamedByTheirLine) {
   expect("1.JPEG,0\n2.JPEG,-1\n", "list: line 2: the label -1 is no index of a class");
   expect("1.JPEG,2.0\n2.JPEG,10.0\n", "list: line 1: the label 2.0 is no index of a class");
   expect("file,label\n1.JPEG,2\n2.JPEG,x\n",
-         "list: line 3: the label x is no index of a class, and that of line 2");
+         "list: line 3: the label x is no index of a class, and that of " + path("list") + ": line 2");
   expect("1.JPEG,0\n2.JPEG,4000000000\n", "list: line 2: the label 4000000000 is no index of a class");
   expect("1.JPEG,a\n1,b\n", "list: line 2: a second label for 1");
   expect("1.JPEG,a\n3.JPEG,b\n", "list: line 2: 3.JPEG is not in");  // which of them?

@@ -11,6 +11,20 @@ namespace {
 
 using testing::ElementsAre;
 
+TEST(RunWarnings, WhatPackingWouldGainIsOneLine) {
+  datasets::DataConfig data;
+  for (const char* source : {"folder:photos", "wds:a-{0..9}.tar", "csv:list.csv"}) {
+    data.train = source;
+    const std::string line = unpacked_data(data);
+    EXPECT_THAT(line, testing::HasSubstr(std::string("vitrail pack --source ") + source + " --output PACK"));
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+  }
+  for (const char* source : {"packs/photos", "tensor:a.safetensors", "synthetic:9,3,8"}) {
+    data.train = source;
+    EXPECT_EQ(unpacked_data(data), "") << source;
+  }
+}
+
 TEST(UnevenLanes, NumbersAndWhatWouldFit) {
   EXPECT_EQ(
       uneven_lanes(4, 3),

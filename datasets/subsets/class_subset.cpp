@@ -1,10 +1,10 @@
-#include "datasets/class_subset.hpp"
+#include "datasets/subsets/class_subset.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <map>
 #include <sstream>
 
+#include "datasets/subsets/kept_samples.hpp"
 #include "trainer/base/files/written_text.hpp"
 #include "trainer/base/hash.hpp"
 
@@ -12,43 +12,6 @@ namespace vitrail::datasets {
 namespace {
 
 constexpr std::int64_t kDropped = -1;
-
-// A set of numbers below `size`; the n-th of them by a look-up and a few words.
-class SparseSelection {
- public:
-  explicit SparseSelection(std::int64_t size) : words_((static_cast<std::size_t>(size) + 63) / 64) {}
-
-  void add(std::int64_t number) {
-    words_[static_cast<std::size_t>(number) / 64] |= std::uint64_t{1} << (number % 64);
-  }
-  void close() {
-    for (std::size_t i = 0; i < words_.size(); ++i) {
-      if (i % kBlock == 0) before_.push_back(count_);
-      count_ += std::popcount(words_[i]);
-    }
-  }
-  std::int64_t count() const { return count_; }
-  std::int64_t nth(std::int64_t n) const {
-    const auto block = std::ranges::upper_bound(before_, n) - before_.begin() - 1;
-    std::int64_t left = n - before_[static_cast<std::size_t>(block)];
-    for (auto i = static_cast<std::size_t>(block) * kBlock;; ++i) {
-      std::uint64_t word = words_[i];
-      const std::int64_t here = std::popcount(word);
-      if (left >= here) {
-        left -= here;
-        continue;
-      }
-      for (; left > 0; --left) word &= word - 1;
-      return static_cast<std::int64_t>(i) * 64 + std::countr_zero(word);
-    }
-  }
-
- private:
-  static constexpr std::size_t kBlock = 8;  // words
-  std::vector<std::uint64_t> words_;
-  std::vector<std::int64_t> before_;  // numbers before each block
-  std::int64_t count_ = 0;
-};
 
 struct ListedClass {
   std::string id;
@@ -86,13 +49,12 @@ std::vector<ListedClass> read_list(const std::string& file) {
   return list;
 }
 
-class ClassSubset final : public Dataset {
+class ClassSubset final : public KeptSamples {
  public:
   ClassSubset(std::shared_ptr<const Dataset> base, const std::string& file)
-      : base_(std::move(base)),
+      : KeptSamples(std::move(base)),
         file_(file),
-        label_of_(static_cast<std::size_t>(base_->classes()), kDropped),
-        kept_(base_->size()) {
+        label_of_(static_cast<std::size_t>(base_->classes()), kDropped) {
     std::map<std::string, std::int64_t> base_label;
     for (std::int64_t label = 0; label < base_->classes(); ++label) {
       base_label.emplace(base_->class_id(label), label);
@@ -121,50 +83,22 @@ class ClassSubset final : public Dataset {
     fingerprint_ = hash_text(base_->fingerprint() + "\n" + ids).hex();
   }
 
-  std::int64_t size() const override { return kept_.count(); }
   std::int64_t classes() const override { return static_cast<std::int64_t>(listed_.size()); }
   std::string class_name(std::int64_t label) const override { return base_->class_name(of_base(label)); }
   std::string class_id(std::int64_t label) const override { return base_->class_id(of_base(label)); }
   std::int64_t label(std::int64_t index) const override {
     return label_of_[static_cast<std::size_t>(base_->label(kept_.nth(index)))];
   }
-  std::string name(std::int64_t index) const override { return base_->name(kept_.nth(index)); }
-  std::string place(std::int64_t index) const override { return base_->place(kept_.nth(index)); }
-  Sample read(std::int64_t index) const override { return base_->read(kept_.nth(index)); }
-
-  // Where most of what lies between belongs to other classes, single reads are less.
-  std::unique_ptr<const Extent> read_extent(std::int64_t first, std::int64_t count) const override {
-    const std::int64_t begin = kept_.nth(first), end = kept_.nth(first + count - 1) + 1;
-    if (end - begin > 2 * count) return nullptr;
-    auto extent = base_->read_extent(begin, end - begin);
-    if (!extent) return nullptr;
-    return std::make_unique<KeptExtent>(kept_, std::move(extent));
-  }
-  ReadCount read_count() const override { return base_->read_count(); }
-
-  std::optional<std::int64_t> tensor_image_size() const override { return base_->tensor_image_size(); }
-  std::string fingerprint() const override { return fingerprint_; }
   std::string describe() const override {
     return fmt::format("{} (classes of {})", base_->describe(), file_);
   }
 
  private:
-  struct KeptExtent final : Extent {
-    KeptExtent(const SparseSelection& selection, std::unique_ptr<const Extent> all)
-        : kept(selection), extent(std::move(all)) {}
-    Sample read(std::int64_t index) const override { return extent->read(kept.nth(index)); }
-    const SparseSelection& kept;
-    std::unique_ptr<const Extent> extent;
-  };
-
   std::int64_t of_base(std::int64_t label) const { return listed_.at(static_cast<std::size_t>(label)); }
 
-  const std::shared_ptr<const Dataset> base_;
   const std::string file_;
   std::vector<std::int64_t> label_of_;  // by the data set's label
   std::vector<std::int64_t> listed_;    // the data set's labels, as listed
-  SparseSelection kept_;
-  std::string fingerprint_;
 };
 
 }  // namespace

@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "datasets/archives/brace_pattern.hpp"
+#include "datasets/archives/compression.hpp"
+#include "datasets/archives/file_tree.hpp"
+#include "datasets/pack/parallel.hpp"
+#include "datasets/packing/labelled/label_classes.hpp"
+#include "datasets/packing/sources/listed_source.hpp"
+#include "datasets/packing/sources/source_kinds.hpp"
+#include "datasets/packing/sources/source_path.hpp"
+#include "datasets/packing/sources/webdataset_tar.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/files/atomic_file.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kPositionBits = 44;           // of a place; the others are the tar's number
+constexpr std::size_t kTarsKeptOpen = 512;  // beyond, one is opened for each image
+constexpr const char* kNamesFile = "classes.txt";
+
+class WebDatasetSource final : public ListedSource {
+ public:
+  WebDatasetSource(const std::string& pattern, const SourceOptions& options)
+      : paths_(tars_of(pattern, options)), open_(paths_.size()) {
+    kind_ = "wds";
+    if (!options.labels.empty()) selection_ = "labels: " + options.labels;
+    std::vector<WebTar> tars(paths_.size());
+    parallel_for(tars.size(), options.threads, [&](std::size_t i) {
+      auto tar = std::make_shared<const File>(paths_[i], File::Mode::read);
+      tars[i] = read_web_tar(*tar, options.labels);
+      if (paths_.size() <= kTarsKeptOpen) open_[i] = std::move(tar);
+    });
+    number_classes(tars, options);
+    add(tars);
+    plan(options.source, options.shard_bytes);
+  }
+
+  std::vector<std::byte> read(const SourceItem& item) const override {
+    const auto number = static_cast<std::size_t>(item.place >> kPositionBits);
+    std::vector<std::byte> bytes(item.bytes);
+    const auto tar =
+        open_[number] ? open_[number] : std::make_shared<const File>(paths_[number], File::Mode::read);
+    tar->read_at(item.place & ((std::uint64_t{1} << kPositionBits) - 1), bytes);
+    return bytes;
+  }
+
+ private:
+  static std::vector<fs::path> tars_of(const std::string& pattern, const SourceOptions& options) {
+    std::vector<fs::path> paths;
+    if (fs::is_directory(pattern)) {
+      for (const auto& entry : sorted_entries(pattern)) {
+        if (entry.path().extension() == ".tar") paths.push_back(entry.path());
+      }
+      if (paths.empty()) {
+        throw Error(ExitCode::bad_data, fmt::format("{}: no tar inside", pattern),
+                    "give --source wds: a folder of .tar files, or their names: wds:train-{0000..0146}.tar");
+      }
+    } else {
+      for (const std::string& name : expand_braces(pattern)) paths.emplace_back(name);
+    }
+    for (const fs::path& path : paths) {
+      require_file("--source " + options.source, path, "a tar of samples");
+      if (const Compression compression = compression_of(path); compression != Compression::none) {
+        throw Error(ExitCode::bad_data,
+                    fmt::format("{}: is compressed ({})", path.string(), name_of(compression)),
+                    way_out_of(compression) + "; images do not get smaller by it");
+      }
+    }
+    auto sorted = paths;
+    std::ranges::sort(sorted);
+    if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end()) {
+      throw Error(ExitCode::usage,
+                  fmt::format("--source {}: names {} twice", options.source, twice->string()));
+    }
+    return paths;
+  }
+
+  // Labels as all tars have them, in the order of tars, then in that of samples: each tar's own numbers
+  // become classes.
+  void number_classes(std::vector<WebTar>& tars, const SourceOptions& options) {
+    MetLabels all;
+    std::vector<std::vector<std::uint32_t>> number(tars.size());
+    for (std::size_t t = 0; t < tars.size(); ++t) {
+      for (const MetLabels::Met& met : tars[t].labels.met()) {
+        number[t].push_back(all.add(met.label, [&] { return met.place; }));
+      }
+    }
+    if (all.met().empty()) {
+      throw Error(
+          ExitCode::bad_data, fmt::format("--source {}: no sample with a label", options.source),
+          "a sample is x.jpg (or .jpeg, .png, .webp) and x.cls, or x.json with a field label; --labels "
+          "names another field");
+    }
+    KnownClasses known;
+    const fs::path beside = paths_.front().parent_path() / kNamesFile;
+    const fs::path names = options.class_names.empty() && fs::exists(beside) ? beside : options.class_names;
+    if (!names.empty()) known = {read_class_names(names), names.string(), true};
+    LabelClasses made = classes_of(all, known, options.source);
+    for (std::size_t t = 0; t < tars.size(); ++t) {
+      for (WebSample& sample : tars[t].samples) {
+        if (sample.flaw == Flaw::none) sample.label = made.index_of[number[t][sample.label]];
+      }
+    }
+    classes_ = std::move(made.classes);
+    warnings_ = std::move(made.warnings);
+  }
+
+  // A name that two tars use is nobody's: then all names begin with their tar's.
+  void add(const std::vector<WebTar>& tars) {
+    bool shared = false;
+    std::uint64_t more_images = 0, unlabelled = 0;
+    std::unordered_map<std::string_view, std::size_t> tar_of;
+    for (std::size_t t = 0; t < tars.size(); ++t) {
+      more_images += tars[t].more_images;
+      for (const WebSample& sample : tars[t].samples) {
+        unlabelled += sample.flaw == Flaw::no_label ? 1 : 0;
+        const auto [first, is_new] = tar_of.emplace(sample.key, t);
+        shared = shared || (!is_new && first->second != t);
+      }
+    }
+    std::unordered_map<std::string_view, std::size_t>().swap(tar_of);
+    for (std::size_t t = 0; t < tars.size(); ++t) {
+      std::unordered_map<std::string_view, bool> seen;
+      for (const WebSample& sample : tars[t].samples) {
+        const bool is_new = seen.emplace(sample.key, true).second;
+        std::string key = shared ? paths_[t].stem().string() + "/" + sample.key : sample.key;
+        Flaw flaw = sample.flaw == Flaw::none ? flaw_of(key, sample.bytes, true) : sample.flaw;
+        if (!is_new && flaw == Flaw::none) flaw = Flaw::repeated_name;
+        if (flaw != Flaw::none) key = printable(key).substr(0, kMaxKeyBytes);
+        const std::uint64_t place = (std::uint64_t{t} << kPositionBits) | sample.position;
+        listing_.add({std::move(key), sample.label, sample.bytes, place, flaw});
+      }
+    }
+    listing_.shrink();
+    if (more_images > 0) {
+      warnings_.push_back(
+          fmt::format("{} samples have several images, of which one is taken: .jpg before .jpeg, "
+                      ".png and .webp",
+                      more_images));
+    }
+    if (unlabelled > 0)
+      warnings_.push_back(fmt::format("no label for {} samples, which are left out", unlabelled));
+  }
+
+  const std::vector<fs::path> paths_;
+  std::vector<std::shared_ptr<const File>> open_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> open_webdataset_source(const std::string& pattern, const SourceOptions& options) {
+  return std::make_unique<WebDatasetSource>(pattern, options);
+}
+
+}  // namespace vitrail::datasets

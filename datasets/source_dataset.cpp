@@ -1,0 +1,92 @@
+#include "datasets/source_dataset.hpp"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "datasets/packing/pack.hpp"
+#include "datasets/packing/pack_sources.hpp"
+#include "trainer/base/error.hpp"
+#include "trainer/base/hash.hpp"
+#include "trainer/base/processors.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+constexpr std::array<std::string_view, 3> kDirect = {"folder:", "wds:", "csv:"};
+
+class SourceDataset final : public Dataset {
+ public:
+  explicit SourceDataset(const std::string& source)
+      : name_(source),
+        source_(open_source({.source = source,
+                             .shard_bytes = PackOptions{}.shard_bytes,
+                             .threads = static_cast<int>(available_processors())})),
+        fingerprint_(hash_text("unpacked\n" + source_->identity()).hex()) {
+    for (std::uint64_t shard = 0; shard < source_->shards(); ++shard) {
+      for (const SourceItem& item : source_->items(shard)) {
+        if (item.flaw == Flaw::none) images_.add(item);
+      }
+    }
+    images_.shrink();
+    if (images_.size() == 0) {
+      throw Error(ExitCode::bad_data, fmt::format("{}: no image inside that could be used", source));
+    }
+  }
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(images_.size()); }
+  std::int64_t classes() const override { return static_cast<std::int64_t>(source_->classes().size()); }
+  std::string class_name(std::int64_t label) const override { return entry(label).name; }
+  std::string class_id(std::int64_t label) const override {
+    return entry(label).wnid.empty() ? entry(label).name : entry(label).wnid;
+  }
+  std::int64_t label(std::int64_t index) const override { return images_.label(checked(index)); }
+  std::string name(std::int64_t index) const override { return std::string(images_.key(checked(index))); }
+  std::string place(std::int64_t index) const override { return fmt::format("{}: {}", name_, name(index)); }
+
+  Sample read(std::int64_t index) const override {
+    try {
+      const std::vector<std::byte> bytes = source_->read(images_.item(checked(index)));
+      return {.encoded = {bytes.begin(), bytes.end()}, .image = {}, .tensor = {}};
+    } catch (const Error& e) {
+      throw DamagedRecord(e.in(place(index)));  // gone, or shorter: other files may be good
+    }
+  }
+
+  std::optional<std::int64_t> tensor_image_size() const override { return std::nullopt; }
+  std::string fingerprint() const override { return fingerprint_; }
+  std::string describe() const override { return name_; }
+
+ private:
+  const ClassEntry& entry(std::int64_t label) const {
+    return source_->classes().at(static_cast<std::size_t>(label));
+  }
+  std::size_t checked(std::int64_t index) const {
+    if (index < 0 || index >= size()) {
+      throw std::out_of_range(fmt::format("{}: image {} of {}", name_, index, size()));
+    }
+    return static_cast<std::size_t>(index);
+  }
+
+  const std::string name_;
+  const std::unique_ptr<const Source> source_;
+  const std::string fingerprint_;
+  Listing images_;  // in the order of a pack, without what is no image by name or size
+};
+
+}  // namespace
+
+bool is_direct_source(const std::string& source) {
+  return std::ranges::any_of(kDirect, [&](std::string_view kind) { return source.starts_with(kind); });
+}
+
+std::shared_ptr<const Dataset> open_source_dataset(const std::string& source) try {
+  return std::make_shared<const SourceDataset>(source);
+} catch (const std::filesystem::filesystem_error& e) {
+  throw io_error("cannot look at", e.path1(), e.code().value());
+}
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,18 @@
+// Images as they lie, read without a pack: "folder:DIR", "wds:TARS" and "csv:LIST" as `vitrail pack` takes
+// them. Samples are in the order that a pack of the same source has, so a run on either draws the same and
+// ends with the same bits, where no image is damaged. Every rank lists the source. Throws: what open_source()
+// throws; DamagedRecord naming a file that has gone or changed its size.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "datasets/dataset.hpp"
+
+namespace vitrail::datasets {
+
+bool is_direct_source(const std::string& source);  // one of these kinds
+
+std::shared_ptr<const Dataset> open_source_dataset(const std::string& source);
+
+}  // namespace vitrail::datasets

@@ -1,0 +1,126 @@
+// Folders, tars and lists as data sets: sample for sample what a pack of them is, so batches are equal to the
+// bit; a pack of several shards is another order, and so is no reference. What a direct source cannot do is
+// refused.
+#include "datasets/source_dataset.hpp"
+
+#include <gmock/gmock.h>
+
+#include "datasets/loader/loader.hpp"
+#include "tests/unit/datasets/packing/archive_pack_fixture.hpp"
+#include "trainer/base/hash.hpp"
+
+namespace vitrail::datasets {
+namespace {
+
+using testing::HasSubstr;
+
+class SourceDatasetTest : public ArchivePackTest {
+ protected:
+  SourceDatasetTest() {
+    make_folder("photos", 3, 9);
+    tests::TarFile first(path("a.tar"), tests::TarFile::Packing::plain);
+    std::string list = "path,label\n";
+    int number = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(dir_ / "photos")) {
+      if (!entry.is_regular_file()) continue;
+      const std::string name = fs::relative(entry.path(), dir_ / "photos").string();
+      first.add(name, read_text(entry.path()));
+      first.add(name.substr(0, name.rfind('.')) + ".cls", std::to_string(number % 3));
+      list += name + "," + std::to_string(number++ % 3) + "\n";
+    }
+    put("photos/list.csv", list);
+  }
+
+  static std::string batches_hash(const std::string& source, Order order) {
+    TrainLoaderOptions plan;
+    plan.lanes = {.seed = 5, .lanes = 2, .first_lane = 0, .end_lane = 2};
+    plan.data.global_batch_size = 8;
+    plan.data.order = order;
+    plan.data.extent_images = 4;
+    plan.data.window_extents = 2;
+    plan.data.workers = 3;
+    plan.views.front().image_size = 8;
+    TrainLoader loader(open_dataset(source), plan);
+    Hasher hasher;
+    for (int k = 0; k < 12; ++k) {
+      const LaneBatch batch = loader.next();
+      hasher.update(std::as_bytes(std::span(batch.views.front())));
+      hasher.update(std::as_bytes(std::span(batch.labels)));
+      hasher.update(std::as_bytes(std::span(batch.sample_ids)));
+    }
+    return hasher.digest().hex();
+  }
+};
+
+TEST_F(SourceDatasetTest, IsSampleForSampleItsPack) {
+  const std::string sources[] = {"folder:" + path("photos"), "wds:" + path("a.tar"),
+                                 "csv:" + path("photos/list.csv")};
+  std::set<std::string> hashes;
+  for (const std::string& source : sources) {
+    if (source.starts_with("folder:")) fs::rename(dir_ / "photos/list.csv", dir_ / "list.csv");
+    fs::remove_all(dir_ / "pack");
+    pack(options(source, "pack"));
+    const auto direct = open_dataset(source), packed = open_dataset(path("pack"));
+    ASSERT_EQ(direct->size(), packed->size()) << source;
+    ASSERT_EQ(direct->size(), 27);
+    ASSERT_EQ(direct->classes(), packed->classes());
+    for (std::int64_t c = 0; c < direct->classes(); ++c) {
+      EXPECT_EQ(direct->class_name(c), packed->class_name(c));
+      EXPECT_EQ(direct->class_id(c), packed->class_id(c));
+    }
+    for (std::int64_t i = 0; i < direct->size(); ++i) {
+      EXPECT_EQ(direct->name(i), packed->name(i));
+      EXPECT_EQ(direct->label(i), packed->label(i));
+      EXPECT_EQ(direct->read(i).encoded, packed->read(i).encoded);
+    }
+    for (const Order order : {Order::shuffled, Order::window, Order::sequential}) {
+      const std::string hash = batches_hash(source, order);
+      EXPECT_EQ(hash, batches_hash(path("pack"), order)) << source;
+      hashes.insert(hash);
+    }
+    EXPECT_NE(direct->fingerprint(), packed->fingerprint());
+    if (source.starts_with("folder:")) fs::rename(dir_ / "list.csv", dir_ / "photos/list.csv");
+  }
+  EXPECT_EQ(hashes.size(),
+            6U);  // tar and list have the same labels, the folder others; each order is another
+}
+
+TEST_F(SourceDatasetTest, WhatChangesChangesTheFingerprint) {
+  const std::string source = "folder:" + path("photos");
+  const std::string before = open_dataset(source)->fingerprint();
+  EXPECT_EQ(open_dataset(source)->fingerprint(), before);
+  put("photos/n00000001/one_more.jpg", fixture_image("jpeg_1x1"));
+  EXPECT_NE(open_dataset(source)->fingerprint(), before);
+}
+
+TEST_F(SourceDatasetTest, AFileThatGoesIsADamagedRecord) {
+  const auto dataset = open_dataset("folder:" + path("photos"));
+  const std::string name = dataset->name(4);
+  fs::remove(dir_ / "photos" / name);
+  try {
+    dataset->read(4);
+    ADD_FAILURE() << "no error";
+  } catch (const DamagedRecord& e) {
+    EXPECT_THAT(e.what(), HasSubstr("folder:" + path("photos") + ": " + name));
+  }
+  EXPECT_NO_THROW(dataset->read(5));
+}
+
+TEST_F(SourceDatasetTest, WhatCannotBeReadDirectlyIsRefused) {
+  EXPECT_TRUE(is_direct_source("folder:x") && is_direct_source("wds:x") && is_direct_source("csv:x"));
+  EXPECT_FALSE(is_direct_source("idx:x") || is_direct_source("x"));
+  const Error other = error_of([&] { open_dataset("cifar10:" + path("photos")); });
+  EXPECT_EQ(other.code(), ExitCode::usage);
+  EXPECT_THAT(other.hint(), HasSubstr("vitrail pack"));
+  EXPECT_EQ(error_of([&] { open_dataset("folder:" + path("photos"), {.stage_dir = path("stage")}); }).code(),
+            ExitCode::refused);
+  EXPECT_EQ(error_of([&] { open_dataset("folder:" + path("none")); }).code(), ExitCode::io);
+  put("empty/a/readme.txt", "");
+  put("empty/b/readme.txt", "");
+  fs::remove(dir_ / "empty/a/readme.txt");
+  fs::remove(dir_ / "empty/b/readme.txt");
+  EXPECT_EQ(error_of([&] { open_dataset("folder:" + path("empty")); }).code(), ExitCode::bad_data);
+}
+
+}  // namespace
+}  // namespace vitrail::datasets
