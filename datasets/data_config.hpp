@@ -38,14 +38,25 @@ enum class Crop { rrc, src, none, pad };
 enum class ErasingMode { constant, colour, noise };
 enum class MixMode { batch, pair, element };
 
+// What self-supervised learning does to the colours of a view, each at random, in this order.
+struct ColourDistortion {
+  double jitter = 0;                                             // share of views whose colours move
+  double brightness = 0, contrast = 0, saturation = 0, hue = 0;  // by factors within 1 +- this; hue: turns
+  double grey = 0, blur = 0, solarize = 0;                       // shares of views
+
+  bool operator==(const ColourDistortion&) const = default;
+};
+
 struct AugmentConfig {
   Crop crop = Crop::rrc;
   double crop_min_area = 0.08;  // rrc: smallest share of the image's area
+  double crop_max_area = 1;     // rrc: largest
   bool flip = true;
   bool dct_scaling = false;  // decode large JPEGs at a half, a quarter or an eighth: other pixels
   bool three_augment = false;
   std::string randaugment;      // as timm writes it; empty: none
   double color_jitter = 0.0;    // brightness, contrast and saturation: factors within 1 +- this
+  ColourDistortion distortion;  // of views that a task makes
   double random_erasing = 0.0;  // share of images
   ErasingMode random_erasing_mode = ErasingMode::noise;
   std::int64_t random_erasing_count = 1;  // boxes at most

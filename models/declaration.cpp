@@ -1,7 +1,12 @@
 #include "models/declaration.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
+
+#include <fmt/format.h>
+
+#include "trainer/base/error.hpp"
 
 namespace vitrail::models {
 
@@ -90,6 +95,28 @@ AffineId Declaration::head(const std::string& name, std::int64_t classes, std::i
   parameters_[head.weight].head = parameters_[head.bias].head = true;
   parameters_[head.bias].init = bias_init;
   return head;
+}
+
+std::int64_t Declaration::drop_head(const std::string& model) {
+  const std::size_t all = parameters_.size();
+  const bool ends_linear = std::ranges::count(parameters_, true, &ParameterSpec::head) == 2 &&
+                           parameters_[all - 2].head && parameters_[all - 2].shape.size() == 2;
+  if (!ends_linear) {
+    throw Error(ExitCode::refused,
+                fmt::format("model.name = {}: its head is no single linear layer, so no other one can take "
+                            "its place",
+                            model),
+                "choose a network with one classifier on one feature, as deit_s16 or resnet50");
+  }
+  const ParameterSpec weight = parameters_[all - 2];
+  parameters_.resize(all - 2);
+  enter(weight.block, weight.layer);
+  if (costs_.macs > 0) costs_.macs -= weight.elements();
+  return weight.shape[1];
+}
+
+void Declaration::mark_head(std::size_t first) {
+  for (std::size_t p = first; p < parameters_.size(); ++p) parameters_[p].head = true;
 }
 
 // It keeps a convolution's usual law: U(-1/sqrt(fan in), 1/sqrt(fan in)), bias included.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "models/costs.hpp"
@@ -67,6 +68,9 @@ Init normal_by_fan_out(const Kernel& kernel);  // He's, for rectifiers
 
 class Declaration {
  public:
+  Declaration() = default;
+  explicit Declaration(ParameterSpecs declared) : parameters_(std::move(declared)) {}
+
   // What follows is first used in `block`, as Pass::before_block counts, and is of `layer` for layer decay.
   void enter(int block, int layer);
 
@@ -89,6 +93,9 @@ class Declaration {
                   const Init& init = kNarrowNormal);
   AffineId head(const std::string& name, std::int64_t classes, std::int64_t width,
                 const Init& init = kNarrowNormal, const Init& bias_init = kZero);
+  // Takes back the classifier, one linear layer that was declared last: what comes next stands in its place.
+  // The width of what it reads. Error(refused) naming `model` for a network that ends otherwise.
+  std::int64_t drop_head(const std::string& model);
   AffineId patch_embedding(const std::string& name, std::int64_t width, std::int64_t patch,
                            std::int64_t patches);
   // Convolutions, for `pixels` of their output; names of the weights' layer and of the norm's.
@@ -96,6 +103,10 @@ class Declaration {
   NormedWeightId normed_convolution(const std::string& name, const std::string& norm, const Kernel& kernel,
                                     std::int64_t pixels, const Init& init, double gain = 1);
   BatchNormId batch_norm(const std::string& name, std::int64_t width, double gain = 1);
+
+  void mark_head(std::size_t first);  // what is declared from there on is of the head
+  // Of what is declared last.
+  ParameterSpec& last() { return parameters_.back(); }
 
   // What has no parameters: products of activations, and numbers that forward keeps for backward.
   void computes(std::int64_t macs);

@@ -13,12 +13,8 @@
 namespace vitrail::models {
 namespace {
 
-void check_images(const at::Tensor& images, const std::string& model, std::int64_t image_size) {
-  if (images.dim() == 4 && images.sizes().slice(1) == at::IntArrayRef({3, image_size, image_size})) return;
-  throw Error(
-      ExitCode::refused,
-      fmt::format("{} takes images of shape [B, 3, {}, {}], got {}: set model.image_size to their size",
-                  model, image_size, image_size, format_shape(images.sizes().vec())));
+bool are_images(const at::Tensor& images, std::int64_t size) {
+  return images.dim() == 4 && images.sizes().slice(1) == at::IntArrayRef({3, size, size});
 }
 
 }  // namespace
@@ -46,11 +42,24 @@ void Model::bind(const std::vector<at::Tensor>& tensors) {
   tensors_ = tensors;
 }
 
+void Model::check_images(const at::Tensor& images, const Pass& pass) const {
+  const std::int64_t size = pass.image_size == 0 ? image_size_ : pass.image_size;
+  if (size != image_size_ && !takes(size)) {
+    throw Error(ExitCode::refused,
+                fmt::format("{} at {} px cannot look at images of {} px as well", name_, image_size_, size));
+  }
+  if (are_images(images, size)) return;
+  throw Error(
+      ExitCode::refused,
+      fmt::format("{} takes images of shape [B, 3, {}, {}], got {}: set model.image_size to their size",
+                  name_, size, size, format_shape(images.sizes().vec())));
+}
+
 Bound Model::bound() const { return {tensors_, as_on_gpu_}; }
 
 Features Model::features(const at::Tensor& images, const Pass& pass) const {
   if (tensors_.size() != specs_.size()) throw Error(ExitCode::crash, name_ + ": forward before bind");
-  check_images(images, name_, image_size_);
+  check_images(images, pass);
   Features features = body(images, pass);
   if (static_cast<std::int64_t>(features.blocks.size()) < pass.features.blocks) {
     throw Error(ExitCode::refused, fmt::format("{} has features of its last {} blocks, not of {}", name_,
@@ -65,13 +74,22 @@ Features Model::features(const at::Tensor& images, const Pass& pass) const {
 }
 
 Logits Model::forward(const at::Tensor& images, const Pass& pass) const {
-  const Features all = features(images, pass);
-  if (!head_) return {all.pooled, all.distillation};
-  return std::visit([&](const auto& head) { return head(all, bound()); }, *head_);
+  return logits(features(images, pass), pass);
+}
+
+Logits Model::logits(const Features& features, const Pass& pass) const {
+  if (!head_) return {features.pooled, features.distillation};
+  return std::visit([&](const auto& head) { return head(features, bound(), pass); }, *head_);
 }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config) {
-  return std::visit([](const auto& family) { return make(family); }, resolve(config));
+  std::unique_ptr<Model> model = std::visit([](const auto& family) { return make(family); }, resolve(config));
+  if (config.projection) {
+    Declaration declared(std::move(model->specs_));
+    model->head_ = declare_projection(declared, *config.projection, model->name_);
+    model->specs_ = declared.parameters();
+  }
+  return model;
 }
 
 }  // namespace vitrail::models

@@ -38,6 +38,9 @@ struct Pass {
   // 0..depth-1 is computed for, ascending. Empty: the draw of drop_path_mask.hpp. Set by comparisons
   // with other frameworks.
   std::function<std::vector<std::int64_t>(int layer, int branch, std::int64_t images)> kept_images = nullptr;
+  // Of the images, where it is another than the model's; 0: the model's. Networks that can take it.
+  std::int64_t image_size = 0;
+  std::uint64_t number = 0;  // of several passes for one lane, each with draws of its own
   bool memory_probe =
       false;  // every branch is computed for as many images as a draw ever keeps: the first ones
   // In training, for every statistic: what it is in this batch. May be empty.
@@ -67,17 +70,25 @@ class Model {
   // On CPUs, too, by the passes of a GPU: for tests.
   void compute_as_on_gpu() { as_on_gpu_ = true; }
   Features features(const at::Tensor& images, const Pass& pass) const;
+  // What its head makes of features.
+  Logits logits(const Features& features, const Pass& pass) const;
   // With activation checkpointing the model must outlive the graph: backward comes back to it.
   Logits forward(const at::Tensor& images, const Pass& pass) const;
 
  protected:
   // Without a head the features are what the network gives.
   Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head);
-  // Images are of the model's shape, and tensors are bound.
+  // Whether body() can look at images of another size than the model's.
+  virtual bool takes(std::int64_t /*image_size*/) const { return false; }
+  // Images are of the model's shape, or of one that it takes, and tensors are bound.
   virtual Features body(const at::Tensor& images, const Pass& pass) const = 0;
   Bound bound() const;
 
  private:
+  friend std::unique_ptr<Model> make_model(const ModelConfig& config);
+
+  void check_images(const at::Tensor& images, const Pass& pass) const;
+
   std::string name_;
   std::int64_t image_size_;
   ParameterSpecs specs_;

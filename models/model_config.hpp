@@ -11,6 +11,18 @@ namespace vitrail::models {
 enum class PositionResize { bicubic, antialias };
 enum class DropPathLaw { of_model, constant, linear };
 
+// A head of self-supervised learning, which ends in prototypes instead of classes
+// (heads/projection_head.hpp).
+struct ProjectionConfig {
+  std::int64_t hidden = 2048;     // width of its layers
+  std::int64_t bottleneck = 256;  // of what is brought to length 1
+  std::int64_t outputs = 65536;   // prototypes
+  bool batch_norm = false;        // behind its layers
+  bool fixed_lengths = true;      // the prototypes' lengths stay 1
+
+  bool operator==(const ProjectionConfig&) const = default;
+};
+
 struct ModelConfig {
   std::string name = "vit_s16";
   std::int64_t image_size = 224;
@@ -21,6 +33,7 @@ struct ModelConfig {
   std::string activation_checkpointing = "none";  // see activation_checkpointing.hpp
   std::string weights;  // safetensors under timm's names to start from; empty: random
   PositionResize position_resize = PositionResize::bicubic;  // where weights are of another image size
+  std::optional<ProjectionConfig> projection;                // in the classifier's place
   // Absent: the named model's own.
   std::optional<double> layer_scale;  // initial value; 0: no LayerScale
   std::optional<std::int64_t> patch, width, depth, heads, parallel;

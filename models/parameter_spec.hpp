@@ -18,9 +18,11 @@ struct ParameterSpec {
   std::vector<std::int64_t> shape;
   Init init = {};
   Role role = Role::weight;
-  bool head = false;             // a row for each class
+  bool head = false;             // of what follows the features; of a classifier: a row for each class
   bool decays = false;           // weight decay applies to it
   bool in_compute_type = false;  // a matrix: halves in half precision, as its gradient on the wire
+  bool fixed = false;            // stays as it begins, whatever is trained
+  bool late = false;             // may begin to learn after the others
   int block = 0;                 // where forward first uses it, as Pass::before_block counts
   int layer = 0;                 // for layer decay: embedding 0, blocks from 1 on, the head last
 

@@ -35,8 +35,10 @@ struct OptimizerConfig {
   double momentum = 0.9;  // sgd
   bool nesterov = true;   // sgd: looks ahead along the momentum
   double weight_decay = 0.02;
+  bool decay_tokens = false;          // positions and class tokens decay, too
   double layer_decay = 1.0;           // learning rate of a layer over that of the next one
   double clip_norm = 0.0;             // global norm; 0: off
+  double clip_tensor = 0.0;           // norm of each tensor's gradient, before clip_norm; 0: off
   double clip_value = 0.0;            // every element of the gradient, before any norm is clipped; 0: off
   double lamb_max_grad_norm = 1.0;    // LAMB's own clip, on the gradients after clip_norm; 0: off
   bool lamb_trust_clip = false;       // trust ratio at most 1

@@ -13,6 +13,8 @@
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/sample_cost.hpp"
+#include "trainer/settings/task_network.hpp"
 #include "trainer/sharding_plan.hpp"
 #include "trainer/tasks/same_classes.hpp"
 #include "trainer/weights/param_groups.hpp"
@@ -25,13 +27,24 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
                                                       sharding::Communicator& communicator) {
   auto dataset = open_together(config.data, use, communicator);
   const models::ModelConfig& model = config.model;
-  if (dataset->classes() > model.classes) {
+  if (learns_labels(config.task.name) && dataset->classes() > model.classes) {
     throw Error(ExitCode::refused,
                 fmt::format("{} has {} classes, model.classes is {}", dataset->describe(), dataset->classes(),
                             model.classes),
                 fmt::format("set model.classes = {}", dataset->classes()));
   }
   return dataset;
+}
+
+// Whose labels vote where a task has learned none.
+std::shared_ptr<const datasets::Dataset> known_images(const Config& config,
+                                                      const std::shared_ptr<const datasets::Dataset>& trained,
+                                                      sharding::Communicator& communicator) {
+  if (learns_labels(config.task.name) || config.data.val.empty()) return nullptr;
+  if (config.evaluation.known.empty()) return trained;
+  datasets::DataConfig data = config.data;
+  data.val = config.evaluation.known;
+  return open_together(data, DataUse::evaluation, communicator);
 }
 
 // MPI's own sums know no half types.
@@ -86,10 +99,11 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       train_data(open_checked(config, DataUse::training, communicator)),
       validation_data(config.data.val.empty() ? nullptr
                                               : open_checked(config, DataUse::evaluation, communicator)),
+      known_data(known_images(config, train_data, communicator)),
       steps_per_epoch(datasets::steps_per_epoch(train_data->size(), config.data.global_batch_size)),
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
       schedule(config, total_steps, steps_per_epoch),
-      specs(models::parameters_of(config.model)),
+      specs(models::parameters_of(network_of(config))),
       task(make(config, device, *train_data)),
       plan(bucket_plan(config, specs)),
       topology(sharding::gather_topology(communicator)),
@@ -97,14 +111,16 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
                              widest_slice(plan, gradient_settings(config, communicator.size())))),
       gradients(plan, exchange, settings_on(device, config, exchange), communicator, where.memory()),
       lane_state(plan, gradients.layout().held, gradients.type(), where.memory(),
-                 sharding::state_kinds(config.optimizer.name, config.ema.decay > 0)),
+                 sharding::state_kinds(config.optimizer.name, has_average(config))),
       optimizer(config.optimizer, parameter_rules(specs, config.optimizer, config.finetune.train_only),
                 communicator),
       student(config, exchange, lane_state, sharding::StateKind::weight, learned_parameters(config, specs),
               communicator, where),
       frozen(specs, trained_parameters(specs, config.finetune.train_only), where.memory()) {
   if (validation_data) {
-    check_same_classes(class_ids(*train_data), "data.train = " + config.data.train, *validation_data);
+    check_same_classes(class_ids(known_data ? *known_data : *train_data),
+                       known_data ? known_data->describe() : "data.train = " + config.data.train,
+                       *validation_data);
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
   if (config.run.peak_tflops == 0) config.run.peak_tflops = peak_of_model(device, config.precision.compute);
@@ -121,14 +137,27 @@ std::string Assembly::initialise_weights(Log& log) {
   const WeightSource source = weights_to_begin_with(config, specs, class_ids(*train_data));
   for (const std::string& words : source.log_lines()) log.line(words);
   sharding::agree(communicator, [&] { source.fill(lane_state); });  // a rank may find what others do not read
-  if (config.ema.decay > 0) sharding::start_average(lane_state);
-  student.publish();
+  if (has_average(config)) sharding::start_average(lane_state);
+  publish();
   return source.record();
 }
 
+void Assembly::publish() {
+  student.publish();
+  if (Network* const other = teacher()) other->publish();
+}
+
+void Assembly::finish_publishing() {
+  student.gather.finish();
+  if (Network* const other = teacher()) other->gather.finish();
+}
+
+Network* Assembly::teacher() { return has_teacher(config) ? &*average : nullptr; }
+
 const models::Model& Assembly::evaluated_model() {
-  if (average) average->publish();
-  return average ? *average->model : *student.model;
+  if (config.evaluation.weights == WeightsUsed::raw || !average) return *student.model;
+  if (!has_teacher(config)) average->publish();  // a teacher is as each step leaves it
+  return *average->model;
 }
 
 void Assembly::start_loader(const TrainState& state) {
@@ -152,16 +181,17 @@ datasets::DamageLedger Assembly::share_damage() {
 }
 
 StepContext Assembly::context(PhaseLog& phases) {
-  return {config,    schedule,  *task,      student, *loader_, communicator,
-          gradients, optimizer, lane_state, frozen,  phases};
+  return {config,       schedule,  *task,     student,    teacher(), *loader_,
+          communicator, gradients, optimizer, lane_state, frozen,    phases};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
   if (config.run.peak_tflops == 0) return std::nullopt;
   constexpr double kFlopsPerMac = 2, kPasses = 3;  // backward: gradients of inputs and of weights
-  models::ModelConfig model_now = config.model;
+  models::ModelConfig model_now = network_of(config);
   model_now.drop_path = schedule.drop_path(step);
-  const double flops = kFlopsPerMac * kPasses * models::describe_model(model_now).macs_in_training;
+  const SampleCost cost = sample_cost(config, model_now);
+  const double flops = kFlopsPerMac * (kPasses * cost.student + cost.teacher);
   return flops * images_per_s / (config.run.peak_tflops * 1e12 * communicator.size());
 }
 
@@ -196,7 +226,8 @@ void Assembly::say_what_it_is(Log& log) const {
                     "the bottom are not looked at",
                     config.model.image_size, used, config.model.image_size - used));
   }
-  if (const auto classes = train_data->classes(); classes < config.model.classes) {
+  const auto classes = train_data->classes();
+  if (learns_labels(config.task.name) && classes < config.model.classes) {
     log.line(fmt::format("model.classes = {}: {} has {} classes, the other outputs never see an image",
                          config.model.classes, train_data->describe(), classes));
   }

@@ -25,8 +25,11 @@ class Assembly {
   Assembly(const Assembly&) = delete;
   Assembly& operator=(const Assembly&) = delete;
 
-  // From the seed, or from model.weights, of which a record is returned; then the student has them.
+  // From the seed, or from model.weights, of which a record is returned; then the networks have them.
   std::string initialise_weights(Log& log);
+  void publish();            // what the state holds now, to all networks
+  void finish_publishing();  // of a step: all networks are complete
+  Network* teacher();        // null: the task has none
   // What evaluations look at: the student, or the average of its weights as it is now. Collective.
   const models::Model& evaluated_model();
   void start_loader(const TrainState& state);  // batches from there on
@@ -47,6 +50,7 @@ class Assembly {
   c10::Device device;  // of this rank
   std::shared_ptr<const datasets::Dataset> train_data;
   std::shared_ptr<const datasets::Dataset> validation_data;  // null without data.val
+  std::shared_ptr<const datasets::Dataset> known_data;  // neighbours of an evaluation; null: not asked for
   std::int64_t steps_per_epoch;
   std::int64_t total_steps;
   Schedule schedule;
@@ -59,7 +63,7 @@ class Assembly {
   sharding::LaneState lane_state;
   sharding::ShardedOptimizer optimizer;
   Network student;
-  std::optional<Network> average;  // of the weights, where evaluate.weights asks for it
+  std::optional<Network> average;  // of the weights, where it teaches or evaluate.weights asks for it
   ZeroGradients frozen;
 
  private:

@@ -15,7 +15,9 @@ datasets::LaneBatch next_lanes(datasets::TrainLoader& loader, std::int64_t count
 
 // The scalar that backward begins with; the batch must live until backward is over. `shared`:
 // Task::lane_loss. Throws: what the task and the model throw.
-at::Tensor loss_of_lane(const Task& task, const Network& student, datasets::LaneBatch& batch,
-                        const TaskState& state, const models::Pass& pass, std::span<double> shared);
+// `teacher`: null where the run has none.
+at::Tensor loss_of_lane(const Task& task, const Network& student, Network* teacher,
+                        datasets::LaneBatch& batch, const TaskState& state, const models::Pass& pass,
+                        std::span<double> shared);
 
 }  // namespace vitrail::trainer

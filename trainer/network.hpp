@@ -1,5 +1,5 @@
 // A set of weights to compute with: a model, every rank's copy of one kind of the sharded state, and the way
-// it comes there. A run has one that learns, and one of the average where that is evaluated.
+// it comes there. A run has one that learns, and one of the average where that teaches or is evaluated.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,7 @@ class Network {
   // What the state holds now, on its way to all ranks while a forward pass begins; or all of it, at once.
   void start_publishing();
   void publish();
+  void wait_for(int block);  // what Pass::before_block announces has come
 
   std::unique_ptr<models::Model> model;
   ParameterStore parameters;

@@ -92,8 +92,10 @@ std::int64_t Schedule::time_of(std::int64_t step) const {
 double Schedule::lr(std::int64_t step) const {
   const std::int64_t t = time_of(step);
   if (t < warmup_steps_) {
-    return config_.warmup_lr +
-           static_cast<double>(t) * (peak_lr_ - config_.warmup_lr) / static_cast<double>(warmup_steps_);
+    return config_.warmup_lr + static_cast<double>(t) * (peak_lr_ - config_.warmup_lr) /
+                                   static_cast<double>(config_.warmup_to_peak
+                                                           ? std::max<std::int64_t>(warmup_steps_ - 1, 1)
+                                                           : warmup_steps_);
   }
   const std::int64_t begin = config_.warmup_prefix ? warmup_steps_ : 0;
   if (config_.name == ScheduleName::constant) return peak_lr_;

@@ -5,6 +5,7 @@
 #include "sharding/plan/exchange_traffic.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/task_network.hpp"
 #include "trainer/weights/param_groups.hpp"
 
 namespace vitrail::trainer {
@@ -121,7 +122,8 @@ std::string describe_exchange(const sharding::ExchangePlan& exchange, const shar
 }
 
 int count_networks(const Config& config) {
-  return !config.data.val.empty() && config.evaluation.weights == WeightsUsed::ema ? 2 : 1;
+  const bool evaluates_average = !config.data.val.empty() && config.evaluation.weights == WeightsUsed::ema;
+  return has_teacher(config) || evaluates_average ? 2 : 1;
 }
 
 }  // namespace vitrail::trainer

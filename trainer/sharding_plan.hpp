@@ -31,7 +31,8 @@ std::string describe_exchange(const sharding::ExchangePlan& exchange, const shar
                               const sharding::Topology& topology, const sharding::ReducerOptions& settings,
                               DataType compute);
 
-// Sets of weights that every rank computes with: the student's, and their average's where that is evaluated.
+// Sets of weights that every rank computes with: the student's, and their average's where that teaches or is
+// evaluated.
 int count_networks(const Config& config);
 
 }  // namespace vitrail::trainer

@@ -120,8 +120,7 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   pass.drop_path_scale = c.schedule.drop_path_scale(step);
   pass.before_block = [&c](int block) {
     const Span waiting(c.trace, fmt::format("wait for weights of block {}", block));
-    for (const std::size_t bucket : c.student.parameters.buckets_of_block(block))
-      c.student.gather.compute_after(bucket);
+    c.student.wait_for(block);
   };
 
   std::vector<std::pair<std::size_t, at::Tensor>> statistics;
@@ -132,7 +131,7 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   pass.follows_batch = [&](std::size_t parameter) { return !c.frozen.contains(parameter); };
 
   std::vector<double> shared(c.task.shared_values());
-  at::Tensor loss = loss_of_lane(c.task, c.student, batch, state.task, pass, shared);
+  at::Tensor loss = loss_of_lane(c.task, c.student, c.teacher, batch, state.task, pass, shared);
   if (c.phases.injects(FaultKind::spike, step + 1)) loss = loss * 1000;
   if (c.phases.injects(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
 
@@ -145,6 +144,7 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   (loss * loss_scale).backward();
   c.gradients.end_lane();
   c.student.gather.finish();  // what a GPU is waited for from here on is its own work
+  if (c.teacher != nullptr) c.teacher->gather.finish();
   return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low, std::move(shared)};
 }
 
@@ -233,16 +233,20 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   c.optimizer.scale_weight_decay(c.schedule.weight_decay_scale(state.step));
   if (!result.skipped) {
     c.task.after_exchange(report.shared_sums(), state.task);
+    c.task.before_update(state.step, c.optimizer, state.task);
     c.optimizer.step(c.lane_state, c.gradients, result.lr, scale, squares);
     c.task.after_update(state.step, c.lane_state, state.task);
   }
-  if (c.config.ema.decay > 0) {
+  if (c.teacher != nullptr) {
+    sharding::update_average(c.lane_state, c.task.teacher_momentum(state.step));
+  } else if (c.config.ema.decay > 0) {
     sharding::update_average(c.lane_state, sharding::average_decay(c.config.ema, state.step + 1));
   }
 
   // 6. The new weights of all lanes, on their way while the next forward pass begins.
   doing.emplace(c.trace, "new weights");
   c.student.start_publishing();
+  if (c.teacher != nullptr) c.teacher->start_publishing();
 
   ++state.step;
   if (c.phases.injects(FaultKind::flip, state.step)) flip_a_sign(c);

@@ -29,6 +29,7 @@ struct StepContext {
   const Schedule& schedule;
   const Task& task;
   Network& student;
+  Network* teacher;  // null: the task has none
   datasets::TrainLoader& loader;
   sharding::Communicator& communicator;
   sharding::GradientReducer& gradients;

@@ -18,7 +18,7 @@ constexpr double kMinRatio = 3.0 / 4.0;
 constexpr double kMaxRatio = 4.0 / 3.0;
 constexpr int kPadding = 4;  // pixels around the picture of a simple random crop, reflected or black
 
-constexpr double kMinBlur = 0.1, kMaxBlur = 2.0;  // of 3-Augment
+constexpr double kMinBlur = 0.1, kMaxBlur = 2.0;  // of 3-Augment, and of views
 constexpr double kSolarizeFrom = 128;
 
 constexpr double kMinErased = 0.02, kMaxErased = 1.0 / 3.0;  // shares of the area
@@ -42,10 +42,10 @@ Box central_box(int width, int height) {
 
 // RandomResizedCrop: up to ten tries at a box of uniform area and log-uniform ratio 3/4 .. 4/3 that fits at a
 // uniform place; then the central box of the nearest allowed ratio.
-Box draw_box(double min_area, int width, int height, Philox& stream) {
+Box draw_box(double min_area, double max_area, int width, int height, Philox& stream) {
   const double area = static_cast<double>(width) * height;
   for (int i = 0; i < kTries; ++i) {
-    const double target = stream.uniform(min_area, 1.0) * area;
+    const double target = stream.uniform(min_area, max_area) * area;
     const double ratio = std::exp(stream.uniform(std::log(kMinRatio), std::log(kMaxRatio)));
     const int w = round_half_even(std::sqrt(target * ratio));
     const int h = round_half_even(std::sqrt(target / ratio));
@@ -81,7 +81,7 @@ View draw_view(const AugmentConfig& config, int width, int height, int image_siz
     view.window = {x, y, image_size, image_size};
     view.black_outside = config.crop == Crop::pad;
   } else {
-    view.source = draw_box(config.crop_min_area, width, height, stream);
+    view.source = draw_box(config.crop_min_area, config.crop_max_area, width, height, stream);
     view.width = view.height = image_size;
     view.window = {0, 0, image_size, image_size};
   }
@@ -110,6 +110,29 @@ std::array<Operation, 3> draw_color_jitter(double strength, Philox& stream) {
     operation.argument = stream.uniform(std::max(0.0, 1.0 - strength), 1.0 + strength);
   }
   return jitter;
+}
+
+double draw_factor(double strength, Philox& stream) {
+  return stream.uniform(std::max(0.0, 1.0 - strength), 1.0 + strength);
+}
+
+// torchvision's ColorJitter, RandomGrayscale, then DINO's blur and solarisation.
+std::vector<Operation> draw_distortion(const ColourDistortion& config, Philox& stream) {
+  std::vector<Operation> drawn;
+  if (config.jitter > 0 && stream.uniform() < config.jitter) {
+    std::array<Operation, 4> jitter = {{{OperationKind::brightness, draw_factor(config.brightness, stream)},
+                                        {OperationKind::contrast, draw_factor(config.contrast, stream)},
+                                        {OperationKind::saturation, draw_factor(config.saturation, stream)},
+                                        {OperationKind::hue, stream.uniform(-config.hue, config.hue)}}};
+    for (std::size_t i = jitter.size(); i > 1; --i) std::swap(jitter[i - 1], jitter[stream.below(i)]);
+    drawn.assign(jitter.begin(), jitter.end());
+  }
+  if (config.grey > 0 && stream.uniform() < config.grey) drawn.push_back({OperationKind::grey});
+  if (config.blur > 0 && stream.uniform() < config.blur)
+    drawn.push_back({OperationKind::blur, stream.uniform(kMinBlur, kMaxBlur)});
+  if (config.solarize > 0 && stream.uniform() < config.solarize)
+    drawn.push_back({OperationKind::solarize, kSolarizeFrom});
+  return drawn;
 }
 
 std::optional<Box> draw_erased_box(double share_of_area, int image_size, Philox& stream) {
@@ -168,6 +191,8 @@ DrawnAugmentation draw_augmentation(const AugmentConfig& config, const SampleKey
     const auto jitter = draw_color_jitter(config.color_jitter, stream);
     drawn.operations.insert(drawn.operations.end(), jitter.begin(), jitter.end());
   }
+  const auto distorted = draw_distortion(config.distortion, stream);
+  drawn.operations.insert(drawn.operations.end(), distorted.begin(), distorted.end());
   if (!config.three_augment) drawn.erased = draw_erasures(config, image_size, stream);
   return drawn;
 }

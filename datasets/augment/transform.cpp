@@ -47,6 +47,13 @@ Image pixels_of(const Sample& sample) {
   return sample.image.rgb.empty() ? decode_image(sample.encoded) : sample.image;
 }
 
+Sample decoded(const Sample& sample) {
+  Sample whole;
+  whole.tensor = sample.tensor;
+  if (sample.tensor.empty()) whole.image = pixels_of(sample);
+  return whole;
+}
+
 Box size_of(const Sample& sample) {
   if (!sample.image.rgb.empty()) return {0, 0, sample.image.width, sample.image.height};
   const EncodedImage encoded(sample.encoded);

@@ -32,6 +32,8 @@ class Transformer {
   Image picture_, spare_;
 };
 
+// With its pixels, for several looks at it; a tensor as it is.
+Sample decoded(const Sample& sample);
 Image pixels_of(const Sample& sample);  // of one that is no tensor
 Box size_of(const Sample& sample);      // of one that is no tensor; read from its header
 

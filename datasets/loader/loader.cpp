@@ -185,7 +185,10 @@ class TrainLoader::Impl {
       first_read = [&] { return extents_.read(epoch, pick.lane, pick.item); };
     }
     try {
-      write_sample(*dataset_, index, first_read, [&](const Sample& sample) {
+      write_sample(*dataset_, index, first_read, [&](const Sample& read) {
+        const bool several = plan_.views.size() > 1;  // of one decoding
+        const Sample whole = several ? decoded(read) : Sample();
+        const Sample& sample = several ? whole : read;
         for (std::uint32_t v = 0; v < plan_.views.size(); ++v) {
           const auto& [augment, size] = plan_.views[v];
           const SampleKey key{plan_.lanes.seed, epoch, id, pick.copy, v};

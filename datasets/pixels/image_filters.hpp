@@ -22,4 +22,7 @@ void transform_affine(const Image& image, const AffineMatrix& matrix, const std:
 // Image.rotate(degrees, BICUBIC).
 void rotate(const Image& image, double degrees, const std::array<std::uint8_t, 3>& fill, Image& out);
 
+// By so many 256ths of the colour wheel, through Pillow's HSV of bytes, in place.
+void turn_hue(int steps, Image& image);
+
 }  // namespace vitrail::datasets

@@ -170,10 +170,10 @@ void apply_geometry(const Operation& operation, Image& image, Image& spare) {
 }  // namespace
 
 std::string_view name_of(OperationKind kind) {
-  constexpr std::array<std::string_view, 17> kNames = {
-      "grey",     "invert",     "solarize", "solarize_add", "posterize",  "auto_contrast",
-      "equalize", "brightness", "contrast", "saturation",   "sharpness",  "blur",
-      "rotate",   "shear_x",    "shear_y",  "translate_x",  "translate_y"};
+  constexpr std::array<std::string_view, 18> kNames = {
+      "grey",     "invert",     "solarize", "solarize_add", "posterize",   "auto_contrast",
+      "equalize", "brightness", "contrast", "saturation",   "sharpness",   "blur",
+      "rotate",   "shear_x",    "shear_y",  "translate_x",  "translate_y", "hue"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -192,6 +192,8 @@ void apply(const Operation& operation, Image& image, Image& spare) {
       return sharpen(factor, image, spare);
     case OperationKind::blur:
       return gaussian_blur(image, operation.argument, spare);
+    case OperationKind::hue:
+      return turn_hue(static_cast<int>(operation.argument * 255), image);
     default:
       return apply_geometry(operation, image, spare);
   }

@@ -28,6 +28,7 @@ enum class OperationKind {
   shear_y,      // pixels per column
   translate_x,  // pixels to the left
   translate_y,  // pixels up
+  hue,          // turns of the colour wheel, -0.5 .. 0.5, by Pillow's bytes of hue
 };
 
 std::string_view name_of(OperationKind kind);

@@ -14,6 +14,8 @@
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/checkpoint/checkpoint_size.hpp"
+#include "trainer/settings/sample_cost.hpp"
+#include "trainer/settings/task_network.hpp"
 #include "trainer/sharding_plan.hpp"
 
 namespace vitrail::launcher {
@@ -63,7 +65,7 @@ PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
       sharding::memory_plan(layout.plan, layout.exchange, layout.settings,
                             {layout.compute, layout.kinds, trainer::count_networks(in.config)});
   const std::int64_t images = in.images_at_once();
-  models::ModelConfig largest = in.config.model;
+  models::ModelConfig largest = trainer::network_of(in.config);
   largest.drop_path =
       1 - static_cast<double>(models::largest_kept(largest.drop_path, images)) / static_cast<double>(images);
   PlannedMemory memory;
@@ -72,9 +74,9 @@ PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   memory.gradients = static_cast<double>(shared.gradients);
   memory.exchange = static_cast<double>(shared.exchange);
   memory.full_sums = shared.full_sums;
-  memory.activations = static_cast<double>(models::describe_model(largest).activation_bytes * images) *
-                       static_cast<double>(size_of(layout.compute)) /
-                       static_cast<double>(size_of(DataType::f32));
+  memory.activations =
+      static_cast<double>(trainer::sample_cost(in.config, largest).activation_bytes * images) *
+      static_cast<double>(size_of(layout.compute)) / static_cast<double>(size_of(DataType::f32));
   if (has_teacher(in.config)) {
     memory.teacher = static_cast<double>(models::describe_model(teacher_of(in.config)).params) *
                      static_cast<double>(size_of(layout.compute));
@@ -89,16 +91,15 @@ double sum_of(const std::vector<Exchange>& exchanges) {
   return seconds;
 }
 
-// Floating-point operations of one image.
+// Floating-point operations of one sample.
 struct Work {
   double forward, backward, deviation;
 
   explicit Work(const Config& config) {
-    const models::ModelSummary model = models::describe_model(config.model);
-    const double macs = model.macs_in_training;
-    forward = kFlopsPerMac * macs;
-    backward = kFlopsPerMac * (2 * macs + model.macs_again);
-    deviation = kFlopsPerMac * (3 + model.macs_again / macs) * model.macs_deviation;
+    const trainer::SampleCost cost = trainer::sample_cost(config, trainer::network_of(config));
+    forward = kFlopsPerMac * (cost.student + cost.teacher);
+    backward = kFlopsPerMac * (2 * cost.student + cost.again);
+    deviation = kFlopsPerMac * (3 + cost.again / cost.student) * cost.deviation;
     if (has_teacher(config))
       forward += kFlopsPerMac * static_cast<double>(models::describe_model(teacher_of(config)).macs);
   }
@@ -131,9 +132,12 @@ double norm_seconds(const PlanInput& in, const Layout& layout, const Links& link
   const auto pieces = static_cast<double>(layout.plan.pieces.size());
   const double report =
       4 + 3 * static_cast<double>(in.config.lane_groups()) + 2 * static_cast<double>(in.ranks) + pieces;
+  const double shared = trainer::has_teacher(in.config)  // each group's mean of the teacher's outputs
+                            ? static_cast<double>(in.config.lane_groups() * in.config.dino.head.outputs)
+                            : 0;
   const double lamb =
       in.config.optimizer.name == sharding::OptimizerName::lamb ? links.sum(8 * 2 * pieces) : 0;
-  return links.sum(8 * report) + lamb;
+  return links.sum(8 * (report + shared)) + lamb;
 }
 
 PlannedCheckpoint plan_checkpoint(const PlanInput& in) {
@@ -175,8 +179,8 @@ ClusterPlan plan_cluster(const PlanInput& in) {
   const double forward = work.forward * lane_images / speed, backward = work.backward * lane_images / speed;
   const auto elements = static_cast<double>(layout.plan.padded_elements());
   const double held = layout.gathers_weights() ? lanes / static_cast<double>(layout.plan.lanes) : 1;
-  const double per_element =
-      update_bytes(in.config.optimizer.name) + kTakeBytes + (in.config.ema.decay > 0 ? kAverageBytes : 0);
+  const double per_element = update_bytes(in.config.optimizer.name) + kTakeBytes +
+                             (trainer::has_average(in.config) ? kAverageBytes : 0);
 
   ClusterPlan plan;
   plan.memory = memory_of(in, layout);

@@ -6,6 +6,7 @@
 #include "models/families/catalogue.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/task_network.hpp"
 #include "trainer/sharding_plan.hpp"
 
 namespace vitrail::launcher {
@@ -55,13 +56,13 @@ std::vector<double> compute_shares(const BucketPlan& plan) {
 
 Layout::Layout(const PlanInput& in)
     : compute(trainer::compute_type(in.config.precision.compute)),
-      plan(trainer::bucket_plan(in.config, models::parameters_of(in.config.model))),
+      plan(trainer::bucket_plan(in.config, models::parameters_of(trainer::network_of(in.config)))),
       settings(trainer::gradient_settings(in.config, count_of(in.ranks))),
       topology(sharding::full_nodes(count_of(in.ranks), count_of(in.ranks_per_node))),
       exchange(trainer::exchange_plan(in.config, topology, widest_slice(plan, settings))),
       sums(reduce_traffic(exchange, topology)),
       weights(gather_traffic(exchange, topology)),
-      kinds(sharding::state_kinds(in.config.optimizer.name, in.config.ema.decay > 0).size()),
+      kinds(sharding::state_kinds(in.config.optimizer.name, trainer::has_average(in.config)).size()),
       fewest_lanes(plan.lanes) {
   for (int rank = 0; rank < exchange.world; ++rank) {
     const std::int64_t lanes = sharding::lanes_of_rank(plan.lanes, exchange.world, rank).count();

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "models/families/families.hpp"
+#include "models/heads/projection_head.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/nearest.hpp"
 
@@ -89,21 +90,23 @@ std::int64_t image_size_of_name(const std::string& name) {
 namespace {
 
 template <class Family>
-Declaration declaration_of(const Family& family) {
+Declaration declaration_of(const Family& family, const ModelConfig& config) {
   Declaration declared;
   family.declare(declared);
+  if (config.projection) declare_projection(declared, *config.projection, family.name);
   return declared;
 }
 
 }  // namespace
 
 ParameterSpecs parameters_of(const ModelConfig& config) {
-  return std::visit([](const auto& family) { return declaration_of(family).parameters(); }, resolve(config));
+  return std::visit([&](const auto& family) { return declaration_of(family, config).parameters(); },
+                    resolve(config));
 }
 
 ModelSummary describe_model(const ModelConfig& config) {
-  const auto summary = [](const auto& family) {
-    const Declaration declared = declaration_of(family);
+  const auto summary = [&](const auto& family) {
+    const Declaration declared = declaration_of(family, config);
     const Costs& costs = declared.costs();
     std::int64_t params = 0;
     for (const ParameterSpec& spec : declared.parameters())

@@ -5,9 +5,10 @@
 
 #include "models/heads/linear_head.hpp"
 #include "models/heads/per_class_head.hpp"
+#include "models/heads/projection_head.hpp"
 
 namespace vitrail::models {
 
-using Head = std::variant<LinearHead, PerClassHead>;
+using Head = std::variant<LinearHead, PerClassHead, ProjectionHead>;
 
 }  // namespace vitrail::models

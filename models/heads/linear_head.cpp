@@ -8,7 +8,7 @@
 
 namespace vitrail::models {
 
-Logits LinearHead::operator()(const Features& features, const Bound& p) const {
+Logits LinearHead::operator()(const Features& features, const Bound& p, const Pass& /*pass*/) const {
   Logits logits{linear(features.pooled, p[classes]), {}};
   if (distillation) logits.distillation = linear(features.distillation, p[*distillation]);
   return logits;

@@ -11,12 +11,13 @@ namespace vitrail::models {
 class Bound;
 struct Features;
 struct Logits;
+struct Pass;
 
 struct LinearHead {
   AffineId classes;
   std::optional<AffineId> distillation;
 
-  Logits operator()(const Features& features, const Bound& p) const;
+  Logits operator()(const Features& features, const Bound& p, const Pass& pass) const;
 };
 
 }  // namespace vitrail::models

@@ -8,7 +8,7 @@
 
 namespace vitrail::models {
 
-Logits PerClassHead::operator()(const Features& features, const Bound& p) const {
+Logits PerClassHead::operator()(const Features& features, const Bound& p, const Pass& /*pass*/) const {
   std::vector<at::Tensor> weights, biases;
   for (const AffineId& layer : classes) {
     weights.push_back(p[layer.weight]);

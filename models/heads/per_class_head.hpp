@@ -11,11 +11,12 @@ namespace vitrail::models {
 class Bound;
 struct Features;
 struct Logits;
+struct Pass;
 
 struct PerClassHead {
   std::vector<AffineId> classes;  // weights [1,D]
 
-  Logits operator()(const Features& features, const Bound& p) const;
+  Logits operator()(const Features& features, const Bound& p, const Pass& pass) const;
 };
 
 }  // namespace vitrail::models

@@ -10,6 +10,9 @@ namespace vitrail::models {
 
 namespace {
 
+// Passes after the first draw as lanes that no run has: lanes are fewer than 2^20.
+std::uint64_t lane_of_draws(const Pass& pass) { return pass.lane + (pass.number << 20); }
+
 at::Tensor rows_of(const std::vector<std::int64_t>& kept, const at::Tensor& x) {
   return at::tensor(kept, at::TensorOptions().dtype(at::kLong)).to(x.device());
 }
@@ -25,7 +28,8 @@ at::Tensor add_to_kept(const at::Tensor& sum, const at::Tensor& x, const std::ve
 std::vector<std::int64_t> StochasticDepth::kept(int index, std::int64_t images) const {
   if (pass_.kept_images) return pass_.kept_images(layer_, index, images);
   if (!pass_.memory_probe)
-    return draw_kept_images({pass_.seed, pass_.step, pass_.lane, layer_, index, branches_}, rate_, images);
+    return draw_kept_images({pass_.seed, pass_.step, lane_of_draws(pass_), layer_, index, branches_}, rate_,
+                            images);
   std::vector<std::int64_t> first(static_cast<std::size_t>(largest_kept(rate_, images)));
   std::iota(first.begin(), first.end(), 0);
   return first;

@@ -7,9 +7,15 @@
 namespace vitrail::sharding {
 namespace {
 
-double norm_of_column(const PerTensorSums& squares, std::size_t column, double scale) {
+constexpr double kClipEps = 1e-6;  // of torch.nn.utils.clip_grad_norm_, and of DINO's clipping
+
+// `clips`: factors by parameter; empty: none.
+double norm_of_column(const PerTensorSums& squares, std::size_t column, double scale,
+                      std::span<const double> clips = {}) {
+  const std::vector<double> by_parameter = squares.by_parameter(column);
   double total = 0;
-  for (const double square : squares.by_parameter(column)) total += square;
+  for (std::size_t p = 0; p < by_parameter.size(); ++p)
+    total += clips.empty() ? by_parameter[p] : by_parameter[p] * clips[p] * clips[p];
   return std::sqrt(total) * scale;
 }
 
@@ -45,13 +51,16 @@ void ShardedOptimizer::add_runs(LaneState& state, GradientReducer& gradients, st
 }
 
 ShardedOptimizer::Runs ShardedOptimizer::owned_runs(LaneState& state, GradientReducer& gradients,
-                                                    const UpdateStep& step) const {
+                                                    const UpdateStep& step,
+                                                    const std::optional<UpdateStep>& late,
+                                                    std::span<const double> clips) const {
   Runs all;
   const auto& pieces = state.plan().pieces;
   for (std::size_t p = 0; p < pieces.size(); ++p) {
     const ParameterRule& rule = rules_[pieces[p].parameter];
-    if (!state.owns(pieces[p]) || rule.statistic_share > 0) continue;
-    UpdateStep own = step;
+    if (!state.owns(pieces[p]) || rule.statistic_share > 0 || (rule.late && !late)) continue;
+    UpdateStep own = rule.late ? *late : step;
+    if (!clips.empty()) own.gradient_scale *= clips[pieces[p].parameter];
     own.weight_decay = weight_decay_scale_ * rule.weight_decay;
     own.lr *= rule.lr_scale;
     add_runs(state, gradients, p, own, all);
@@ -89,7 +98,7 @@ void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const Gra
 PerTensorSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradients,
                                             double scale) const {
   PerTensorSums squares(state.plan(), config_.clip_value > 0 ? 2 : 1);
-  Runs all = owned_runs(state, gradients, {});
+  Runs all = owned_runs(state, gradients, {}, UpdateStep(), {});
   for (UpdateRun& run : all.runs) run.factor = config_.clip_value / scale;
   sum_runs(UpdateKernel::clip, state, gradients, all, squares);
   return squares;
@@ -99,11 +108,8 @@ double ShardedOptimizer::gradient_norm(const PerTensorSums& squares, double scal
   return norm_of_column(squares, 0, scale);
 }
 
-void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double lr, double scale,
-                            const PerTensorSums& squares) {
-  ++steps_;
-  follow_statistics(state, gradients, scale);
-  const auto t = static_cast<double>(steps_);
+UpdateStep ShardedOptimizer::step_number(std::int64_t steps, double lr, double scale) const {
+  const auto t = static_cast<double>(steps);
   UpdateStep step;
   step.lr = lr;
   step.beta1 = config_.beta1;
@@ -114,16 +120,36 @@ void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double
   step.gradient_scale = scale;
   step.bias_correction1 = 1 - std::pow(config_.beta1, t);
   step.bias_correction2 = 1 - std::pow(config_.beta2, t);
-  double norm = norm_of_column(squares, squares.columns() - 1, scale);  // of what clip_values() has left
-  if (config_.clip_norm > 0) {                                          // torch.nn.utils.clip_grad_norm_
-    const double clip = std::min(1.0, config_.clip_norm / (norm + 1e-6));
-    step.gradient_scale *= clip;
+  return step;
+}
+
+// By parameter, as DINO's code clips: each norm by itself.
+std::vector<double> ShardedOptimizer::tensor_clips(const PerTensorSums& squares, double scale) const {
+  if (config_.clip_tensor == 0) return {};
+  std::vector<double> clips;
+  for (const double square : squares.by_parameter(squares.columns() - 1))
+    clips.push_back(std::min(1.0, config_.clip_tensor / (std::sqrt(square) * scale + kClipEps)));
+  return clips;
+}
+
+void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double lr, double scale,
+                            const PerTensorSums& squares) {
+  ++steps_;
+  follow_statistics(state, gradients, scale);
+  const std::vector<double> clips = tensor_clips(squares, scale);
+  // Of what clip_values() and the clips have left.
+  double norm = norm_of_column(squares, squares.columns() - 1, scale, clips);
+  if (config_.clip_norm > 0) {  // torch.nn.utils.clip_grad_norm_
+    const double clip = std::min(1.0, config_.clip_norm / (norm + kClipEps));
+    scale *= clip;
     norm *= clip;
   }
   if (config_.name == OptimizerName::lamb && config_.lamb_max_grad_norm > 0) {
-    step.gradient_scale /= std::max(1.0, norm / config_.lamb_max_grad_norm);
+    scale /= std::max(1.0, norm / config_.lamb_max_grad_norm);
   }
-  Runs all = owned_runs(state, gradients, step);
+  std::optional<UpdateStep> late;
+  if (!holds_late_) late = step_number(late_steps_ + 1, lr, scale);
+  Runs all = owned_runs(state, gradients, step_number(steps_, lr, scale), late, clips);
   if (config_.name == OptimizerName::lamb) return step_lamb(state, gradients, all);
   const bool adamw = config_.name == OptimizerName::adamw;
   state.device().compute().update(adamw ? UpdateKernel::adamw : UpdateKernel::sgd, state.type(), all.runs,

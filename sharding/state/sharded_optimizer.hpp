@@ -4,6 +4,8 @@
 // Hutter 2019; You et al. 2020 as apex and timm implement it; Sutskever et al. 2013.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "sharding/comm/communicator.hpp"
@@ -24,6 +26,7 @@ struct ParameterRule {
   // Above 0: a statistic of the batches. Its sum holds their mean, not a gradient, and it moves towards that
   // by this share; no norm, clipping or moment knows of it.
   double statistic_share = 0;
+  bool late = false;  // begins when hold_late() lets it, and counts its steps from there
 };
 
 class ShardedOptimizer {
@@ -44,6 +47,12 @@ class ShardedOptimizer {
   void step(LaneState& state, GradientReducer& gradients, double lr, double scale,
             const PerTensorSums& squares);
 
+  // Whether what the rules call late takes no step, and how many it has taken: the t of its bias corrections.
+  void hold_late(bool holds, std::int64_t steps) {
+    holds_late_ = holds;
+    late_steps_ = steps;
+  }
+
   // From now on, the weight decay of every parameter over that of its rule.
   void scale_weight_decay(double scale) { weight_decay_scale_ = scale; }
 
@@ -56,8 +65,11 @@ class ShardedOptimizer {
     std::vector<UpdateRun> runs;
     std::vector<std::size_t> pieces;
   };
-  Runs owned_runs(LaneState& state, GradientReducer& gradients,
-                  const UpdateStep& step) const;  // no statistics
+  // No statistics; `late`: of what the rules call so, nothing: it is left out.
+  Runs owned_runs(LaneState& state, GradientReducer& gradients, const UpdateStep& step,
+                  const std::optional<UpdateStep>& late, std::span<const double> clips) const;
+  UpdateStep step_number(std::int64_t steps, double lr, double scale) const;
+  std::vector<double> tensor_clips(const PerTensorSums& squares, double scale) const;
   void add_runs(LaneState& state, GradientReducer& gradients, std::size_t piece, const UpdateStep& step,
                 Runs& all) const;
   void follow_statistics(LaneState& state, GradientReducer& gradients, double scale) const;
@@ -70,6 +82,8 @@ class ShardedOptimizer {
   Communicator& communicator_;
   std::int64_t steps_ = 0;
   double weight_decay_scale_ = 1;
+  bool holds_late_ = false;
+  std::int64_t late_steps_ = 0;
 };
 
 }  // namespace vitrail::sharding

@@ -3,16 +3,17 @@
 #include "models/families/catalogue.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/base/data_type.hpp"
+#include "trainer/settings/task_network.hpp"
 
 namespace vitrail::trainer {
 
 std::uint64_t checkpoint_bytes(const Config& config) {
   std::uint64_t elements = 0;
-  for (const auto& parameter : models::parameters_of(config.model)) {
+  for (const auto& parameter : models::parameters_of(network_of(config))) {
     elements += static_cast<std::uint64_t>(parameter.elements());
   }
   const bool is_double = config.precision.compute == Precision::fp64;
-  const auto kinds = sharding::state_kinds(config.optimizer.name, config.ema.decay > 0);
+  const auto kinds = sharding::state_kinds(config.optimizer.name, has_average(config));
   return elements * kinds.size() * size_of(is_double ? DataType::f64 : DataType::f32);
 }
 

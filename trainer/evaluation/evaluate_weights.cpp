@@ -36,14 +36,15 @@ struct Loaded {
   std::unique_ptr<const models::Model> model;
 };
 
-Loaded load(const Config& config, const WeightsRequest& request, sharding::Communicator& communicator) {
+Loaded load(const Config& config, const WeightsRequest& request, Asked asked,
+            sharding::Communicator& communicator) {
   const std::string checkpoint = resolved_checkpoint(request.checkpoint);
   const c10::Device device = choose_device(config.run.device, request.gpus, communicator);
   const auto say = [&](const std::string& text) {
     if (communicator.rank() == 0) request.say(text);
   };
   say(describe_devices(device, communicator, communicator.size() > 1 ? "over MPI" : ""));
-  return {checkpoint, device, load_model(config, checkpoint, device, say)};
+  return {checkpoint, device, load_model(config, checkpoint, device, say, asked)};
 }
 
 // On rank 0.
@@ -102,12 +103,12 @@ std::unique_ptr<Scorer> classification_scorer(const Config& config, const Loaded
 
 Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
                            sharding::Communicator& communicator) {
-  const Loaded loaded = load(config, request, communicator);
+  const bool by_features = config.evaluation.protocol == Protocol::knn;
+  const Loaded loaded = load(config, request, by_features ? Asked::features : Asked::logits, communicator);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
   UsedRecord used = used_record(config, loaded, *dataset, communicator);
-  const auto scorer = config.evaluation.protocol == Protocol::knn
-                          ? knn_scorer(config, loaded, *dataset, communicator, used)
-                          : classification_scorer(config, loaded, *dataset);
+  const auto scorer = by_features ? knn_scorer(config, loaded, *dataset, communicator, used)
+                                  : classification_scorer(config, loaded, *dataset);
   const auto scores = evaluate(*loaded.model, dataset, evaluation_options(config, loaded.device), *scorer,
                                communicator, [] { return false; });
   return {scores.value(), used};
@@ -116,7 +117,7 @@ Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
 FeaturesWritten write_features(const Config& config, const WeightsRequest& request,
                                const std::filesystem::path& output, sharding::Communicator& communicator) {
   constexpr std::int64_t kRowsAtOnce = 1024;
-  const Loaded loaded = load(config, request, communicator);
+  const Loaded loaded = load(config, request, Asked::features, communicator);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
   const EvaluationOptions options = evaluation_options(config, loaded.device);
   const models::FeatureChoice choice = features_wanted(config);

@@ -34,7 +34,7 @@ std::int64_t probe_memory(Assembly& run) {
     }
     std::vector<double> shared(run.task->shared_values());
     const at::Tensor loss =
-        loss_of_lane(*run.task, run.student, batch, run.task->initial_state(), pass, shared);
+        loss_of_lane(*run.task, run.student, run.teacher(), batch, run.task->initial_state(), pass, shared);
     run.gradients.begin_memory_probe();
     loss.backward();
   } catch (const std::bad_alloc&) {

@@ -178,7 +178,7 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, 
     say_changes(stored, settings, request.program, machine_name(run.device), log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
-    run.student.publish();
+    run.publish();
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && is_own && !damaged.empty()) set_aside_all(damaged, path);
     });

@@ -9,7 +9,7 @@
 #include "trainer/base/text/progress.hpp"
 #include "trainer/checkpoint/checkpoint_size.hpp"
 #include "trainer/checkpoint/checkpoint_space.hpp"
-#include "trainer/evaluation/evaluate.hpp"
+#include "trainer/evaluation/evaluate_run.hpp"
 #include "trainer/run/restore.hpp"
 #include "trainer/run/run_agreement.hpp"
 
@@ -71,7 +71,7 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
     if (is_bad) {
       saver_.wait();
     } else if (finished || agreed_.stop) {
-      run_.student.gather.finish();
+      run_.finish_publishing();
       saver_.save_at_end(state_, finished && !agreed_.stop);
     } else if ((agreed_.save || saver_.due(state_)) && !services_.guard.is_bad()) {
       saver_.save(state_);
@@ -119,23 +119,22 @@ bool TrainLoop::evaluate_now() {
   doing_ = fmt::format("evaluation after step {}", state_.step);
   const Config& config = services_.request.config;
   const auto begin = Clock::now();
-  run_.student.gather.finish();
+  run_.finish_publishing();
   run_.communicator.limit_wait({});
   services_.phases.enter(Phase::evaluate, state_.step);
-  const auto scorer = run_.task->scorer();
-  const auto result = evaluate(run_.evaluated_model(), run_.validation_data,
-                               evaluation_options(config, run_.device), *scorer, run_.communicator, [&] {
-                                 services_.phases.enter(Phase::evaluate, state_.step);
-                                 return wants_to_stop();
-                               });
+  const auto result = evaluate_run(run_, config, [&] {
+    services_.phases.enter(Phase::evaluate, state_.step);
+    return wants_to_stop();
+  });
   services_.phases.enter(Phase::none, state_.step);
   if (!result) return false;
   state_.evaluated_step = state_.step;
   if (is_best(*result)) agreed_.save = true;
   if (metrics_ != nullptr) metrics_->append(to_json_line(state_.step, *result));
-  services_.log.line(fmt::format("evaluation after step {}{}: {}, {} images in {}", state_.step,
-                                 run_.average ? " (average of the weights)" : "", describe(*result),
-                                 result->images, format_duration(seconds_since(begin))));
+  services_.log.line(
+      fmt::format("evaluation after step {}{}: {}, {} images in {}", state_.step,
+                  config.evaluation.weights == WeightsUsed::ema ? " (average of the weights)" : "",
+                  describe(*result), result->images, format_duration(seconds_since(begin))));
   return true;
 }
 
@@ -216,7 +215,7 @@ void TrainLoop::write_trace(Clock::time_point begin) {
 
 void TrainLoop::compare_weights() {
   if (!due(services_.request.config.sharding.compare_every, "sharding.compare_every")) return;
-  run_.student.gather.finish();
+  run_.finish_publishing();
   check_same_weights(run_);
 }
 

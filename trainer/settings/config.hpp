@@ -19,6 +19,7 @@ inline bool is_half(Precision type) { return type == Precision::fp16 || type == 
 enum class ScheduleName { cosine, linear, step, constant };
 enum class EpochStepping { off, timm, deit };
 enum class LrScaling { off, linear, sqrt };
+enum class TaskName { classification, dino };
 enum class LossName { ce, bce };
 enum class DistillationType { none, hard, soft };
 enum class WeightsUsed { raw, ema };
@@ -39,6 +40,26 @@ struct RunConfig {
   double peak_tflops = 0;                             // of one rank's device, for mfu; 0: unknown
   Duration stop_before{60, Duration::Unit::seconds};  // the end of the job's time limit; 0: pay no heed
   std::string fault;                                  // a fault to inject (fault_injection.hpp); empty: none
+};
+
+struct TaskConfig {
+  TaskName name = TaskName::classification;
+};
+
+// Self-distillation without labels (Caron et al. 2021); its code's defaults.
+struct DinoConfig {
+  std::int64_t local_views = 8;  // of a sample, beside the two global ones
+  std::int64_t local_size = 96;
+  double global_min_area = 0.4;                        // of an image, as the next two
+  double local_min_area = 0.05, local_max_area = 0.4;  //
+  models::ProjectionConfig head;
+  double student_temperature = 0.1;
+  double teacher_temperature = 0.04;
+  double warmup_temperature = 0.04;     // the teacher's at first
+  std::int64_t temperature_warmup = 0;  // epochs from there
+  double momentum = 0.996;              // of the teacher, at first; it rises to 1
+  double centre_momentum = 0.9;
+  std::int64_t freeze_last_layer = 1;  // epochs
 };
 
 struct LossConfig {
@@ -67,7 +88,8 @@ struct ScheduleConfig {
   ScheduleName name = ScheduleName::cosine;
   Duration warmup{0, Duration::Unit::steps};
   double warmup_lr = 1e-6;
-  bool warmup_prefix = false;  // the decay begins after the warm-up
+  bool warmup_to_peak = false;  // its last step has the peak, not the one after it
+  bool warmup_prefix = false;   // the decay begins after the warm-up
   double min_lr = 1e-5;
   Duration decay_every{30, Duration::Unit::epochs};  // step
   double decay_rate = 0.1;                           // step
@@ -128,10 +150,12 @@ struct LogConfig {
 
 struct Config {
   RunConfig run;
+  TaskConfig task;
   datasets::DataConfig data;
   datasets::AugmentConfig augment;
   models::ModelConfig model;
   FinetuneConfig finetune;
+  DinoConfig dino;
   LossConfig loss;
   DistillationConfig distillation;
   sharding::OptimizerConfig optimizer;

@@ -11,11 +11,13 @@ namespace {
 std::vector<Setting> make_table() {
   std::vector<Setting> table;
   add_run_settings(table);
+  add_task_settings(table);
   add_data_settings(table);
   add_augment_settings(table);
   add_model_settings(table);
   add_finetune_settings(table);
   add_loss_settings(table);
+  add_dino_settings(table);
   add_distillation_settings(table);
   add_optimizer_settings(table);
   add_ema_settings(table);
@@ -94,6 +96,12 @@ Config config_of(const SettingsMap& settings, const std::string& place, std::str
                 fmt::format("{}: {} = {}: {}", place, key, value, setting->refusal(value)));
   }
   return config;
+}
+
+std::optional<models::ProjectionConfig> projection_of(const SettingsMap& settings, const std::string& place) {
+  const TaskName task = config_of(settings, place, "task.").task.name;
+  if (task != TaskName::dino) return std::nullopt;
+  return config_of(settings, place, "dino.").dino.head;
 }
 
 models::ModelConfig network_of(const SettingsMap& settings, const std::string& place) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,9 @@ std::string ini_text(const std::vector<std::pair<std::string, std::string>>& set
 // A configuration with these values, from keys that begin with `section`; what the table does not know is
 // passed over. Throws: Error(bad_data) that names `place`, key and value for what is none.
 Config config_of(const SettingsMap& settings, const std::string& place, std::string_view section = "");
+
+// The head in the classifier's place that a run with these settings trained. Throws: as config_of.
+std::optional<models::ProjectionConfig> projection_of(const SettingsMap& settings, const std::string& place);
 
 // The network that a run with these settings trained, as far as its parameters tell of it: not how it was
 // trained, not on what. Throws: as config_of, and where they do not name it.

@@ -33,13 +33,14 @@ bool matches(std::string_view pattern, std::string_view name) {
 
 std::vector<bool> trained_parameters(const std::vector<models::ParameterSpec>& parameters,
                                      const std::string& patterns) {
-  std::vector<bool> trained(parameters.size(), patterns.empty());
+  std::vector<bool> trained;
+  for (const auto& parameter : parameters) trained.push_back(patterns.empty() && !parameter.fixed);
   std::istringstream words(patterns);
   for (std::string pattern; std::getline(words, pattern, ',');) {
     bool found = false;
     for (std::size_t p = 0; p < parameters.size(); ++p) {
       if (!matches(pattern, parameters[p].name)) continue;
-      trained[p] = true;
+      trained[p] = !parameters[p].fixed;
       found = true;
     }
     if (found) continue;

@@ -13,7 +13,8 @@
 
 namespace vitrail::trainer {
 
-// By parameter. `patterns`: names with * for any letters, separated by commas; empty: all are trained.
+// By parameter, those that never learn aside. `patterns`: names with * for any letters, separated by commas;
+// empty: all are trained.
 std::vector<bool> trained_parameters(const std::vector<models::ParameterSpec>& parameters,
                                      const std::string& patterns);
 

@@ -8,6 +8,7 @@
 #include "models/families/catalogue.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/nearest.hpp"
+#include "trainer/settings/task_network.hpp"
 #include "trainer/settings/train_only.hpp"
 
 namespace vitrail::trainer {
@@ -132,9 +133,31 @@ void check_trace(const Config& config) {
 }
 
 void check_average(const Config& config) {
-  if (config.evaluation.weights == WeightsUsed::raw || config.ema.decay > 0) return;
+  if (config.evaluation.weights == WeightsUsed::raw || has_average(config)) return;
   throw refuse(
       "evaluate.weights = ema with ema.decay = 0: the run keeps no average of its weights; set ema.decay");
+}
+
+// Names what a recipe that learns from labels would bring along unseen: settings without effect are refused
+// where they are given, these are not.
+void check_views(const Config& config) {
+  if (config.task.name != TaskName::dino) return;
+  if (config.data.train.starts_with("tensor:")) {
+    throw refuse(
+        "task.name = dino with data.train = {}: tensors are used as they are, so all views of an image would "
+        "be one; give a data.train of images",
+        config.data.train);
+  }
+  const DinoConfig& dino = config.dino;
+  if (dino.local_views > 0 && dino.local_min_area > dino.local_max_area) {
+    throw refuse("dino.local_min_area = {} is above dino.local_max_area = {}; set a smaller one",
+                 dino.local_min_area, dino.local_max_area);
+  }
+  if (config.checkpoint.keep_best == BestBy::loss) {
+    throw refuse(
+        "checkpoint.keep_best = loss with task.name = dino: neighbours have no loss; set "
+        "checkpoint.keep_best = top1");
+  }
 }
 
 }  // namespace
@@ -147,7 +170,8 @@ void validate(const Config& config) {
   check_copies(config);
   check_mixing(config);
   check_loss(config);
-  trained_parameters(models::parameters_of(config.model), config.finetune.train_only);
+  check_views(config);
+  trained_parameters(models::parameters_of(network_of(config)), config.finetune.train_only);
   check_distillation(config.distillation);
   check_average(config);
   check_trace(config);

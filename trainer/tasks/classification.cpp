@@ -58,9 +58,4 @@ std::vector<std::string> Classification::log_lines() const {
   return teacher_ ? teacher_->log_lines() : std::vector<std::string>();
 }
 
-std::unique_ptr<const Task> make_task(const Config& config, c10::Device device,
-                                      const datasets::Dataset& data) {
-  return std::make_unique<const Classification>(config, device, data);
-}
-
 }  // namespace vitrail::trainer

@@ -17,6 +17,7 @@
 #include "datasets/lane_batch.hpp"
 #include "models/model.hpp"
 #include "sharding/state/lane_state.hpp"
+#include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/checkpoint/run_state.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/tasks/scorer.hpp"
@@ -30,6 +31,9 @@ struct LaneInput {
       views;               // [b,3,S,S] each: those of the batch, on the device, in the compute type
   const TaskState& state;  // as the step found it
   const models::Pass& pass;
+  const models::Model* teacher =
+      nullptr;                       // the average of the student's weights, where the run has_teacher()
+  const models::Pass& teacher_pass;  // in training, without draws
 };
 
 class Task {
@@ -45,13 +49,19 @@ class Task {
   // Numbers that every lane adds to the step's one exchange; all ranks get their sums, added in the order of
   // lanes.
   virtual std::size_t shared_values() const { return 0; }
-  // Neither is called for a step that is left out because half precision overflowed.
+  // None of these is called for a step that is left out because half precision overflowed.
   virtual void after_exchange(std::span<const double> /*sums*/, TaskState& /*state*/) const {}
+  virtual void before_update(std::int64_t /*step*/, sharding::ShardedOptimizer& /*optimizer*/,
+                             TaskState& /*state*/) const {}
   virtual void after_update(std::int64_t /*step*/, sharding::LaneState& /*weights*/,
                             TaskState& /*state*/) const {}
 
+  // Share of its own that the teacher keeps at the update that finishes step + 1 steps.
+  virtual double teacher_momentum(std::int64_t /*step*/) const { return 1; }
+
   virtual TaskState initial_state() const { return {}; }
-  virtual std::unique_ptr<Scorer> scorer() const = 0;  // of an evaluation during the run
+  // Of an evaluation during the run; null: images are classified by the neighbours of their features.
+  virtual std::unique_ptr<Scorer> scorer() const = 0;
   // What it brings along, for the log.
   virtual std::vector<std::string> log_lines() const { return {}; }
 };

@@ -2,6 +2,7 @@
 
 #include "trainer/base/error.hpp"
 #include "trainer/base/files/safetensors.hpp"
+#include "trainer/weights/task_head.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
 
 namespace vitrail::trainer {
@@ -16,10 +17,12 @@ void export_weights(const CheckpointReader& checkpoint, WeightsUsed which,
   }
   const auto kind = which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight;
   const CheckpointManifest& manifest = checkpoint.manifest();
+  const auto head = task_head(manifest.settings, checkpoint.folder().string());
   std::vector<std::vector<std::byte>> storage;
   std::map<std::string, TensorBytes> tensors;
   for (std::size_t p = 0; p < manifest.parameters.size(); ++p) {
     const StoredParameter& parameter = manifest.parameters[p];
+    if (head.contains(parameter.name)) continue;
     std::vector<std::byte> bytes(static_cast<std::size_t>(parameter.elements()) * size_of(manifest.type));
     checkpoint.read(kind, p, 0, bytes);
     storage.push_back(std::move(bytes));

@@ -11,6 +11,11 @@ namespace {
 // PyTorch's momentum of batch norms: the share of a step's batch in the running statistics.
 constexpr double kStatisticShare = 0.1;
 
+bool decays(const models::ParameterSpec& parameter, const sharding::OptimizerConfig& optimizer) {
+  const bool is_token = parameter.role == models::Role::token || parameter.role == models::Role::position;
+  return parameter.decays || (optimizer.decay_tokens && is_token);
+}
+
 }  // namespace
 
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
@@ -22,9 +27,11 @@ std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::P
   std::vector<sharding::ParameterRule> rules;
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     const models::ParameterSpec& parameter = parameters[p];
-    rules.push_back({.weight_decay = trained[p] && parameter.decays ? optimizer.weight_decay : 0.0,
-                     .lr_scale = std::pow(optimizer.layer_decay, static_cast<double>(last - parameter.layer)),
-                     .statistic_share = trained[p] && parameter.is_statistic() ? kStatisticShare : 0.0});
+    rules.push_back(
+        {.weight_decay = trained[p] && decays(parameter, optimizer) ? optimizer.weight_decay : 0.0,
+         .lr_scale = std::pow(optimizer.layer_decay, static_cast<double>(last - parameter.layer)),
+         .statistic_share = trained[p] && parameter.is_statistic() ? kStatisticShare : 0.0,
+         .late = parameter.late});
   }
   return rules;
 }

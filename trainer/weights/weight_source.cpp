@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -20,6 +21,7 @@
 #include "trainer/settings/settings.hpp"
 #include "trainer/weights/head_rows.hpp"
 #include "trainer/weights/param_groups.hpp"
+#include "trainer/weights/task_head.hpp"
 #include "trainer/weights/unfilled_tail.hpp"
 #include "trainer/weights/weight_normalisation.hpp"
 #include "trainer/weights/weight_table.hpp"
@@ -115,7 +117,8 @@ class WeightSource::OfFile final : public WeightSource::Stored {
 
 class WeightSource::OfCheckpoint final : public WeightSource::Stored {
  public:
-  OfCheckpoint(const std::string& path, WeightsUsed which)
+  // Without the head of a task that the parameters know nothing of.
+  OfCheckpoint(const std::string& path, WeightsUsed which, const models::ParameterSpecs& wanted)
       : checkpoint_(checkpoint_in(path)),
         kind_(which == WeightsUsed::ema ? sharding::StateKind::ema : sharding::StateKind::weight) {
     if (which == WeightsUsed::ema && !checkpoint_.has(sharding::StateKind::ema)) {
@@ -126,12 +129,17 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
     checkpoint_.verify();
     const auto& parameters = checkpoint_.manifest().parameters;
     for (std::size_t p = 0; p < parameters.size(); ++p) index_[parameters[p].name] = p;
+    for (const std::string& head : task_head(checkpoint_.manifest().settings, name())) {
+      if (std::ranges::find(wanted, head, &models::ParameterSpec::name) == wanted.end())
+        left_out_.insert(head);
+    }
   }
   std::string name() const override { return checkpoint_.folder().string(); }
   std::map<std::string, models::StoredTensor> tensors() const override {
     std::map<std::string, models::StoredTensor> stored;
-    for (const auto& p : checkpoint_.manifest().parameters)
-      stored[p.name] = {checkpoint_.manifest().type, p.shape};
+    for (const auto& p : checkpoint_.manifest().parameters) {
+      if (!left_out_.contains(p.name)) stored[p.name] = {checkpoint_.manifest().type, p.shape};
+    }
     return stored;
   }
   void read(const std::string& parameter, std::int64_t begin, std::span<double> out) const override {
@@ -155,6 +163,7 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
   CheckpointReader checkpoint_;
   sharding::StateKind kind_;
   std::map<std::string, std::size_t> index_;
+  std::set<std::string> left_out_;
 };
 
 WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
@@ -166,9 +175,9 @@ WeightSource::WeightSource(const Config& config, const std::string& checkpoint,
       fit_(parameters.size(), Fit::fresh),
       classes_(std::move(classes)) {
   if (!checkpoint.empty()) {
-    stored_ = std::make_unique<OfCheckpoint>(checkpoint, config.evaluation.weights);
+    stored_ = std::make_unique<OfCheckpoint>(checkpoint, config.evaluation.weights, parameters_);
   } else if (std::filesystem::is_directory(config.model.weights)) {
-    stored_ = std::make_unique<OfCheckpoint>(config.model.weights, config.finetune.weights);
+    stored_ = std::make_unique<OfCheckpoint>(config.model.weights, config.finetune.weights, parameters_);
   } else if (!config.model.weights.empty()) {
     if (config.finetune.weights == WeightsUsed::ema) throw average_of_file("finetune.weights");
     stored_ = std::make_unique<OfFile>(config.model.weights, parameters_);
@@ -329,7 +338,7 @@ void WeightSource::refuse_fresh_head() const {
 
 std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
                                           c10::Device device,
-                                          const std::function<void(const std::string&)>& say) {
+                                          const std::function<void(const std::string&)>& say, Asked asked) {
   if (checkpoint.empty() && config.evaluation.weights == WeightsUsed::ema) {
     throw average_of_file("evaluate.weights");
   }
@@ -338,7 +347,7 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
   const auto& specs = model->parameters();
   const WeightSource source(config, checkpoint, specs);
   const std::vector<std::string> words = source.log_lines();
-  source.refuse_fresh_head();
+  if (asked == Asked::logits) source.refuse_fresh_head();
   for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
   const DataType type = compute_type(config.precision.compute);
   std::vector<at::Tensor> tensors;

@@ -59,10 +59,13 @@ class WeightSource {
   std::string note_;                     // weight_normalisation.hpp
 };
 
+enum class Asked { logits, features };
+
 // A model with the weights of a checkpoint or file, in the type of precision.compute, ready to be asked.
-// Error(refused) where its head would be a fresh one.
+// Error(refused) where logits are asked for and its head would be a fresh one.
 std::unique_ptr<models::Model> load_model(const Config& config, const std::string& checkpoint,
                                           c10::Device device,
-                                          const std::function<void(const std::string&)>& say);
+                                          const std::function<void(const std::string&)>& say,
+                                          Asked asked = Asked::logits);
 
 }  // namespace vitrail::trainer

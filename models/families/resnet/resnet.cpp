@@ -23,6 +23,7 @@ class ResNet final : public Model {
         parameters_(std::move(parameters)) {}
 
  private:
+  bool takes(std::int64_t /*image_size*/) const override { return !parameters_.pooling; }
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor block(const Tensor& x, int number, const Pass& pass) const;
   Tensor pooled(const Tensor& x) const;

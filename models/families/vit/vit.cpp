@@ -9,6 +9,7 @@
 #include "models/features.hpp"
 #include "models/layers/blocks.hpp"
 #include "models/layers/layers.hpp"
+#include "models/layers/positions.hpp"
 #include "models/layers/recompute.hpp"
 #include "models/layers/stochastic_depth.hpp"
 
@@ -40,6 +41,7 @@ class Vit final : public Model {
         parameters_(std::move(parameters)) {}
 
  private:
+  bool takes(std::int64_t image_size) const override { return image_size >= config_.patch; }
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor embed(const Tensor& images, const Pass& pass) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
@@ -54,7 +56,8 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
   const Bound p = bound();
   const Tensor patches = parameters_.hmlp ? hmlp_stem(images, *parameters_.hmlp, p, pass)
                                           : embed_patches(images, p[parameters_.patch]);
-  const Tensor& position = p[parameters_.position];
+  const std::int64_t leading = config_.tokens_have_position ? config_.added_tokens() : 0;
+  const Tensor position = positions_on(p[parameters_.position], leading, images.size(2) / config_.patch);
   std::vector<Tensor> parts = {p[parameters_.class_token].expand({images.size(0), -1, -1})};
   if (config_.distilled) parts.push_back(p[parameters_.distillation_token].expand({images.size(0), -1, -1}));
   parts.push_back(config_.tokens_have_position ? patches : patches + position);

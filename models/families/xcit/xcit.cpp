@@ -1,5 +1,6 @@
 #include "models/families/xcit/xcit.hpp"
 
+#include <cmath>
 #include <numbers>
 #include <utility>
 
@@ -59,6 +60,7 @@ class Xcit final : public Model {
         parameters_(std::move(parameters)) {}
 
  private:
+  bool takes(std::int64_t image_size) const override { return image_size >= config_.patch; }
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor embed(const Tensor& images, const Pass& pass) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
@@ -85,7 +87,8 @@ Tensor Xcit::embed(const Tensor& images, const Pass& pass) const {
 // A whole branch: [B,T,D] -> [B,T,D].
 Tensor Xcit::local_interaction(const Tensor& x, const XcitBlockId& layer, const Pass& pass) const {
   const Bound p = bound();
-  const Tensor map = map_of(norm(x, p[layer.norm3]), config_.side());
+  const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(x.size(1)))));
+  const Tensor map = map_of(norm(x, p[layer.norm3]), side);
   const Tensor first = at::gelu(convolution(map, p[layer.conv1], 1, 1, config_.width));
   const Tensor normed = batch_norm(first, layer.local_norm, p, pass);
   return scaled(tokens_of(convolution(normed, p[layer.conv2], 1, 1, config_.width)), p[layer.scale3]);

@@ -1,5 +1,7 @@
 #include "trainer/schedule.hpp"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -164,6 +166,22 @@ TEST(Schedule, LengthsBeyondCountingAreRefused) {
       EXPECT_THAT(e.what(), testing::HasSubstr("too many to count"));
     }
   }
+}
+
+// numpy.linspace(0, peak, warm-up), then a cosine over the rest: DINO's code.
+TEST(Schedule, WarmupToThePeakIsDinos) {
+  Config config;
+  config.run.steps = 10;
+  config.optimizer.lr = 0.3;
+  config.schedule.warmup = {4, Duration::Unit::steps};
+  config.schedule.warmup_lr = 0;
+  config.schedule.warmup_to_peak = config.schedule.warmup_prefix = true;
+  config.schedule.min_lr = 0;
+  const Schedule schedule(config, 10, 5);
+  const std::vector<double> rates = {0,     0.1,  0.2,  0.3, 0.3, 0.15 * (1 + std::sqrt(3) / 2),
+                                     0.225, 0.15, 0.075};
+  for (std::size_t step = 0; step < rates.size(); ++step)
+    EXPECT_NEAR(schedule.lr(static_cast<std::int64_t>(step)), rates[step], 1e-15) << step;
 }
 
 TEST(Schedule, LengthOfARun) {

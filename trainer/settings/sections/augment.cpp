@@ -46,47 +46,47 @@ void add_pixel_settings(const Section<Reach>& augment) {
       {.help = "a random part of the image, resized (rrc); the image with its shorter side resized and 4 "
                "reflected pixels around it, cut out at a random place (src); the same with black ones, as "
                "CIFAR's 32 pixels are trained on (pad); or the evaluation transform (none)",
-       .when = {with_images()}});
+       .when = {with_one_view(), with_images()}});
   augment.add("crop_min_area", &AugmentConfig::crop_min_area, Effect::identity,
               {.help = "smallest share of an image's area that a random crop keeps",
                .bounds = above_to(0, 1),
-               .when = {with_images(), with_random_crop()}});
+               .when = {with_one_view(), with_images(), with_random_crop()}});
   augment.add("flip", &AugmentConfig::flip, Effect::identity,
-              {.help = "mirror every second image, at random", .when = {with_images()}});
+              {.help = "mirror every second image, at random", .when = {with_one_view(), with_images()}});
   augment.add(
       "dct_scaling", &AugmentConfig::dct_scaling, Effect::identity,
       {.help = "decode a JPEG at a half, a quarter or an eighth where the crop stays large enough: faster, "
                "with slightly other pixels",
-       .when = {with_images()}});
+       .when = {with_one_view(), with_images()}});
   augment.add("three_augment", &AugmentConfig::three_augment, Effect::identity,
               {.help = "DeiT III's 3-Augment: grey, solarized or blurred, one of the three at random",
-               .when = {with_images()}});
+               .when = {with_one_view(), with_images()}});
   augment.add("randaugment", &AugmentConfig::randaugment, Effect::identity,
               {.help = "RandAugment in timm's words, as rand-m9-mstd0.5-inc1",
                .placeholder = "rand-...",
                .absent = "none",
-               .when = {with_images(), without_three_augment()}},
+               .when = {with_one_view(), with_images(), without_three_augment()}},
               {"rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET",
                [](const std::string& text) { return wrong_randaugment(text).empty(); }, wrong_randaugment});
   augment.add(
       "color_jitter", &AugmentConfig::color_jitter, Effect::identity,
       {.help = "brightness, contrast and saturation by factors of 1 +- this, in random order; 0: none",
        .bounds = from_to(0, 10),
-       .when = {with_images()}});
+       .when = {with_one_view(), with_images()}});
   augment.add("random_erasing", &AugmentConfig::random_erasing, Effect::identity,
               {.help = "share of images of which a box is painted over",
                .bounds = from_to(0, 1),
-               .when = {with_images(), without_three_augment()}});
+               .when = {with_one_view(), with_images(), without_three_augment()}});
   augment.choice(
       "random_erasing_mode", &AugmentConfig::random_erasing_mode,
       {{ErasingMode::constant, "const"}, {ErasingMode::colour, "rand"}, {ErasingMode::noise, "pixel"}},
       Effect::identity,
       {.help = "with the mean colour, one random colour, or noise",
-       .when = {with_images(), without_three_augment(), with_erasing()}});
+       .when = {with_one_view(), with_images(), without_three_augment(), with_erasing()}});
   augment.add("random_erasing_count", &AugmentConfig::random_erasing_count, Effect::identity,
               {.help = "boxes of an image at most",
                .bounds = from_to(1, 64),
-               .when = {with_images(), without_three_augment(), with_erasing()}});
+               .when = {with_one_view(), with_images(), without_three_augment(), with_erasing()}});
 }
 
 template <class Reach>
@@ -94,11 +94,13 @@ void add_mixing_settings(const Section<Reach>& augment) {
   augment.add(
       "mixup", &AugmentConfig::mixup, Effect::identity,
       {.help = "alpha of mixup's Beta distribution; pairs of images of a micro-batch are blended; 0: off",
-       .bounds = from_to(0, 100)});
+       .bounds = from_to(0, 100),
+       .when = {with_labels()}});
   augment.add("cutmix", &AugmentConfig::cutmix, Effect::identity,
               {.help = "alpha of CutMix's Beta distribution; a box is pasted between pairs of images of a "
                        "micro-batch; 0: off",
-               .bounds = from_to(0, 100)});
+               .bounds = from_to(0, 100),
+               .when = {with_labels()}});
   augment.add("mix_probability", &AugmentConfig::mix_probability, Effect::identity,
               {.help = "probability of mixing at all", .bounds = from_to(0, 1), .when = {with_mixing()}});
   augment.add("switch_probability", &AugmentConfig::switch_probability, Effect::identity,

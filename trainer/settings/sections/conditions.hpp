@@ -2,6 +2,7 @@
 #pragma once
 
 #include "trainer/settings/setting.hpp"
+#include "trainer/settings/task_network.hpp"
 
 namespace vitrail::trainer {
 
@@ -10,6 +11,22 @@ inline SettingCondition with_images() {
   return {"data.train", "a data.train other than tensor:", [](const Config& config) {
             return !config.data.train.starts_with("tensor:");
           }};
+}
+
+inline SettingCondition with_labels() {
+  return {"task.name", "task.name = classification",
+          [](const Config& config) { return learns_labels(config.task.name); }};
+}
+
+inline SettingCondition with_dino() {
+  return {"task.name", "task.name = dino",
+          [](const Config& config) { return config.task.name == TaskName::dino; }};
+}
+
+// Others draw their views by settings of their own.
+inline SettingCondition with_one_view() {
+  return {"task.name", "a task.name other than dino",
+          [](const Config& config) { return config.task.name != TaskName::dino; }};
 }
 
 inline SettingCondition with_validation() {

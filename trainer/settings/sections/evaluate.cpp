@@ -10,9 +10,12 @@ SettingCondition by_classifier() {
           [](const Config& config) { return config.evaluation.protocol == Protocol::classifier; }};
 }
 
+// The only way to judge what learned no labels.
 SettingCondition by_neighbours() {
-  return {"evaluate.protocol", "evaluate.protocol = knn",
-          [](const Config& config) { return config.evaluation.protocol == Protocol::knn; }};
+  return {"evaluate.protocol", "evaluate.protocol = knn, or a task.name without labels",
+          [](const Config& config) {
+            return config.evaluation.protocol == Protocol::knn || !learns_labels(config.task.name);
+          }};
 }
 
 }  // namespace
@@ -27,17 +30,18 @@ void add_evaluate_settings(std::vector<Setting>& table) {
                 .bounds = above_to(0, 1),
                 .when = {with_validation()}});
   evaluate.add("flip", &EvaluationConfig::flip, Effect::result,
-               {.help = "average the logits of every image and its mirror", .when = {with_validation()}});
+               {.help = "average the logits of every image and its mirror",
+                .when = {with_labels(), with_validation()}});
   evaluate.add("batch_size", &EvaluationConfig::batch_size, Effect::speed,
                {.help = "images per forward pass of an evaluation",
                 .bounds = from_to(1, 65536),
                 .unit = "images",
                 .when = {with_validation()}});
 
-  evaluate.choice(
-      "weights", &EvaluationConfig::weights, {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}},
-      Effect::result,
-      {.help = "raw: the weights, or ema: their moving average (ema.decay)", .when = {with_validation()}});
+  evaluate.choice("weights", &EvaluationConfig::weights,
+                  {{WeightsUsed::raw, "raw"}, {WeightsUsed::ema, "ema"}}, Effect::result,
+                  {.help = "raw: the weights, or ema: their moving average (ema.decay, or a task's teacher)",
+                   .when = {with_validation()}});
 
   const Section alone(
       table, "evaluate", [](auto& config) -> auto& { return config.evaluation; }, false);
@@ -52,18 +56,19 @@ void add_evaluate_settings(std::vector<Setting>& table) {
       Effect::result,
       {.help = "how images are classified: by the model's own head, or by the labels of the images of "
                "evaluate.known whose features are nearest (weighted k-NN)"});
-  alone.add("known", &EvaluationConfig::known, Effect::result,
-            {.help = "images whose labels vote",
-             .placeholder = "SOURCE",
-             .absent = "data.train of the checkpoint",
-             .when = {by_neighbours()}});
-  alone.add("neighbours", &EvaluationConfig::neighbours, Effect::result,
-            {.help = "how many neighbours vote (k)", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
-  alone.add("temperature", &EvaluationConfig::temperature, Effect::result,
-            {.help = "of the neighbours' votes, exp(cosine / temperature)",
-             .bounds = above(0),
-             .when = {by_neighbours()}});
-  alone.add(
+  evaluate.add("known", &EvaluationConfig::known, Effect::result,
+               {.help = "images whose labels vote",
+                .placeholder = "SOURCE",
+                .absent = "data.train, or that of the checkpoint",
+                .when = {by_neighbours()}});
+  evaluate.add(
+      "neighbours", &EvaluationConfig::neighbours, Effect::result,
+      {.help = "how many neighbours vote (k)", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
+  evaluate.add("temperature", &EvaluationConfig::temperature, Effect::result,
+               {.help = "of the neighbours' votes, exp(cosine / temperature)",
+                .bounds = above(0),
+                .when = {by_neighbours()}});
+  evaluate.add(
       "features", &EvaluationConfig::features, Effect::result,
       {.help = "of each image: what the head reads, the mean over patches, or the pooled outputs of the "
                "last N blocks side by side",

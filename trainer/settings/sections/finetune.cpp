@@ -1,3 +1,4 @@
+#include "trainer/settings/sections/conditions.hpp"
 #include "trainer/settings/sections/sections.hpp"
 
 namespace vitrail::trainer {
@@ -22,7 +23,7 @@ void add_finetune_settings(std::vector<Setting>& table) {
                   {{HeadStart::fresh, "fresh"}, {HeadStart::by_name, "by_name"}}, Effect::identity,
                   {.help = "where model.weights has other classes: a new head, or the rows of its head whose "
                            "classes the training data name, too",
-                   .when = {with_pretrained()}});
+                   .when = {with_labels(), with_pretrained()}});
   finetune.add("train_only", &FinetuneConfig::train_only, Effect::identity,
                {.help = "the parameters to train, others stay as they are: names with * for any letters, as "
                         "*.attn.*,head.*,pos_embed",

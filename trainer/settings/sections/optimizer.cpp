@@ -52,9 +52,16 @@ void add_optimizer_settings(std::vector<Setting>& table) {
                 {.help = "look ahead along the momentum", .when = {with_sgd()}});
   optimizer.add(
       "weight_decay", &OptimizerConfig::weight_decay, Effect::result,
-      {.help = "of matrices; biases, gains, position and class tokens have none", .bounds = at_least(0)});
+      {.help = "of matrices; biases and gains have none, positions and class tokens by decay_tokens",
+       .bounds = at_least(0)});
+  optimizer.add("decay_tokens", &OptimizerConfig::decay_tokens, Effect::result,
+                {.help = "weight decay of positions and class tokens, too, as in DINO's code"});
   optimizer.add("clip_norm", &OptimizerConfig::clip_norm, Effect::result,
                 {.help = "largest norm of the whole gradient; 0: no clipping", .bounds = at_least(0)});
+  optimizer.add("clip_tensor", &OptimizerConfig::clip_tensor, Effect::result,
+                {.help = "largest norm of each tensor's gradient, each by itself, before clip_norm; 0: no "
+                         "clipping",
+                 .bounds = at_least(0)});
   optimizer.add("clip_value", &OptimizerConfig::clip_value, Effect::result,
                 {.help = "largest absolute value of a gradient's element, before clip_norm; 0: no clipping",
                  .bounds = at_least(0)});

@@ -56,6 +56,10 @@ void add_learning_rate(const Section<Reach>& schedule) {
                {"a length in epochs or steps: 5ep, 1000st", counts_images});
   schedule.add("warmup_lr", &ScheduleConfig::warmup_lr, Effect::result,
                {.help = "learning rate of the first step", .bounds = at_least(0), .when = {with_warmup()}});
+  schedule.add(
+      "warmup_to_peak", &ScheduleConfig::warmup_to_peak, Effect::result,
+      {.help = "the last step of the warm-up has the peak, as in DINO's code; else the step after it",
+       .when = {with_warmup()}});
   schedule.add("warmup_prefix", &ScheduleConfig::warmup_prefix, Effect::result,
                {.help = "the decay begins after the warm-up and takes the rest of the run",
                 .when = {with_warmup(), with_decay()}});

@@ -8,11 +8,13 @@
 namespace vitrail::trainer {
 
 void add_run_settings(std::vector<Setting>& table);
+void add_task_settings(std::vector<Setting>& table);
 void add_data_settings(std::vector<Setting>& table);
 void add_augment_settings(std::vector<Setting>& table);
 void add_model_settings(std::vector<Setting>& table);
 void add_finetune_settings(std::vector<Setting>& table);
 void add_loss_settings(std::vector<Setting>& table);
+void add_dino_settings(std::vector<Setting>& table);
 void add_distillation_settings(std::vector<Setting>& table);
 void add_optimizer_settings(std::vector<Setting>& table);
 void add_ema_settings(std::vector<Setting>& table);

@@ -188,6 +188,72 @@ TEST(RandomErasingTest, BoxesFollowTimmsLaw) {
   }
 }
 
+// Shares and ranges as DINO's views have them; the four parts of a jitter in all orders alike.
+TEST(DistortionTest, FollowsItsProbabilitiesAndRanges) {
+  AugmentConfig config;
+  config.distortion = {.jitter = 0.8,
+                       .brightness = 0.4,
+                       .contrast = 0.4,
+                       .saturation = 0.2,
+                       .hue = 0.1,
+                       .grey = 0.2,
+                       .blur = 0.5,
+                       .solarize = 0.3};
+  const std::map<OperationKind, std::pair<double, double>> ranges = {
+      {OperationKind::brightness, {0.6, 1.4}}, {OperationKind::contrast, {0.6, 1.4}},
+      {OperationKind::saturation, {0.8, 1.2}}, {OperationKind::hue, {-0.1, 0.1}},
+      {OperationKind::grey, {0, 0}},           {OperationKind::blur, {0.1, 2}},
+      {OperationKind::solarize, {128, 128}}};
+  std::map<OperationKind, std::vector<double>> arguments;
+  std::map<std::vector<OperationKind>, double> orders;
+  for (std::uint64_t id = 0; id < kDrawn; ++id) {
+    const auto drawn = draw_augmentation(config, {.seed = 8, .sample = id}, 50, 40, 16).operations;
+    std::vector<OperationKind> order;
+    for (const Operation& operation : drawn) {
+      arguments[operation.kind].push_back(operation.argument);
+      const bool jitters = operation.kind != OperationKind::grey && operation.kind != OperationKind::blur &&
+                           operation.kind != OperationKind::solarize;
+      if (jitters) order.push_back(operation.kind);
+    }
+    if (!order.empty()) ++orders[order];
+    // What is no jitter comes behind it, grey before blur before solarisation.
+    for (std::size_t i = order.size() + 1; i < drawn.size(); ++i)
+      ASSERT_TRUE(drawn[i - 1].kind == OperationKind::grey || drawn[i].kind == OperationKind::solarize);
+  }
+  ASSERT_EQ(arguments.size(), ranges.size());
+  for (const auto& [kind, values] : arguments) {
+    const std::string name(name_of(kind));
+    const auto [low, high] = ranges.at(kind);
+    double inside = 0, lower = 0;
+    for (const double value : values) {
+      inside += value >= low && value <= high;
+      lower += value < (low + high) / 2;
+    }
+    const auto count = static_cast<double>(values.size());
+    EXPECT_EQ(inside, count) << name;
+    if (low < high) expect_share(lower / count, count, 0.5, kDrawn, name);
+    const double share = kind == OperationKind::grey       ? 0.2
+                         : kind == OperationKind::blur     ? 0.5
+                         : kind == OperationKind::solarize ? 0.3
+                                                           : 0.8;
+    expect_share(count / kDrawn, kDrawn, share, kDrawn, name);
+  }
+  ASSERT_EQ(orders.size(), 24U);
+  for (const auto& [order, count] : orders)
+    expect_share(count / (0.8 * kDrawn), 0.8 * kDrawn, 1.0 / 24, kDrawn, "an order");
+}
+
+TEST(DistortionTest, CropsStayWithinTheirShares) {
+  AugmentConfig config;
+  config.crop_min_area = 0.05;
+  config.crop_max_area = 0.4;
+  for (std::uint64_t id = 0; id < 2000; ++id) {
+    const Box box = draw_augmentation(config, {.seed = 8, .sample = id}, 500, 400, 16).view.source;
+    const double share = box.width * box.height / (500.0 * 400.0);
+    ASSERT_TRUE(share > 0.049 && share < 0.402) << share;  // sides are rounded
+  }
+}
+
 // Of 64 x 64 values in a box: mean 0 and variance 1 for noise, one value a channel for a colour, zeros else;
 // nothing outside changes.
 TEST(RandomErasingTest, PaintsItsBoxesOnly) {

@@ -30,6 +30,19 @@ TEST(ImageOperationsTest, EveryByteIsPillows) {
   }
 }
 
+// tests/peers/unlabelled/make_view_fixtures.py
+TEST(ImageOperationsTest, HuesAreTurnedAsPillowsBytes) {
+  const FixtureFile fixture("hue");
+  const auto cases = fixture.table("cases");
+  ASSERT_EQ(cases.size(), 20U);
+  Image spare;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    Image image = fixture.image(fmt::format("source.{}", static_cast<int>(cases[i][0])));
+    apply({OperationKind::hue, cases[i][1]}, image, spare);
+    EXPECT_EQ(image.rgb, fixture.image(fmt::format("result.{}", i)).rgb) << "a turn of " << cases[i][1];
+  }
+}
+
 TEST(ByteTableTest, AllWaysToLookUpGiveTheSame) {
   Philox random(1, Purpose::test, 0, 0);
   ByteTable table;

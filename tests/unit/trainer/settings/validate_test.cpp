@@ -85,6 +85,30 @@ TEST(Validate, ReassessedLabelsCountAllClasses) {
   EXPECT_EQ(text.substr(0, 57), "78 evaluate.real_labels = real.json with data.classes = f") << text;
 }
 
+TEST(Validate, ViewsWantImagesAndPartsOfThem) {
+  const auto dino = [](const std::function<void(Config&)>& change) {
+    return rule_refusal([&](Config& c) {
+      c.task.name = TaskName::dino;
+      c.model.name = "deit_s16";
+      change(c);
+    });
+  };
+  const auto begins = [](const std::string& text, const std::string& with) {
+    EXPECT_EQ(text.substr(0, with.size()), with);
+  };
+  EXPECT_EQ(dino([](Config&) {}), "");
+  EXPECT_EQ(dino([](Config& c) { c.evaluation.weights = WeightsUsed::ema; }), "");  // the teacher
+  EXPECT_EQ(dino([](Config& c) { c.checkpoint.keep_best = BestBy::top1; }), "");
+  begins(dino([](Config& c) { c.data.train = "tensor:a.safetensors"; }),
+         "78 task.name = dino with data.train = tensor:a.safetensors: ");
+  begins(dino([](Config& c) { c.dino.local_min_area = 0.5; }),
+         "78 dino.local_min_area = 0.5 is above dino.local_max_area = 0.4; ");
+  begins(dino([](Config& c) { c.checkpoint.keep_best = BestBy::loss; }),
+         "78 checkpoint.keep_best = loss with task.name = dino: ");
+  begins(dino([](Config& c) { c.model.name = "deit_s16_distilled"; }),
+         "78 model.name = deit_s16_distilled: ");
+}
+
 TEST(Validate, AcceptsAGoodConfiguration) {
   EXPECT_EQ(rule_refusal([](Config&) {}), "");
   EXPECT_EQ(rule_refusal([](Config& c) {

@@ -9,14 +9,9 @@
 
 #include "models/heads/logits.hpp"
 #include "sharding/agreement/gather_text.hpp"
-#include "tests/support/assembled.hpp"
 #include "tests/support/thread_world.hpp"
+#include "tests/unit/trainer/running.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
-#include "trainer/checkpoint/checkpoint_folder.hpp"
-#include "trainer/checkpoint/checkpoint_reader.hpp"
-#include "trainer/checkpoint/checkpoint_writer.hpp"
-#include "trainer/run/restore.hpp"
-#include "trainer/settings/settings.hpp"
 #include "trainer/tasks/classification_scorer.hpp"
 
 namespace vitrail::trainer {
@@ -78,56 +73,6 @@ std::unique_ptr<const Task> consistency(const Config& config, c10::Device, const
   return std::make_unique<const Consistency>(config);
 }
 
-// The state as it would be saved, in this folder; rank 0's.
-class Running {
- public:
-  Running(sharding::Communicator& ranks, const fs::path& folder)
-      : assembled_(two_views(), ranks, consistency),
-        directory_{folder / "run"},
-        phases_(ranks.rank(), std::nullopt) {
-    Log silent(false);
-    request_.config = assembled_.run.config;
-    request_.program = {{"xxh3_128", "the same"}};
-    if (auto restored = restore(assembled_.run, directory_, request_, silent)) {
-      state = *restored;
-    } else {
-      assembled_.run.initialise_weights(silent);
-      state.task = assembled_.run.task->initial_state();
-    }
-    assembled_.run.start_loader(state);
-  }
-
-  StepResult step() {
-    StepContext context = assembled_.run.context(phases_);
-    return train_step(context, state, {}, {});
-  }
-
-  std::string save() {
-    Assembly& run = assembled_.run;
-    run.student.gather.finish();
-    CheckpointManifest manifest;
-    manifest.state = state;
-    manifest.lanes = run.config.run.lanes;
-    manifest.world = run.communicator.size();
-    manifest.data_fingerprint = run.train_data->fingerprint();
-    manifest.settings = settings_of(run.config);
-    manifest.machine = "a machine";
-    manifest.writer = "a test";
-    manifest.parameters = stored_parameters(run.specs);
-    const fs::path saved =
-        save_checkpoint(directory_.checkpoints(), {}, manifest, run.lane_state, run.communicator);
-    return state_hash(CheckpointReader(saved), StatePart::all);
-  }
-
-  TrainState state;
-
- private:
-  tests::Assembled assembled_;
-  RunDirectory directory_;
-  PhaseLog phases_;
-  TrainRequest request_;
-};
-
 class TaskTest : public ::testing::Test {
  protected:
   ~TaskTest() override { fs::remove_all(folder_); }
@@ -137,7 +82,7 @@ class TaskTest : public ::testing::Test {
     std::string hash;
     for (const auto& [world, steps] : worlds_and_steps) {
       tests::run_world(world, [&, steps = steps](sharding::Communicator& ranks) {
-        Running running(ranks, folder_ / name);
+        Running running(two_views(), ranks, folder_ / name, consistency);
         for (int i = 0; i < steps; ++i) running.step();
         const std::string saved = running.save();
         if (ranks.rank() == 0) {
@@ -173,7 +118,7 @@ TEST_F(TaskTest, TheHashTellsItsStateApart) {
   const std::string hash = run("a", {{1, 1}});
   std::string moved;
   tests::run_world(1, [&](sharding::Communicator& ranks) {
-    Running running(ranks, folder_ / "a");
+    Running running(two_views(), ranks, folder_ / "a", consistency);
     running.state.task.at("centre")[0] += 1;
     moved = running.save();
   });

@@ -1,0 +1,110 @@
+"""DINO in a user's hands: the same run on any ranks, killed or not; judged by neighbours while it goes on and afterwards; what
+it learned taken by others; what cannot be learned so, refused."""
+
+import signal
+import unittest
+
+import harness
+
+STEPS = 9
+WORLDS = (1, 2, 3, 4, 8) if harness.LONG else (1, 3)
+
+
+class DinoTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.train, cls.val = cls.make_pack("train", 96), cls.make_pack("val", 50)
+        cls.settings = harness.TINY_MODEL | {
+            "run.seed": 1,
+            "run.lanes": 8,
+            "run.steps": STEPS,
+            "task.name": "dino",
+            "data.train": cls.train,  # 3 steps an epoch
+            "data.val": cls.val,
+            "data.global_batch_size": 32,
+            "model.name": "deit_ti16",
+            "model.patch": 4,
+            "model.drop_path": 0.1,
+            "dino.local_views": 3,
+            "dino.local_size": 16,
+            "dino.outputs": 64,
+            "dino.hidden": 32,
+            "dino.bottleneck": 16,
+            "dino.norm_last_layer": "false",
+            "optimizer.name": "adamw",
+            "optimizer.lr": 0.002,
+            "optimizer.clip_tensor": 3,
+            "optimizer.weight_decay": 0.04,
+            "schedule.weight_decay_end": 0.4,
+            "checkpoint.every": "2st",
+            "evaluate.every": "4st",
+            "evaluate.weights": "ema",
+            "evaluate.neighbours": 5,
+        }
+        cls.reference = cls.folder / "undisturbed"
+        cls.vitrail("launch", "-n", 2, *harness.flags(cls.settings | {"run.dir": cls.reference}))
+
+    def test_any_number_of_ranks(self):
+        for ranks in WORLDS:
+            with self.subTest(ranks=ranks):
+                run = self.folder / f"world-{ranks}"
+                self.launch(run, ranks, self.settings)
+                harness.check_same_metrics(self, run, self.reference)
+                self.check_same_state(run, self.reference)
+
+    def test_killed_and_resumed_on_other_ranks(self):
+        """While the last layer waits, and when it learns."""
+        run = self.folder / "killed"
+        for ranks, step in ((2, 3), (4, 7)):
+            job, _ = self.start_held(self.settings | {"run.dir": run}, ranks, step, "update")
+            self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
+        self.launch(run, 3, self.settings)
+        harness.check_same_metrics(self, run, self.reference)
+        self.check_same_state(run, self.reference)
+
+    def test_neighbours_during_the_run_and_afterwards(self):
+        evaluations = harness.read_metrics(self.reference)[1]
+        self.assertEqual([line["step"] for line in evaluations], [4, 8, STEPS])
+        words = ("eval", "--checkpoint", self.reference, "--data", self.val, "--format", "json")
+        found = harness.scores(self.vitrail(*words, "--evaluate.protocol", "knn")[0])
+        self.assertEqual(found, evaluations[-1]["eval"])
+        student = harness.scores(self.vitrail(*words, "--evaluate.protocol", "knn", "--evaluate.weights", "raw")[0])
+        self.assertNotEqual(student, found)
+        self.assertIn("it has no head", self.vitrail(*words, expect=78)[1])
+
+    def test_others_take_the_body(self):
+        weights = self.folder / "teacher.safetensors"
+        self.vitrail("export", "--checkpoint", self.reference, "--output", weights, "--ema")
+        names = set(harness.read_safetensors(weights)[0])
+        self.assertIn("blocks.0.attn.qkv.weight", names)
+        self.assertEqual({name for name in names if name.startswith("head")}, set())
+        body = {key: value for key, value in self.settings.items() if key.startswith("model.")}
+        common = body | {"run.lanes": 4, "run.steps": 2, "data.train": self.train, "data.global_batch_size": 32}
+        of_run = common | {"model.weights": self.reference, "finetune.weights": "ema"}
+        self.launch(self.folder / "from-run", None, of_run)
+        self.launch(self.folder / "from-file", None, common | {"model.weights": weights})
+        mine, theirs = (harness.read_metrics(self.folder / name)[0] for name in ("from-run", "from-file"))
+        self.assertEqual([line["loss"] for line in mine], [line["loss"] for line in theirs])
+
+    def test_what_cannot_be_learned_so_is_refused_by_name(self):
+        def refused(expect, **more):
+            given = self.settings | {"run.dir": self.folder / "refused"} | {k.replace("__", "."): v for k, v in more.items()}
+            return self.vitrail("train", *harness.flags(given), expect=expect)[1]
+
+        for key, value in (("augment.mixup", 0.8), ("augment.crop", "none"), ("loss.smoothing", 0.1), ("ema.decay", 0.9),
+                           ("distillation.type", "hard"), ("evaluate.flip", "true"), ("augment.dct_scaling", "true")):
+            with self.subTest(key=key):
+                self.assertIn(f"--{key}", refused(2, **{key.replace(".", "__"): value}))
+        self.assertIn("model.name = deit_ti16_distilled", refused(78, model__name="deit_ti16_distilled"))
+        self.assertIn("dino.local_size = 16", refused(78, model__name="cait_xxs24"))
+        self.assertIn("checkpoint.keep_best = loss", refused(78, checkpoint__keep_best="loss"))
+        self.assertIn("dino.local_min_area", refused(78, dino__local_min_area=0.5))
+
+    def test_another_setting_is_another_run(self):
+        text = self.vitrail("train", *harness.flags(self.settings | {"run.dir": self.reference, "dino.momentum": 0.9}), expect=78)[1]
+        self.assertIn("dino.momentum was 0.996, is 0.9", text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,332 @@
+// DINO against PyTorch, tests/peers/unlabelled/make_dino_fixtures.py: losses, gradients, centres and
+// teachers; and that ranks, interruptions and views change no bit.
+#include "trainer/tasks/self_distillation.hpp"
+
+#include <cmath>
+#include <filesystem>
+#include <mutex>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <ATen/ATen.h>
+
+#include "tests/support/thread_world.hpp"
+#include "tests/unit/models/pattern.hpp"
+#include "tests/unit/trainer/running.hpp"
+#include "tests/unit/trainer/tiny_run.hpp"
+#include "trainer/base/files/safetensors.hpp"
+#include "trainer/evaluation/evaluate_run.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the fixture's run saw in place of what the loader brings.
+class GivenViews final : public Task {
+ public:
+  GivenViews(const Config& config, std::int64_t samples) : config_(config), task_(config, samples) {}
+
+  std::vector<datasets::ViewPlan> views() const override { return task_.views(); }
+  at::Tensor lane_loss(const LaneInput& lane, std::span<double> shared) const override {
+    const std::int64_t batch = config_.data.global_batch_size, rows = batch / config_.run.lanes;
+    std::vector<at::Tensor> given;
+    for (std::size_t v = 0; v < lane.views.size(); ++v) {
+      const std::int64_t size = lane.views[v].size(2);
+      const auto number = static_cast<std::int64_t>(10000 + 16 * lane.pass.step + v);
+      given.push_back(models::pattern(number, {batch, 3, size, size}, lane.views[v].scalar_type())
+                          .narrow(0, lane.batch.lane * rows, rows));
+    }
+    return task_.lane_loss(
+        {lane.student, lane.batch, given, lane.state, lane.pass, lane.teacher, lane.teacher_pass}, shared);
+  }
+  std::size_t shared_values() const override { return task_.shared_values(); }
+  void after_exchange(std::span<const double> sums, TaskState& state) const override {
+    task_.after_exchange(sums, state);
+  }
+  void before_update(std::int64_t step, sharding::ShardedOptimizer& optimizer,
+                     TaskState& state) const override {
+    task_.before_update(step, optimizer, state);
+  }
+  double teacher_momentum(std::int64_t step) const override { return task_.teacher_momentum(step); }
+  TaskState initial_state() const override { return task_.initial_state(); }
+  std::unique_ptr<Scorer> scorer() const override { return nullptr; }
+
+ private:
+  Config config_;
+  SelfDistillation task_;
+};
+
+std::unique_ptr<const Task> given_views(const Config& config, c10::Device, const datasets::Dataset& data) {
+  return std::make_unique<const GivenViews>(config, data.size());
+}
+
+struct Peer {
+  SafetensorsReader file;
+  nlohmann::json settings;
+
+  explicit Peer(const std::string& name)
+      : file(fs::path(VITRAIL_FIXTURES) / "dino" / (name + ".safetensors")),
+        settings(nlohmann::json::parse(file.metadata().at("settings"))) {}
+};
+
+Config config_of(const Peer& peer) {
+  const nlohmann::json &model = peer.settings.at("model"), &head = peer.settings.at("head"),
+                       &dino = peer.settings.at("dino");
+  Config config;
+  config.run.lanes = peer.settings.at("lanes");
+  config.run.steps = peer.settings.at("steps");
+  config.data.global_batch_size = peer.settings.at("batch");
+  config.data.train = fmt::format(
+      "synthetic:{},4,16", peer.settings.at("steps_per_epoch").get<int>() * config.data.global_batch_size);
+  config.model.name = "deit_ti16";
+  config.model.image_size = model.at("image_size");
+  config.model.patch = model.at("patch");
+  config.model.width = model.at("width");
+  config.model.depth = model.at("depth");
+  config.model.heads = model.at("heads");
+  config.task.name = TaskName::dino;
+  config.dino.head = {head.at("hidden"), head.at("bottleneck"), head.at("outputs"), head.at("batch_norm"),
+                      head.at("fixed_lengths")};
+  config.dino.local_views = dino.at("local_views");
+  config.dino.local_size = dino.at("local_size");
+  config.dino.student_temperature = dino.at("student_temperature");
+  config.dino.teacher_temperature = dino.at("teacher_temperature");
+  config.dino.warmup_temperature = dino.at("warmup_temperature");
+  config.dino.temperature_warmup = dino.at("temperature_warmup");
+  config.dino.momentum = dino.at("momentum");
+  config.dino.centre_momentum = dino.at("centre_momentum");
+  config.dino.freeze_last_layer = dino.at("freeze_last_layer");
+  config.optimizer.name = sharding::OptimizerName::adamw;
+  config.optimizer.lr = dino.at("lr");
+  config.optimizer.weight_decay = dino.at("weight_decay");
+  config.optimizer.decay_tokens = true;
+  config.optimizer.clip_tensor = dino.at("clip_tensor");
+  config.schedule.weight_decay_end = dino.at("weight_decay_end").get<double>();
+  config.schedule.warmup = {dino.at("warmup_epochs").get<std::int64_t>(), Duration::Unit::epochs};
+  config.schedule.warmup_lr = 0;
+  config.schedule.warmup_to_peak = true;
+  config.schedule.warmup_prefix = true;
+  config.schedule.min_lr = dino.at("min_lr");
+  config.precision.compute = Precision::fp64;
+  return config;
+}
+
+void write_initial(Assembly& run, const Peer& peer) {
+  for (const sharding::Piece& piece : run.plan.pieces) {
+    if (!run.lane_state.owns(piece)) continue;
+    const auto values = peer.file.read_as_double("initial." + run.specs[piece.parameter].name);
+    const auto part = std::span(values).subspan(static_cast<std::size_t>(piece.in_parameter),
+                                                static_cast<std::size_t>(piece.elements));
+    run.lane_state.write(sharding::StateKind::weight, piece, std::as_bytes(part).data());
+    run.lane_state.write(sharding::StateKind::ema, piece, std::as_bytes(part).data());
+  }
+  run.publish();
+}
+
+// The largest difference of this rank's pieces from the peer's tensors `prefix`.NAME.
+double distance(Assembly& run, sharding::StateKind kind, const Peer& peer, const std::string& prefix) {
+  double most = 0;
+  for (const sharding::Piece& piece : run.plan.pieces) {
+    const std::string name = prefix + run.specs[piece.parameter].name;
+    if (!run.lane_state.owns(piece) || !peer.file.tensors().contains(name)) continue;
+    const auto wanted = peer.file.read_as_double(name);
+    std::vector<double> values(static_cast<std::size_t>(piece.elements));
+    run.lane_state.read(kind, piece, std::as_writable_bytes(std::span(values)).data());
+    for (std::size_t i = 0; i < values.size(); ++i)
+      most = std::max(most, std::abs(values[i] - wanted[static_cast<std::size_t>(piece.in_parameter) + i]));
+  }
+  return most;
+}
+
+class DinoPeerTest : public ::testing::TestWithParam<std::tuple<const char*, int>> {};
+
+TEST_P(DinoPeerTest, TwentyStepsAreTheirs) {
+  constexpr double kNear = 1e-10;
+  const Peer peer(std::get<0>(GetParam()));
+  const auto losses = peer.file.read_as_double("loss"), norms = peer.file.read_as_double("grad_norm"),
+             centres = peer.file.read_as_double("centre");
+  std::mutex mutex;
+  tests::run_world(std::get<1>(GetParam()), [&](sharding::Communicator& ranks) {
+    tests::Assembled assembled(config_of(peer), ranks, given_views);
+    Assembly& run = assembled.run;
+    Log silent(false);
+    run.initialise_weights(silent);
+    write_initial(run, peer);
+    TrainState state;
+    state.task = run.task->initial_state();
+    run.start_loader(state);
+    PhaseLog phases(ranks.rank(), std::nullopt);
+    for (std::size_t step = 0; step < losses.size(); ++step) {
+      StepContext context = run.context(phases);
+      const StepResult result = train_step(context, state, {}, {});
+      const std::lock_guard lock(mutex);
+      ASSERT_NEAR(result.loss, losses[step], kNear) << "step " << step;
+      ASSERT_NEAR(result.grad_norm, norms[step], kNear * norms[step]) << "step " << step;
+      const std::vector<double>& centre = state.task.at("centre");
+      for (std::size_t k = 0; k < centre.size(); ++k)
+        ASSERT_NEAR(centre[k], centres[step * centre.size() + k], kNear) << "step " << step;
+    }
+    const std::lock_guard lock(mutex);
+    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNear);
+    EXPECT_LT(distance(run, sharding::StateKind::ema, peer, "teacher."), kNear);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "exp_avg."), kNear);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg_sq, peer, "exp_avg_sq."), kNear);
+    EXPECT_GT(distance(run, sharding::StateKind::weight, peer, "initial."), 0.01);
+    EXPECT_GT(distance(run, sharding::StateKind::weight, peer, "teacher."), 1e-4);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Worlds, DinoPeerTest,
+                         ::testing::Combine(::testing::Values("fixed", "learned"),
+                                            ::testing::Values(1, 2, 4)));
+
+Config tiny_dino(Precision precision) {
+  Config config = tiny_run();
+  config.run.lanes = 8;
+  config.run.steps = 12;
+  config.data.train = "synthetic:32,4,24";
+  config.data.val = "synthetic:24,4,24";
+  config.precision.compute = precision;
+  config.precision.loss_scale.initial = 1 << 20;  // overflows at first: such steps move nothing
+  config.model.drop_path = 0.2;
+  config.task.name = TaskName::dino;
+  config.dino.local_views = 2;
+  config.dino.local_size = 8;
+  config.dino.head = {16, 8, 24, false, false};
+  config.optimizer.name = sharding::OptimizerName::adamw;
+  config.optimizer.clip_tensor = 3;
+  config.schedule.weight_decay_end = 0.4;
+  config.evaluation.weights = WeightsUsed::ema;
+  config.evaluation.neighbours = 3;
+  return config;
+}
+
+class DinoTest : public ::testing::Test {
+ protected:
+  ~DinoTest() override { fs::remove_all(folder_); }
+
+  // Its hash after each world's steps, one after another.
+  std::string run(const Config& config, const std::string& name,
+                  const std::vector<std::pair<int, int>>& worlds_and_steps) {
+    std::string hash;
+    for (const auto& [world, steps] : worlds_and_steps) {
+      tests::run_world(world, [&, steps = steps](sharding::Communicator& ranks) {
+        Running running(config, ranks, folder_ / name);
+        for (int i = 0; i < steps; ++i) running.step();
+        const std::string saved = running.save();
+        if (ranks.rank() != 0) return;
+        hash = saved;
+        state_ = running.state;
+      });
+    }
+    return hash;
+  }
+
+  const fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("vitrail_dino_{}", ::getpid());
+  TrainState state_;
+};
+
+TEST_F(DinoTest, OneHashAtAnyNumberOfRanks) {
+  for (const Precision precision : {Precision::fp32, Precision::fp16}) {
+    const Config config = tiny_dino(precision);
+    const int bits = precision == Precision::fp32 ? 32 : 16;
+    const std::string one = run(config, fmt::format("{}-1", bits), {{1, 8}});
+    EXPECT_EQ(state_.loss_scale.skipped > 0, precision == Precision::fp16);
+    EXPECT_GT(state_.optimizer_steps, 2);
+    for (const int world : {2, 3, 4, 8})
+      EXPECT_EQ(run(config, fmt::format("{}-{}", bits, world), {{world, 8}}), one) << world << " ranks";
+  }
+}
+
+TEST_F(DinoTest, InterruptedAndResumedOnOtherRanksIsUninterrupted) {
+  const Config config = tiny_dino(Precision::fp32);
+  const std::string whole = run(config, "whole", {{1, 6}});
+  EXPECT_EQ(run(config, "parts", {{2, 1}, {4, 2}, {3, 3}}), whole);
+}
+
+// Two steps are an epoch. What takes no step does not decay either, and its moments stay zero.
+TEST_F(DinoTest, TheLastLayerWaitsForItsEpoch) {
+  const Config config = tiny_dino(Precision::fp32);
+  tests::run_world(1, [&](sharding::Communicator& ranks) {
+    Running running(config, ranks, folder_ / "waits");
+    Assembly& run = running.run();
+    const auto values_of = [&](const std::string& name, sharding::StateKind kind) {
+      std::vector<float> all;
+      for (const sharding::Piece& piece : run.plan.pieces) {
+        if (run.specs[piece.parameter].name != name) continue;
+        std::vector<float> values(static_cast<std::size_t>(piece.elements));
+        run.lane_state.read(kind, piece, std::as_writable_bytes(std::span(values)).data());
+        all.insert(all.end(), values.begin(), values.end());
+      }
+      return all;
+    };
+    const auto weight = sharding::StateKind::weight;
+    const auto last = values_of("head.last_layer.weight_v", weight);
+    const auto other = values_of("head.mlp.0.weight", weight);
+    running.step();
+    running.step();
+    EXPECT_EQ(values_of("head.last_layer.weight_v", weight), last);
+    for (const float moment : values_of("head.last_layer.weight_v", sharding::StateKind::exp_avg_sq))
+      ASSERT_EQ(moment, 0);
+    EXPECT_NE(values_of("head.mlp.0.weight", weight), other);
+    EXPECT_EQ(running.state.task.at("last_layer_steps").front(), 0);
+    running.step();
+    EXPECT_NE(values_of("head.last_layer.weight_v", weight), last);
+    EXPECT_EQ(running.state.task.at("last_layer_steps").front(), 1);
+  });
+}
+
+TEST_F(DinoTest, NeighboursJudgeItAlikeOnAnyRanks) {
+  const Config config = tiny_dino(Precision::fp32);
+  std::map<int, std::pair<double, double>> found;  // by ranks
+  for (const int world : {1, 3}) {
+    tests::run_world(world, [&](sharding::Communicator& ranks) {
+      Running running(config, ranks, folder_ / fmt::format("knn-{}", world));
+      running.step();
+      running.run().finish_publishing();
+      const auto scores = evaluate_run(running.run(), config, [] { return false; });
+      const auto stopped = evaluate_run(running.run(), config, [&] { return ranks.rank() == world - 1; });
+      EXPECT_FALSE(stopped.has_value());
+      if (ranks.rank() == 0) found[world] = {(*scores)["top1"], (*scores)["top5"]};
+    });
+  }
+  EXPECT_EQ(found.at(1), found.at(3));
+  EXPECT_GT(found.at(1).first, 0);
+  EXPECT_EQ(found.at(1).second, 100);  // of four classes
+}
+
+TEST(SelfDistillationTest, SchedulesAreThoseOfTheirCode) {
+  Config config = tiny_dino(Precision::fp32);
+  config.run.steps = 8;
+  config.dino.warmup_temperature = 0.04;
+  config.dino.teacher_temperature = 0.07;
+  config.dino.temperature_warmup = 4;
+  config.dino.momentum = 0.996;
+  const SelfDistillation task(config, 32);
+  const std::vector<double> linspace = {0.04, 0.05, 0.06, 0.07, 0.07, 0.07};
+  for (std::size_t epoch = 0; epoch < linspace.size(); ++epoch)
+    EXPECT_NEAR(task.teacher_temperature(static_cast<std::int64_t>(epoch)), linspace[epoch], 1e-15);
+  EXPECT_NEAR(task.teacher_momentum(0), 0.996, 1e-15);
+  EXPECT_NEAR(task.teacher_momentum(4), 0.998, 1e-15);
+  EXPECT_NEAR(task.teacher_momentum(8), 1, 1e-15);
+}
+
+TEST(SelfDistillationTest, ViewsAreThoseOfTheirCode) {
+  Config config;
+  config.run.steps = 1;
+  config.task.name = TaskName::dino;
+  const auto views = SelfDistillation(config, 256).views();
+  ASSERT_EQ(views.size(), 10U);
+  const auto blur = [&](std::size_t v) { return views[v].augment.distortion.blur; };
+  EXPECT_EQ((std::vector{blur(0), blur(1), blur(2)}), (std::vector<double>{1, 0.1, 0.5}));
+  EXPECT_EQ(views[1].augment.distortion.solarize, 0.2);
+  EXPECT_EQ(views[0].augment.distortion.solarize, 0);
+  EXPECT_EQ(views[0].image_size, 224);
+  EXPECT_EQ(views[9].image_size, 96);
+  EXPECT_EQ(views[9].augment.crop_max_area, 0.4);
+}
+
+}  // namespace
+}  // namespace vitrail::trainer

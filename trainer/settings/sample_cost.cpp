@@ -1,0 +1,36 @@
+#include "trainer/settings/sample_cost.hpp"
+
+#include <cmath>
+
+#include "models/families/catalogue.hpp"
+
+namespace vitrail::trainer {
+namespace {
+
+SampleCost cost_of_view(const models::ModelConfig& network) {
+  const models::ModelSummary view = models::describe_model(network);
+  return {view.macs_in_training, 0, view.macs_again, view.macs_deviation, view.activation_bytes};
+}
+
+}  // namespace
+
+SampleCost sample_cost(const Config& config, const models::ModelConfig& network) {
+  const SampleCost global = cost_of_view(network);
+  if (config.task.name != TaskName::dino) return global;
+  constexpr std::int64_t kGlobal = 2;
+  models::ModelConfig small = network;
+  small.image_size = config.dino.local_size;
+  const SampleCost local = cost_of_view(small);
+  const auto views = static_cast<double>(config.dino.local_views);
+  const auto both = [&](double of_global, double of_local) { return kGlobal * of_global + views * of_local; };
+  SampleCost all;
+  all.student = both(global.student, local.student);
+  all.teacher = kGlobal * static_cast<double>(models::describe_model(network).macs);
+  all.again = both(global.again, local.again);
+  all.deviation = std::sqrt(
+      both(global.deviation * global.deviation, local.deviation * local.deviation));  // draws of their own
+  all.activation_bytes = kGlobal * global.activation_bytes + config.dino.local_views * local.activation_bytes;
+  return all;
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,14 @@
+#include "trainer/settings/sections/sections.hpp"
+
+namespace vitrail::trainer {
+
+void add_task_settings(std::vector<Setting>& table) {
+  const Section task(
+      table, "task", [](auto& config) -> auto& { return config.task; });
+  task.choice("name", &TaskConfig::name,
+              {{TaskName::classification, "classification"}, {TaskName::dino, "dino"}}, Effect::identity,
+              {.help = "what is learned: labels; or, without them, the answers of an average of the network "
+                       "to other views of the same image (dino)"});
+}
+
+}  // namespace vitrail::trainer

@@ -1,0 +1,21 @@
+// What the task of a configuration makes of its network.
+#pragma once
+
+#include <optional>
+
+#include "models/model_config.hpp"
+#include "trainer/settings/config.hpp"
+
+namespace vitrail::trainer {
+
+bool learns_labels(TaskName task);
+
+// That is trained: model.*, ending as the task wants it.
+models::ModelConfig network_of(const Config& config);
+
+// The task learns from the average of the weights.
+bool has_teacher(const Config& config);
+// An average of the weights is kept: the teacher, or ema.decay's.
+bool has_average(const Config& config);
+
+}  // namespace vitrail::trainer

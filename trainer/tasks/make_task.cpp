@@ -1,0 +1,18 @@
+#include "trainer/base/error.hpp"
+#include "trainer/tasks/classification.hpp"
+#include "trainer/tasks/self_distillation.hpp"
+
+namespace vitrail::trainer {
+
+std::unique_ptr<const Task> make_task(const Config& config, c10::Device device,
+                                      const datasets::Dataset& data) {
+  switch (config.task.name) {
+    case TaskName::dino:
+      return std::make_unique<const SelfDistillation>(config, data.size());
+    case TaskName::classification:
+      break;
+  }
+  return std::make_unique<const Classification>(config, device, data);
+}
+
+}  // namespace vitrail::trainer
