@@ -115,6 +115,19 @@ std::int64_t Declaration::drop_head(const std::string& model) {
   return weight.shape[1];
 }
 
+void Declaration::begins_anew(const AffineId& norm, const std::string& stored) {
+  parameters_[norm.weight].replaces = stored + ".weight";
+  parameters_[norm.bias].replaces = stored + ".bias";
+}
+
+void Declaration::start_by_xavier() {
+  for (ParameterSpec& spec : parameters_) {
+    if (spec.role != Role::weight) continue;
+    const std::int64_t out = spec.shape[0], in = spec.elements() / out;
+    spec.init = {Init::Law::uniform, std::sqrt(6.0 / static_cast<double>(in + out))};
+  }
+}
+
 void Declaration::mark_head(std::size_t first) {
   for (std::size_t p = first; p < parameters_.size(); ++p) parameters_[p].head = true;
 }

@@ -26,6 +26,10 @@ struct MlpId {  // a whole branch
   std::optional<ParameterId> scale;
 };
 
+struct SelfAttentionId {
+  AffineId norm, qkv, proj;
+};
+
 struct ClassAttentionId {  // q of the tokens that ask, k and v of those that answer
   AffineId q, k, v, proj;
 };
@@ -103,6 +107,11 @@ class Declaration {
   NormedWeightId normed_convolution(const std::string& name, const std::string& norm, const Kernel& kernel,
                                     std::int64_t pixels, const Init& init, double gain = 1);
   BatchNormId batch_norm(const std::string& name, std::int64_t width, double gain = 1);
+
+  // Weights made for the norm `stored` begin `norm` anew.
+  void begins_anew(const AffineId& norm, const std::string& stored);
+  // Xavier's uniform law for every matrix declared so far; a convolution of patches is one.
+  void start_by_xavier();
 
   void mark_head(std::size_t first);  // what is declared from there on is of the head
   // Of what is declared last.

@@ -10,6 +10,7 @@ namespace vitrail::models {
 struct FeatureChoice {
   std::int64_t blocks = 0;  // pooled outputs of the last so many blocks; 0: none
   bool mean = false;        // the mean over patches
+  bool tokens = false;      // all of them, past the last norm; of vision transformers
   bool attention = false;   // maps of the attention by which class tokens ask patches
 
   bool operator==(const FeatureChoice&) const = default;

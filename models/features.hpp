@@ -24,6 +24,7 @@ struct Features {
   // If the pass asks for them, the first two past the last norm:
   std::vector<at::Tensor> blocks = {};  // [B,D] each: what is pooled, after each of the last blocks
   at::Tensor mean = {};                 // [B,D]: the mean over patches or pixels
+  at::Tensor tokens = {};               // [B,T,D]: all tokens that the pass looked at, those of patches last
   std::optional<AttentionMaps> attention = std::nullopt;
 };
 

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "models/families/families.hpp"
+#include "models/families/task_head.hpp"
 #include "models/features.hpp"
 #include "models/heads/logits.hpp"
 #include "models/layers/bound.hpp"
@@ -83,10 +84,11 @@ Logits Model::logits(const Features& features, const Pass& pass) const {
 }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config) {
-  std::unique_ptr<Model> model = std::visit([](const auto& family) { return make(family); }, resolve(config));
-  if (config.projection) {
+  const FamilyConfig family = resolve(config);
+  std::unique_ptr<Model> model = std::visit([](const auto& one) { return make(one); }, family);
+  if (config.task_head) {
     Declaration declared(std::move(model->specs_));
-    model->head_ = declare_projection(declared, *config.projection, model->name_);
+    model->head_ = declare_task_head(declared, *config.task_head, family);
     model->specs_ = declared.parameters();
   }
   return model;

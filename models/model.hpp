@@ -49,7 +49,10 @@ struct Pass {
   // all are.
   std::function<bool(ParameterId)> follows_batch = nullptr;
 
-  FeatureChoice features = {};  // that the head does not read; not while training
+  FeatureChoice features = {};  // beside those that every head reads; but for tokens not while training
+  // Patches that are looked at, the others are not there: of each image as many, ascending, image after image.
+  // Empty: all. Networks whose head paints the others.
+  std::vector<std::int64_t> visible = {};
 
   void enter(int block) const {
     if (before_block) before_block(block);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 
 namespace vitrail::models {
 
@@ -23,6 +24,21 @@ struct ProjectionConfig {
   bool operator==(const ProjectionConfig&) const = default;
 };
 
+// A decoder that paints the patches which the network did not see (heads/pixel_decoder.hpp).
+struct ReconstructionConfig {
+  double masked = 0.75;                       // share of the patches
+  std::int64_t width = 512, depth = 8, heads = 16;  // of the decoder
+
+  bool operator==(const ReconstructionConfig&) const = default;
+};
+
+// What stands in the classifier's place where no labels are learned.
+using TaskHead = std::variant<ProjectionConfig, ReconstructionConfig>;
+
+// What a vision transformer gives to its head: its class token past the last norm, or the mean of its patches
+// past a norm of its own (timm's fc_norm), as MAE fine-tunes.
+enum class Pooling { token, mean };
+
 struct ModelConfig {
   std::string name = "vit_s16";
   std::int64_t image_size = 224;
@@ -33,7 +49,8 @@ struct ModelConfig {
   std::string activation_checkpointing = "none";  // see activation_checkpointing.hpp
   std::string weights;  // safetensors under timm's names to start from; empty: random
   PositionResize position_resize = PositionResize::bicubic;  // where weights are of another image size
-  std::optional<ProjectionConfig> projection;                // in the classifier's place
+  std::optional<TaskHead> task_head;
+  Pooling pooling = Pooling::token;
   // Absent: the named model's own.
   std::optional<double> layer_scale;  // initial value; 0: no LayerScale
   std::optional<std::int64_t> patch, width, depth, heads, parallel;

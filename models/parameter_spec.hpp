@@ -23,6 +23,7 @@ struct ParameterSpec {
   bool in_compute_type = false;  // a matrix: halves in half precision, as its gradient on the wire
   bool fixed = false;            // stays as it begins, whatever is trained
   bool late = false;             // may begin to learn after the others
+  std::string replaces = {};     // stored weights may have this tensor instead: then it begins anew
   int block = 0;                 // where forward first uses it, as Pass::before_block counts
   int layer = 0;                 // for layer decay: embedding 0, blocks from 1 on, the head last
 

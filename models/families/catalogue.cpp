@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "models/families/families.hpp"
-#include "models/heads/projection_head.hpp"
+#include "models/families/task_head.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/nearest.hpp"
 
@@ -93,7 +93,7 @@ template <class Family>
 Declaration declaration_of(const Family& family, const ModelConfig& config) {
   Declaration declared;
   family.declare(declared);
-  if (config.projection) declare_projection(declared, *config.projection, family.name);
+  if (config.task_head) declare_task_head(declared, *config.task_head, family);
   return declared;
 }
 

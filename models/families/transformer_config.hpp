@@ -48,10 +48,7 @@ TransformerConfig transformer_config(const ModelConfig& config, const std::strin
 BranchCost attention_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens);
 BranchCost mlp_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens);
 
-// The parts that both families have: qkv and proj with their products, and two linear layers.
-struct SelfAttentionId {
-  AffineId norm, qkv, proj;
-};
+// The parts that all of them have: qkv and proj with their products, and two linear layers.
 SelfAttentionId declare_attention(Declaration& d, const std::string& norm, const std::string& attention,
                                   std::int64_t width, std::int64_t tokens);
 MlpId declare_mlp(Declaration& d, const std::string& norm, const std::string& mlp, std::int64_t width,

@@ -25,6 +25,11 @@ Tensor join_heads(const Tensor& x) {
   return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
+Tensor self_attention(const Tensor& x, const SelfAttentionId& layer, std::int64_t heads, const Bound& p) {
+  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
+  return linear(join_heads(attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu())), p[layer.proj]);
+}
+
 namespace {
 
 Tensor heads_of(const Tensor& x, const AffineId& layer, std::int64_t heads, const Bound& p) {

@@ -25,6 +25,10 @@ at::Tensor mlp(const at::Tensor& x, const MlpId& layer, const Bound& p);
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads);
 at::Tensor join_heads(const at::Tensor& x);  // [B,H,T,D/H] -> [B,T,D]
 
+// Norm, then tokens [B,T,D] ask each other: [B,T,D].
+at::Tensor self_attention(const at::Tensor& x, const SelfAttentionId& layer, std::int64_t heads,
+                          const Bound& p);
+
 // Tokens [B,Q,D] ask tokens [B,T,D], both normed: [B,Q,D].
 at::Tensor class_attention(const at::Tensor& asking, const at::Tensor& answering,
                            const ClassAttentionId& layer, std::int64_t heads, const Bound& p);

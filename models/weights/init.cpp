@@ -53,6 +53,18 @@ double neighbours_at(std::int64_t index, const Init& init) {
   return init.value * (index % 3 == 0 ? 2 * x : index % 3 == 1 ? 2 * y : -1);
 }
 
+// A quarter of the columns each: sines and cosines of x, then of y.
+double waves_at(std::int64_t index, const Init& init) {
+  const auto columns = static_cast<std::int64_t>(init.value), quarter = columns / 4;
+  constexpr std::int64_t kLeading = 1;
+  const std::int64_t place = index / columns - kLeading, column = index % columns;
+  if (place < 0) return 0;
+  const auto at = static_cast<double>(column < 2 * quarter ? place % init.extent : place / init.extent);
+  const double share = static_cast<double>(column % quarter) / static_cast<double>(quarter);
+  const double angle = at / std::pow(10000.0, share);
+  return column / quarter % 2 == 0 ? std::sin(angle) : std::cos(angle);
+}
+
 template <class Law>
 void fill_given(Law law, const Init& init, std::int64_t begin, std::span<double> out) {
   for (double& value : out) value = law(begin++, init);
@@ -85,6 +97,8 @@ void fill_initial(const Init& init, std::uint64_t seed, const std::string& name,
       return fill_given(identity_at, init, begin, out);
     case Init::Law::neighbours:
       return fill_given(neighbours_at, init, begin, out);
+    case Init::Law::waves:
+      return fill_given(waves_at, init, begin, out);
   }
 }
 

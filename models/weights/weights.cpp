@@ -121,7 +121,9 @@ std::vector<Fit> fit_weights(const std::map<std::string, StoredTensor>& stored,
     wanted.insert(spec.name);
     const auto found = stored.find(spec.name);
     if (found == stored.end()) {
-      if (headless && spec.head)
+      const bool replaces = !spec.replaces.empty() && stored.contains(spec.replaces);
+      if (replaces) wanted.insert(spec.replaces);
+      if (replaces || (headless && spec.head))
         fits.push_back(Fit::fresh);
       else
         missing.push_back(spec.name);

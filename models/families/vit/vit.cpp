@@ -9,6 +9,7 @@
 #include "models/features.hpp"
 #include "models/layers/blocks.hpp"
 #include "models/layers/layers.hpp"
+#include "models/layers/patch_choice.hpp"
 #include "models/layers/positions.hpp"
 #include "models/layers/recompute.hpp"
 #include "models/layers/stochastic_depth.hpp"
@@ -18,13 +19,6 @@ namespace vitrail::models {
 namespace {
 
 using at::Tensor;
-
-// A whole branch: [B,T,D] -> [B,T,D].
-Tensor self_attention(const Tensor& x, const VitAttentionId& layer, std::int64_t heads, const Bound& p) {
-  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
-  const Tensor mixed = attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu());
-  return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
-}
 
 // With what weights the class token attends: [B,H,1,T].
 Tensor weights_of_class_token(const Tensor& x, const VitAttentionId& layer, std::int64_t heads,
@@ -45,6 +39,7 @@ class Vit final : public Model {
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor embed(const Tensor& images, const Pass& pass) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
+  Tensor pooled(const Tensor& x) const;
   AttentionMaps attention_of(const Tensor& x, int layer) const;
 
   VitConfig config_;
@@ -62,7 +57,10 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
   if (config_.distilled) parts.push_back(p[parameters_.distillation_token].expand({images.size(0), -1, -1}));
   parts.push_back(config_.tokens_have_position ? patches : patches + position);
   const Tensor tokens = at::cat(parts, 1);
-  return config_.tokens_have_position ? tokens + position : tokens;
+  const Tensor placed = config_.tokens_have_position ? tokens + position : tokens;
+  if (pass.visible.empty()) return placed;
+  const std::int64_t added = config_.added_tokens();
+  return at::cat({placed.slice(1, 0, added), chosen_patches(placed.slice(1, added), pass.visible)}, 1);
 }
 
 // [B,T,D] -> [B,T,D]
@@ -74,7 +72,7 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   for (int i = 0; i < parallel; ++i) {
     const Branch branch = [p = bound(), &attention = parts.attentions[static_cast<std::size_t>(i)],
                            heads = config_.heads](const Tensor& z) {
-      return self_attention(z, attention, heads, p);
+      return scaled(self_attention(z, attention, heads, p), p[attention.scale]);
     };
     attended = depth.add(attended, x, i, config_.checkpointing.attention ? recomputed(branch) : branch);
   }
@@ -84,6 +82,11 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
     out = depth.add(out, attended, parallel + i, [&](const Tensor& z) { return mlp(z, layers, bound()); });
   }
   return out;
+}
+
+// [B,T,D] -> [B,D], before the norm.
+Tensor Vit::pooled(const Tensor& x) const {
+  return config_.pooling == Pooling::mean ? x.slice(1, config_.added_tokens()).mean(1) : x.select(1, 0);
 }
 
 // Of a block's input; of parallel branches one after another.
@@ -96,7 +99,7 @@ AttentionMaps Vit::attention_of(const Tensor& x, int layer) const {
 
 Features Vit::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
-  std::vector<Tensor> last_blocks;  // class tokens
+  std::vector<Tensor> last_blocks;  // pooled
   std::optional<AttentionMaps> last_look;
   const Tensor x = run_blocks(embed(images, pass), config_.depth, config_.checkpointing.blocks, pass,
                               [&](const Tensor& z, int layer, const Pass& now) {
@@ -104,17 +107,17 @@ Features Vit::body(const Tensor& images, const Pass& pass) const {
                                   last_look = attention_of(z, layer);
                                 Tensor out = block(z, layer, now);
                                 if (layer >= config_.depth - now.features.blocks)
-                                  last_blocks.push_back(out.select(1, 0));
+                                  last_blocks.push_back(pooled(out));
                                 return out;
                               });
   pass.enter(static_cast<int>(config_.depth) + 1);
   const Affine last = bound()[parameters_.norm];
-  Features features{norm(x.select(1, 0), last), {}};
+  Features features{norm(pooled(x), last), {}};
   if (config_.distilled) features.distillation = norm(x.select(1, 1), last);
+  if (pass.features.tokens) features.tokens = norm(x, last);
   for (const Tensor& token : last_blocks) features.blocks.push_back(norm(token, last));
   if (pass.features.mean) {
-    const std::int64_t first = config_.distilled ? 2 : 1;
-    features.mean = norm(x.slice(1, first), last).mean(1);
+    features.mean = norm(x.slice(1, config_.added_tokens()), last).mean(1);
   }
   features.attention = last_look;
   return features;

@@ -21,7 +21,7 @@ struct VitRow {
 // vit_xxs4 is ours, for images of some 30 pixels; the rest are published: Touvron et al. 2022 (table 1), 2022
 // ("Three things everyone should know about vision transformers") and 2021 (DeiT). timm's own networks of 18
 // x 2 blocks give the class token a position, which the paper's have not: they are no aliases.
-constexpr std::array<VitRow, 22> kVitRows = {{
+constexpr std::array<VitRow, 24> kVitRows = {{
     {{"vit_xxs4"}, {4, 128, 6, 4}},
     {{"vit_ti16"}, {16, 192, 12, 3}},
     {{"vit_s16", {"deit3_small_patch16_224", "deit3_small_patch16_384"}}, {16, 384, 12, 6}},
@@ -48,6 +48,8 @@ constexpr std::array<VitRow, 22> kVitRows = {{
       {"deit_base_patch16_224", "deit_base_patch16_384", "vit_base_patch16_224", "vit_base_patch16_384"}},
      {16, 768, 12, 12},
      Form::deit},
+    {{"deit_l16", {"vit_large_patch16_224", "vit_large_patch16_384"}}, {16, 1024, 24, 16}, Form::deit},
+    {{"deit_h14", {"vit_huge_patch14_224"}}, {14, 1280, 32, 16}, Form::deit},
     {{"deit_ti16_distilled", {"deit_tiny_distilled_patch16_224"}}, {16, 192, 12, 3}, Form::deit_distilled},
     {{"deit_s16_distilled", {"deit_small_distilled_patch16_224"}}, {16, 384, 12, 6}, Form::deit_distilled},
     {{"deit_b16_distilled", {"deit_base_distilled_patch16_224", "deit_base_distilled_patch16_384"}},
@@ -57,14 +59,14 @@ constexpr std::array<VitRow, 22> kVitRows = {{
 
 VitAttentionId declare_attention_branch(Declaration& d, const std::string& norm, const std::string& attention,
                                         const std::string& scale, const VitConfig& vit) {
-  VitAttentionId branch{declare_attention(d, norm, attention, vit.width, vit.tokens()), {}};
+  VitAttentionId branch{declare_attention(d, norm, attention, vit.width, vit.tokens_in_training()), {}};
   branch.scale = d.layer_scale(scale + ".gamma", vit.width, vit.layer_scale);
   return branch;
 }
 
 MlpId declare_mlp_branch(Declaration& d, const std::string& norm, const std::string& mlp,
                          const std::string& scale, const VitConfig& vit) {
-  MlpId branch = declare_mlp(d, norm, mlp, vit.width, vit.tokens());
+  MlpId branch = declare_mlp(d, norm, mlp, vit.width, vit.tokens_in_training());
   branch.scale = d.layer_scale(scale + ".gamma", vit.width, vit.layer_scale);
   return branch;
 }
@@ -73,7 +75,7 @@ VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vi
   const std::string name = fmt::format("blocks.{}.", layer);
   VitBlockId block;
   for (std::int64_t i = 0; i < vit.parallel; ++i) {
-    BranchCost branch = attention_branch(vit, layer, vit.tokens());
+    BranchCost branch = attention_branch(vit, layer, vit.tokens_in_training());
     branch.shares_input = i > 0;
     const std::string one = vit.parallel == 1 ? name : fmt::format("{}attns.{}.", name, i);
     const char* const number = vit.parallel == 1 ? "1" : "";
@@ -82,7 +84,7 @@ VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vi
     }));
   }
   for (std::int64_t i = 0; i < vit.parallel; ++i) {
-    BranchCost branch = mlp_branch(vit, layer, vit.tokens());
+    BranchCost branch = mlp_branch(vit, layer, vit.tokens_in_training());
     branch.shares_input = i > 0;
     const std::string one = vit.parallel == 1 ? name : fmt::format("{}ffns.{}.", name, i);
     const char* const number = vit.parallel == 1 ? "2" : "";
@@ -109,6 +111,22 @@ HmlpStemId declare_hmlp(Declaration& d, const VitConfig& vit) {
   return stem;
 }
 
+// As many as MAE's code leaves out, int(N (1 - share)) being seen.
+std::int64_t masked_patches(const TaskHead& head, const VitConfig& vit) {
+  const auto* const reconstruction = std::get_if<ReconstructionConfig>(&head);
+  if (reconstruction == nullptr) return 0;
+  const auto seen =
+      static_cast<std::int64_t>(static_cast<double>(vit.patches()) * (1 - reconstruction->masked));
+  require(seen >= 1 && seen < vit.patches(),
+          fmt::format("mae.masked = {}: of {} patches {} would be seen", reconstruction->masked,
+                      vit.patches(), seen));
+  require(vit.tokens_have_position && !vit.distilled && vit.width % 4 == 0,
+          fmt::format("model.name = {}: patches are masked of transformers whose one class token has a "
+                      "position, with a multiple of 4 channels, as deit_b16",
+                      vit.name));
+  return vit.patches() - seen;
+}
+
 }  // namespace
 
 std::vector<ModelNames> VitConfig::names() { return names_of(kVitRows); }
@@ -122,8 +140,12 @@ VitConfig VitConfig::resolve(const ModelConfig& config) {
   vit.tokens_have_position = !deit3;
   vit.distilled = row.form == Form::deit_distilled;
   vit.hmlp = row.form == Form::deit3_hmlp;
+  vit.pooling = config.pooling;
+  if (config.task_head) vit.masked = masked_patches(*config.task_head, vit);
   if (vit.parallel < 1)
     throw Error(ExitCode::refused, fmt::format("model.parallel = {}: must be at least 1", vit.parallel));
+  require(!vit.distilled || vit.pooling == Pooling::token,
+          fmt::format("model.pooling = mean: {} has two tokens of its own for its heads", vit.name));
   if (vit.hmlp && (vit.patch != 16 || vit.width % 4 != 0)) {
     throw Error(
         ExitCode::refused,
@@ -140,6 +162,10 @@ VitParameters VitConfig::declare(Declaration& d) const {
   d.enter(0, 0);
   p.class_token = d.token("cls_token", width);
   p.position = d.position("pos_embed", tokens_have_position ? tokens() : patches(), width);
+  if (masked > 0) {
+    d.last().init = {Init::Law::waves, static_cast<double>(width), grid()};
+    d.last().fixed = true;
+  }
   if (distilled) p.distillation_token = d.token("dist_token", width);
   if (hmlp)
     p.hmlp = declare_hmlp(d, *this);
@@ -150,7 +176,10 @@ VitParameters VitConfig::declare(Declaration& d) const {
     p.blocks.push_back(declare_block(d, layer, *this));
   }
   d.enter(static_cast<int>(depth) + 1, static_cast<int>(depth));
-  p.norm = d.norm("norm", width, tokens());
+  const bool own_norm = pooling == Pooling::mean;
+  p.norm = d.norm(own_norm ? "fc_norm" : "norm", width, own_norm ? 1 : tokens_in_training());
+  if (own_norm) d.begins_anew(p.norm, "norm");
+  if (masked > 0) d.start_by_xavier();
   d.enter(static_cast<int>(depth) + 1, static_cast<int>(depth) + 1);
   p.head.classes = d.head("head", classes, width);
   if (distilled) p.head.distillation = d.head("head_dist", classes, width);

@@ -44,9 +44,12 @@ struct VitConfig : TransformerConfig {
   bool tokens_have_position = false;  // class (and distillation) token
   bool distilled = false;
   bool hmlp = false;  // stem of three layers with batch norm
+  Pooling pooling = Pooling::token;
+  std::int64_t masked = 0;  // patches that are not looked at while training; then positions are fixed waves
 
   std::int64_t added_tokens() const { return distilled ? 2 : 1; }
   std::int64_t tokens() const { return patches() + added_tokens(); }
+  std::int64_t tokens_in_training() const { return tokens() - masked; }
 
   VitParameters declare(Declaration& d) const;
 
