@@ -58,7 +58,7 @@ models::ModelConfig teacher_of(const Config& config) {
   return teacher;
 }
 
-bool has_teacher(const Config& config) { return config.distillation.type != trainer::DistillationType::none; }
+bool is_distilled(const Config& config) { return config.distillation.type != trainer::DistillationType::none; }
 
 PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   const sharding::MemoryPlan shared =
@@ -77,7 +77,7 @@ PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   memory.activations =
       static_cast<double>(trainer::sample_cost(in.config, largest).activation_bytes * images) *
       static_cast<double>(size_of(layout.compute)) / static_cast<double>(size_of(DataType::f32));
-  if (has_teacher(in.config)) {
+  if (is_distilled(in.config)) {
     memory.teacher = static_cast<double>(models::describe_model(teacher_of(in.config)).params) *
                      static_cast<double>(size_of(layout.compute));
   }
@@ -100,7 +100,7 @@ struct Work {
     forward = kFlopsPerMac * (cost.student + cost.teacher);
     backward = kFlopsPerMac * (2 * cost.student + cost.again);
     deviation = kFlopsPerMac * (3 + cost.again / cost.student) * cost.deviation;
-    if (has_teacher(config))
+    if (is_distilled(config))
       forward += kFlopsPerMac * static_cast<double>(models::describe_model(teacher_of(config)).macs);
   }
 };

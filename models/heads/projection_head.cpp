@@ -10,7 +10,7 @@
 namespace vitrail::models {
 namespace {
 
-at::Tensor over_length(const at::Tensor& rows) {
+at::Tensor of_unit_length(const at::Tensor& rows) {
   constexpr double kSmallest = 1e-12;
   return rows / at::linalg_vector_norm(rows, 2, {1}, true).clamp_min(kSmallest);
 }
@@ -27,7 +27,7 @@ Logits ProjectionHead::operator()(const Features& features, const Bound& p, cons
   const at::Tensor& stored = p[directions];
   const at::Tensor wide = widened(stored);
   const at::Tensor prototypes = wide * (p[lengths] / at::linalg_vector_norm(wide, 2, {1}, true));
-  return {linear(over_length(widened(x)), {prototypes.to(stored.scalar_type()), {}}), {}};
+  return {linear(of_unit_length(widened(x)), {prototypes.to(stored.scalar_type()), {}}), {}};
 }
 
 }  // namespace vitrail::models

@@ -1,6 +1,7 @@
 #include "models/layers/precision.hpp"
 
 #include <cmath>
+#include <optional>
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -23,12 +24,13 @@ Tensor operand(const Tensor& x, bool widens) { return widens ? widened(x) : x; }
 // in fp32: in halves a few thousand rows times the loss scale overflow.
 class HalfLinear : public torch::autograd::Function<HalfLinear> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        bool widens) {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
+                        const std::optional<Tensor>& bias, bool widens) {
     context->save_for_backward({x, weight});
     context->saved_data["widens"] = widens;
+    context->saved_data["has_bias"] = bias.has_value();
     const Tensor input = operand(x, widens);
-    const Tensor added = bias.defined() ? bias.to(input.scalar_type()) : bias;
+    const Tensor added = bias ? bias->to(input.scalar_type()) : Tensor();
     return at::linear(input, operand(weight, widens), added).to(x.scalar_type());
   }
 
@@ -44,7 +46,8 @@ class HalfLinear : public torch::autograd::Function<HalfLinear> {
     if (context->needs_input_grad(1)) {
       of_weight = at::mm(rows.t(), operand(x, widens).flatten(0, -2)).to(weight.scalar_type());
     }
-    if (context->needs_input_grad(2)) of_bias = rows.sum(0, /*keepdim=*/false, at::kFloat);
+    if (context->saved_data.at("has_bias").toBool() && context->needs_input_grad(2))
+      of_bias = rows.sum(0, /*keepdim=*/false, at::kFloat);
     return {of_x, of_weight, of_bias, Tensor()};
   }
 };
@@ -61,7 +64,10 @@ Tensor norm(const Tensor& x, const Affine& p) {
 Tensor linear(const Tensor& x, const Affine& p) {
   const auto type = p.weight.scalar_type();
   const Tensor input = x.to(type);
-  if (is_half(input)) return HalfLinear::apply(input, p.weight, p.bias, is_storage(input) && !p.as_on_gpu);
+  if (is_half(input)) {
+    const auto bias = p.bias.defined() ? std::optional(p.bias) : std::nullopt;  // autograd wants it so
+    return HalfLinear::apply(input, p.weight, bias, is_storage(input) && !p.as_on_gpu);
+  }
   return at::linear(input, p.weight, p.bias.defined() ? p.bias.to(type) : p.bias);
 }
 

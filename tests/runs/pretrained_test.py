@@ -224,10 +224,10 @@ class PretrainedTest(harness.RunTest):
                 text = self.vitrail(*words, *asked, expect=65)[1]
                 self.assertIn(f"1 of the {len(large)} values of blocks.1.mlp.fc2.weight are too large for fp32", text)
 
-    def test_folders_of_images_are_not_evaluated(self):
-        text = self.vitrail("eval", "--data", self.photos, *harness.flags(self.model | {"model.weights": self.weights}), expect=2)[1]
-        self.assertIn(f"vitrail pack --source {self.photos}", text)
-        self.assertNotIn("no such folder", text)
+    def test_a_folder_of_images_without_classes_is_not_evaluated(self):
+        text = self.vitrail("eval", "--data", self.photos, *harness.flags(self.model | {"model.weights": self.weights}), expect=65)[1]
+        self.assertIn("there should be one per class", text)
+        self.assertIn(f"csv:LIST,{self.photos.removeprefix('folder:')}", text)
 
     def test_a_folder_of_photos_wants_its_word(self):
         photos = self.folder / "photos"

@@ -39,6 +39,17 @@ void write_text(const std::string& text) {
   if (::write(STDERR_FILENO, text.data(), text.size()) < 0) return;  // nowhere left to say it
 }
 
+// Some libraries' own threads take no signals (jemalloc's, within Arrow).
+bool takes_stack_signal(const std::filesystem::path& task) {
+  const std::string field = "SigBlk:";
+  std::ifstream file(task / "status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(field))
+      return (std::stoull(line.substr(field.size()), nullptr, 16) >> (stack_signal() - 1) & 1) == 0;
+  }
+  return false;  // it has ended
+}
+
 std::string name_of_thread(const std::filesystem::path& task) {
   std::ifstream file(task / "comm");
   std::string name;
@@ -73,7 +84,7 @@ void show_thread_stacks(const std::string& title) {
   std::error_code error;
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
     const int thread = std::stoi(task.path().filename().string());
-    if (thread != self) show_stack(thread, name_of_thread(task.path()));
+    if (thread != self && takes_stack_signal(task.path())) show_stack(thread, name_of_thread(task.path()));
   }
 }
 

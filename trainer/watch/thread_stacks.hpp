@@ -1,5 +1,6 @@
 // The stacks of all threads of this process, on standard error: each thread writes its own, in the handler of
-// a signal sent to it (SIGRTMIN + 5). A thread that does not answer within half a second is passed over.
+// a signal sent to it (SIGRTMIN + 5). One that blocks signals is left
+// out, one that does not answer within half a second is passed over.
 #pragma once
 
 #include <string>

@@ -213,7 +213,7 @@ class FolderSource final : public ListedSource {
       if (looks_like_image(name)) {
         return fmt::format(
             "put the images into folders that are called as their classes, or name a list of their labels: "
-            "--source flat:{},LABELS",
+            "csv:LIST,{}",
             folder_.string());
       }
     }

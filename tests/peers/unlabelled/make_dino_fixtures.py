@@ -35,6 +35,7 @@ S = {
     "local_views": LOCAL_VIEWS, "local_size": 8, "student_temperature": 0.1, "teacher_temperature": 0.07,
     "warmup_temperature": 0.04, "temperature_warmup": 3, "momentum": 0.9, "centre_momentum": 0.9, "freeze_last_layer": 1,
     "lr": 0.01, "min_lr": 1e-4, "warmup_epochs": 2, "weight_decay": 0.04, "weight_decay_end": 0.4, "clip_tensor": 0.1,
+    "eps": 1e-4,  # some biases have no gradient but rounding, which AdamW would divide by itself
 }
 
 
@@ -149,7 +150,7 @@ def train(name, norms, fixed_lengths):
     trained = [(n, p) for n, p in student.named_parameters() if p.requires_grad]
     plain = [p for n, p in trained if n.endswith(".bias") or p.ndim == 1]
     decayed = [p for n, p in trained if not (n.endswith(".bias") or p.ndim == 1)]
-    optimizer = torch.optim.AdamW([{"params": decayed}, {"params": plain, "weight_decay": 0.0}])
+    optimizer = torch.optim.AdamW([{"params": decayed}, {"params": plain, "weight_decay": 0.0}], eps=S["eps"])
     lr, decay, momentum, temperatures = schedules()
     centre, losses, grad_norms, centres = torch.zeros(HEAD["outputs"]).double(), [], [], []
     rows = BATCH // LANES
@@ -191,7 +192,7 @@ def train(name, norms, fixed_lengths):
     for n, p in trained:
         for moment in ("exp_avg", "exp_avg_sq"):
             tensors[f"{moment}.{n.removeprefix('body.')}"] = optimizer.state[p][moment]
-    tensors |= {"loss": torch.tensor(losses).double(), "grad_norm": torch.tensor(grad_norms).double(),
+    tensors |= {"loss": torch.tensor(losses, dtype=torch.float64), "grad_norm": torch.tensor(grad_norms, dtype=torch.float64),
                 "centre": torch.stack(centres)}
     settings = {"model": MODEL, "head": HEAD | {"batch_norm": norms, "fixed_lengths": fixed_lengths}, "dino": S,
                 "steps": STEPS, "batch": BATCH, "lanes": LANES, "steps_per_epoch": STEPS_PER_EPOCH}

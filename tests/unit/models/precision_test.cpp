@@ -90,6 +90,15 @@ TEST_P(Half, ABiasGradientBeyondTheRangeOfTheTypeIsAFiniteSum) {
   }
 }
 
+TEST_P(Half, WithoutBiasItIsAsWithOneOfZeros) {
+  const Tensor x = random({3, 5, 8}), weight = random({6, 8});
+  const Tensor y = linear(x, {weight, {}}), same = linear(x, {weight, at::zeros({6})});
+  EXPECT_TRUE(at::equal(y, same));
+  const auto ours = torch::autograd::grad({y.sum()}, {x, weight});
+  const auto theirs = torch::autograd::grad({same.sum()}, {x, weight});
+  for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(at::equal(ours[i], theirs[i])) << i;
+}
+
 TEST_P(Half, NoImagesGiveNoRowsAndZeroGradients) {
   const Tensor x = random({0, 5, 8}), weight = random({6, 8}), bias = at::zeros({6}).requires_grad_();
   const Tensor y = linear(x, {weight, bias});

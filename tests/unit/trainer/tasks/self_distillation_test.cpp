@@ -101,6 +101,7 @@ Config config_of(const Peer& peer) {
   config.optimizer.name = sharding::OptimizerName::adamw;
   config.optimizer.lr = dino.at("lr");
   config.optimizer.weight_decay = dino.at("weight_decay");
+  config.optimizer.eps = dino.at("eps");
   config.optimizer.decay_tokens = true;
   config.optimizer.clip_tensor = dino.at("clip_tensor");
   config.schedule.weight_decay_end = dino.at("weight_decay_end").get<double>();
@@ -189,7 +190,7 @@ Config tiny_dino(Precision precision) {
   config.data.train = "synthetic:32,4,24";
   config.data.val = "synthetic:24,4,24";
   config.precision.compute = precision;
-  config.precision.loss_scale.initial = 1 << 20;  // overflows at first: such steps move nothing
+  config.precision.loss_scale.initial = 1 << 8;  // overflows at first: such steps move nothing
   config.model.drop_path = 0.2;
   config.task.name = TaskName::dino;
   config.dino.local_views = 2;
