@@ -50,8 +50,8 @@ struct Pass {
   std::function<bool(ParameterId)> follows_batch = nullptr;
 
   FeatureChoice features = {};  // beside those that every head reads; but for tokens not while training
-  // Patches that are looked at, the others are not there: of each image as many, ascending, image after image.
-  // Empty: all. Networks whose head paints the others.
+  // Patches that are looked at, the others are not there: of each image as many, ascending, image after
+  // image. Empty: all. Networks whose head paints the others.
   std::vector<std::int64_t> visible = {};
 
   void enter(int block) const {

@@ -26,7 +26,7 @@ struct ProjectionConfig {
 
 // A decoder that paints the patches which the network did not see (heads/pixel_decoder.hpp).
 struct ReconstructionConfig {
-  double masked = 0.75;                       // share of the patches
+  double masked = 0.75;                             // share of the patches
   std::int64_t width = 512, depth = 8, heads = 16;  // of the decoder
 
   bool operator==(const ReconstructionConfig&) const = default;

@@ -58,7 +58,9 @@ models::ModelConfig teacher_of(const Config& config) {
   return teacher;
 }
 
-bool is_distilled(const Config& config) { return config.distillation.type != trainer::DistillationType::none; }
+bool is_distilled(const Config& config) {
+  return config.distillation.type != trainer::DistillationType::none;
+}
 
 PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   const sharding::MemoryPlan shared =

@@ -17,8 +17,7 @@ Logits PixelDecoder::operator()(const Features& features, const Bound& p, const 
     x = x + self_attention(x, block.attention, heads, p);
     x = x + mlp(x, block.mlp, p);
   }
-  const at::Tensor hidden =
-      chosen_patches(x.slice(1, 1), other_patches(pass.visible, x.size(0), patches));
+  const at::Tensor hidden = chosen_patches(x.slice(1, 1), other_patches(pass.visible, x.size(0), patches));
   return {linear(models::norm(hidden, p[norm]), p[pixels]), {}};
 }
 

@@ -22,6 +22,7 @@ enum class Purpose : std::uint8_t {
   window = 17,
   replacement = 18,
   subset = 19,
+  patch_mask = 20,
   sweep = 24,
 };
 

@@ -19,7 +19,7 @@ inline bool is_half(Precision type) { return type == Precision::fp16 || type == 
 enum class ScheduleName { cosine, linear, step, constant };
 enum class EpochStepping { off, timm, deit };
 enum class LrScaling { off, linear, sqrt };
-enum class TaskName { classification, dino };
+enum class TaskName { classification, dino, mae };
 enum class LossName { ce, bce };
 enum class DistillationType { none, hard, soft };
 enum class WeightsUsed { raw, ema };
@@ -60,6 +60,12 @@ struct DinoConfig {
   double momentum = 0.996;              // of the teacher, at first; it rises to 1
   double centre_momentum = 0.9;
   std::int64_t freeze_last_layer = 1;  // epochs
+};
+
+// Masked autoencoding (He et al. 2022); its code's defaults.
+struct MaeConfig {
+  models::ReconstructionConfig head;
+  bool normalised = true;  // pixels of a patch, by its mean and deviation
 };
 
 struct LossConfig {
@@ -156,6 +162,7 @@ struct Config {
   models::ModelConfig model;
   FinetuneConfig finetune;
   DinoConfig dino;
+  MaeConfig mae;
   LossConfig loss;
   DistillationConfig distillation;
   sharding::OptimizerConfig optimizer;

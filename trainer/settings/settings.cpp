@@ -18,6 +18,7 @@ std::vector<Setting> make_table() {
   add_finetune_settings(table);
   add_loss_settings(table);
   add_dino_settings(table);
+  add_mae_settings(table);
   add_distillation_settings(table);
   add_optimizer_settings(table);
   add_ema_settings(table);
@@ -98,10 +99,16 @@ Config config_of(const SettingsMap& settings, const std::string& place, std::str
   return config;
 }
 
-std::optional<models::ProjectionConfig> projection_of(const SettingsMap& settings, const std::string& place) {
-  const TaskName task = config_of(settings, place, "task.").task.name;
-  if (task != TaskName::dino) return std::nullopt;
-  return config_of(settings, place, "dino.").dino.head;
+std::optional<models::TaskHead> task_head_of(const SettingsMap& settings, const std::string& place) {
+  switch (config_of(settings, place, "task.").task.name) {
+    case TaskName::dino:
+      return config_of(settings, place, "dino.").dino.head;
+    case TaskName::mae:
+      return config_of(settings, place, "mae.").mae.head;
+    case TaskName::classification:
+      break;
+  }
+  return std::nullopt;
 }
 
 models::ModelConfig network_of(const SettingsMap& settings, const std::string& place) {
@@ -117,6 +124,7 @@ models::ModelConfig network_of(const SettingsMap& settings, const std::string& p
   network.heads = trained.heads;
   network.parallel = trained.parallel;
   network.layer_scale = trained.layer_scale;
+  network.pooling = trained.pooling;
   return network;
 }
 

@@ -34,7 +34,7 @@ std::string ini_text(const std::vector<std::pair<std::string, std::string>>& set
 Config config_of(const SettingsMap& settings, const std::string& place, std::string_view section = "");
 
 // The head in the classifier's place that a run with these settings trained. Throws: as config_of.
-std::optional<models::ProjectionConfig> projection_of(const SettingsMap& settings, const std::string& place);
+std::optional<models::TaskHead> task_head_of(const SettingsMap& settings, const std::string& place);
 
 // The network that a run with these settings trained, as far as its parameters tell of it: not how it was
 // trained, not on what. Throws: as config_of, and where they do not name it.

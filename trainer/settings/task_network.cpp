@@ -6,7 +6,8 @@ bool learns_labels(TaskName task) { return task == TaskName::classification; }
 
 models::ModelConfig network_of(const Config& config) {
   models::ModelConfig network = config.model;
-  if (config.task.name == TaskName::dino) network.projection = config.dino.head;
+  if (config.task.name == TaskName::dino) network.task_head = config.dino.head;
+  if (config.task.name == TaskName::mae) network.task_head = config.mae.head;
   return network;
 }
 

@@ -8,6 +8,7 @@
 #include "models/families/catalogue.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/nearest.hpp"
+#include "trainer/settings/settings.hpp"
 #include "trainer/settings/task_network.hpp"
 #include "trainer/settings/train_only.hpp"
 
@@ -153,11 +154,14 @@ void check_views(const Config& config) {
     throw refuse("dino.local_min_area = {} is above dino.local_max_area = {}; set a smaller one",
                  dino.local_min_area, dino.local_max_area);
   }
-  if (config.checkpoint.keep_best == BestBy::loss) {
-    throw refuse(
-        "checkpoint.keep_best = loss with task.name = dino: neighbours have no loss; set "
-        "checkpoint.keep_best = top1");
-  }
+}
+
+void check_best(const Config& config) {
+  if (learns_labels(config.task.name) || config.checkpoint.keep_best != BestBy::loss) return;
+  throw refuse(
+      "checkpoint.keep_best = loss with task.name = {}: neighbours have no loss; set "
+      "checkpoint.keep_best = top1",
+      find_setting("task.name")->get(config).value_or(""));
 }
 
 }  // namespace
@@ -171,6 +175,7 @@ void validate(const Config& config) {
   check_mixing(config);
   check_loss(config);
   check_views(config);
+  check_best(config);
   trained_parameters(models::parameters_of(network_of(config)), config.finetune.train_only);
   check_distillation(config.distillation);
   check_average(config);

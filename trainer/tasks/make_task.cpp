@@ -1,5 +1,6 @@
 #include "trainer/base/error.hpp"
 #include "trainer/tasks/classification.hpp"
+#include "trainer/tasks/masked_reconstruction.hpp"
 #include "trainer/tasks/self_distillation.hpp"
 
 namespace vitrail::trainer {
@@ -9,6 +10,8 @@ std::unique_ptr<const Task> make_task(const Config& config, c10::Device device,
   switch (config.task.name) {
     case TaskName::dino:
       return std::make_unique<const SelfDistillation>(config, data.size());
+    case TaskName::mae:
+      return std::make_unique<const MaskedReconstruction>(config);
     case TaskName::classification:
       break;
   }

@@ -5,10 +5,10 @@
 namespace vitrail::trainer {
 
 std::set<std::string> task_head(const SettingsMap& settings, const std::string& place) {
-  const auto projection = projection_of(settings, place);
-  if (!projection) return {};
+  const auto head = task_head_of(settings, place);
+  if (!head) return {};
   models::ModelConfig trained = config_of(settings, place, "model.").model;
-  trained.projection = projection;
+  trained.task_head = head;
   std::set<std::string> names;
   for (const models::ParameterSpec& spec : models::parameters_of(trained)) {
     if (spec.head) names.insert(spec.name);

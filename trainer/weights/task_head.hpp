@@ -9,7 +9,7 @@
 namespace vitrail::trainer {
 
 // Names of the parameters of such a head, of a run with these settings; none for one with a classifier.
-// Throws: as projection_of.
+// Throws: as task_head_of.
 std::set<std::string> task_head(const SettingsMap& settings, const std::string& place);
 
 }  // namespace vitrail::trainer

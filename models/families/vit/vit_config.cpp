@@ -111,15 +111,17 @@ HmlpStemId declare_hmlp(Declaration& d, const VitConfig& vit) {
   return stem;
 }
 
+// Of MAE's classifier.
+constexpr Init kNearZero{Init::Law::normal, 2e-5};
+
 // As many as MAE's code leaves out, int(N (1 - share)) being seen.
 std::int64_t masked_patches(const TaskHead& head, const VitConfig& vit) {
   const auto* const reconstruction = std::get_if<ReconstructionConfig>(&head);
   if (reconstruction == nullptr) return 0;
   const auto seen =
       static_cast<std::int64_t>(static_cast<double>(vit.patches()) * (1 - reconstruction->masked));
-  require(seen >= 1 && seen < vit.patches(),
-          fmt::format("mae.masked = {}: of {} patches {} would be seen", reconstruction->masked,
-                      vit.patches(), seen));
+  require(seen >= 1 && seen < vit.patches(), fmt::format("mae.masked = {}: of {} patches {} would be seen",
+                                                         reconstruction->masked, vit.patches(), seen));
   require(vit.tokens_have_position && !vit.distilled && vit.width % 4 == 0,
           fmt::format("model.name = {}: patches are masked of transformers whose one class token has a "
                       "position, with a multiple of 4 channels, as deit_b16",
@@ -175,13 +177,18 @@ VitParameters VitConfig::declare(Declaration& d) const {
     d.enter(static_cast<int>(layer) + 1, static_cast<int>(layer) + 1);
     p.blocks.push_back(declare_block(d, layer, *this));
   }
-  d.enter(static_cast<int>(depth) + 1, static_cast<int>(depth));
-  const bool own_norm = pooling == Pooling::mean;
-  p.norm = d.norm(own_norm ? "fc_norm" : "norm", width, own_norm ? 1 : tokens_in_training());
-  if (own_norm) d.begins_anew(p.norm, "norm");
+  const int last = static_cast<int>(depth) + 1;
+  if (pooling == Pooling::mean) {
+    d.enter(last, last);
+    p.norm = d.norm("fc_norm", width, 1);
+    d.begins_anew(p.norm, "norm");
+  } else {
+    d.enter(last, static_cast<int>(depth));
+    p.norm = d.norm("norm", width, tokens_in_training());
+  }
   if (masked > 0) d.start_by_xavier();
-  d.enter(static_cast<int>(depth) + 1, static_cast<int>(depth) + 1);
-  p.head.classes = d.head("head", classes, width);
+  d.enter(last, last);
+  p.head.classes = d.head("head", classes, width, pooling == Pooling::mean ? kNearZero : kNarrowNormal);
   if (distilled) p.head.distillation = d.head("head_dist", classes, width);
   return p;
 }

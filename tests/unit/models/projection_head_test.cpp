@@ -10,7 +10,7 @@ namespace {
 ModelConfig projected(const std::string& name, bool batch_norm = false) {
   ModelConfig config;
   config.name = name;
-  config.projection = ProjectionConfig{.batch_norm = batch_norm};
+  config.task_head = ProjectionConfig{.batch_norm = batch_norm};
   return config;
 }
 

@@ -23,6 +23,11 @@ inline SettingCondition with_dino() {
           [](const Config& config) { return config.task.name == TaskName::dino; }};
 }
 
+inline SettingCondition with_mae() {
+  return {"task.name", "task.name = mae",
+          [](const Config& config) { return config.task.name == TaskName::mae; }};
+}
+
 // Others draw their views by settings of their own.
 inline SettingCondition with_one_view() {
   return {"task.name", "a task.name other than dino",

@@ -55,6 +55,10 @@ void add_model_settings(std::vector<Setting>& table) {
       {{DropPathLaw::of_model, "own"}, {DropPathLaw::constant, "constant"}, {DropPathLaw::linear, "linear"}},
       Effect::identity,
       {.help = "drop_path in every layer, or rising to it from 0 in the first; own: the named model's"});
+  model.choice("pooling", &ModelConfig::pooling, {{Pooling::token, "token"}, {Pooling::mean, "mean"}},
+               Effect::identity,
+               {.help = "what a vision transformer's head reads: its class token, or the mean of its patches "
+                        "past a norm of its own, as MAE fine-tunes"});
   model.add("batch_norm_lanes", &ModelConfig::batch_norm_lanes, Effect::identity,
             {.help = "lanes that one rank computes as one batch, whose statistics batch norms take: at most "
                      "run.lanes / batch_norm_lanes ranks",

@@ -2,20 +2,18 @@
 // teachers; and that ranks, interruptions and views change no bit.
 #include "trainer/tasks/self_distillation.hpp"
 
-#include <cmath>
 #include <filesystem>
 #include <mutex>
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <ATen/ATen.h>
 
 #include "tests/support/thread_world.hpp"
 #include "tests/unit/models/pattern.hpp"
 #include "tests/unit/trainer/running.hpp"
+#include "tests/unit/trainer/tasks/peer_run.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
-#include "trainer/base/files/safetensors.hpp"
 #include "trainer/evaluation/evaluate_run.hpp"
 
 namespace vitrail::trainer {
@@ -62,30 +60,9 @@ std::unique_ptr<const Task> given_views(const Config& config, c10::Device, const
   return std::make_unique<const GivenViews>(config, data.size());
 }
 
-struct Peer {
-  SafetensorsReader file;
-  nlohmann::json settings;
-
-  explicit Peer(const std::string& name)
-      : file(fs::path(VITRAIL_FIXTURES) / "dino" / (name + ".safetensors")),
-        settings(nlohmann::json::parse(file.metadata().at("settings"))) {}
-};
-
-Config config_of(const Peer& peer) {
-  const nlohmann::json &model = peer.settings.at("model"), &head = peer.settings.at("head"),
-                       &dino = peer.settings.at("dino");
-  Config config;
-  config.run.lanes = peer.settings.at("lanes");
-  config.run.steps = peer.settings.at("steps");
-  config.data.global_batch_size = peer.settings.at("batch");
-  config.data.train = fmt::format(
-      "synthetic:{},4,16", peer.settings.at("steps_per_epoch").get<int>() * config.data.global_batch_size);
-  config.model.name = "deit_ti16";
-  config.model.image_size = model.at("image_size");
-  config.model.patch = model.at("patch");
-  config.model.width = model.at("width");
-  config.model.depth = model.at("depth");
-  config.model.heads = model.at("heads");
+Config dino_like(const PeerRun& peer) {
+  const nlohmann::json &head = peer.settings.at("head"), &dino = peer.settings.at("dino");
+  Config config = peer.config();
   config.task.name = TaskName::dino;
   config.dino.head = {head.at("hidden"), head.at("bottleneck"), head.at("outputs"), head.at("batch_norm"),
                       head.at("fixed_lengths")};
@@ -98,11 +75,9 @@ Config config_of(const Peer& peer) {
   config.dino.momentum = dino.at("momentum");
   config.dino.centre_momentum = dino.at("centre_momentum");
   config.dino.freeze_last_layer = dino.at("freeze_last_layer");
-  config.optimizer.name = sharding::OptimizerName::adamw;
   config.optimizer.lr = dino.at("lr");
   config.optimizer.weight_decay = dino.at("weight_decay");
   config.optimizer.eps = dino.at("eps");
-  config.optimizer.decay_tokens = true;
   config.optimizer.clip_tensor = dino.at("clip_tensor");
   config.schedule.weight_decay_end = dino.at("weight_decay_end").get<double>();
   config.schedule.warmup = {dino.at("warmup_epochs").get<std::int64_t>(), Duration::Unit::epochs};
@@ -110,47 +85,19 @@ Config config_of(const Peer& peer) {
   config.schedule.warmup_to_peak = true;
   config.schedule.warmup_prefix = true;
   config.schedule.min_lr = dino.at("min_lr");
-  config.precision.compute = Precision::fp64;
   return config;
-}
-
-void write_initial(Assembly& run, const Peer& peer) {
-  for (const sharding::Piece& piece : run.plan.pieces) {
-    if (!run.lane_state.owns(piece)) continue;
-    const auto values = peer.file.read_as_double("initial." + run.specs[piece.parameter].name);
-    const auto part = std::span(values).subspan(static_cast<std::size_t>(piece.in_parameter),
-                                                static_cast<std::size_t>(piece.elements));
-    run.lane_state.write(sharding::StateKind::weight, piece, std::as_bytes(part).data());
-    run.lane_state.write(sharding::StateKind::ema, piece, std::as_bytes(part).data());
-  }
-  run.publish();
-}
-
-// The largest difference of this rank's pieces from the peer's tensors `prefix`.NAME.
-double distance(Assembly& run, sharding::StateKind kind, const Peer& peer, const std::string& prefix) {
-  double most = 0;
-  for (const sharding::Piece& piece : run.plan.pieces) {
-    const std::string name = prefix + run.specs[piece.parameter].name;
-    if (!run.lane_state.owns(piece) || !peer.file.tensors().contains(name)) continue;
-    const auto wanted = peer.file.read_as_double(name);
-    std::vector<double> values(static_cast<std::size_t>(piece.elements));
-    run.lane_state.read(kind, piece, std::as_writable_bytes(std::span(values)).data());
-    for (std::size_t i = 0; i < values.size(); ++i)
-      most = std::max(most, std::abs(values[i] - wanted[static_cast<std::size_t>(piece.in_parameter) + i]));
-  }
-  return most;
 }
 
 class DinoPeerTest : public ::testing::TestWithParam<std::tuple<const char*, int>> {};
 
 TEST_P(DinoPeerTest, TwentyStepsAreTheirs) {
   constexpr double kNear = 1e-10;
-  const Peer peer(std::get<0>(GetParam()));
+  const PeerRun peer("dino", std::get<0>(GetParam()));
   const auto losses = peer.file.read_as_double("loss"), norms = peer.file.read_as_double("grad_norm"),
              centres = peer.file.read_as_double("centre");
   std::mutex mutex;
   tests::run_world(std::get<1>(GetParam()), [&](sharding::Communicator& ranks) {
-    tests::Assembled assembled(config_of(peer), ranks, given_views);
+    tests::Assembled assembled(dino_like(peer), ranks, given_views);
     Assembly& run = assembled.run;
     Log silent(false);
     run.initialise_weights(silent);
