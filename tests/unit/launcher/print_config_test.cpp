@@ -54,7 +54,7 @@ std::string random_text(Philox& random) {
                                       "mpirun", "local",    "fp32",       "bicubic",
                                       "raw",    "pixel",    "pair",       "rand-m9-mstd0.5-inc1",
                                       "off",    "fast",     "fresh",      "copy:0:1:hang",
-                                      "knn",    "last:2"}[random.below(26)];
+                                      "knn",    "last:2",   "dino",       "mean"}[random.below(28)];
   }
 }
 
@@ -71,7 +71,8 @@ TEST(PrintConfig, ReparsesToItselfForAnyValues) {
     Philox random(2, Purpose::test, round, 0);
     CommandLine line(command_named(kConfigured[round % kConfigured.size()]));
     for (const Option& option : make_options()) {
-      if (option.is_setting() && random.below(4) != 0) set_randomly(option, line, random);
+      if (option.is_setting() && option.used_by(*line.command) && random.below(4) != 0)
+        set_randomly(option, line, random);
     }
     expect_reparses(line);
   }
@@ -98,7 +99,8 @@ TEST(PrintConfig, IsWhatARunKeepsOfItsConfig) {
     Philox random(3, Purpose::test, round, 0);
     CommandLine line(command_named("train"));
     for (const Option& option : make_options()) {
-      if (option.is_setting() && random.below(3) != 0) set_randomly(option, line, random);
+      if (option.is_setting() && option.used_by(*line.command) && random.below(3) != 0)
+        set_randomly(option, line, random);
     }
     EXPECT_EQ(trainer::config_text(line.config), print_config(line));
     EXPECT_EQ(trainer::settings_of(line.config), resolved_settings(line));

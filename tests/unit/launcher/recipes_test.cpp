@@ -181,11 +181,13 @@ TEST(Recipes, SchedulesReachTheirRatesOverTheWholeRun) {
     EXPECT_EQ(listing.at("steps"), config.run.epochs * per_epoch);
     const double scale = config.schedule.scale_lr == trainer::LrScaling::off
                              ? 1.0
-                             : static_cast<double>(config.data.global_batch_size) / 512;
+                             : static_cast<double>(config.data.global_batch_size) /
+                                   static_cast<double>(config.schedule.base_batch);
     EXPECT_DOUBLE_EQ(listing.at("peak_lr"), config.optimizer.lr * scale) << name;
-    EXPECT_EQ(listing.at("rows").front().at("lr"), 1e-6) << name;
+    EXPECT_EQ(listing.at("rows").front().at("lr"), config.schedule.warmup_lr) << name;
     // timm's cosine, which DeiT leaves standing two epochs before the end.
-    const double epochs = static_cast<double>(config.run.epochs);
+    const std::int64_t before = config.schedule.warmup_prefix ? config.schedule.warmup.count : 0;
+    const double epochs = static_cast<double>(config.run.epochs - before);
     const bool deit = config.schedule.per_epoch == trainer::EpochStepping::deit;
     const double t = deit ? epochs - 2 : epochs - 1 / static_cast<double>(per_epoch);
     const double peak = config.optimizer.lr * scale, low = config.schedule.min_lr;
