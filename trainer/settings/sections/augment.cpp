@@ -102,15 +102,17 @@ void add_mixing_settings(const Section<Reach>& augment) {
                .bounds = from_to(0, 100),
                .when = {with_labels()}});
   augment.add("mix_probability", &AugmentConfig::mix_probability, Effect::identity,
-              {.help = "probability of mixing at all", .bounds = from_to(0, 1), .when = {with_mixing()}});
+              {.help = "probability of mixing at all",
+               .bounds = from_to(0, 1),
+               .when = {with_labels(), with_mixing()}});
   augment.add("switch_probability", &AugmentConfig::switch_probability, Effect::identity,
               {.help = "probability of cutmix where mixup is on too",
                .bounds = from_to(0, 1),
-               .when = {with_both_mixings()}});
-  augment.choice("mix_mode", &AugmentConfig::mix_mode,
-                 {{MixMode::batch, "batch"}, {MixMode::pair, "pair"}, {MixMode::element, "elem"}},
-                 Effect::identity,
-                 {.help = "one draw per micro-batch, per pair or per image", .when = {with_mixing()}});
+               .when = {with_labels(), with_both_mixings()}});
+  augment.choice(
+      "mix_mode", &AugmentConfig::mix_mode,
+      {{MixMode::batch, "batch"}, {MixMode::pair, "pair"}, {MixMode::element, "elem"}}, Effect::identity,
+      {.help = "one draw per micro-batch, per pair or per image", .when = {with_labels(), with_mixing()}});
 }
 
 }  // namespace
