@@ -24,7 +24,8 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPE
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = (
-    *(f"vit_{size}_patch16_{pixels}" for size in ("tiny", "small", "base") for pixels in (224, 384)),
+    *(f"vit_{size}_patch16_{pixels}" for size in ("tiny", "small", "base", "large") for pixels in (224, 384)),
+    "vit_huge_patch14_224",
     *(f"deit_{size}_patch16_224" for size in ("tiny", "small", "base")),
     *(f"deit_{size}_distilled_patch16_224" for size in ("tiny", "small", "base")),
     "deit_base_patch16_384", "deit_base_distilled_patch16_384",

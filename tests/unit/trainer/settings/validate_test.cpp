@@ -109,6 +109,20 @@ TEST(Validate, ViewsWantImagesAndPartsOfThem) {
          "78 model.name = deit_s16_distilled: ");
 }
 
+TEST(Validate, MaskedPatchesWantAVisionTransformer) {
+  const auto mae = [](const std::string& name, double masked) {
+    return rule_refusal([&](Config& c) {
+      c.task.name = TaskName::mae;
+      c.model.name = name;
+      c.mae.head.masked = masked;
+    });
+  };
+  EXPECT_EQ(mae("deit_b16", 0.75), "");
+  for (const char* const name : {"resnet50", "cait_s24", "xcit_s12_p16", "vit_b16", "deit_b16_distilled"})
+    EXPECT_EQ(mae(name, 0.75).substr(0, 16), "78 model.name = ") << name;
+  EXPECT_EQ(mae("deit_b16", 0.999).substr(0, 24), "78 mae.masked = 0.999: o");
+}
+
 TEST(Validate, AcceptsAGoodConfiguration) {
   EXPECT_EQ(rule_refusal([](Config&) {}), "");
   EXPECT_EQ(rule_refusal([](Config& c) {

@@ -1,0 +1,97 @@
+"""MAE in a user's hands: the same run on any ranks, killed or not; its encoder fine-tuned, evaluated by neighbours and exported;
+what has no patches to leave out, refused."""
+
+import signal
+import unittest
+
+import harness
+
+STEPS = 6
+WORLDS = (1, 2, 3, 4, 8) if harness.LONG else (1, 3)
+
+
+class MaeTest(harness.RunTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.train, cls.val = cls.make_pack("train", 96), cls.make_pack("val", 50)
+        cls.body = harness.TINY_MODEL | {"model.name": "deit_ti16", "model.patch": 4}
+        cls.settings = cls.body | {
+            "run.seed": 1,
+            "run.lanes": 8,
+            "run.steps": STEPS,
+            "task.name": "mae",
+            "data.train": cls.train,
+            "data.val": cls.val,
+            "data.global_batch_size": 32,
+            "model.drop_path": 0.1,
+            "mae.width": 16,
+            "mae.depth": 1,
+            "mae.heads": 2,
+            "optimizer.name": "adamw",
+            "optimizer.lr": 0.002,
+            "optimizer.decay_tokens": "true",
+            "checkpoint.every": "2st",
+            "evaluate.every": "3st",
+            "evaluate.features": "mean",
+            "evaluate.neighbours": 5,
+        }
+        cls.reference = cls.folder / "undisturbed"
+        cls.vitrail("launch", "-n", 2, *harness.flags(cls.settings | {"run.dir": cls.reference}))
+
+    def test_any_number_of_ranks(self):
+        for ranks in WORLDS:
+            with self.subTest(ranks=ranks):
+                run = self.folder / f"world-{ranks}"
+                self.launch(run, ranks, self.settings)
+                harness.check_same_metrics(self, run, self.reference)
+                self.check_same_state(run, self.reference)
+
+    def test_killed_and_resumed_on_other_ranks(self):
+        run = self.folder / "killed"
+        job, _ = self.start_held(self.settings | {"run.dir": run}, 4, 4, "update")
+        self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
+        self.launch(run, 3, self.settings)
+        self.check_same_state(run, self.reference)
+
+    def test_the_encoder_goes_on_with_a_norm_and_a_head_of_its_own(self):
+        weights = self.folder / "encoder.safetensors"
+        self.vitrail("export", "--checkpoint", self.reference, "--output", weights)
+        names = set(harness.read_safetensors(weights)[0])
+        self.assertIn("pos_embed", names)
+        self.assertIn("norm.weight", names)
+        self.assertEqual({name for name in names if "decoder" in name or name == "mask_token"}, set())
+        common = self.body | {"run.lanes": 4, "run.steps": 2, "data.train": self.train, "data.global_batch_size": 32,
+                              "model.pooling": "mean", "optimizer.layer_decay": 0.65, "optimizer.lr": 0.01}
+        for name, source in (("from-run", self.reference), ("from-file", weights)):
+            run = self.folder / name
+            self.launch(run, None, common | {"model.weights": source})
+            self.assertIn("fc_norm.weight", (run / "log.txt").read_text())
+        mine, theirs = (harness.read_metrics(self.folder / name)[0] for name in ("from-run", "from-file"))
+        self.assertEqual([line["loss"] for line in mine], [line["loss"] for line in theirs])
+        # Its positions are learned from here on.
+        tuned = self.folder / "tuned.safetensors"
+        self.vitrail("export", "--checkpoint", self.folder / "from-run", "--output", tuned)
+        before, after = (harness.read_safetensors(path)[0]["pos_embed"] for path in (weights, tuned))
+        self.assertNotEqual(before, after)
+
+    def test_neighbours_judge_it(self):
+        evaluations = harness.read_metrics(self.reference)[1]
+        self.assertEqual([line["step"] for line in evaluations], [3, STEPS])
+        words = ("eval", "--checkpoint", self.reference, "--data", self.val, "--evaluate.protocol", "knn", "--format", "json")
+        self.assertEqual(harness.scores(self.vitrail(*words)[0]), evaluations[-1]["eval"])
+
+    def test_what_has_no_patches_to_leave_out_is_refused(self):
+        def refused(expect, **more):
+            given = self.settings | {"run.dir": self.folder / "refused"} | {k.replace("__", "."): v for k, v in more.items()}
+            return self.vitrail("train", *harness.flags(given), expect=expect)[1]
+
+        self.assertIn("model.name = cait_xxs24", refused(78, model__name="cait_xxs24"))
+        self.assertIn("mae.masked = 0.99", refused(78, mae__masked=0.99))
+        self.assertIn("mae.width = 15", refused(78, mae__width=15))
+        self.assertIn("--augment.mixup", refused(2, augment__mixup=0.8))
+        self.assertIn("--dino.outputs", refused(2, dino__outputs=64))
+
+
+if __name__ == "__main__":
+    unittest.main()
