@@ -1,10 +1,13 @@
 """MAE in a user's hands: the same run on any ranks, killed or not; its encoder fine-tuned, evaluated by neighbours and exported;
 what has no patches to leave out, refused."""
 
+import pathlib
 import signal
+import sys
 import unittest
 
-import harness
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+import harness  # noqa: E402
 
 STEPS = 6
 WORLDS = (1, 2, 3, 4, 8) if harness.LONG else (1, 3)

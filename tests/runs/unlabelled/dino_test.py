@@ -1,10 +1,13 @@
 """DINO in a user's hands: the same run on any ranks, killed or not; judged by neighbours while it goes on and afterwards; what
 it learned taken by others; what cannot be learned so, refused."""
 
+import pathlib
 import signal
+import sys
 import unittest
 
-import harness
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+import harness  # noqa: E402
 
 STEPS = 9
 WORLDS = (1, 2, 3, 4, 8) if harness.LONG else (1, 3)
