@@ -7,6 +7,15 @@
 namespace vitrail::sharding {
 namespace {
 
+// Squares of the gradient: before any clipping, and behind that of its elements and units.
+constexpr std::size_t kBefore = 0, kAfter = 1;
+
+std::vector<std::int64_t> units_of(const std::vector<ParameterRule>& rules) {
+  std::vector<std::int64_t> units;
+  for (const ParameterRule& rule : rules) units.push_back(rule.statistic_share > 0 ? 0 : rule.unit);
+  return units;
+}
+
 double norm_of_column(const PerTensorSums& squares, std::size_t column, double scale) {
   double total = 0;
   for (const double square : squares.by_parameter(column)) total += square;
@@ -24,7 +33,10 @@ std::vector<StateKind> state_kinds(OptimizerName name, bool average) {
 
 ShardedOptimizer::ShardedOptimizer(const OptimizerConfig& config, std::vector<ParameterRule> rules,
                                    Communicator& communicator)
-    : config_(config), rules_(std::move(rules)), communicator_(communicator) {}
+    : config_(config),
+      rules_(std::move(rules)),
+      adaptive_(config.clip_adaptive, units_of(rules_)),
+      communicator_(communicator) {}
 
 void ShardedOptimizer::add_runs(LaneState& state, GradientReducer& gradients, std::size_t p,
                                 const UpdateStep& step, Runs& all) const {
@@ -82,21 +94,29 @@ void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const Gra
     if (!gradients.layout().own.contains(state.plan().pieces[piece].lane))
       continue;  // stage 0: its owner says
     sums.at(piece, 0) += squares[r].first;
-    if (sums.columns() > 1) sums.at(piece, 1) += squares[r].second;
+    if (sums.columns() > kAfter) sums.at(piece, kAfter) += squares[r].second;
   }
 }
 
-PerTensorSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradients,
-                                            double scale) const {
-  PerTensorSums squares(state.plan(), config_.clip_value > 0 ? 2 : 1);
+PerTensorSums ShardedOptimizer::clip_own(LaneState& state, GradientReducer& gradients, double scale) const {
+  const std::size_t adaptive = adaptive_.is_on() ? AdaptiveClipping::kColumns : 0;
+  PerTensorSums squares(state.plan(), 1 + (config_.clip_value > 0 || adaptive > 0 ? 1 : 0) + adaptive);
   Runs all = owned_runs(state, gradients, {});
   for (UpdateRun& run : all.runs) run.factor = config_.clip_value / scale;
   sum_runs(UpdateKernel::clip, state, gradients, all, squares);
+  if (adaptive_.is_on()) adaptive_.clip_whole_units(state, gradients, scale, squares, kAfter);
   return squares;
 }
 
 double ShardedOptimizer::gradient_norm(const PerTensorSums& squares, double scale) {
-  return norm_of_column(squares, 0, scale);
+  return norm_of_column(squares, kBefore, scale);
+}
+
+double ShardedOptimizer::clip_the_rest(LaneState& state, GradientReducer& gradients, double scale,
+                                       const PerTensorSums& squares) const {
+  if (adaptive_.is_on())
+    return std::sqrt(adaptive_.clip_cut_units(state, gradients, scale, squares, kAfter)) * scale;
+  return norm_of_column(squares, squares.columns() - 1, scale);
 }
 
 void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double lr, double scale,
@@ -114,8 +134,8 @@ void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double
   step.gradient_scale = scale;
   step.bias_correction1 = 1 - std::pow(config_.beta1, t);
   step.bias_correction2 = 1 - std::pow(config_.beta2, t);
-  double norm = norm_of_column(squares, squares.columns() - 1, scale);  // of what clip_values() has left
-  if (config_.clip_norm > 0) {                                          // torch.nn.utils.clip_grad_norm_
+  double norm = clip_the_rest(state, gradients, scale, squares);
+  if (config_.clip_norm > 0) {  // torch.nn.utils.clip_grad_norm_
     const double clip = std::min(1.0, config_.clip_norm / (norm + 1e-6));
     step.gradient_scale *= clip;
     norm *= clip;

@@ -11,6 +11,12 @@ namespace {
 // PyTorch's momentum of batch norms: the share of a step's batch in the running statistics.
 constexpr double kStatisticShare = 0.1;
 
+// Elements that make one output: a row of a matrix, a channel's kernel, a vector as a whole. timm's rule.
+std::int64_t unit_of(const models::ParameterSpec& parameter) {
+  const bool rows = parameter.shape.size() > 1;
+  return rows ? parameter.elements() / parameter.shape.front() : parameter.elements();
+}
+
 }  // namespace
 
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
@@ -24,7 +30,8 @@ std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::P
     const models::ParameterSpec& parameter = parameters[p];
     rules.push_back({.weight_decay = trained[p] && parameter.decays ? optimizer.weight_decay : 0.0,
                      .lr_scale = std::pow(optimizer.layer_decay, static_cast<double>(last - parameter.layer)),
-                     .statistic_share = trained[p] && parameter.is_statistic() ? kStatisticShare : 0.0});
+                     .statistic_share = trained[p] && parameter.is_statistic() ? kStatisticShare : 0.0,
+                     .unit = parameter.head && !optimizer.clip_adaptive_head ? 0 : unit_of(parameter)});
   }
   return rules;
 }
