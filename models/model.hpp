@@ -38,6 +38,9 @@ struct Pass {
   // 0..depth-1 is computed for, ascending. Empty: the draw of drop_path_mask.hpp. Set by comparisons
   // with other frameworks.
   std::function<std::vector<std::int64_t>(int layer, int branch, std::int64_t images)> kept_images = nullptr;
+  // Which elements of x dropout keeps, booleans, in place number `site`: 0 behind the positions, then those
+  // of layers' branches. Empty: the draw of dropout_mask.hpp. Set by comparisons.
+  std::function<at::Tensor(int site, const at::Tensor& x)> kept_elements = nullptr;
   bool memory_probe =
       false;  // every branch is computed for as many images as a draw ever keeps: the first ones
   // In training, for every statistic: what it is in this batch. May be empty.

@@ -8,6 +8,7 @@
 #include "models/families/vit/hmlp_stem.hpp"
 #include "models/features.hpp"
 #include "models/layers/blocks.hpp"
+#include "models/layers/dropout.hpp"
 #include "models/layers/layers.hpp"
 #include "models/layers/recompute.hpp"
 #include "models/layers/stochastic_depth.hpp"
@@ -19,10 +20,11 @@ namespace {
 using at::Tensor;
 
 // A whole branch: [B,T,D] -> [B,T,D].
-Tensor self_attention(const Tensor& x, const VitAttentionId& layer, std::int64_t heads, const Bound& p) {
+Tensor self_attention(const Tensor& x, const VitAttentionId& layer, std::int64_t heads, const Bound& p,
+                      const Dropout& dropout) {
   const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
   const Tensor mixed = attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu());
-  return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
+  return scaled(dropout(linear(join_heads(mixed), p[layer.proj])), p[layer.scale]);
 }
 
 // With what weights the class token attends: [B,H,1,T].
@@ -59,7 +61,7 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
   if (config_.distilled) parts.push_back(p[parameters_.distillation_token].expand({images.size(0), -1, -1}));
   parts.push_back(config_.tokens_have_position ? patches : patches + position);
   const Tensor tokens = at::cat(parts, 1);
-  return config_.tokens_have_position ? tokens + position : tokens;
+  return Dropout(pass, config_.dropout, 0)(config_.tokens_have_position ? tokens + position : tokens);
 }
 
 // [B,T,D] -> [B,T,D]
@@ -67,18 +69,20 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   const VitBlockId& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
   const int parallel = static_cast<int>(config_.parallel);
   const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2 * parallel};
+  const int first_site = 1 + 3 * parallel * layer;  // one of an attention, two of an MLP
   Tensor attended = x;
   for (int i = 0; i < parallel; ++i) {
     const Branch branch = [p = bound(), &attention = parts.attentions[static_cast<std::size_t>(i)],
-                           heads = config_.heads](const Tensor& z) {
-      return self_attention(z, attention, heads, p);
-    };
+                           heads = config_.heads, dropout = Dropout(pass, config_.dropout, first_site + i)](
+                              const Tensor& z) { return self_attention(z, attention, heads, p, dropout); };
     attended = depth.add(attended, x, i, config_.checkpointing.attention ? recomputed(branch) : branch);
   }
   Tensor out = attended;
   for (int i = 0; i < parallel; ++i) {
     const MlpId& layers = parts.mlps[static_cast<std::size_t>(i)];
-    out = depth.add(out, attended, parallel + i, [&](const Tensor& z) { return mlp(z, layers, bound()); });
+    const Dropout dropout(pass, config_.dropout, first_site + parallel + 2 * i);
+    out = depth.add(out, attended, parallel + i,
+                    [&](const Tensor& z) { return mlp(z, layers, bound(), dropout); });
   }
   return out;
 }
