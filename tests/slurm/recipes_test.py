@@ -33,9 +33,10 @@ SCRIPTS = {
     "deit_b": (None, 28, 10),
     "deit_b_distilled": (None, 28, 10),
     "deit_b_cifar10": ("deit_b", 28, 10),
+    "vit_b_paper": (None, 28, 10),
 }
-# A script that is told which run.
-SHARED = {"deit_b_cifar10": ("transfer", ["deit_b", "cifar10"])}
+# Scripts that are told which run.
+SHARED = {"deit_b_cifar10": ("transfer", ["deit_b", "cifar10"]), "vit_b_paper": ("recipe", ["vit_b_paper"])}
 
 # The recipes' own parts; what is written here is size, and a warm-up that a run this short can have.
 CHAIN_CONFIG = """
