@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <string_view>
 
 #include "trainer/base/error.hpp"
@@ -41,34 +42,36 @@ constexpr std::array<AutoAugment::Pair, 25> kImageNetPolicy = {{
     {{{Does::equalize, Law::none, 0.8, 0}, {Does::equalize, Law::none, 0.6, 0}}},
 }};
 
-}  // namespace
+[[noreturn]] void refuse_policy(const std::string& what) { throw Error(ExitCode::usage, what); }
 
-AutoAugment parse_autoaugment(const std::string& text) {
-  const std::string_view whole = text;
-  const std::size_t dash = std::min(whole.find('-'), whole.size());
-  const std::string_view policy = whole.substr(0, dash);
-  const auto refuse = [&](const std::string& what) {
-    throw Error(ExitCode::usage, fmt::format("augment.autoaugment = {}: {}", text, what));
-  };
+AutoAugment read_policy(std::string_view text) {
+  const std::size_t dash = std::min(text.find('-'), text.size());
+  const std::string_view policy = text.substr(0, dash);
   if (policy != "original" && policy != "originalr")
-    refuse(fmt::format("{} is neither original nor originalr", policy.empty() ? "nothing" : policy));
+    refuse_policy(fmt::format("{} is neither original nor originalr", policy.empty() ? "nothing" : policy));
   AutoAugment config{.pairs = kImageNetPolicy, .increasing = policy == "originalr"};
-  if (dash == whole.size()) return config;
+  if (dash == text.size()) return config;
   constexpr std::string_view kDeviation = "-mstd";
-  std::string_view rest = whole.substr(dash);
+  const std::string_view rest = text.substr(dash);
+  const std::string_view number = rest.starts_with(kDeviation) ? rest.substr(kDeviation.size()) : "";
   double value = -1;
-  if (rest.starts_with(kDeviation)) {
-    rest.remove_prefix(kDeviation.size());
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
-    if (error != std::errc() || end != rest.data() + rest.size()) value = -1;
-  }
-  if (value < 0) refuse(fmt::format("{} is no mstd with a number", whole.substr(dash + 1)));
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(value) || value < 0)
+    refuse_policy(fmt::format("{} is no mstd with a number", rest.substr(1)));
   config.deviation = deviation_of(value);
   return config;
 }
 
+}  // namespace
+
+AutoAugment parse_autoaugment(const std::string& text) try {
+  return read_policy(text);
+} catch (const Error& error) {
+  throw error.in("augment.autoaugment = " + text);
+}
+
 std::string complaint_about_autoaugment(const std::string& text) try {
-  parse_autoaugment(text);
+  read_policy(text);
   return {};
 } catch (const Error& error) {
   return error.what();

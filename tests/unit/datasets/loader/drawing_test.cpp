@@ -96,12 +96,10 @@ TEST(AutoAugmentLaw, IsTimms) {
 
 TEST(AutoAugmentTest, WhatItDoesNotKnowIsNamed) {
   EXPECT_EQ(complaint_about_autoaugment("originalr-mstd0.5"), "");
-  EXPECT_EQ(complaint_about_autoaugment("v0"),
-            "augment.autoaugment = v0: v0 is neither original nor originalr");
-  EXPECT_EQ(complaint_about_autoaugment("original-mstd"),
-            "augment.autoaugment = original-mstd: mstd is no mstd with a number");
-  EXPECT_EQ(complaint_about_autoaugment("original-mstd0.5-inc1"),
-            "augment.autoaugment = original-mstd0.5-inc1: mstd0.5-inc1 is no mstd with a number");
+  EXPECT_EQ(complaint_about_autoaugment("v0"), "v0 is neither original nor originalr");
+  EXPECT_EQ(complaint_about_autoaugment("original-mstd"), "mstd is no mstd with a number");
+  EXPECT_EQ(complaint_about_autoaugment("original-mstdnan"), "mstdnan is no mstd with a number");
+  EXPECT_EQ(complaint_about_autoaugment("original-mstd0.5-inc1"), "mstd0.5-inc1 is no mstd with a number");
 }
 
 // Fixture rows: kind (-1: the image stays), argument, share.
