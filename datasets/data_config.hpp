@@ -54,7 +54,9 @@ struct AugmentConfig {
   bool flip = true;
   bool dct_scaling = false;  // decode large JPEGs at a half, a quarter or an eighth: other pixels
   bool three_augment = false;
-  std::string randaugment;      // as timm writes it; empty: none
+  std::string randaugment;  // as timm writes it; empty: none
+  std::string autoaugment;  // as timm writes it; empty: none
+  bool trivial_augment = false;
   double color_jitter = 0.0;    // brightness, contrast and saturation: factors within 1 +- this
   ColourDistortion distortion;  // of views that a task makes
   double random_erasing = 0.0;  // share of images

@@ -41,6 +41,9 @@ struct Pass {
   // Of the images, where it is another than the model's; 0: the model's. Networks that can take it.
   std::int64_t image_size = 0;
   std::uint64_t number = 0;  // of several passes for one lane, each with draws of its own
+  // Which elements of x dropout keeps, booleans, in place number `site`: 0 behind the positions, then those
+  // of layers' branches. Empty: the draw of dropout_mask.hpp. Set by comparisons.
+  std::function<at::Tensor(int site, const at::Tensor& x)> kept_elements = nullptr;
   bool memory_probe =
       false;  // every branch is computed for as many images as a draw ever keeps: the first ones
   // In training, for every statistic: what it is in this batch. May be empty.

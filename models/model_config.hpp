@@ -44,6 +44,7 @@ struct ModelConfig {
   std::int64_t image_size = 224;
   std::int64_t classes = 1000;
   double drop_path = 0.0;  // stochastic depth rate: of every layer, or of the last one, by drop_path_law
+  double dropout = 0.0;    // rate, behind positions and linear layers
   DropPathLaw drop_path_law = DropPathLaw::of_model;
   std::int64_t batch_norm_lanes = 1;              // whose images a batch norm sees as one batch
   std::string activation_checkpointing = "none";  // see activation_checkpointing.hpp

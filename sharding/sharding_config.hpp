@@ -38,8 +38,10 @@ struct OptimizerConfig {
   bool decay_tokens = false;          // positions and class tokens decay, too
   double layer_decay = 1.0;           // learning rate of a layer over that of the next one
   double clip_norm = 0.0;             // global norm; 0: off
-  double clip_tensor = 0.0;           // norm of each tensor's gradient, before clip_norm; 0: off
-  double clip_value = 0.0;            // every element of the gradient, before any norm is clipped; 0: off
+  double clip_value = 0.0;            // every element of the gradient, before any other clipping; 0: off
+  double clip_adaptive = 0.0;         // norm of each unit's gradient over that of its weights; 0: off
+  bool clip_adaptive_head = true;     // the classifier's as well
+  double clip_tensor = 0.0;           // norm of each tensor's gradient, behind those; 0: off
   double lamb_max_grad_norm = 1.0;    // LAMB's own clip, on the gradients after clip_norm; 0: off
   bool lamb_trust_clip = false;       // trust ratio at most 1
   bool lamb_always_adapt = false;     // trust ratio also where there is no weight decay

@@ -197,7 +197,7 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   doing.emplace(c.trace, "norms and report");
   const std::int64_t shares = c.config.lane_groups();
   const double scale = 1.0 / (static_cast<double>(shares) * state.loss_scale.scale);
-  sharding::PerTensorSums squares = c.optimizer.clip_values(c.lane_state, c.gradients, scale);
+  sharding::PerTensorSums squares = c.optimizer.clip_own(c.lane_state, c.gradients, scale);
   StepReport report(shares, c.task.shared_values(), c.communicator, squares);
   report.save() = own.save ? 1 : 0;
   report.stop() = own.stop ? 1 : 0;

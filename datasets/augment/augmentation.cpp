@@ -6,7 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include "datasets/augment/autoaugment.hpp"
 #include "datasets/augment/randaugment.hpp"
+#include "datasets/augment/trivialaugment.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"
 
@@ -135,6 +137,18 @@ std::vector<Operation> draw_distortion(const ColourDistortion& config, Philox& s
   return drawn;
 }
 
+// At most one of the settings has its way; 3-Augment is a recipe of its own, without the others.
+std::vector<Operation> draw_policy(const AugmentConfig& config, int image_size, Philox& stream) {
+  if (config.three_augment) return {draw_three_augment(stream)};
+  if (!config.randaugment.empty())
+    return draw_operations(parse_randaugment(config.randaugment), image_size, stream);
+  if (!config.autoaugment.empty())
+    return draw_operations(parse_autoaugment(config.autoaugment), image_size, stream);
+  if (!config.trivial_augment) return {};
+  const auto drawn = draw_trivial_augment(stream);
+  return drawn ? std::vector{*drawn} : std::vector<Operation>();
+}
+
 std::optional<Box> draw_erased_box(double share_of_area, int image_size, Philox& stream) {
   const double area = static_cast<double>(image_size) * image_size;
   const double limit = std::log(1.0 / kMinErasedRatio);
@@ -181,12 +195,7 @@ DrawnAugmentation draw_augmentation(const AugmentConfig& config, const SampleKey
   Philox stream = stream_of(key);
   DrawnAugmentation drawn;
   drawn.view = draw_view(config, width, height, image_size, stream);
-  if (config.three_augment) {  // a recipe of its own, without the others
-    drawn.operations.push_back(draw_three_augment(stream));
-  } else if (!config.randaugment.empty()) {
-    const auto chosen = draw_operations(parse_randaugment(config.randaugment), image_size, stream);
-    drawn.operations.insert(drawn.operations.end(), chosen.begin(), chosen.end());
-  }
+  drawn.operations = draw_policy(config, image_size, stream);
   if (config.color_jitter > 0.0) {
     const auto jitter = draw_color_jitter(config.color_jitter, stream);
     drawn.operations.insert(drawn.operations.end(), jitter.begin(), jitter.end());

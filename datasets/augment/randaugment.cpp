@@ -14,32 +14,13 @@
 
 namespace vitrail::datasets {
 
-enum class LevelLaw : std::uint8_t {
-  none,
-  rotate,
-  posterize,
-  posterize_increasing,
-  solarize,
-  solarize_increasing,
-  solarize_add,
-  enhance,
-  enhance_increasing,
-  shear,
-  translate,
-  desaturate,
-  blur,
-};
-
 namespace {
 
 using Choice = RandAugment::Choice;
 using Does = OperationKind;
 using Law = LevelLaw;
 
-constexpr double kLevels = 10.0;          // of the scale of magnitudes
-constexpr double kTranslateShare = 0.45;  // of the image's side
-constexpr double kUniformAbove = 100.0;   // a deviation above this asks for uniform magnitudes
-constexpr int kMostLayers = 64;           // timm has no bounds; more than these are slips of the pen
+constexpr int kMostLayers = 64;  // timm has no bounds; more than these are slips of the pen
 constexpr int kMostMagnitude = 100;
 
 std::vector<Choice> standard_set(bool increasing) {
@@ -154,17 +135,16 @@ class Parser {
     const std::size_t digit = std::min(whole.find_first_of("0123456789"), whole.size());
     const std::string_view key = whole.substr(0, digit), value = whole.substr(digit);
     if (key == "m") {
-      result_.magnitude = number(value, whole, kMostMagnitude);
+      result_.level.magnitude = number(value, whole, kMostMagnitude);
     } else if (key == "n") {
       result_.layers = number(value, whole, kMostLayers);
     } else if (key == "p") {
       result_.probability = number(value, whole, 1.0);
     } else if (key == "mstd") {
-      result_.deviation = number<double>(value, whole);
-      if (result_.deviation > kUniformAbove) result_.deviation = std::numeric_limits<double>::infinity();
+      result_.level.deviation = deviation_of(number<double>(value, whole));
     } else if (key == "mmax") {
       const int bound = number(value, whole, kMostMagnitude);
-      result_.upper_bound = bound == 0 ? kLevels : bound;
+      result_.level.upper_bound = bound == 0 ? kLevels : bound;
     } else if (key == "inc") {
       increasing_ = number<int>(value, whole) != 0;
     } else {
@@ -189,51 +169,6 @@ class Parser {
   bool increasing_ = false;
   RandAugment result_;
 };
-
-double either_sign(double value, Philox& stream) { return stream.uniform() > 0.5 ? -value : value; }
-
-double argument_of(Law law, double magnitude, int image_size, Philox& stream) {
-  const double share = magnitude / kLevels;
-  switch (law) {
-    case Law::none:
-      return 0.0;
-    case Law::rotate:
-      return either_sign(share * 30.0, stream);
-    case Law::posterize:
-      return static_cast<int>(share * 4);
-    case Law::posterize_increasing:
-      return 4 - static_cast<int>(share * 4);
-    case Law::solarize:
-      return std::min(256, static_cast<int>(share * 256));
-    case Law::solarize_increasing:
-      return 256 - std::min(256, static_cast<int>(share * 256));
-    case Law::solarize_add:
-      return std::min(128, static_cast<int>(share * 110));
-    case Law::enhance:
-      return share * 1.8 + 0.1;
-    case Law::enhance_increasing:
-      return std::max(0.1, 1.0 + either_sign(share * 0.9, stream));
-    case Law::shear:
-      return either_sign(share * 0.3, stream);
-    case Law::translate:
-      return either_sign(share * kTranslateShare, stream) * image_size;
-    case Law::desaturate:  // blends with grey by 1 - this
-      return std::clamp(1.0 - std::clamp(0.5 + 0.5 * share, 0.5, 1.0), 0.0, 1.0);
-    case Law::blur:
-      return std::clamp(0.1 + 1.9 * share, 0.1, 2.0);
-  }
-  return 0.0;
-}
-
-double draw_magnitude(const RandAugment& config, Philox& stream) {
-  double magnitude = config.magnitude;
-  if (std::isinf(config.deviation)) {
-    magnitude = stream.uniform(0.0, magnitude);
-  } else if (config.deviation > 0.0) {
-    magnitude += config.deviation * stream.normal();
-  }
-  return std::clamp(magnitude, 0.0, config.upper_bound);
-}
 
 // Which choice comes next; a weighted one is then not chosen again.
 std::size_t draw_choice(const RandAugment& config, std::vector<double>& weights, Philox& stream) {
@@ -271,7 +206,7 @@ std::vector<Operation> draw_operations(const RandAugment& config, int image_size
   for (int layer = 0; layer < config.layers; ++layer) {
     const Choice& choice = config.choices[draw_choice(config, weights, stream)];
     if (config.probability < 1.0 && stream.uniform() > config.probability) continue;
-    const double magnitude = draw_magnitude(config, stream);
+    const double magnitude = draw_magnitude(config.level, stream);
     operations.push_back({choice.kind, argument_of(choice.law, magnitude, image_size, stream)});
   }
   return operations;

@@ -9,12 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "datasets/pixels/image_operations.hpp"
+#include "datasets/augment/operation_level.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::datasets {
-
-enum class LevelLaw : std::uint8_t;  // from a magnitude to an operation's argument
 
 struct RandAugment {
   struct Choice {
@@ -26,9 +24,7 @@ struct RandAugment {
   std::vector<Choice> choices;
   bool weighted = false;  // by weight and never twice for one image; else all alike, with replacement
   int layers = 2;
-  int magnitude = 10;
-  double deviation = 0.0;  // of the magnitude; infinity: uniform
-  double upper_bound = 10.0;
+  Level level = {10};
   double probability = 0.5;
 };
 

@@ -14,7 +14,9 @@ constexpr double kUsualMfu = 0.4, kMfuOfTalkingHeads = 0.2;
 
 // Of one core of a Xeon with AVX-512, JPEGs of 110 kB: tests/bench/README.md, decode.py.
 double images_of_a_core(const datasets::AugmentConfig& augment) {
-  if (!augment.randaugment.empty() && !augment.three_augment) return 552;
+  const bool by_policy =
+      !augment.randaugment.empty() || !augment.autoaugment.empty() || augment.trivial_augment;
+  if (by_policy && !augment.three_augment) return 552;
   return augment.three_augment || augment.color_jitter > 0 ? 814 : 979;
 }
 

@@ -23,6 +23,19 @@ void for_each_family(Visit visit) {
   }(std::type_identity<FamilyConfig>());
 }
 
+// A family that has it has a number for it.
+template <class Config>
+void check_dropout(const ModelConfig& config) {
+  if constexpr (!requires(const Config& family) { family.dropout; }) {
+    if (config.dropout > 0) {
+      throw Error(ExitCode::refused,
+                  fmt::format("model.dropout = {}: {} has none; ViT and DeiT have it, others "
+                              "have model.drop_path",
+                              config.dropout, config.name));
+    }
+  }
+}
+
 std::vector<ModelNames> all_names() {
   std::vector<ModelNames> all;
   for_each_family(
@@ -38,7 +51,9 @@ FamilyConfig resolve(const ModelConfig& config) {
     using Config = typename decltype(family)::type;
     const auto names = Config::names();
     const auto is_it = [&](const ModelNames& model) { return model.include(config.name); };
-    if (std::ranges::any_of(names, is_it)) found = Config::resolve(config);
+    if (!std::ranges::any_of(names, is_it)) return;
+    check_dropout<Config>(config);
+    found = Config::resolve(config);
   });
   if (found) return *found;
   std::vector<std::string> known = known_models();

@@ -8,12 +8,13 @@ using at::Tensor;
 
 Tensor scaled(const Tensor& x, const Tensor& gamma) { return gamma.defined() ? x * gamma : x; }
 
-Tensor two_layers(const Tensor& x, const AffineId& first, const AffineId& second, const Bound& p) {
-  return linear(at::gelu(linear(x, p[first])), p[second]);
+Tensor two_layers(const Tensor& x, const AffineId& first, const AffineId& second, const Bound& p,
+                  const Dropout& dropout) {
+  return dropout(linear(dropout(at::gelu(linear(x, p[first]))), p[second]), 1);
 }
 
-Tensor mlp(const Tensor& x, const MlpId& layer, const Bound& p) {
-  return scaled(two_layers(norm(x, p[layer.norm]), layer.fc1, layer.fc2, p), p[layer.scale]);
+Tensor mlp(const Tensor& x, const MlpId& layer, const Bound& p, const Dropout& dropout) {
+  return scaled(two_layers(norm(x, p[layer.norm]), layer.fc1, layer.fc2, p, dropout), p[layer.scale]);
 }
 
 std::vector<Tensor> split_heads(const Tensor& x, std::int64_t parts, std::int64_t heads) {

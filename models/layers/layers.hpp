@@ -10,16 +10,18 @@
 
 #include "models/features.hpp"
 #include "models/layers/bound.hpp"
+#include "models/layers/dropout.hpp"
 
 namespace vitrail::models {
 
 at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma);  // LayerScale; undefined gamma: none
 
-// Two linear layers with GELU between.
-at::Tensor two_layers(const at::Tensor& x, const AffineId& first, const AffineId& second, const Bound& p);
+// Two linear layers with GELU between; dropout behind both.
+at::Tensor two_layers(const at::Tensor& x, const AffineId& first, const AffineId& second, const Bound& p,
+                      const Dropout& dropout = {});
 
 // A whole branch, norm, two linear layers with GELU between, LayerScale: [B,T,D] -> [B,T,D].
-at::Tensor mlp(const at::Tensor& x, const MlpId& layer, const Bound& p);
+at::Tensor mlp(const at::Tensor& x, const MlpId& layer, const Bound& p, const Dropout& dropout = {});
 
 // [B,T,N*D] -> N tensors [B,H,T,D/H]
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads);

@@ -89,6 +89,9 @@ __global__ void element_kernel(UpdateKernel kernel, const UpdateRun* runs) {
       case UpdateKernel::apply_update:
         weight[i] -= factor * sum[i];
         break;
+      case UpdateKernel::scale:
+        sum[i] *= factor;
+        break;
       case UpdateKernel::follow:
         formulas::move_towards(factor, s.scale * sum[i], weight[i]);
         break;
@@ -152,6 +155,20 @@ __global__ void clip_kernel(const UpdateRun* runs, Squares* squares) {
 }
 
 template <class Real>
+__global__ void squares_kernel(const UpdateRun* runs, Squares* squares) {
+  const UpdateRun& run = runs[blockIdx.x];
+  const Real *sum = as<Real>(run.sum), *weight = as<Real>(run.weight);
+  double way[2] = {0, 0}, rest[2] = {0, 0};
+  for_own_elements(run.elements, [&](std::int64_t i, bool in_way) {
+    (in_way ? way : rest)[0] += formulas::square(sum[i]);
+    (in_way ? way : rest)[1] += formulas::square(weight[i]);
+  });
+  const double sums = total_of_block(way[0], rest[0], run.elements);
+  const double weights = total_of_block(way[1], rest[1], run.elements);
+  if (threadIdx.x == 0) squares[blockIdx.x] = {sums, weights};
+}
+
+template <class Real>
 __global__ void lamb_direction_kernel(const UpdateRun* runs, Squares* squares) {
   const UpdateRun& run = runs[blockIdx.x];
   const formulas::Scalars<Real> s(run.step);
@@ -191,6 +208,8 @@ void update_as(cudaStream_t stream, UpdateKernel kernel, const UpdateRun* runs, 
                Squares* squares) {
   if (kernel == UpdateKernel::clip) {
     launch(clip_kernel<Real>, count, kThreads, stream, runs, squares);
+  } else if (kernel == UpdateKernel::squares) {
+    launch(squares_kernel<Real>, count, kThreads, stream, runs, squares);
   } else if (kernel == UpdateKernel::lamb_direction) {
     launch(lamb_direction_kernel<Real>, count, kThreads, stream, runs, squares);
   } else {

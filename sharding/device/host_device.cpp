@@ -54,6 +54,11 @@ Squares update_run(UpdateKernel kernel, const UpdateRun& run) {
     case UpdateKernel::move_average:
       move_towards(run.factor, n, weight, as(run.average));
       return {};
+    case UpdateKernel::squares:
+      return {sum_of_squares(sum, n), sum_of_squares(weight, n)};
+    case UpdateKernel::scale:
+      multiply(run.factor, n, sum);
+      return {};
     case UpdateKernel::follow:
       follow(run.factor, run.step.gradient_scale, n, sum, weight);
       return {};

@@ -15,6 +15,8 @@ enum class UpdateKernel : std::uint8_t {
   lamb_direction,  // weight *= factor, then sum becomes the update; squares: of weight, of the update
   apply_update,    // weight -= factor * sum
   move_average,    // average += factor * (weight - average)
+  squares,         // squares: of sum, of weight
+  scale,           // sum *= factor
   follow,          // weight += factor * (gradient_scale * sum - weight)
 };
 

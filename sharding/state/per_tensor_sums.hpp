@@ -18,6 +18,7 @@ class PerTensorSums {
       : plan_(plan), columns_(columns), values_(plan.pieces.size() * columns) {}
 
   double& at(std::size_t piece, std::size_t column) { return values_[piece * columns_ + column]; }
+  double at(std::size_t piece, std::size_t column) const { return values_[piece * columns_ + column]; }
   std::span<double> values() { return values_; }
 
   std::size_t columns() const { return columns_; }

@@ -9,6 +9,15 @@ namespace {
 
 constexpr double kClipEps = 1e-6;  // of torch.nn.utils.clip_grad_norm_, and of DINO's clipping
 
+// Squares of the gradient: before any clipping, and behind that of its elements and units.
+constexpr std::size_t kBefore = 0, kAfter = 1;
+
+std::vector<std::int64_t> units_of(const std::vector<ParameterRule>& rules) {
+  std::vector<std::int64_t> units;
+  for (const ParameterRule& rule : rules) units.push_back(rule.statistic_share > 0 ? 0 : rule.unit);
+  return units;
+}
+
 // `clips`: factors by parameter; empty: none.
 double norm_of_column(const PerTensorSums& squares, std::size_t column, double scale,
                       std::span<const double> clips = {}) {
@@ -30,7 +39,10 @@ std::vector<StateKind> state_kinds(OptimizerName name, bool average) {
 
 ShardedOptimizer::ShardedOptimizer(const OptimizerConfig& config, std::vector<ParameterRule> rules,
                                    Communicator& communicator)
-    : config_(config), rules_(std::move(rules)), communicator_(communicator) {}
+    : config_(config),
+      rules_(std::move(rules)),
+      adaptive_(config.clip_adaptive, units_of(rules_)),
+      communicator_(communicator) {}
 
 void ShardedOptimizer::add_runs(LaneState& state, GradientReducer& gradients, std::size_t p,
                                 const UpdateStep& step, Runs& all) const {
@@ -91,21 +103,29 @@ void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const Gra
     if (!gradients.layout().own.contains(state.plan().pieces[piece].lane))
       continue;  // stage 0: its owner says
     sums.at(piece, 0) += squares[r].first;
-    if (sums.columns() > 1) sums.at(piece, 1) += squares[r].second;
+    if (sums.columns() > kAfter) sums.at(piece, kAfter) += squares[r].second;
   }
 }
 
-PerTensorSums ShardedOptimizer::clip_values(LaneState& state, GradientReducer& gradients,
-                                            double scale) const {
-  PerTensorSums squares(state.plan(), config_.clip_value > 0 ? 2 : 1);
+PerTensorSums ShardedOptimizer::clip_own(LaneState& state, GradientReducer& gradients, double scale) const {
+  const std::size_t adaptive = adaptive_.is_on() ? AdaptiveClipping::kColumns : 0;
+  PerTensorSums squares(state.plan(), 1 + (config_.clip_value > 0 || adaptive > 0 ? 1 : 0) + adaptive);
   Runs all = owned_runs(state, gradients, {}, UpdateStep(), {});
   for (UpdateRun& run : all.runs) run.factor = config_.clip_value / scale;
   sum_runs(UpdateKernel::clip, state, gradients, all, squares);
+  if (adaptive_.is_on()) adaptive_.clip_whole_units(state, gradients, scale, squares, kAfter);
   return squares;
 }
 
 double ShardedOptimizer::gradient_norm(const PerTensorSums& squares, double scale) {
-  return norm_of_column(squares, 0, scale);
+  return norm_of_column(squares, kBefore, scale);
+}
+
+double ShardedOptimizer::clip_the_rest(LaneState& state, GradientReducer& gradients, double scale,
+                                       const PerTensorSums& squares) const {
+  if (adaptive_.is_on())
+    return std::sqrt(adaptive_.clip_cut_units(state, gradients, scale, squares, kAfter)) * scale;
+  return norm_of_column(squares, squares.columns() - 1, scale);
 }
 
 UpdateStep ShardedOptimizer::step_number(std::int64_t steps, double lr, double scale) const {
@@ -137,8 +157,9 @@ void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double
   ++steps_;
   follow_statistics(state, gradients, scale);
   const std::vector<double> clips = tensor_clips(squares, scale);
-  // Of what clip_values() and the clips have left.
-  double norm = norm_of_column(squares, squares.columns() - 1, scale, clips);
+  // Of what is left so far; clip_adaptive and clip_tensor exclude each other.
+  double norm = clips.empty() ? clip_the_rest(state, gradients, scale, squares)
+                              : norm_of_column(squares, squares.columns() - 1, scale, clips);
   if (config_.clip_norm > 0) {  // torch.nn.utils.clip_grad_norm_
     const double clip = std::min(1.0, config_.clip_norm / (norm + kClipEps));
     scale *= clip;

@@ -10,6 +10,7 @@
 
 #include "sharding/comm/communicator.hpp"
 #include "sharding/sharding_config.hpp"
+#include "sharding/state/adaptive_clipping.hpp"
 #include "sharding/state/gradient_reducer.hpp"
 #include "sharding/state/lane_state.hpp"
 #include "sharding/state/per_tensor_sums.hpp"
@@ -26,7 +27,8 @@ struct ParameterRule {
   // Above 0: a statistic of the batches. Its sum holds their mean, not a gradient, and it moves towards that
   // by this share; no norm, clipping or moment knows of it.
   double statistic_share = 0;
-  bool late = false;  // begins when hold_late() lets it, and counts its steps from there
+  std::int64_t unit = 0;  // elements that make one output, for adaptive clipping; 0: is not clipped by it
+  bool late = false;      // begins when hold_late() lets it, and counts its steps from there
 };
 
 class ShardedOptimizer {
@@ -35,15 +37,16 @@ class ShardedOptimizer {
   ShardedOptimizer(const OptimizerConfig& config, std::vector<ParameterRule> rules,
                    Communicator& communicator);
 
-  // Clips each element of scale * sums as the configuration says, in place. Returns the squares of this
-  // rank's sums before and, with clip_value, after it: the caller all-reduces them with what else it has to
-  // say.
-  PerTensorSums clip_values(LaneState& state, GradientReducer& gradients, double scale) const;
+  // Clips each element of scale * sums as the configuration says, then what this rank has whole of what is
+  // clipped adaptively, in place. Returns the squares of this rank's sums before and, with such clipping,
+  // after it: the caller all-reduces them with what else it has to say.
+  PerTensorSums clip_own(LaneState& state, GradientReducer& gradients, double scale) const;
 
-  // Global norm of scale * gradient sums before any clipping, from all-reduced clip_values().
+  // Global norm of scale * gradient sums before any clipping, from all-reduced clip_own().
   static double gradient_norm(const PerTensorSums& squares, double scale);
 
-  // One step: gradients are scale * sums and are clipped by norm as the configuration says. Counts the step.
+  // One step: gradients are scale * sums and the other clipping is done as the configuration says. Counts the
+  // step.
   void step(LaneState& state, GradientReducer& gradients, double lr, double scale,
             const PerTensorSums& squares);
 
@@ -75,10 +78,14 @@ class ShardedOptimizer {
   void follow_statistics(LaneState& state, GradientReducer& gradients, double scale) const;
   static void sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
                        const Runs& all, PerTensorSums& sums);
+  // Norm of what is left of the gradient before clip_norm.
+  double clip_the_rest(LaneState& state, GradientReducer& gradients, double scale,
+                       const PerTensorSums& squares) const;
   void step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const;
 
   OptimizerConfig config_;
   std::vector<ParameterRule> rules_;
+  AdaptiveClipping adaptive_;
   Communicator& communicator_;
   std::int64_t steps_ = 0;
   double weight_decay_scale_ = 1;

@@ -52,11 +52,11 @@ int main(int argc, char** argv) {
     fill(state.slices(sharding::StateKind::weight, b).data(), plan.buckets[b].slice, 1000 + b);
   }
   std::optional<sharding::PerTensorSums> squares;
-  squares.emplace(optimizer.clip_values(state, gradients, 1.0));
+  squares.emplace(optimizer.clip_own(state, gradients, 1.0));
   for (std::string line; std::getline(std::cin, line);) {
     const auto start = std::chrono::steady_clock::now();
     if (config.name == sharding::OptimizerName::lamb)
-      squares.emplace(optimizer.clip_values(state, gradients, 1.0));
+      squares.emplace(optimizer.clip_own(state, gradients, 1.0));
     optimizer.step(state, gradients, 1e-3, 1.0, *squares);
     device->compute().finish();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

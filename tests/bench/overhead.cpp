@@ -130,8 +130,7 @@ void compare(std::int64_t batch, std::int64_t threads, int rounds) {
     const double wait = context.loader.stats().seconds_waited - waited;
     const double pass = seconds_of([&] { bare.forward_and_backward(); });
     const double update = seconds_of([&] {
-      const sharding::PerTensorSums squares =
-          twin.optimizer.clip_values(twin.lane_state, twin.gradients, 1.0);
+      const sharding::PerTensorSums squares = twin.optimizer.clip_own(twin.lane_state, twin.gradients, 1.0);
       twin.optimizer.step(twin.lane_state, twin.gradients, 1e-3, 1.0, squares);
     });
     if (round < 0) continue;

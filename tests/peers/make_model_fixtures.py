@@ -1,5 +1,6 @@
 """Writes tests/fixtures/models: what timm's networks are and compute (see README.md for versions).
 
+vit_dropout.safetensors: the same in training with given elements dropped, and weights by the formula of `pattern`.
 vit.safetensors: a small network's weights, images and a probe [B,K] in fp32, and in fp64 its logits and the gradients
 of sum(logits * probe): in evaluation, and in training with given images dropped per layer and branch.
 <kind>.safetensors: the same of the other kinds, whose weights, images and probes follow the formula of `pattern`.
@@ -18,11 +19,12 @@ from timm.models.vision_transformer import Attention, ParallelThingsBlock
 
 import networks
 from patterns import (
-    CLASSES, FIXTURES, IMAGES, IMAGES_PATTERN, PROBE_PATTERN, RATE, SECOND_PROBE_PATTERN, GivenDropPath, compute, fill,
+    CLASSES, FIXTURES, IMAGES, IMAGES_PATTERN, PROBE_PATTERN, RATE, SECOND_PROBE_PATTERN, GivenDropout, GivenDropPath, compute, fill,
     one_row_a_line, pattern, stored,
 )  # fmt: skip
 
 IMAGE_SIZE, PATCH = 14, 4  # 14 leaves 2 pixels over
+DROPOUT = 0.25
 
 
 def branches_of(model):
@@ -74,6 +76,21 @@ def small_vit():
         tensors[f"{mode}.logits"] = logits[0]
         tensors |= {f"{mode}.gradient.{name}": g for name, g in gradients.items()}
     save("vit", tensors)
+
+
+def small_vit_dropout():
+    """timm's places of proj_drop and pos_drop: behind the positions, then three in each block."""
+    model = networks.vit(IMAGE_SIZE, PATCH, 24, 2, 3, CLASSES)
+    fill(model)
+    model.double().train()
+    model.pos_drop = GivenDropout(0, DROPOUT)
+    for layer, block in enumerate(model.blocks):
+        block.attn.proj_drop, block.mlp.drop1, block.mlp.drop2 = (
+            GivenDropout(1 + 3 * layer + place, DROPOUT) for place in range(3)
+        )
+    images = 2 * pattern(IMAGES_PATTERN, (IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE))
+    logits, gradients = compute(model, images, [pattern(PROBE_PATTERN, (IMAGES, CLASSES))])
+    save("vit_dropout", {"train.logits": logits[0]} | {f"train.gradient.{name}": g for name, g in gradients.items()})
 
 
 def small_network(kind, model, law="constant"):
@@ -197,6 +214,7 @@ def main():
     FIXTURES.mkdir(parents=True, exist_ok=True)
     set_fused_attn(True)
     small_vit()
+    small_vit_dropout()
     small_network("deit", networks.deit(IMAGE_SIZE, PATCH, 16, 3, 2, CLASSES), law="linear")
     small_network("deit_distilled", networks.deit(IMAGE_SIZE, PATCH, 16, 2, 2, CLASSES, distilled=True), law="linear")
     small_network("vit_parallel", networks.vit(IMAGE_SIZE, PATCH, 16, 2, 2, CLASSES, parallel=2))

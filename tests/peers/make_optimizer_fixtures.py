@@ -1,7 +1,7 @@
 """Writes tests/fixtures/trajectory/{grid,fp16}: 50 steps of other people's optimizers on a very small ViT.
 
 grid.safetensors  fp64: for every case of CASES the weights after step 50, CASE.NAME, and CASE.loss [50]. The cases are
-                  PyTorch's AdamW and SGD and timm's Lamb, with and without clipping, with timm's groups of weight decay
+                  PyTorch's AdamW and SGD and timm's Lamb, with and without clipping (also timm's adaptive one), with timm's groups of weight decay
                   alone or with its layer decay
 fp16.safetensors  the same network under torch.autocast(float16) with torch.amp.GradScaler, every lane's mean loss scaled and
                   the lanes' gradients averaged, as DistributedDataParallel does: CASE.loss [50], CASE.scale [50]
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from timm.optim import Lamb
 from timm.optim._param_groups import param_groups_layer_decay, param_groups_weight_decay
+from timm.utils.agc import adaptive_clip_grad
 
 import networks
 
@@ -30,6 +31,8 @@ CLIPPING = {  # each active in some steps and not in all
     "plain": {},
     "norm": {"optimizer.clip_norm": 1.5},
     "value": {"optimizer.clip_value": 0.02},
+    "adaptive": {"optimizer.clip_adaptive": 0.02, "optimizer.clip_adaptive_head": 0},
+    "adaptive_norm": {"optimizer.clip_adaptive": 0.05, "optimizer.clip_norm": 0.2},
 }
 RULES = {
     "adamw": {"optimizer.name": "adamw"},
@@ -50,7 +53,9 @@ def cases():
     for rule, settings in RULES.items():
         for clipping, clip in CLIPPING.items():
             for layer_decay in (1.0, 0.65):
-                if rule in ("lamb_options", "sgd_heavy") and (clipping == "value" or layer_decay == 1.0):
+                if rule in ("lamb_options", "sgd_heavy") and (clipping not in ("plain", "norm") or layer_decay == 1.0):
+                    continue
+                if clipping.startswith("adaptive") and layer_decay < 1:
                     continue
                 name = f"{rule}-{clipping}-{layer_decay}"
                 yield name, {"optimizer.lr": LR, "optimizer.weight_decay": DECAY} | settings | clip | {
@@ -94,6 +99,9 @@ def make_optimizer(model, s):
 def clip(model, s):
     if "optimizer.clip_value" in s:
         torch.nn.utils.clip_grad_value_(model.parameters(), s["optimizer.clip_value"])
+    if "optimizer.clip_adaptive" in s:
+        head = s.get("optimizer.clip_adaptive_head", 1)
+        adaptive_clip_grad(list(model.parameters())[: None if head else -2], s["optimizer.clip_adaptive"])
     if "optimizer.clip_norm" not in s:
         return 0.0
     return float(torch.nn.utils.clip_grad_norm_(model.parameters(), s["optimizer.clip_norm"]))

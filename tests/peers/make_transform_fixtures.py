@@ -1,4 +1,4 @@
-"""Writes tests/fixtures/datasets/{resize,transforms,operations,crop_law,laws,mixing}.safetensors: what Pillow, torchvision and timm
+"""Writes tests/fixtures/datasets/{resize,transforms,operations,crop_law,laws,policies,mixing}.safetensors: what Pillow, torchvision and timm
 make of small images, for tests/unit/datasets. Run with timm 1.0.31, torchvision 0.26.0 and a Pillow before 13:
     python tests/peers/make_transform_fixtures.py OUTPUT_FOLDER
 Pillow 13 runs the vertical pass first where that is cheaper, which changes rounding; every release before it, and so
@@ -20,7 +20,8 @@ from timm.data.mixup import Mixup, mixup_target
 from timm.data.random_erasing import RandomErasing
 from timm.data.transforms import RandomResizedCropAndInterpolation
 from timm.data.transforms_factory import transforms_imagenet_eval
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import InterpolationMode, TrivialAugmentWide
+from torchvision.transforms import autoaugment as torchvision_policies
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -194,7 +195,8 @@ class Recorder:
 
 
 RAND_NAMES = {"AutoContrast": "auto_contrast", "Equalize": "equalize", "Invert": "invert", "Rotate": "rotate",
-              "Posterize": "posterize", "PosterizeIncreasing": "posterize", "Solarize": "solarize",
+              "Posterize": "posterize", "PosterizeIncreasing": "posterize", "PosterizeOriginal": "posterize",
+              "Solarize": "solarize",
               "SolarizeIncreasing": "solarize", "SolarizeAdd": "solarize_add", "Color": "saturation",
               "ColorIncreasing": "saturation", "Contrast": "contrast", "ContrastIncreasing": "contrast",
               "Brightness": "brightness", "BrightnessIncreasing": "brightness", "Sharpness": "sharpness",
@@ -205,9 +207,26 @@ RAND_CONFIGS = ["rand-m9-mstd0.5-inc1", "rand-m7-n3-p0.8", "rand-m9-mstd101-mmax
                 "rand-m6-mstd1.5-t3a", "rand-m8-n5-t3aw-mstd0.5", "rand-m14-mmax20-inc1-p1"]
 
 
+def record_law(out, name, transform, recorder, draws):
+    """How many operations an image gets, how often each, and the law of its argument."""
+    counts, at, kinds = [], 0, list(OPERATIONS)
+    for _ in range(draws):
+        transform()
+        counts.append(len(recorder.calls) - at)
+        at = len(recorder.calls)
+    out[f"{name}.count"] = np.bincount(counts, minlength=8)[:8] / draws
+    names = np.array([kinds.index(n) for n, _ in recorder.calls])
+    values = np.array([v for _, v in recorder.calls])
+    out[f"{name}.kind"] = np.bincount(names, minlength=len(kinds)) / draws
+    law = np.zeros((len(kinds), 23))  # minimum, maximum, and the shares at 21 thresholds between them
+    for k in np.unique(names):
+        v = values[names == k]
+        low, high = v.min(), v.max()
+        law[k] = [low, high, *shares(v, low + (high - low) * (np.arange(21) + 0.5) / 21)]
+    out[f"{name}.law"] = law
+
+
 def randaugment(out, draws=60_000, side=100):
-    """Of each configuration: how many operations an image gets, how often each, and the law of its argument."""
-    kinds = list(OPERATIONS)
     for case, text in enumerate(RAND_CONFIGS):
         random.seed(case)
         np.random.seed(case)
@@ -221,21 +240,65 @@ def randaugment(out, draws=60_000, side=100):
             if op.name.startswith("Translate"):  # a share of the side, as pixels
                 keep = op.aug_fn
                 op.aug_fn = lambda image, share, keep=keep, **_: keep(image, share * side)
-        counts, at = [], 0
-        for _ in range(draws):
-            transform(None)
-            counts.append(len(recorder.calls) - at)
-            at = len(recorder.calls)
-        out[f"rand.{case}.count"] = np.bincount(counts, minlength=8)[:8] / draws
-        names = np.array([kinds.index(n) for n, _ in recorder.calls])
-        values = np.array([v for _, v in recorder.calls])
-        out[f"rand.{case}.kind"] = np.bincount(names, minlength=len(kinds)) / draws
-        law = np.zeros((len(kinds), 23))  # minimum, maximum, and the shares at 21 thresholds between them
-        for k in np.unique(names):
-            v = values[names == k]
-            low, high = v.min(), v.max()
-            law[k] = [low, high, *shares(v, low + (high - low) * (np.arange(21) + 0.5) / 21)]
-        out[f"rand.{case}.law"] = law
+        record_law(out, f"rand.{case}", lambda: transform(None), recorder, draws)
+
+
+AUTO_CONFIGS = ["original", "originalr-mstd0.5", "original-mstd101"]
+
+
+def autoaugment(out, draws=60_000):
+    for case, text in enumerate(AUTO_CONFIGS):
+        random.seed(case)
+        np.random.seed(case)
+        recorder = Recorder()
+        transform = auto_augment.auto_augment_transform(text, dict(img_mean=FILL))
+        for op in (op for pair in transform.policy for op in pair):
+            op.aug_fn = recorder.of(RAND_NAMES[op.name])
+        record_law(out, f"auto.{case}", lambda: transform(None), recorder, draws)
+
+
+# Of torchvision's operations with a magnitude: ours, and the argument that it takes there.
+TRIVIAL = {
+    "ShearX": ("shear_x", lambda m: m), "ShearY": ("shear_y", lambda m: m),
+    "TranslateX": ("translate_x", lambda m: -int(m)), "TranslateY": ("translate_y", lambda m: -int(m)),
+    "Rotate": ("rotate", lambda m: m), "Brightness": ("brightness", lambda m: 1 + m),
+    "Color": ("saturation", lambda m: 1 + m), "Contrast": ("contrast", lambda m: 1 + m),
+    "Sharpness": ("sharpness", lambda m: 1 + m), "Posterize": ("posterize", lambda m: int(m)),
+    "Solarize": ("solarize", math.ceil), "AutoContrast": ("auto_contrast", lambda m: 0),
+    "Equalize": ("equalize", lambda m: 0),
+}
+
+
+def trivialaugment(out):
+    """All that it can do, each with its probability: [kind, argument, share], kind -1 nothing; and of each operation at
+    some strengths what torchvision makes of a picture."""
+    space = TrivialAugmentWide()._augmentation_space(31)
+    shares_of, pixels = {}, picture(33, 26, 7)
+    out["source"] = pixels
+    cases = []
+    for name, (magnitudes, has_sign) in space.items():
+        values = [0.0] if magnitudes.ndim == 0 else [float(m) for m in magnitudes]
+        signed = [m * sign for m in values for sign in ([1, -1] if has_sign else [1])]
+        ours, argument = TRIVIAL.get(name, ("", lambda m: 0))
+        kind = list(OPERATIONS).index(ours) if ours else -1
+        for magnitude in signed:
+            key = (kind, float(argument(magnitude)))
+            shares_of[key] = shares_of.get(key, 0) + 1 / len(space) / len(signed)
+        for magnitude in signed[:: max(1, len(signed) // 6)] if ours else []:
+            result = torchvision_policies._apply_op(
+                Image.fromarray(pixels), name, magnitude, InterpolationMode.BICUBIC, FILL
+            )
+            out[f"result.{len(cases)}"] = np.asarray(result)
+            cases.append((kind, argument(magnitude)))
+    out["cases"] = np.array(cases, np.float64)
+    out["trivial"] = np.array([(*key, share) for key, share in sorted(shares_of.items())], np.float64)
+
+
+def policies():
+    out = {}
+    autoaugment(out)
+    trivialaugment(out)
+    return {k: np.asarray(v) for k, v in out.items()}
 
 
 def erasing(out, draws=100_000):
@@ -344,7 +407,7 @@ def mixing():
 def main():
     assert int(PIL.__version__.split(".")[0]) < 13, "see the top of this file"
     folder = pathlib.Path(sys.argv[1])
-    for make in (resize, transforms, operations, crop_law, laws, mixing):
+    for make in (resize, transforms, operations, crop_law, laws, policies, mixing):
         tensors = {k: np.ascontiguousarray(v) for k, v in make().items()}
         save_file(tensors, folder / f"{make.__name__}.safetensors")
 

@@ -11,7 +11,7 @@ FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures" / "models"
 CLASSES = 5
 IMAGES = 6
 RATE = 0.4
-IMAGES_PATTERN, PROBE_PATTERN, SECOND_PROBE_PATTERN = 1000, 1001, 1002
+IMAGES_PATTERN, PROBE_PATTERN, SECOND_PROBE_PATTERN, DROPOUT_PATTERN = 1000, 1001, 1002, 3000
 
 
 def pattern(number, shape):
@@ -62,6 +62,18 @@ class GivenDropPath(torch.nn.Module):
         kept = self.kept[self.calls % len(self.kept)]
         self.calls += 1
         return x * (kept.to(x.dtype) / (1 - self.rate)).view(-1, *[1] * (x.ndim - 1))
+
+
+class GivenDropout(torch.nn.Module):
+    """Dropout of elements that a pattern chooses, another one in each place of the network."""
+
+    def __init__(self, place, rate):
+        super().__init__()
+        self.place, self.rate = place, rate
+
+    def forward(self, x):
+        kept = pattern(DROPOUT_PATTERN + self.place, x.shape) >= 2 * self.rate - 1
+        return x * kept.to(x.dtype) / (1 - self.rate)
 
 
 def compute(model, images, probes):

@@ -66,6 +66,14 @@ class RanksTest(harness.RunTest):
     def test_sgd(self):
         self.check_worlds("sgd", (2, 3), optimizer__name="sgd", optimizer__clip_value=0.5)
 
+    def test_dropout_and_adaptive_clipping(self):
+        drawn = {"optimizer__name": "adamw", "model__dropout": 0.1, "optimizer__clip_adaptive": 0.02}
+        alone, _ = self.check_worlds("dropout", (2, 3), **drawn)
+        other = {"loss": self.computed(alone)[1]["loss"]}
+        for name, changes in (("kept", {"model__dropout": 0}), ("unclipped", {"optimizer__clip_adaptive": 0})):
+            run = self.train(name, None, run__steps=2, **(drawn | changes))
+            self.assertNotEqual({"loss": self.computed(run)[1]["loss"]}, other, "not a part of what is compared")
+
     def test_fp16(self):
         for optimizer, some in (("lamb", (3, 8)), ("adamw", (4,))):
             _, skipped = self.check_worlds(f"{optimizer}-fp16", some, optimizer__name=optimizer,

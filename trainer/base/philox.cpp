@@ -3,9 +3,8 @@
 #include <cmath>
 #include <numbers>
 
-#include <Random123/philox.h>
-
 #include "trainer/base/error.hpp"
+#include "trainer/base/philox_block.hpp"
 
 namespace vitrail {
 namespace {
@@ -29,12 +28,13 @@ Philox::Philox(std::uint64_t seed, Purpose purpose, std::uint64_t when, std::uin
               sub << 16 | static_cast<std::uint32_t>(when >> 32) << 8 | static_cast<std::uint32_t>(id >> 32)};
 }
 
+PhiloxStart Philox::start() const {
+  return {{key_[0], key_[1]}, {counter_[0], counter_[1], counter_[2], counter_[3]}};
+}
+
 void Philox::refill() {
-  const r123::Philox4x32 generator;
-  const r123::Philox4x32::ctr_type counter = {{counter_[0], counter_[1], counter_[2], counter_[3]}};
-  const r123::Philox4x32::key_type key = {{key_[0], key_[1]}};
-  const auto words = generator(counter, key);
-  for (unsigned i = 0; i < 4; ++i) block_[i] = words[i];
+  const PhiloxBlock block = philox_block(start(), 0, 0);
+  for (unsigned i = 0; i < 4; ++i) block_[i] = block.words[i];
   if ((counter_[0] & kBlockMask) == kBlockMask) {
     throw Error(ExitCode::refused, "random stream exhausted: more than 2^26 draws from one key");
   }

@@ -24,7 +24,10 @@ enum class Purpose : std::uint8_t {
   subset = 19,
   patch_mask = 20,
   sweep = 24,
+  dropout = 25,
 };
+
+struct PhiloxStart;  // philox_block.hpp
 
 class Philox {
  public:
@@ -39,6 +42,8 @@ class Philox {
   double normal();                          // mean 0, variance 1 (Box-Muller, one of the pair)
   double gamma(double shape);               // scale 1 (Marsaglia and Tsang, 2000)
   double beta(double a, double b);          // from two gammas
+
+  PhiloxStart start() const;  // of what has not been drawn yet, from a whole block on
 
   // Moves to 32-bit draw number `draw` of this stream, in O(1); draws are numbered from 0, below 2^26.
   void seek(std::uint64_t draw);

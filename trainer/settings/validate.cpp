@@ -156,6 +156,15 @@ void check_views(const Config& config) {
   }
 }
 
+void check_clipping(const Config& config) {
+  const sharding::OptimizerConfig& optimizer = config.optimizer;
+  if (optimizer.clip_adaptive == 0 || optimizer.clip_tensor == 0) return;
+  throw refuse(
+      "optimizer.clip_adaptive = {} with optimizer.clip_tensor = {}: set one of them, each clips what the "
+      "other has clipped",
+      optimizer.clip_adaptive, optimizer.clip_tensor);
+}
+
 void check_best(const Config& config) {
   if (learns_labels(config.task.name) || config.checkpoint.keep_best != BestBy::loss) return;
   throw refuse(
@@ -176,6 +185,7 @@ void validate(const Config& config) {
   check_loss(config);
   check_views(config);
   check_best(config);
+  check_clipping(config);
   trained_parameters(models::parameters_of(network_of(config)), config.finetune.train_only);
   check_distillation(config.distillation);
   check_average(config);

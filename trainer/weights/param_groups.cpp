@@ -16,6 +16,12 @@ bool decays(const models::ParameterSpec& parameter, const sharding::OptimizerCon
   return parameter.decays || (optimizer.decay_tokens && is_token);
 }
 
+// Elements that make one output: a row of a matrix, a channel's kernel, a vector as a whole. timm's rule.
+std::int64_t unit_of(const models::ParameterSpec& parameter) {
+  const bool rows = parameter.shape.size() > 1;
+  return rows ? parameter.elements() / parameter.shape.front() : parameter.elements();
+}
+
 }  // namespace
 
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
@@ -31,6 +37,7 @@ std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::P
         {.weight_decay = trained[p] && decays(parameter, optimizer) ? optimizer.weight_decay : 0.0,
          .lr_scale = std::pow(optimizer.layer_decay, static_cast<double>(last - parameter.layer)),
          .statistic_share = trained[p] && parameter.is_statistic() ? kStatisticShare : 0.0,
+         .unit = parameter.head && !optimizer.clip_adaptive_head ? 0 : unit_of(parameter),
          .late = parameter.late});
   }
   return rules;

@@ -12,8 +12,8 @@
 namespace vitrail::trainer {
 
 // Weight decay where it applies, else 0; learning rate times layer_decay for every layer between the
-// parameter's and the head. Source: timm's param_groups_layer_decay. What is not trained (train_only.hpp) has
-// no decay, and is no statistic that follows the batches.
+// parameter's and the head; units for adaptive clipping. Source: timm's param_groups_layer_decay. What is not
+// trained (train_only.hpp) has no decay, and is no statistic that follows the batches.
 std::vector<sharding::ParameterRule> parameter_rules(const std::vector<models::ParameterSpec>& parameters,
                                                      const sharding::OptimizerConfig& optimizer,
                                                      const std::string& train_only = "");

@@ -8,6 +8,7 @@
 #include "models/families/vit/hmlp_stem.hpp"
 #include "models/features.hpp"
 #include "models/layers/blocks.hpp"
+#include "models/layers/dropout.hpp"
 #include "models/layers/layers.hpp"
 #include "models/layers/patch_choice.hpp"
 #include "models/layers/positions.hpp"
@@ -57,7 +58,8 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
   if (config_.distilled) parts.push_back(p[parameters_.distillation_token].expand({images.size(0), -1, -1}));
   parts.push_back(config_.tokens_have_position ? patches : patches + position);
   const Tensor tokens = at::cat(parts, 1);
-  const Tensor placed = config_.tokens_have_position ? tokens + position : tokens;
+  const Tensor placed =
+      Dropout(pass, config_.dropout, 0)(config_.tokens_have_position ? tokens + position : tokens);
   if (pass.visible.empty()) return placed;
   const std::int64_t added = config_.added_tokens();
   return at::cat({placed.slice(1, 0, added), chosen_patches(placed.slice(1, added), pass.visible)}, 1);
@@ -68,18 +70,22 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   const VitBlockId& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
   const int parallel = static_cast<int>(config_.parallel);
   const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2 * parallel};
+  const int first_site = 1 + 3 * parallel * layer;  // one of an attention, two of an MLP
   Tensor attended = x;
   for (int i = 0; i < parallel; ++i) {
     const Branch branch = [p = bound(), &attention = parts.attentions[static_cast<std::size_t>(i)],
-                           heads = config_.heads](const Tensor& z) {
-      return scaled(self_attention(z, attention, heads, p), p[attention.scale]);
+                           heads = config_.heads,
+                           dropout = Dropout(pass, config_.dropout, first_site + i)](const Tensor& z) {
+      return scaled(dropout(self_attention(z, attention, heads, p)), p[attention.scale]);
     };
     attended = depth.add(attended, x, i, config_.checkpointing.attention ? recomputed(branch) : branch);
   }
   Tensor out = attended;
   for (int i = 0; i < parallel; ++i) {
     const MlpId& layers = parts.mlps[static_cast<std::size_t>(i)];
-    out = depth.add(out, attended, parallel + i, [&](const Tensor& z) { return mlp(z, layers, bound()); });
+    const Dropout dropout(pass, config_.dropout, first_site + parallel + 2 * i);
+    out = depth.add(out, attended, parallel + i,
+                    [&](const Tensor& z) { return mlp(z, layers, bound(), dropout); });
   }
   return out;
 }

@@ -71,11 +71,17 @@ MlpId declare_mlp_branch(Declaration& d, const std::string& norm, const std::str
   return branch;
 }
 
+// A byte for each element of `tensors` that are dropped from: half a number in halves.
+std::int64_t kept_masks(const VitConfig& vit, std::int64_t tensors) {
+  return vit.dropout > 0 ? tensors * vit.tokens() * vit.width / 2 : 0;
+}
+
 VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vit) {
   const std::string name = fmt::format("blocks.{}.", layer);
   VitBlockId block;
   for (std::int64_t i = 0; i < vit.parallel; ++i) {
     BranchCost branch = attention_branch(vit, layer, vit.tokens_in_training());
+    branch.kept += kept_masks(vit, 1);
     branch.shares_input = i > 0;
     const std::string one = vit.parallel == 1 ? name : fmt::format("{}attns.{}.", name, i);
     const char* const number = vit.parallel == 1 ? "1" : "";
@@ -85,6 +91,7 @@ VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vi
   }
   for (std::int64_t i = 0; i < vit.parallel; ++i) {
     BranchCost branch = mlp_branch(vit, layer, vit.tokens_in_training());
+    branch.kept += kept_masks(vit, 1 + kMlpRatio);
     branch.shares_input = i > 0;
     const std::string one = vit.parallel == 1 ? name : fmt::format("{}ffns.{}.", name, i);
     const char* const number = vit.parallel == 1 ? "2" : "";
@@ -140,6 +147,7 @@ VitConfig VitConfig::resolve(const ModelConfig& config) {
                                    deit3 ? DropPathLaw::constant : DropPathLaw::linear)};
   vit.parallel = config.parallel.value_or(row.parallel);
   vit.tokens_have_position = !deit3;
+  vit.dropout = config.dropout;
   vit.distilled = row.form == Form::deit_distilled;
   vit.hmlp = row.form == Form::deit3_hmlp;
   vit.pooling = config.pooling;

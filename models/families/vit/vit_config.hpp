@@ -43,7 +43,8 @@ struct VitConfig : TransformerConfig {
   std::int64_t parallel = 1;          // attention branches of a block side by side, then so many MLPs
   bool tokens_have_position = false;  // class (and distillation) token
   bool distilled = false;
-  bool hmlp = false;  // stem of three layers with batch norm
+  double dropout = 0;  // behind positions and all linear layers but those of queries, keys and values
+  bool hmlp = false;   // stem of three layers with batch norm
   Pooling pooling = Pooling::token;
   std::int64_t masked = 0;  // patches that are not looked at while training; then positions are fixed waves
 

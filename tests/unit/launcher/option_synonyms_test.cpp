@@ -75,6 +75,8 @@ TEST(OptionSynonyms, TheFieldsWordsLeadToTheKeyThatIsMeant) {
       {"mixup_alpha", "augment.mixup"},
       {"reprob", "augment.random_erasing"},
       {"aa", "augment.randaugment"},
+      {"auto_augment", "augment.autoaugment"},
+      {"agc", "optimizer.clip_adaptive"},
       {"crop_pct", "evaluate.crop_ratio"},
       {"grad_checkpointing", "model.activation_checkpointing"},
       {"nproc_per_node", "ranks"},

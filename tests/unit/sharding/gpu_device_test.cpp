@@ -90,7 +90,8 @@ std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel ke
     runs.push_back({n, a.sum.data(), a.weight.data(), a.exp_avg.data(), a.exp_avg_sq.data(), a.average.data(),
                     step_of(n % 2 == 0), factor});
   }
-  const bool sums = kernel == UpdateKernel::clip || kernel == UpdateKernel::lamb_direction;
+  const bool sums = kernel == UpdateKernel::clip || kernel == UpdateKernel::squares ||
+                    kernel == UpdateKernel::lamb_direction;
   std::vector<Squares> squares(sums ? runs.size() : 0);
   device.compute().update(kernel, sizeof(Real) == 8 ? DataType::f64 : DataType::f32, runs, squares);
   std::vector<std::vector<std::byte>> all;
@@ -124,7 +125,8 @@ class GpuDeviceTest : public testing::Test {
 TEST_F(GpuDeviceTest, UpdatesHaveTheBitsOfTheHost) {
   for (const UpdateKernel kernel :
        {UpdateKernel::clip, UpdateKernel::adamw, UpdateKernel::sgd, UpdateKernel::lamb_direction,
-        UpdateKernel::apply_update, UpdateKernel::move_average, UpdateKernel::follow}) {
+        UpdateKernel::apply_update, UpdateKernel::move_average, UpdateKernel::squares, UpdateKernel::scale,
+        UpdateKernel::follow}) {
     for (const double factor : {0.0, 0.01, 0.7, 1.0}) {
       EXPECT_EQ(after_update<float>(*gpu_, kernel, factor), after_update<float>(host_, kernel, factor))
           << static_cast<int>(kernel) << " " << factor;

@@ -94,7 +94,7 @@ Tensors replay(const Recording& recording, int world) {
       }
       gradients.exchange();
       const double scale = 1.0 / kRecordedLanes;
-      PerTensorSums squares = optimizer.clip_values(state, gradients, scale);
+      PerTensorSums squares = optimizer.clip_own(state, gradients, scale);
       communicator.all_reduce_sum(squares.values());
       optimizer.step(state, gradients, recording.settings.at("lr"), scale, squares);
       if (step == 1 || step == kSteps)

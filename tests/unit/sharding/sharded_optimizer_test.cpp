@@ -24,8 +24,13 @@ struct DecayScales {
   double rules = 1, optimizer = 1;
 };
 
+// Units as a vector's, as rows that are longer than a run and a slice, and as short ones that slices cut.
+const std::vector<std::int64_t> kUnits = {100, 75000, 37};
+
 std::vector<ParameterRule> rules(double scale) {
-  return {{scale * kDecay[0], 1}, {scale * kDecay[1], 0.5}, {scale * kDecay[2], 1}};
+  return {{scale * kDecay[0], 1, 0, kUnits[0]},
+          {scale * kDecay[1], 0.5, 0, kUnits[1]},
+          {scale * kDecay[2], 1, 0, kUnits[2]}};
 }
 
 std::vector<ParameterShape> updated_parameters() {
@@ -90,7 +95,7 @@ std::vector<std::vector<Real>> train(int world, const OptimizerConfig& config, i
       }
       gradients.exchange();
       const double scale = 1.0 / kLanes;
-      PerTensorSums squares = optimizer.clip_values(state, gradients, scale);
+      PerTensorSums squares = optimizer.clip_own(state, gradients, scale);
       communicator.all_reduce_sum(squares.values());
       optimizer.step(state, gradients, 1e-2, scale, squares);
       const double norm = ShardedOptimizer::gradient_norm(squares, scale);
@@ -115,6 +120,7 @@ std::vector<OptimizerConfig> configurations() {
       config.name = name;
       config.clip_norm = clip;
       config.clip_value = clip / 10;
+      config.clip_adaptive = clip;
       config.lamb_always_adapt = config.lamb_decoupled_decay = config.lamb_trust_clip = clip > 0;
       all.push_back(config);
     }
@@ -195,6 +201,39 @@ TEST(ShardedOptimizer, LambStepEqualsItsFormula) {
       const auto k = static_cast<std::size_t>(i);
       EXPECT_NEAR(after[p][k], value(0, p, i) - 1e-2 * rules(1)[p].lr_scale * ratio * update[k], 1e-12);
     }
+  }
+}
+
+// Gradients and weights of units are as long as each other here: half of them are clipped.
+TEST(ShardedOptimizer, AdaptiveClippingEqualsItsFormula) {
+  OptimizerConfig config{.name = OptimizerName::sgd, .momentum = 0, .nesterov = false, .clip_adaptive = 0.5};
+  std::vector<ParameterRule> without_decay = rules(0);
+  for (const int world : {1, 3}) {
+    const auto after = train<double>(world, config, 1, nullptr, {}, {.rules = 0});
+    std::size_t clipped = 0, units = 0;
+    for (std::size_t p = 0; p < updated_parameters().size(); ++p) {
+      for (std::int64_t begin = 0; begin < updated_parameters()[p].elements; begin += kUnits[p]) {
+        std::vector<double> gradient;
+        double weights = 0, gradients = 0;
+        for (std::int64_t i = begin; i < begin + kUnits[p]; ++i) {
+          double& g = gradient.emplace_back(0);
+          for (std::uint64_t lane = 0; lane < kLanes; ++lane) g += value(100 + lane, p, i) / kLanes;
+          weights += value(0, p, i) * value(0, p, i);
+          gradients += g * g;
+        }
+        const double most = 0.5 * std::sqrt(weights), norm = std::sqrt(gradients);
+        clipped += norm > most ? 1 : 0;
+        ++units;
+        const double rate = 1e-2 * without_decay[p].lr_scale * std::min(1.0, most / norm);
+        for (std::int64_t i = begin; i < begin + kUnits[p]; ++i) {
+          ASSERT_NEAR(after[p][static_cast<std::size_t>(i)],
+                      value(0, p, i) - rate * gradient[static_cast<std::size_t>(i - begin)], 1e-12)
+              << p << " " << i << " at " << world;
+        }
+      }
+    }
+    EXPECT_GT(clipped, units / 4);
+    EXPECT_LT(clipped, units);
   }
 }
 

@@ -66,6 +66,8 @@ Config config_of(const Cases& cases, const std::string& name) {
   o.layer_decay = s.at("optimizer.layer_decay");
   o.clip_norm = number("optimizer.clip_norm", 0);
   o.clip_value = number("optimizer.clip_value", 0);
+  o.clip_adaptive = number("optimizer.clip_adaptive", 0);
+  o.clip_adaptive_head = number("optimizer.clip_adaptive_head", 1) != 0;
   o.momentum = number("optimizer.momentum", 0.9);
   o.nesterov = number("optimizer.nesterov", 1) != 0;
   o.lamb_max_grad_norm = number("optimizer.lamb_max_grad_norm", 1.0);
@@ -143,7 +145,7 @@ TEST_P(Fp64, WeightsAreTheReferencesOnAnyNumberOfRanks) {
   EXPECT_GT(moved, 1e-2) << "else the comparison would notice nothing";
   RecordProperty("largest_difference", fmt::format("{:.1e}", largest));
 
-  const bool every_world = GetParam().find("-norm-") != std::string::npos;
+  const bool every_world = GetParam().find("norm-") != std::string::npos;
   for (const int world : every_world ? std::vector<int>{2, 3, 4, 8} : std::vector<int>{3}) {
     tests::run_world(world, [&](sharding::Communicator& communicator) {
       const Outcome many = train(config, communicator);

@@ -1,3 +1,4 @@
+#include "datasets/augment/autoaugment.hpp"
 #include "datasets/augment/mixing.hpp"
 #include "datasets/augment/randaugment.hpp"
 #include "trainer/settings/sections/conditions.hpp"
@@ -19,6 +20,16 @@ SettingCondition without_three_augment() {
           [](const Config& config) { return !config.augment.three_augment; }};
 }
 
+SettingCondition without_randaugment() {
+  return {"augment.randaugment", "no augment.randaugment",
+          [](const Config& config) { return config.augment.randaugment.empty(); }};
+}
+
+SettingCondition without_autoaugment() {
+  return {"augment.autoaugment", "no augment.autoaugment",
+          [](const Config& config) { return config.augment.autoaugment.empty(); }};
+}
+
 SettingCondition with_erasing() {
   return {"augment.random_erasing", "an augment.random_erasing above 0",
           [](const Config& config) { return config.augment.random_erasing > 0; }};
@@ -36,6 +47,35 @@ SettingCondition with_both_mixings() {
 
 std::string wrong_randaugment(const std::string& text) {
   return text.empty() ? "" : complaint_about_randaugment(text);
+}
+
+std::string wrong_autoaugment(const std::string& text) {
+  return text.empty() ? "" : complaint_about_autoaugment(text);
+}
+
+template <class Reach>
+void add_policy_settings(const Section<Reach>& augment) {
+  augment.add("three_augment", &AugmentConfig::three_augment, Effect::identity,
+              {.help = "DeiT III's 3-Augment: grey, solarized or blurred, one of the three at random",
+               .when = {with_one_view(), with_images()}});
+  augment.add("randaugment", &AugmentConfig::randaugment, Effect::identity,
+              {.help = "RandAugment in timm's words, as rand-m9-mstd0.5-inc1",
+               .placeholder = "rand-...",
+               .absent = "none",
+               .when = {with_one_view(), with_images(), without_three_augment()}},
+              {"rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET",
+               [](const std::string& text) { return wrong_randaugment(text).empty(); }, wrong_randaugment});
+  augment.add("autoaugment", &AugmentConfig::autoaugment, Effect::identity,
+              {.help = "AutoAugment's policy for ImageNet in timm's words: original, originalr, and -mstdX",
+               .placeholder = "original...",
+               .absent = "none",
+               .when = {with_one_view(), with_images(), without_three_augment(), without_randaugment()}},
+              {"original or originalr, and -mstdX",
+               [](const std::string& text) { return wrong_autoaugment(text).empty(); }, wrong_autoaugment});
+  augment.add("trivial_augment", &AugmentConfig::trivial_augment, Effect::identity,
+              {.help = "TrivialAugment with its wide ranges: one operation at one strength, both at random",
+               .when = {with_one_view(), with_images(), without_three_augment(), without_randaugment(),
+                        without_autoaugment()}});
 }
 
 template <class Reach>
@@ -58,16 +98,7 @@ void add_pixel_settings(const Section<Reach>& augment) {
       {.help = "decode a JPEG at a half, a quarter or an eighth where the crop stays large enough: faster, "
                "with slightly other pixels",
        .when = {with_one_view(), with_images()}});
-  augment.add("three_augment", &AugmentConfig::three_augment, Effect::identity,
-              {.help = "DeiT III's 3-Augment: grey, solarized or blurred, one of the three at random",
-               .when = {with_one_view(), with_images()}});
-  augment.add("randaugment", &AugmentConfig::randaugment, Effect::identity,
-              {.help = "RandAugment in timm's words, as rand-m9-mstd0.5-inc1",
-               .placeholder = "rand-...",
-               .absent = "none",
-               .when = {with_one_view(), with_images(), without_three_augment()}},
-              {"rand and any of -mN -nN -pX -mstdX -mmaxN -inc1 -tSET",
-               [](const std::string& text) { return wrong_randaugment(text).empty(); }, wrong_randaugment});
+  add_policy_settings(augment);
   augment.add(
       "color_jitter", &AugmentConfig::color_jitter, Effect::identity,
       {.help = "brightness, contrast and saturation by factors of 1 +- this, in random order; 0: none",

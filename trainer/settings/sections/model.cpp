@@ -50,6 +50,12 @@ void add_model_settings(std::vector<Setting>& table) {
   add_overrides(model);
   model.add("drop_path", &ModelConfig::drop_path, Effect::identity,
             {.help = "share of images for which a branch is left out", .bounds = from_below(0, 1)});
+  model.add(
+      "dropout", &ModelConfig::dropout, Effect::identity,
+      {.help =
+           "share of the numbers behind positions and linear layers that are set to 0 in training; of ViT "
+           "and DeiT",
+       .bounds = from_below(0, 1)});
   model.choice(
       "drop_path_law", &ModelConfig::drop_path_law,
       {{DropPathLaw::of_model, "own"}, {DropPathLaw::constant, "constant"}, {DropPathLaw::linear, "linear"}},

@@ -20,6 +20,11 @@ SettingCondition with_moments() {
           [](const Config& config) { return config.optimizer.name != OptimizerName::sgd; }};
 }
 
+SettingCondition with_adaptive_clipping() {
+  return {"optimizer.clip_adaptive", "optimizer.clip_adaptive above 0",
+          [](const Config& config) { return config.optimizer.clip_adaptive > 0; }};
+}
+
 }  // namespace
 
 void add_optimizer_settings(std::vector<Setting>& table) {
@@ -62,9 +67,16 @@ void add_optimizer_settings(std::vector<Setting>& table) {
                 {.help = "largest norm of each tensor's gradient, each by itself, before clip_norm; 0: no "
                          "clipping",
                  .bounds = at_least(0)});
-  optimizer.add("clip_value", &OptimizerConfig::clip_value, Effect::result,
-                {.help = "largest absolute value of a gradient's element, before clip_norm; 0: no clipping",
+  optimizer.add(
+      "clip_value", &OptimizerConfig::clip_value, Effect::result,
+      {.help = "largest absolute value of a gradient's element, before other clipping; 0: no clipping",
+       .bounds = at_least(0)});
+  optimizer.add("clip_adaptive", &OptimizerConfig::clip_adaptive, Effect::result,
+                {.help = "largest norm of the gradient of a row, kernel or vector over that of its weights, "
+                         "before clip_norm; 0: no clipping",
                  .bounds = at_least(0)});
+  optimizer.add("clip_adaptive_head", &OptimizerConfig::clip_adaptive_head, Effect::result,
+                {.help = "clip_adaptive: the classifier's as well", .when = {with_adaptive_clipping()}});
   optimizer.add("lamb_max_grad_norm", &OptimizerConfig::lamb_max_grad_norm, Effect::result,
                 {.help = "LAMB's own clipping, after clip_norm; 0: none",
                  .bounds = at_least(0),

@@ -1,5 +1,7 @@
-// The laws of RandAugment, colour jitter and random erasing against histograms of timm's and torchvision's
-// draws (tests/peers/make_transform_fixtures.py). Both sides are estimates: 5 standard errors are allowed.
+// The laws of RandAugment, AutoAugment, TrivialAugment, colour jitter and random erasing against histograms
+// of timm's and torchvision's draws (tests/peers/make_transform_fixtures.py). Both sides are estimates: 5
+// standard errors are allowed.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
@@ -7,7 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "datasets/augment/augmentation.hpp"
+#include "datasets/augment/autoaugment.hpp"
 #include "datasets/augment/randaugment.hpp"
+#include "datasets/augment/trivialaugment.hpp"
 #include "tests/unit/datasets/fixture_file.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/philox.hpp"
@@ -40,18 +44,16 @@ constexpr std::array<const char*, 7> kConfigs = {
     "rand-m9-mstd0.5-inc1", "rand-m7-n3-p0.8",         "rand-m9-mstd101-mmax7",  "rand-n4-p0.7-tweights",
     "rand-m6-mstd1.5-t3a",  "rand-m8-n5-t3aw-mstd0.5", "rand-m14-mmax20-inc1-p1"};
 
-class RandAugmentLaw : public testing::TestWithParam<std::size_t> {};
-
-TEST_P(RandAugmentLaw, IsTimms) {
+// `policy` draws an image's operations from a stream.
+template <class Policy>
+void expect_policy(const FixtureFile& fixture, const std::string& prefix, std::uint64_t when,
+                   const Policy& policy) {
   constexpr double kFixtureDraws = 60'000;
-  const FixtureFile fixture("laws");
-  const std::string prefix = fmt::format("rand.{}.", GetParam());
-  const RandAugment config = parse_randaugment(kConfigs.at(GetParam()));
   std::array<double, 8> counts{};
   std::array<std::vector<double>, kKinds> arguments;
   for (std::uint64_t i = 0; i < kDrawn; ++i) {
-    Philox stream(5, Purpose::test, GetParam(), i);
-    const auto operations = draw_operations(config, 100, stream);
+    Philox stream(5, Purpose::test, when, i);
+    const auto operations = policy(stream);
     ++counts.at(operations.size());
     for (const Operation& operation : operations) {
       arguments.at(static_cast<std::size_t>(operation.kind)).push_back(operation.argument);
@@ -74,23 +76,68 @@ TEST_P(RandAugmentLaw, IsTimms) {
   }
 }
 
+class RandAugmentLaw : public testing::TestWithParam<std::size_t> {};
 INSTANTIATE_TEST_SUITE_P(Configs, RandAugmentLaw, testing::Range(std::size_t{0}, kConfigs.size()));
+
+TEST_P(RandAugmentLaw, IsTimms) {
+  const RandAugment config = parse_randaugment(kConfigs.at(GetParam()));
+  expect_policy(FixtureFile("laws"), fmt::format("rand.{}.", GetParam()), GetParam(),
+                [&](Philox& stream) { return draw_operations(config, 100, stream); });
+}
+
+TEST(AutoAugmentLaw, IsTimms) {
+  constexpr std::array<const char*, 3> kPolicies = {"original", "originalr-mstd0.5", "original-mstd101"};
+  for (std::size_t i = 0; i < kPolicies.size(); ++i) {
+    const AutoAugment config = parse_autoaugment(kPolicies.at(i));
+    expect_policy(FixtureFile("policies"), fmt::format("auto.{}.", i), i,
+                  [&](Philox& stream) { return draw_operations(config, 100, stream); });
+  }
+}
+
+TEST(AutoAugmentTest, WhatItDoesNotKnowIsNamed) {
+  EXPECT_EQ(complaint_about_autoaugment("originalr-mstd0.5"), "");
+  EXPECT_EQ(complaint_about_autoaugment("v0"), "v0 is neither original nor originalr");
+  EXPECT_EQ(complaint_about_autoaugment("original-mstd"), "mstd is no mstd with a number");
+  EXPECT_EQ(complaint_about_autoaugment("original-mstdnan"), "mstdnan is no mstd with a number");
+  EXPECT_EQ(complaint_about_autoaugment("original-mstd0.5-inc1"), "mstd0.5-inc1 is no mstd with a number");
+}
+
+// Fixture rows: kind (-1: the image stays), argument, share.
+TEST(TrivialAugmentLaw, IsTorchvisions) {
+  constexpr int kMany = 200'000;
+  const auto rows = FixtureFile("policies").table("trivial");
+  std::vector<int> counts(rows.size());
+  for (std::uint64_t i = 0; i < kMany; ++i) {
+    Philox stream(5, Purpose::test, 0, i);
+    const auto drawn = draw_trivial_augment(stream);
+    const double kind = drawn ? static_cast<double>(drawn->kind) : -1, argument = drawn ? drawn->argument : 0;
+    const auto row = std::ranges::find_if(
+        rows, [&](const auto& r) { return r[0] == kind && std::abs(r[1] - argument) < 1e-5; });
+    ASSERT_NE(row, rows.end()) << kind << " by " << argument;
+    ++counts.at(static_cast<std::size_t>(row - rows.begin()));
+  }
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const double share = rows[r][2];
+    EXPECT_NEAR(counts[r], kMany * share, 5 * std::sqrt(kMany * share * (1 - share)))
+        << rows[r][0] << " by " << rows[r][1];
+  }
+}
 
 TEST(RandAugmentTest, ItsGrammarIsTimms) {
   const RandAugment plain = parse_randaugment("rand");
-  EXPECT_EQ(plain.magnitude, 10);
+  EXPECT_EQ(plain.level.magnitude, 10);
   EXPECT_EQ(plain.layers, 2);
   EXPECT_EQ(plain.probability, 0.5);
-  EXPECT_EQ(plain.deviation, 0.0);
+  EXPECT_EQ(plain.level.deviation, 0.0);
   EXPECT_EQ(plain.choices.size(), 15U);
   const RandAugment all = parse_randaugment("rand-inc1-mmax12-n3-p0.25-mstd0.5-m9");
-  EXPECT_EQ(all.magnitude, 9);
+  EXPECT_EQ(all.level.magnitude, 9);
   EXPECT_EQ(all.layers, 3);
   EXPECT_EQ(all.probability, 0.25);
-  EXPECT_EQ(all.deviation, 0.5);
-  EXPECT_EQ(all.upper_bound, 12.0);
-  EXPECT_TRUE(std::isinf(parse_randaugment("rand-mstd101").deviation));
-  EXPECT_FALSE(std::isinf(parse_randaugment("rand-mstd100").deviation));
+  EXPECT_EQ(all.level.deviation, 0.5);
+  EXPECT_EQ(all.level.upper_bound, 12.0);
+  EXPECT_TRUE(std::isinf(parse_randaugment("rand-mstd101").level.deviation));
+  EXPECT_FALSE(std::isinf(parse_randaugment("rand-mstd100").level.deviation));
   EXPECT_EQ(parse_randaugment("rand-t3a").choices.size(), 3U);
   EXPECT_TRUE(parse_randaugment("rand-tweights").weighted);
 }

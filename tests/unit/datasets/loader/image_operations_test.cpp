@@ -43,6 +43,22 @@ TEST(ImageOperationsTest, HuesAreTurnedAsPillowsBytes) {
   }
 }
 
+// TrivialAugment's wide ranges, of which torchvision has its own way to some: bicubic, and filled with the
+// mean. Fixture rows: kind, argument.
+TEST(ImageOperationsTest, EveryByteOfWideRangesIsTorchvisions) {
+  const FixtureFile fixture("policies");
+  const auto cases = fixture.table("cases");
+  ASSERT_GE(cases.size(), 60U);
+  Image spare;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const Operation operation{static_cast<OperationKind>(static_cast<int>(cases[i][0])), cases[i][1]};
+    Image image = fixture.image("source");
+    apply(operation, image, spare);
+    EXPECT_EQ(image.rgb, fixture.image(fmt::format("result.{}", i)).rgb)
+        << name_of(operation.kind) << " " << operation.argument;
+  }
+}
+
 TEST(ByteTableTest, AllWaysToLookUpGiveTheSame) {
   Philox random(1, Purpose::test, 0, 0);
   ByteTable table;

@@ -109,6 +109,14 @@ TEST(Validate, ViewsWantImagesAndPartsOfThem) {
          "78 model.name = deit_s16_distilled: ");
 }
 
+TEST(Validate, OneKindOfClippingByParts) {
+  EXPECT_EQ(rule_refusal([](Config& c) {
+              c.optimizer.clip_adaptive = 0.01;
+              c.optimizer.clip_tensor = 3;
+            }).substr(0, 63),
+            "78 optimizer.clip_adaptive = 0.01 with optimizer.clip_tensor = ");
+}
+
 TEST(Validate, MaskedPatchesWantAVisionTransformer) {
   const auto mae = [](const std::string& name, double masked) {
     return rule_refusal([&](Config& c) {

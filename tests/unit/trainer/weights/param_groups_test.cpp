@@ -60,6 +60,29 @@ TEST(ParamGroups, LayerDecayIsTimms) {
   }
 }
 
+// timm's unitwise_norm: over all dimensions but the first, over the whole of a vector.
+TEST(ParamGroups, UnitsAreRowsAndVectors) {
+  const std::map<std::string, std::int64_t> units = {{"stem.conv1.linear.weight", 27},
+                                                     {"stem.conv1.bn.weight", 16},
+                                                     {"stages.0.blocks.0.attn.attention_biases", 196},
+                                                     {"stages.0.blocks.0.attn.qkv.linear.weight", 128},
+                                                     {"head_dist.linear.weight", 384},
+                                                     {"head_dist.linear.bias", 1000}};
+  const auto specs = declared("levit_128s", std::nullopt);
+  sharding::OptimizerConfig without_head;
+  without_head.clip_adaptive_head = false;
+  const auto all = parameter_rules(specs, {}), others = parameter_rules(specs, without_head);
+  std::size_t found = 0;
+  for (std::size_t p = 0; p < specs.size(); ++p) {
+    const auto unit = units.find(specs[p].name);
+    if (unit == units.end()) continue;
+    ++found;
+    EXPECT_EQ(all[p].unit, unit->second) << specs[p].name;
+    EXPECT_EQ(others[p].unit, specs[p].name.starts_with("head") ? 0 : unit->second) << specs[p].name;
+  }
+  EXPECT_EQ(found, units.size());
+}
+
 TEST(ParamGroups, ByParameterInTheirOrder) {
   const std::vector<models::ParameterSpec> specs = {
       {.name = "token", .shape = {1, 1, 2}},
