@@ -27,7 +27,15 @@ void add_evaluate_settings(std::vector<Setting>& table) {
                 .bounds = above_to(0, 1),
                 .when = {with_validation()}});
   evaluate.add("flip", &EvaluationConfig::flip, Effect::result,
-               {.help = "average the logits of every image and its mirror", .when = {with_validation()}});
+               {.help = "average the logits of every image and its mirror",
+                .when = {with_validation(), by_classifier()}});
+  evaluate.choice(
+      "crops", &EvaluationConfig::crops,
+      {{datasets::EvaluationCrops::centre, "centre"}, {datasets::EvaluationCrops::five, "five"}},
+      Effect::result,
+      {.help = "look at the centre of the resized image, or average the logits of its four corners and its "
+               "centre: five times the work and the memory of images",
+       .when = {with_validation(), by_classifier()}});
   evaluate.add("batch_size", &EvaluationConfig::batch_size, Effect::speed,
                {.help = "images per forward pass of an evaluation",
                 .bounds = from_to(1, 65536),
