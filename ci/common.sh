@@ -62,6 +62,18 @@ fashion_mnist() {
   echo "idx:$images,$labels"
 }
 
+# ensure_fashion_pack VITRAIL train|t10k FOLDER: packed unless it is there.
+ensure_fashion_pack() {
+  local source
+  if [[ -f $3/manifest.json ]]; then
+    say "$3 is there"
+    return
+  fi
+  source=$(fashion_mnist "$2")
+  say "packing $source into $3"
+  "$1" pack --source "$source" --output "$3"
+}
+
 # Python with the packages of ci/peers.txt in $peers. The list is copied into the environment last: only a whole
 # environment has it.
 peers=$deps/peers

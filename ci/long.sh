@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The checks that do not fit into .ci/run: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
-# each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the bundle for GPU machines.
+# each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the worked
+# examples, the bundle for GPU machines.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, faults, bundle
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, examples, faults, bundle
 #   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/campaigns/long.py does, after its builds; the table
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -62,6 +63,12 @@ cluster() {
   return "$worst"
 }
 
+# The worked examples whose figures the documents show.
+examples() {
+  build dev build/dev
+  VITRAIL=build/dev/vitrail ci/few_labels.sh --fresh
+}
+
 # That everything of ci/gpu.sh starts where only PyTorch is; MPI is seen to work there.
 bundle() {
   local folder
@@ -83,6 +90,7 @@ stage tsan --needs install tsan
 stage fuzz --needs install fuzz
 stage runs --needs install runs
 stage cluster --needs install cluster
+stage examples --needs install examples
 stage faults --needs install faults all
 stage bundle --needs install bundle
 finish

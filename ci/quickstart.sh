@@ -18,17 +18,6 @@ launch_short() {  # NAME
   launch --run.name "$1" --run.steps $steps --checkpoint.every 10st
 }
 
-ensure_pack() {  # SPLIT FOLDER
-  local source
-  if [[ -f $2/manifest.json ]]; then
-    say "$2 is there"
-    return
-  fi
-  source=$(fashion_mnist "$1")
-  say "packing $source into $2"
-  "$vitrail" pack --source "$source" --output "$2"
-}
-
 # A process and all that it started, whatever sessions and groups they are in now.
 tree_of() {
   local child
@@ -118,8 +107,8 @@ trap kill_launched EXIT
 ci/install.sh run
 say "building $vitrail"
 build release build/release
-ensure_pack train "$train_pack"
-ensure_pack t10k "$test_pack"
+ensure_fashion_pack "$vitrail" train "$train_pack"
+ensure_fashion_pack "$vitrail" t10k "$test_pack"
 say "training runs/quickstart ($config)"
 (launch)
 say "evaluating"

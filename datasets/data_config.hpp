@@ -35,6 +35,7 @@ inline OpenOptions training_data(const DataConfig& data) {
 }
 
 enum class Crop { rrc, src, none, pad };
+enum class EvaluationCrops { centre, five };  // five: the corners, then the centre
 enum class ErasingMode { constant, colour, noise };
 enum class MixMode { batch, pair, element };
 
@@ -81,6 +82,9 @@ struct EvaluationTransform {
   std::int64_t image_size = 224;
   double crop_ratio = 1.0;
   Normalisation normalisation = {};
+  EvaluationCrops crops = EvaluationCrops::centre;
+
+  int crops_count() const { return crops == EvaluationCrops::five ? 5 : 1; }
 };
 
 }  // namespace vitrail::datasets

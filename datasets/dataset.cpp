@@ -7,6 +7,7 @@
 #include "datasets/image_folder.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/pack_dataset.hpp"
+#include "datasets/packing/pack_sources.hpp"
 #include "datasets/source_dataset.hpp"
 #include "datasets/subsets/class_subset.hpp"
 #include "datasets/subsets/relabelled.hpp"
@@ -40,9 +41,18 @@ std::shared_ptr<const Dataset> open_whole(const std::string& source, const OpenO
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
   if (is_direct_source(source)) return open_source_dataset(source);
-  throw Error(ExitCode::usage, fmt::format("data source {}: no such folder", source),
-              "a source is the folder of a pack, folder:DIR, wds:TARS, csv:LIST, tensor:FILE.safetensors or "
-              "synthetic:N,CLASSES,SIZE; of other collections make a pack (vitrail pack --help)");
+  if (is_packed_source(source)) {
+    throw Error(
+        ExitCode::refused, fmt::format("data source {}: not read without a pack", source),
+        fmt::format("`vitrail pack --source '{}' --output PACK` makes one (with --split, where it has "
+                    "several); then give its folder",
+                    source));
+  }
+  throw Error(
+      ExitCode::usage, fmt::format("data source {}: no such folder", source),
+      "a source is the folder of a pack, folder:DIR, wds:TARS, csv:LIST, flat:DIR,LABELS, "
+      "inaturalist:JSON, idx:IMAGES,LABELS, tensor:FILE.safetensors or synthetic:N,CLASSES,SIZE; of other "
+      "collections make a pack (vitrail pack --help)");
 }
 
 // "photos" for "folder:photos".

@@ -62,7 +62,7 @@ class Dataset {
   virtual std::string describe() const = 0;     // for error messages and logs: the source as the user gave it
 };
 
-// "DIR" a pack · "folder:DIR", "wds:TARS", "csv:LIST" images as they lie (source_dataset.hpp) ·
+// "DIR" a pack · "folder:DIR", "wds:TARS" and their like: images as they lie (source_dataset.hpp) ·
 // "tensor:FILE.safetensors" (images float [N,3,S,S], labels int64 [N]) · "synthetic:N,CLASSES,SIZE" seeded
 // textures with class-dependent structure, for dry runs.
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options = {});

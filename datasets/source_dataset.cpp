@@ -16,7 +16,10 @@
 namespace vitrail::datasets {
 namespace {
 
-constexpr std::array<std::string_view, 3> kDirect = {"folder:", "wds:", "csv:"};
+// Neither streams, which have to be sorted first, nor collections with splits, of which nobody could say
+// which.
+constexpr std::array<std::string_view, 6> kDirect = {
+    "folder:", "wds:", "csv:", "flat:", "inaturalist:", "idx:"};
 
 class SourceDataset final : public Dataset {
  public:
@@ -85,6 +88,11 @@ bool is_direct_source(const std::string& source) {
 
 std::shared_ptr<const Dataset> open_source_dataset(const std::string& source) try {
   return std::make_shared<const SourceDataset>(source);
+} catch (const Error& e) {
+  if (e.code() != ExitCode::refused) throw;
+  throw Error(e.code(), e.what(),
+              e.hint() + (e.hint().empty() ? "" : "; ") +
+                  "such options are of `vitrail pack`: pack it with them, and give the pack");
 } catch (const std::filesystem::filesystem_error& e) {
   throw io_error("cannot look at", e.path1(), e.code().value());
 }

@@ -1,7 +1,8 @@
-// Images as they lie, read without a pack: "folder:DIR", "wds:TARS" and "csv:LIST" as `vitrail pack` takes
-// them. Samples are in the order that a pack of the same source has, so a run on either draws the same and
-// ends with the same bits, where no image is damaged. Every rank lists the source. Throws: what open_source()
-// throws; DamagedRecord naming a file that has gone or changed its size.
+// Images as they lie, read without a pack: "folder:DIR", "wds:TARS", "csv:LIST", "flat:DIR,LABELS",
+// "inaturalist:JSON" and "idx:IMAGES,LABELS" as `vitrail pack` takes them. Samples are in the order that a
+// pack of the same source has, so a run on either draws the same and ends with the same bits, where no image
+// is damaged. Every rank lists the source. Throws: what open_source() throws; DamagedRecord naming a file
+// that has gone or changed its size.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Fine-tunes a finished run on another collection, with the settings of configs/RUN_DATASET.cfg. From the repository's root:
 #
-#   sbatch slurm/transfer.sh RUN DATASET [--section.key VALUE ...]      RUN: deit_b cait_s36 cait_m36 vit_s vit_b vit_l
-#                                                                       DATASET: cifar10 cifar100 flowers cars inat18 inat19
+#   sbatch slurm/transfer.sh RUN DATASET [--section.key VALUE ...]
+#     RUN: deit_b cait_s36 cait_m36 vit_s vit_b vit_l resmlp_s12 resmlp_s24 patchconvnet_s60 patchconvnet_b120
+#     DATASET: cifar10 cifar100 flowers cars inat18 inat19
 #
 # The file's header says which run's weights it begins with. Packs are made once, from what the publishers give:
 #

@@ -37,6 +37,11 @@ struct Columns {
   bool has_header = false;
 };
 
+std::vector<std::string> without(std::vector<std::string> fields, std::size_t column) {
+  fields.erase(fields.begin() + static_cast<std::ptrdiff_t>(column));
+  return fields;
+}
+
 // A first line is a header if --labels names a column, or one of its fields is a usual name of paths.
 Columns columns_in(const TableLine& first, const std::string& labels, const std::string& list) {
   const auto path = std::ranges::find_if(first.fields, names_paths);
@@ -58,7 +63,8 @@ Columns columns_in(const TableLine& first, const std::string& labels, const std:
     });
     if (usual == first.fields.end()) {
       throw Error(ExitCode::refused, fmt::format("{}: which of its columns has the labels?", list),
-                  fmt::format("say it: --labels with one of {}", fmt::join(first.fields, ", ")));
+                  fmt::format("say it: --labels with one of {}",
+                              fmt::join(without(first.fields, columns.path), ", ")));
     }
     columns.label = static_cast<std::size_t>(usual - first.fields.begin());
   }

@@ -224,7 +224,7 @@ void erase(const std::vector<Erasure>& erased, const SampleKey& key, int image_s
   }
 }
 
-View evaluation_view(int width, int height, const EvaluationTransform& transform) {
+View evaluation_view(int width, int height, const EvaluationTransform& transform, int crop) {
   const auto size = static_cast<int>(transform.image_size);
   const double shorter = std::floor(size / transform.crop_ratio);
   if (!(shorter >= size && shorter <= 1 << 20)) {
@@ -236,6 +236,10 @@ View evaluation_view(int width, int height, const EvaluationTransform& transform
   View view = scaled_view(width, height, static_cast<int>(shorter));
   view.window = {round_half_even((view.width - size) / 2.0), round_half_even((view.height - size) / 2.0),
                  size, size};
+  if (crop < transform.crops_count() - 1) {
+    view.window.x = crop % 2 == 0 ? 0 : view.width - size;
+    view.window.y = crop < 2 ? 0 : view.height - size;
+  }
   return view;
 }
 

@@ -49,7 +49,8 @@ DrawnAugmentation draw_augmentation(const AugmentConfig& config, const SampleKey
 void erase(const std::vector<Erasure>& erased, const SampleKey& key, int image_size,
            std::span<float> picture);
 
-// Shorter side to floor(image_size / crop_ratio), then the centre.
-View evaluation_view(int width, int height, const EvaluationTransform& transform);
+// Shorter side to floor(image_size / crop_ratio), then the centre; of five crops the corners, from the upper
+// left on, come first.
+View evaluation_view(int width, int height, const EvaluationTransform& transform, int crop = 0);
 
 }  // namespace vitrail::datasets

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -39,6 +40,19 @@ View scaled(View view, int eighths) {
   view.source.width = scale(from.x + from.width) - view.source.x;
   view.source.height = scale(from.y + from.height) - view.source.y;
   return view;
+}
+
+Box needed_by_all(const std::vector<Resize>& resizes) {
+  const Box& first = resizes.front().needed();
+  int left = first.x, top = first.y, right = first.x + first.width, bottom = first.y + first.height;
+  for (const Resize& resize : resizes) {
+    const Box& needed = resize.needed();
+    left = std::min(left, needed.x);
+    top = std::min(top, needed.y);
+    right = std::max(right, needed.x + needed.width);
+    bottom = std::max(bottom, needed.y + needed.height);
+  }
+  return {left, top, right - left, bottom - top};
 }
 
 }  // namespace
@@ -91,9 +105,28 @@ void Transformer::train(const Sample& sample, const AugmentConfig& config, const
 
 void Transformer::evaluate(const Sample& sample, const EvaluationTransform& transform,
                            const Normaliser& normaliser, std::span<float> out) {
-  if (copy_tensor(sample, out)) return;
-  look(sample, false, [&](int width, int height) { return evaluation_view(width, height, transform); });
-  normaliser.apply(picture_, out);
+  const auto crops = static_cast<std::size_t>(transform.crops_count());
+  const auto of_crop = [&](std::size_t crop) {
+    return out.subspan(crop * (out.size() / crops), out.size() / crops);
+  };
+  if (!sample.tensor.empty()) {
+    for (std::size_t crop = 0; crop < crops; ++crop) copy_tensor(sample, of_crop(crop));
+    return;
+  }
+  std::optional<EncodedImage> encoded;
+  if (sample.image.rgb.empty()) encoded.emplace(sample.encoded);
+  const Box size = encoded ? Box{0, 0, encoded->width(), encoded->height()}
+                           : Box{0, 0, sample.image.width, sample.image.height};
+  std::vector<Resize> resizes;
+  for (int crop = 0; crop < transform.crops_count(); ++crop) {
+    resizes.emplace_back(evaluation_view(size.width, size.height, transform, crop));
+  }
+  const PixelView pixels =
+      encoded ? encoded->decode(needed_by_all(resizes), decoded_) : PixelView(sample.image);
+  for (std::size_t crop = 0; crop < crops; ++crop) {
+    resizes[crop].apply(pixels, scratch_, picture_);
+    normaliser.apply(picture_, of_crop(crop));
+  }
 }
 
 }  // namespace vitrail::datasets

@@ -74,7 +74,8 @@ class EvaluationLoader::Impl {
   }
 
   std::size_t floats_of(std::int64_t images) const {
-    return static_cast<std::size_t>(images * 3 * transform_.image_size * transform_.image_size);
+    return static_cast<std::size_t>(images * transform_.crops_count() * 3 * transform_.image_size *
+                                    transform_.image_size);
   }
 
   EvaluationBatch allocate(const Part& part) {
@@ -90,7 +91,7 @@ class EvaluationLoader::Impl {
 
   void fill(EvaluationBatch& batch, const Part& part, std::int64_t item, Transformer& transformer) {
     const std::int64_t index = part.lane + lanes_.lanes * (part.first + item);
-    const std::span<float> out = datasets::floats_of(batch.images, item, transform_.image_size);
+    const std::span<float> out = std::span<float>(batch.images).subspan(floats_of(item), floats_of(1));
     try {
       write_sample(*dataset_, index, {},
                    [&](const Sample& sample) { transformer.evaluate(sample, transform_, normaliser_, out); });

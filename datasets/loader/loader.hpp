@@ -69,7 +69,7 @@ class TrainLoader {
 struct EvaluationBatch {
   std::int64_t lane = 0;
   std::int64_t images_count = 0;
-  PixelBuffer images;                 // [images_count, 3, S, S]
+  PixelBuffer images;                 // [images_count * crops, 3, S, S], the crops of an image side by side
   std::vector<std::int64_t> labels;   // [images_count]
   std::vector<std::int64_t> indices;  // [images_count]
   DamageLedger damaged;               // with OnDamage::report: images that are black instead, by index

@@ -129,6 +129,12 @@ std::string source_forms() {
   return fmt::format("{}", fmt::join(forms, ", "));
 }
 
+bool is_packed_source(const std::string& source) {
+  return std::ranges::any_of(kKinds, [&](const Kind& kind) {
+    return source.starts_with(kind.name) && source.substr(kind.name.size()).starts_with(':');
+  });
+}
+
 std::unique_ptr<Source> open_source(const SourceOptions& options) {
   const auto colon = options.source.find(':');
   const std::string name = options.source.substr(0, colon);

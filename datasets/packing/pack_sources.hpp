@@ -61,6 +61,8 @@ class Source {
 
 std::unique_ptr<Source> open_source(const SourceOptions& options);
 
+bool is_packed_source(const std::string& source);  // KIND: of one of these, whatever comes behind it
+
 std::string source_forms();  // of all kinds, for help: "folder:DIR (a folder for each class), ..."
 
 }  // namespace vitrail::datasets

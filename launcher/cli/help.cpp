@@ -8,6 +8,7 @@
 
 #include "launcher/cli/command.hpp"
 #include "launcher/cli/command_line.hpp"
+#include "launcher/options/options.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -60,10 +61,11 @@ std::string default_of(const Option& option, const Command& command) {
 }
 
 // The facts stand behind the help if all of them fit there, else on lines of their own.
-std::string describe(const Option& option, const Command& command, std::size_t column) {
+std::string describe(const Option& option, const Command& command, const std::vector<Option>& options,
+                     std::size_t column) {
   Paragraph paragraph("  " + left_side(option), column);
   add_words(paragraph, option.about.help);
-  const std::vector<std::string> pieces = facts(option, command);
+  const std::vector<std::string> pieces = facts(option, command, options);
   std::size_t width = pieces.size();
   for (const std::string& piece : pieces) width += piece.size();
   if (!pieces.empty() && !paragraph.fits(width - 1)) paragraph.end_line();
@@ -83,9 +85,13 @@ std::string left_side(const Option& option) {
   return fmt::format("{}--{}{}", letter, option.key, value);
 }
 
-std::vector<std::string> facts(const Option& option, const Command& command) {
+std::vector<std::string> facts(const Option& option, const Command& command,
+                               const std::vector<Option>& options) {
   std::vector<std::string> parts = {option.choices, option.limits(), default_of(option, command)};
-  for (const Condition& condition : option.about.when) parts.push_back("needs " + condition.text);
+  for (const Condition& condition : option.about.when) {
+    const Option* other = find_option(options, condition.key, command);
+    if (other == nullptr || other->used_by(command)) parts.push_back("needs " + condition.text);
+  }
   std::erase(parts, "");
   for (std::size_t i = 0; i < parts.size(); ++i) {
     parts[i] = fmt::format("{}{}{}", i == 0 ? "[" : "", parts[i], i + 1 == parts.size() ? "]" : ";");
@@ -126,7 +132,7 @@ std::string help_text(const Command& command, const std::vector<Option>& options
       section = section_of(option);
       text += "\n" + section + "\n";
     }
-    text += describe(option, command, column);
+    text += describe(option, command, options, column);
   }
   return text;
 }

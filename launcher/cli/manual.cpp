@@ -69,7 +69,7 @@ std::string manual_page(const Command& command, const std::vector<Option>& optio
     const std::string own = section_of(option);
     if (own != section) text += fmt::format(".SH {}\n", own == "flags" ? "OPTIONS" : "SETTINGS OF " + own);
     section = own;
-    text += entry(left_side(option), option.about.help + joined(facts(option, command)));
+    text += entry(left_side(option), option.about.help + joined(facts(option, command, options)));
   }
   return text + fmt::format(".SH EXAMPLE\n{}\n", roff(command.example)) + kExitStatus;
 }

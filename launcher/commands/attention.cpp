@@ -56,6 +56,7 @@ std::vector<Option> attention_options() {
 std::vector<std::string> attention_settings() {
   std::vector<std::string> keys = settings_of_asking({});
   std::erase(keys, "evaluate.flip");
+  std::erase(keys, "evaluate.crops");
   return keys;
 }
 

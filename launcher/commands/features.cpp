@@ -32,6 +32,7 @@ std::vector<Option> features_options() {
 std::vector<std::string> features_settings() {
   std::vector<std::string> keys = settings_of_asking({"run.lanes", "sharding.timeout", "evaluate.features"});
   std::erase(keys, "evaluate.flip");
+  std::erase(keys, "evaluate.crops");
   return keys;
 }
 

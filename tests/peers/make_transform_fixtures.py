@@ -1,4 +1,4 @@
-"""Writes tests/fixtures/datasets/{resize,transforms,operations,crop_law,laws,policies,mixing}.safetensors: what Pillow, torchvision and timm
+"""Writes tests/fixtures/datasets/{resize,transforms,five_crops,operations,crop_law,laws,policies,mixing}.safetensors: what Pillow, torchvision and timm
 make of small images, for tests/unit/datasets. Run with timm 1.0.31, torchvision 0.26.0 and a Pillow before 13:
     python tests/peers/make_transform_fixtures.py OUTPUT_FOLDER
 Pillow 13 runs the vertical pass first where that is cheaper, which changes rounding; every release before it, and so
@@ -153,6 +153,23 @@ def check_geometry(rows):
         assert resized.size == (nw, nh)
         expected = np.asarray(resized)[top:top + size, left:left + size]
         assert np.array_equal(np.asarray(F.center_crop(resized, size)), expected)
+
+
+def five_crops():
+    """Where torchvision's FiveCrop cuts resized images of many sizes: source w h, S, ratio -> x y of each of its five."""
+    rng = random.Random(2)
+    rows = []
+    for _ in range(60):
+        w, h, size = rng.randint(1, 200), rng.randint(1, 200), rng.choice([5, 16, 28])
+        ratio = rng.choice([1.0, 0.95, 0.875, 0.8])
+        scaled = math.floor(size / ratio)
+        longer = int(scaled * max(w, h) / min(w, h))
+        nw, nh = (scaled, longer) if w <= h else (longer, scaled)
+        places = torch.stack(torch.meshgrid(torch.arange(nw), torch.arange(nh), indexing="xy"))  # of each pixel
+        crops = F.five_crop(places, [size, size])
+        assert all(crop.shape == (2, size, size) for crop in crops)
+        rows.append((w, h, size, ratio, *(int(v) for crop in crops for v in crop[:, 0, 0])))
+    return {"boxes": np.array(rows, np.float64)}
 
 
 def crop_law():
@@ -407,7 +424,7 @@ def mixing():
 def main():
     assert int(PIL.__version__.split(".")[0]) < 13, "see the top of this file"
     folder = pathlib.Path(sys.argv[1])
-    for make in (resize, transforms, operations, crop_law, laws, policies, mixing):
+    for make in (resize, transforms, five_crops, operations, crop_law, laws, policies, mixing):
         tensors = {k: np.ascontiguousarray(v) for k, v in make().items()}
         save_file(tensors, folder / f"{make.__name__}.safetensors")
 

@@ -53,6 +53,62 @@ class EvaluationTest(harness.RunTest):
     def evaluate(cls, data, *words, ranks=None):
         return measured(cls.vitrail("eval", "--data", data, "--format", "json", *words, ranks=ranks)[0])
 
+    def logits(self, images, *words, ranks=None):
+        """Of 35 x 35 pixels at ratio 0.8, and of 28 x 28 at 1, nothing is scaled: crops are windows of pixels."""
+        output = self.folder / f"{images.name}.safetensors"
+        self.vitrail("predict", "--checkpoint", self.checkpoint, "--data", f"folder:{images}", "--output", output, *words, ranks=ranks)
+        return list(harness.read_safetensors(output)[0]["logits"][1])
+
+    def test_crops_are_averaged(self):
+        """Five are the corners and the centre in torchvision's order, ten these and their mirrors, each computed alone here."""
+        whole = self.folder / "whole"
+        whole.mkdir()
+        corners = [(0, 0), (7, 0), (0, 7), (7, 7), (4, 4)]  # centre: 3.5, halves to the even pixel
+        crops = {(crop, mirrored): self.folder / f"crop-{crop}{mirrored}" for crop in range(5) for mirrored in ("", "-mirrored")}
+        for folder in crops.values():
+            folder.mkdir()
+        for number in range(6):
+            rows = [bytes((x * x * 3 + y * 7 * (number + 1) + x * y) % 256 for x in range(35)) for y in range(35)]
+            harness.write_grey_png(whole / f"{number}.png", rows)
+            for (crop, mirrored), folder in crops.items():
+                left, top = corners[crop]
+                window = [row[left : left + 28] for row in rows[top : top + 28]]
+                harness.write_grey_png(folder / f"{number}.png", [row[::-1] for row in window] if mirrored else window)
+        alone = {key: self.logits(folder) for key, folder in crops.items()}
+
+        def mean(keys):  # in fp32, one after another
+            total = array.array("f", alone[keys[0]])
+            for key in keys[1:]:
+                total = array.array("f", [a + b for a, b in zip(total, alone[key])])
+            return list(array.array("f", [value / len(keys) for value in total]))
+
+        five = ("--evaluate.crop_ratio", 0.8, "--evaluate.crops", "five")
+        self.assertEqual(self.logits(whole, *five), mean([(crop, "") for crop in range(5)]))
+        self.assertEqual(self.logits(whole, *five, "--evaluate.flip", "true"), mean(list(crops)))
+        self.assertEqual(self.logits(whole, "--evaluate.crop_ratio", 0.8), alone[4, ""])
+        by_two = ("--evaluate.batch_size", 2)
+        self.assertEqual(self.logits(whole, *five, *by_two), self.logits(whole, *five, *by_two, ranks=3))
+
+    def test_crops_are_averaged_by_eval_and_in_a_run(self):
+        small = self.make_pack("small", 61)
+        five = {"evaluate.crops": "five", "evaluate.crop_ratio": 0.8}
+        run = self.folder / "crops"
+        settings = self.settings | five | {"data.val": small, "run.steps": 2, "run.dir": run}
+        self.vitrail("launch", "-n", 2, *harness.flags(settings))
+        (said,) = harness.read_metrics(run)[1]
+        words = ("--checkpoint", run, *harness.flags(five))
+        alone, together = (self.evaluate(small, *words, ranks=ranks) for ranks in (None, 3))
+        self.assertEqual(alone, together)
+        self.assertEqual(alone["images"], 61)
+        for key in ("top1", "top5", "loss"):
+            self.assertEqual(said["eval"][key], alone[key])
+        centre = ("--evaluate.crops", "centre", "--evaluate.crop_ratio", 0.8)
+        self.assertNotEqual(self.evaluate(small, "--checkpoint", run, *centre)["loss"], alone["loss"])
+        knn = ("--evaluate.protocol", "knn", "--evaluate.known", small)
+        for key, value in (("crops", "five"), ("flip", "true")):
+            words = ("--checkpoint", run, f"--evaluate.{key}", value, *knn)
+            self.assertIn(f"--evaluate.{key}", self.vitrail("eval", "--data", small, *words, expect=2)[1])
+
     def test_model_tells_classes_apart(self):
         """What is compared below is no constant answer, which would hide a wrong image or label."""
         self.assertEqual(self.expected["images"], IMAGES)

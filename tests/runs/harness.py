@@ -79,16 +79,21 @@ def test_images(count):
     return images[:4] + head + images[8 : 16 + count * 784], labels[:4] + head + labels[8 : 8 + count]
 
 
-def write_png(path, number):
-    """Image `number` of the test images as grey PNG."""
+def write_grey_png(path, rows):
+    """Rows of as many bytes each."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+def write_png(path, number):
+    """Image `number` of the test images as grey PNG."""
     pixels = test_images(number + 1)[0][16 + number * 784 :]
-    rows = b"".join(b"\0" + pixels[row * 28 : row * 28 + 28] for row in range(28))
-    header = struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    write_grey_png(path, [pixels[row * 28 : row * 28 + 28] for row in range(28)])
 
 
 def read_safetensors(path):

@@ -41,7 +41,7 @@ SHARED = {"deit_b_cifar10": ("transfer", ["deit_b", "cifar10"]), "dino_s_100": (
 # What is large beside the network.
 HEADS = {
     "dino_s_100": {"dino.outputs": 64, "dino.hidden": 32, "dino.bottleneck": 16, "dino.local_size": 14},
-    "mae_l": {"mae.width": 32, "mae.depth": 1, "mae.heads": 2},
+    "mae_l": {"mae.width": 32, "mae.depth": 1, "mae.heads": 2, "data.global_batch_size": 1024},
 }
 
 # The recipes' own parts; what is written here is size, and a warm-up that a run this short can have.

@@ -18,7 +18,8 @@ EvaluationOptions evaluation_options(const Config& config, c10::Device device) {
   return {config.run.lanes,
           config.evaluation.batch_size,
           config.data.workers,
-          {config.model.image_size, config.evaluation.crop_ratio, config.data.normalisation},
+          {config.model.image_size, config.evaluation.crop_ratio, config.data.normalisation,
+           config.evaluation.crops},
           compute_type(config.precision.compute),
           device};
 }
@@ -37,8 +38,8 @@ void look_at_images(
                     communicator.rank() == 0);
   datasets::EvaluationBatch batch;
   while (loader.next(batch)) {
-    const at::Tensor images = image_tensor(batch.images, batch.images_count, options.transform.image_size,
-                                           options.type, options.device);
+    const at::Tensor images = image_tensor(batch.images, batch.images_count * options.transform.crops_count(),
+                                           options.transform.image_size, options.type, options.device);
     const bool goes_on = take(images, batch);
     progress.add(static_cast<std::uint64_t>(batch.images_count));
     if (!goes_on) return;

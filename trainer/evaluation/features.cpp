@@ -53,8 +53,10 @@ FeatureSet extract_features(const models::Model& model,
                             const std::shared_ptr<const datasets::Dataset>& dataset,
                             const EvaluationOptions& options, const sharding::Communicator& communicator,
                             const models::FeatureChoice& choice) {
+  EvaluationOptions centre = options;  // features are of one picture of each image
+  centre.transform.crops = datasets::EvaluationCrops::centre;
   FeatureCollector collector(dataset->size(), options.lanes, feature_width(model, options, choice), choice);
-  look_at_images(dataset, options, communicator, "features",
+  look_at_images(dataset, centre, communicator, "features",
                  [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
                    collector.add(model, images, batch);
                    return true;

@@ -113,8 +113,9 @@ PredictionCount predict(const Config& config, const PredictionRequest& request,
   const auto dataset = open_images(config, communicator);
   const DataType type = compute_type(config.precision.compute);
   const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio,
-                                                config.data.normalisation};
+                                                config.data.normalisation, config.evaluation.crops};
   const std::int64_t images = dataset->size(), batch = config.evaluation.batch_size;
+  const std::int64_t crops = transform.crops_count();
   datasets::EvaluationLoader loader(dataset, {}, transform, batch, config.data.workers, batch_memory(device),
                                     datasets::OnDamage::report, {communicator.rank(), communicator.size()});
   std::optional<LogitsFile> output;
@@ -133,8 +134,8 @@ PredictionCount predict(const Config& config, const PredictionRequest& request,
     at::Tensor logits;
     if (loader.next(own)) {
       const at::Tensor pixels =
-          image_tensor(own.images, own.images_count, transform.image_size, type, device);
-      logits = evaluation_logits(*model, pixels, config.evaluation.flip).to(at::kCPU);
+          image_tensor(own.images, own.images_count * crops, transform.image_size, type, device);
+      logits = evaluation_logits(*model, pixels, config.evaluation.flip, crops).to(at::kCPU);
     }
     const std::int64_t rows = std::min(at_once, images - first);
     const Round round = gather(first, rows, batch, config, logits, own.damaged, communicator);

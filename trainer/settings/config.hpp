@@ -137,7 +137,8 @@ struct WatchdogConfig {
 struct EvaluationConfig {
   Duration every{1, Duration::Unit::epochs};
   double crop_ratio = 1.0;
-  bool flip = false;              // logits averaged over an image and its mirror
+  bool flip = false;  // logits averaged over an image and its mirror
+  datasets::EvaluationCrops crops = datasets::EvaluationCrops::centre;  // likewise over these
   std::int64_t batch_size = 256;  // images of one lane in one forward pass
   WeightsUsed weights = WeightsUsed::raw;
   std::string real_labels;  // file of several labels an image; empty: none

@@ -17,10 +17,18 @@ constexpr std::size_t kAll = 0, kReal = 1, kFirstClass = 2;
 
 }  // namespace
 
-at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip) {
-  const at::Tensor logits = model.forward(images, models::Pass{}).mean();
+at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip,
+                             std::int64_t crops) {
   constexpr std::int64_t kWidth = 3;
-  return flip ? (logits + model.forward(images.flip(kWidth), models::Pass{}).mean()) / 2 : logits;
+  at::Tensor sum;
+  for (std::int64_t crop = 0; crop < crops; ++crop) {
+    const at::Tensor pictures = crops == 1 ? images : images.slice(0, crop, std::nullopt, crops).contiguous();
+    const at::Tensor logits = model.forward(pictures, models::Pass{}).mean();
+    sum = crop == 0 ? logits : sum + logits;
+    if (flip) sum = sum + model.forward(pictures.flip(kWidth), models::Pass{}).mean();
+  }
+  const std::int64_t pictures = crops * (flip ? 2 : 1);
+  return pictures == 1 ? sum : sum / pictures;
 }
 
 ClassificationScorer::ClassificationScorer(Options options)
@@ -30,7 +38,8 @@ ClassificationScorer::ClassificationScorer(Options options)
 
 void ClassificationScorer::add(const models::Model& model, const at::Tensor& images,
                                const datasets::EvaluationBatch& batch) {
-  const at::Tensor logits = evaluation_logits(model, images, options_.flip).to(at::kDouble);
+  const std::int64_t crops = images.size(0) / batch.images_count;
+  const at::Tensor logits = evaluation_logits(model, images, options_.flip, crops).to(at::kDouble);
   for (const std::int64_t label : batch.labels) check_label(label, logits.size(1));
   // The images' own labels, then those that are right as well.
   std::vector<RowLabel> labels;

@@ -12,8 +12,10 @@
 
 namespace vitrail::trainer {
 
-// [B,3,S,S] -> [B,K]: the model's prediction; with `flip` the mean over each image and its mirror.
-at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip);
+// [B * crops, 3, S, S] -> [B, K]: the model's prediction, the mean over an image's crops, which stand side by
+// side, and with `flip` their mirrors. A forward pass takes one crop of each image.
+at::Tensor evaluation_logits(const models::Model& model, const at::Tensor& images, bool flip,
+                             std::int64_t crops = 1);
 
 // top1, top5, loss.
 class ClassificationScorer final : public Scorer {

@@ -33,12 +33,12 @@ std::vector<std::uint32_t> numbers_in(const fs::path& path, const std::string& v
   return numbers;
 }
 
-// Where people have it: in devkit/, or beside the images.
+// Where people have it: beside the images, or in devkit/.
 fs::path annotation(const fs::path& folder, const std::string& name, const SourceOptions& options) {
-  for (const fs::path& path : {folder / "devkit" / name, folder / name}) {
+  for (const fs::path& path : {folder / name, folder / "devkit" / name}) {
     if (fs::exists(path)) return path;
   }
-  require_file("--source " + options.source, folder / "devkit" / name, "annotations");
+  require_file("--source " + options.source, folder / name, "annotations");
   return {};
 }
 

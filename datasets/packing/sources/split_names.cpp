@@ -81,7 +81,7 @@ std::string split_called(const std::string& word) {
   const std::string split = word == "dev" ? "val" : split_named(word);
   if (!split.empty()) return split;
   throw Error(ExitCode::usage, fmt::format("--split {}: no part of a data set", word),
-              "a pack is called train, val or test; of Flowers-102 also trainval");
+              "a pack is called train, val or test, of Flowers-102 also trainval");
 }
 
 std::string split_of(const std::string& source, const std::string& output) {

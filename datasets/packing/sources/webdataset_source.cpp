@@ -96,7 +96,9 @@ class WebDatasetSource final : public ListedSource {
     }
     if (all.met().empty()) {
       throw Error(
-          ExitCode::bad_data, fmt::format("--source {}: no sample with a label", options.source),
+          ExitCode::bad_data,
+          fmt::format("--source {}: no sample with a label{}", options.source,
+                      options.labels.empty() ? "" : " in a field " + options.labels + " of its .json"),
           "a sample is x.jpg (or .jpeg, .png, .webp) and x.cls, or x.json with a field label; --labels "
           "names another field");
     }

@@ -73,7 +73,7 @@ CommandLine typed(const Values& values, const CommandLine& run) {
 
 TEST(Recipes, EveryHyperParameterIsThatOfTheTable) {
   const auto wanted = recipes();
-  EXPECT_GT(wanted.size(), 110U);
+  EXPECT_GT(wanted.size(), 170U);
   for (const auto& [name, values] : wanted) {
     const CommandLine run = parse_config(kRecipes / (name + ".cfg"));
     const SettingsMap is = resolved_settings(run), should_be = resolved_settings(typed(values, run));
@@ -93,6 +93,7 @@ TEST(Recipes, EveryHyperParameterIsThatOfTheTable) {
 
 TEST(Recipes, EveryFileIsInTheTableAndEveryPartInAFile) {
   const auto known = recipes();
+  const std::set<std::string> examples = {"quickstart", "few_labels"};
   std::set<std::string> parts, included;
   for (const auto& entry : fs::directory_iterator(kRecipes / "parts"))
     parts.insert(entry.path().filename().string());
@@ -100,12 +101,12 @@ TEST(Recipes, EveryFileIsInTheTableAndEveryPartInAFile) {
   for (const auto& entry : fs::directory_iterator(kRecipes)) {
     if (entry.path().extension() != ".cfg") continue;
     const std::string name = entry.path().stem().string();
-    EXPECT_TRUE(known.contains(name) || name == "quickstart") << name;
+    EXPECT_TRUE(known.contains(name) || examples.contains(name)) << name;
     for (const Setting& setting : read_config_file(entry.path().string()))
       included.insert(fs::path(setting.place.substr(0, setting.place.rfind(':'))).filename().string());
     ++files;
   }
-  EXPECT_EQ(files, known.size() + 1);
+  EXPECT_EQ(files, known.size() + examples.size());
   for (const std::string& part : parts) EXPECT_TRUE(included.contains(part)) << part;
 }
 
@@ -184,6 +185,12 @@ TEST(Recipes, SchedulesReachTheirRatesOverTheWholeRun) {
                              : static_cast<double>(config.data.global_batch_size) /
                                    static_cast<double>(config.schedule.base_batch);
     EXPECT_DOUBLE_EQ(listing.at("peak_lr"), config.optimizer.lr * scale) << name;
+    EXPECT_GE(schedule_text(config, schedule).size(), 500U) << name;
+    if (config.schedule.name == trainer::ScheduleName::step) {  // FixRes: divided by 10 once
+      EXPECT_EQ(listing.at("rows").front().at("lr"), config.optimizer.lr) << name;
+      EXPECT_NEAR(listing.at("rows").back().at("lr"), config.optimizer.lr / 10, 1e-12) << name;
+      continue;
+    }
     EXPECT_EQ(listing.at("rows").front().at("lr"), config.schedule.warmup_lr) << name;
     // timm's cosine, which DeiT leaves standing two epochs before the end.
     const std::int64_t before = config.schedule.warmup_prefix ? config.schedule.warmup.count : 0;
@@ -194,7 +201,6 @@ TEST(Recipes, SchedulesReachTheirRatesOverTheWholeRun) {
     EXPECT_NEAR(listing.at("rows").back().at("lr"),
                 low + (peak - low) / 2 * (1 + std::cos(std::numbers::pi * t / epochs)), 1e-12)
         << name;
-    EXPECT_GE(schedule_text(config, schedule).size(), 500U) << name;
   }
 }
 
@@ -210,7 +216,7 @@ TEST(Recipes, ChainsLeadToRunsOfTheSameNetwork) {
     EXPECT_EQ(parse_config(before).config.model.name, config.model.name) << name;
     ++chained;
   }
-  EXPECT_GT(chained, 30);
+  EXPECT_GT(chained, 90);
 }
 
 }  // namespace

@@ -31,7 +31,14 @@ void add_evaluate_settings(std::vector<Setting>& table) {
                 .when = {with_validation()}});
   evaluate.add("flip", &EvaluationConfig::flip, Effect::result,
                {.help = "average the logits of every image and its mirror",
-                .when = {with_labels(), with_validation()}});
+                .when = {with_labels(), with_validation(), by_classifier()}});
+  evaluate.choice(
+      "crops", &EvaluationConfig::crops,
+      {{datasets::EvaluationCrops::centre, "centre"}, {datasets::EvaluationCrops::five, "five"}},
+      Effect::result,
+      {.help = "look at the centre of the resized image, or average the logits of its four corners and its "
+               "centre: five times the work and the memory of images",
+       .when = {with_labels(), with_validation(), by_classifier()}});
   evaluate.add("batch_size", &EvaluationConfig::batch_size, Effect::speed,
                {.help = "images per forward pass of an evaluation",
                 .bounds = from_to(1, 65536),

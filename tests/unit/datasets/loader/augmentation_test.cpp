@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "datasets/augment/transform.hpp"
+#include "datasets/pixels/normalise.hpp"
 #include "tests/unit/datasets/fixture_file.hpp"
 #include "trainer/base/error.hpp"
 
@@ -269,6 +270,52 @@ TEST(AugmentationTest, PaddedCropIsTheImageOnBlack) {
   }
   EXPECT_EQ(places.size(), 81U);  // 9 x 9
   EXPECT_EQ(evaluation_view(32, 32, {.image_size = 32}), (View{{0, 0, 32, 32}, 32, 32, {0, 0, 32, 32}}));
+}
+
+TEST(AugmentationTest, FiveCropsAreWhereTorchvisionsAre) {
+  const auto rows = FixtureFile("five_crops").table("boxes");
+  ASSERT_EQ(rows.size(), 60U);
+  for (const auto& row : rows) {
+    const auto at = [&](std::size_t k) { return static_cast<int>(row.at(k)); };
+    const EvaluationTransform five{.image_size = at(2), .crop_ratio = row[3], .crops = EvaluationCrops::five};
+    for (int crop = 0; crop < 5; ++crop) {
+      const auto k = static_cast<std::size_t>(4 + 2 * crop);
+      EXPECT_EQ(evaluation_view(at(0), at(1), five, crop).window, (Box{at(k), at(k + 1), at(2), at(2)}))
+          << at(0) << "x" << at(1) << " to " << at(2) << ", crop " << crop;
+    }
+  }
+}
+
+TEST(AugmentationTest, FiveCropsAreTheCornersAndTheCentre) {
+  const EvaluationTransform five{.image_size = 16, .crop_ratio = 0.8, .crops = EvaluationCrops::five};
+  const EvaluationTransform centre{.image_size = 16, .crop_ratio = 0.8};
+  EXPECT_EQ(five.crops_count(), 5);
+  EXPECT_EQ(centre.crops_count(), 1);
+  const std::vector<std::pair<int, int>> corners = {{0, 0}, {14, 0}, {0, 4}, {14, 4}, {7, 2}};  // of 30 x 20
+  for (int crop = 0; crop < 5; ++crop) {
+    const View view = evaluation_view(60, 40, five, crop);
+    EXPECT_EQ(std::pair(view.width, view.height), std::pair(30, 20));
+    const auto [x, y] = corners[static_cast<std::size_t>(crop)];
+    EXPECT_EQ(view.window, (Box{x, y, 16, 16})) << crop;
+  }
+  EXPECT_EQ(evaluation_view(60, 40, centre), evaluation_view(60, 40, five, 4));
+  Sample sample;
+  sample.image = {60, 40, {}};
+  for (int i = 0; i < 60 * 40 * 3; ++i) sample.image.rgb.push_back(static_cast<std::uint8_t>(i * 31 % 251));
+  const Normaliser normaliser(kImageNet);
+  std::vector<float> all(5 * 3 * 16 * 16), alone(3 * 16 * 16);
+  Transformer().evaluate(sample, five, normaliser, all);
+  Transformer().evaluate(sample, centre, normaliser, alone);
+  EXPECT_TRUE(std::equal(alone.begin(), alone.end(), all.begin() + 4 * 3 * 16 * 16));
+  EXPECT_FALSE(std::equal(alone.begin(), alone.end(), all.begin()));
+  for (int crop = 0; crop < 4; ++crop) {  // each corner is the evaluation of an image whose centre it is
+    Image part = resize(sample.image, evaluation_view(60, 40, five, crop));
+    Sample corner;
+    corner.image = part;
+    Transformer().evaluate(corner, {.image_size = 16}, normaliser, alone);
+    EXPECT_TRUE(std::equal(alone.begin(), alone.end(), all.begin() + std::ptrdiff_t{crop} * 3 * 16 * 16))
+        << crop;
+  }
 }
 
 TEST(AugmentationTest, ThreeAugmentChoosesOneOfThreeAlike) {

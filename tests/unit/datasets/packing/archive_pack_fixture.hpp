@@ -48,6 +48,22 @@ class ArchivePackTest : public PackTest {
     return reasons;
   }
 
+  // Small shards, so that there are several.
+  void expect_same_bytes(PackOptions o) const {
+    o.output = dir_ / "one";
+    pack(o);
+    const auto bytes = contents("one");
+    EXPECT_GT(bytes.size(), 5U);
+    for (const int world : {2, 4}) {
+      const std::string name = fmt::format("world{}", world);
+      o.output = dir_ / name;
+      o.threads = 3;
+      // The last rank completes what the others have left; that is rank 0, as only it may.
+      for (int rank = world - 1; rank >= 0; --rank) pack(o, {rank, world, [] {}});
+      EXPECT_EQ(contents(name), bytes) << world;
+    }
+  }
+
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
 };
 

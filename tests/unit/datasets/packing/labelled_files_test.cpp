@@ -54,23 +54,6 @@ class LabelledFilesTest : public ArchivePackTest {
     for (const std::string& name : names) put(fs::path(folder) / name, jpeg_);
   }
 
-  void expect_same_bytes(const PackOptions& o) const {
-    PackOptions one = o, many = o;
-    one.shard_bytes = many.shard_bytes = 2 * jpeg_.size();
-    one.output = dir_ / "one";
-    pack(one);
-    const auto bytes = contents("one");
-    EXPECT_GT(bytes.size(), 5U);  // several shards
-    for (const int world : {2, 4}) {
-      const std::string name = fmt::format("world{}", world);
-      many.output = dir_ / name;
-      many.threads = 3;
-      // The last rank completes what the others have left; that is rank 0, as only it may.
-      for (int rank = world - 1; rank >= 0; --rank) pack(many, {rank, world, [] {}});
-      EXPECT_EQ(contents(name), bytes) << world;
-    }
-  }
-
   const std::string jpeg_ = fixture_image("jpeg_1x1");
   std::vector<std::string> names_, warnings_;
 };
@@ -109,7 +92,7 @@ TEST_F(LabelledFilesTest, AColumnIsChosen) {
   const Error other = refusal(with(source, "", "fine"));  // into the pack of the coarse ones
   EXPECT_EQ(other.code(), ExitCode::refused);
   EXPECT_THAT(other.what(), HasSubstr("what is selected was labels: coarse, is labels: fine"));
-  EXPECT_THAT(refusal(with(source)).hint(), HasSubstr("--labels with one of path, fine, coarse"));
+  EXPECT_THAT(refusal(with(source)).hint(), HasSubstr("--labels with one of fine, coarse"));
   EXPECT_EQ(refusal(with(source)).code(), ExitCode::refused);
   EXPECT_THAT(refusal(with(source, "", "Fine")).what(), HasSubstr("has no such column"));
   EXPECT_THAT(refusal(with("folder:" + path("d"), "", "fine")).hint(), HasSubstr("csv, wds, cifar10"));
@@ -161,7 +144,9 @@ TEST_F(LabelledFilesTest, SameBytesAtAnyNumberOfRanks) {
     list += fmt::format("{}.jpg,{}\n", i, i % 3);
   }
   put("d/l.csv", list);
-  expect_same_bytes(with("csv:" + path("d/l.csv")));
+  PackOptions o = with("csv:" + path("d/l.csv"));
+  o.shard_bytes = 2 * jpeg_.size();
+  expect_same_bytes(o);
 }
 
 class INaturalist : public LabelledFilesTest {
@@ -293,6 +278,7 @@ TEST_F(LabelledFilesTest, Flowers) {
             (Labels{{"image_00002.jpg", 0}, {"image_00003.jpg", 1}, {"image_00005.jpg", 2}}));
   fs::remove_all(dir_ / "pack");
   EXPECT_EQ(refusal(with(source, "all")).code(), ExitCode::usage);
+  EXPECT_THAT(refusal(with(source, "all")).hint(), HasSubstr("trainval"));
   put("f/setid.mat", tests::matlab_header("sets") + tests::matlab_numbers({6}, "trnid"));
   expect_bad(with(source, "train"), "trnid: the image 6 has no label");
   put("f/setid.mat", tests::matlab_header("sets") + tests::matlab_numbers({0}, "trnid"));
@@ -326,6 +312,9 @@ TEST_F(LabelledFilesTest, Cars) {
   EXPECT_EQ(labels_of(with(source, "train")), (Labels{{"00001.jpg", 1}, {"00002.jpg", 0}}));
   EXPECT_THAT(names_, ElementsAre("AM General Hummer SUV 2000", "Acura RL 2012"));
   EXPECT_EQ(labels_of(with(source, "test")), (Labels{{"00001.jpg", 1}}));
+  fs::remove_all(dir_ / "pack");
+  EXPECT_EQ(refusal(with(source, "val")).code(), ExitCode::refused);
+  EXPECT_THAT(refusal(with(source, "val")).hint(), HasSubstr("train or test"));
   put("c/devkit/cars_train_annos.mat", annotations({{"00001.jpg", 3}}));
   expect_bad(with(source, "train"), "of class 3 of 2");
   put("c/devkit/cars_train_annos.mat", annotations({{"../cars_test/00001.jpg", 1}}));

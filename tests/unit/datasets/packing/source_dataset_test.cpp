@@ -31,6 +31,24 @@ class SourceDatasetTest : public ArchivePackTest {
     put("photos/list.csv", list);
   }
 
+  void expect_samples_of_its_pack(const std::string& source, std::int64_t images) const {
+    fs::remove_all(dir_ / "pack");
+    pack(options(source, "pack"));
+    const auto direct = open_dataset(source), packed = open_dataset(path("pack"));
+    ASSERT_EQ(direct->size(), images) << source;
+    ASSERT_EQ(packed->size(), images) << source;
+    ASSERT_EQ(direct->classes(), packed->classes());
+    for (std::int64_t c = 0; c < direct->classes(); ++c) {
+      EXPECT_EQ(direct->class_name(c), packed->class_name(c));
+      EXPECT_EQ(direct->class_id(c), packed->class_id(c));
+    }
+    for (std::int64_t i = 0; i < images; ++i) {
+      EXPECT_EQ(direct->name(i), packed->name(i));
+      EXPECT_EQ(direct->label(i), packed->label(i));
+      EXPECT_EQ(direct->read(i).encoded, packed->read(i).encoded);
+    }
+  }
+
   static std::string batches_hash(const std::string& source, Order order) {
     TrainLoaderOptions plan;
     plan.lanes = {.seed = 5, .lanes = 2, .first_lane = 0, .end_lane = 2};
@@ -58,21 +76,8 @@ TEST_F(SourceDatasetTest, IsSampleForSampleItsPack) {
   std::set<std::string> hashes;
   for (const std::string& source : sources) {
     if (source.starts_with("folder:")) fs::rename(dir_ / "photos/list.csv", dir_ / "list.csv");
-    fs::remove_all(dir_ / "pack");
-    pack(options(source, "pack"));
+    expect_samples_of_its_pack(source, 27);
     const auto direct = open_dataset(source), packed = open_dataset(path("pack"));
-    ASSERT_EQ(direct->size(), packed->size()) << source;
-    ASSERT_EQ(direct->size(), 27);
-    ASSERT_EQ(direct->classes(), packed->classes());
-    for (std::int64_t c = 0; c < direct->classes(); ++c) {
-      EXPECT_EQ(direct->class_name(c), packed->class_name(c));
-      EXPECT_EQ(direct->class_id(c), packed->class_id(c));
-    }
-    for (std::int64_t i = 0; i < direct->size(); ++i) {
-      EXPECT_EQ(direct->name(i), packed->name(i));
-      EXPECT_EQ(direct->label(i), packed->label(i));
-      EXPECT_EQ(direct->read(i).encoded, packed->read(i).encoded);
-    }
     for (const Order order : {Order::shuffled, Order::window, Order::sequential}) {
       const std::string hash = batches_hash(source, order);
       EXPECT_EQ(hash, batches_hash(path("pack"), order)) << source;
@@ -83,6 +88,23 @@ TEST_F(SourceDatasetTest, IsSampleForSampleItsPack) {
   }
   EXPECT_EQ(hashes.size(),
             6U);  // tar and list have the same labels, the folder others; each order is another
+}
+
+TEST_F(SourceDatasetTest, OtherSourcesWithoutOptionsToo) {
+  const std::string jpeg = fixture_image("jpeg_1x1");
+  for (int i = 0; i < 4; ++i) put(fmt::format("flat/{}.jpg", i), jpeg);
+  put("labels.csv", "0,b\n1,a\n2,b\n3,a\n");
+  expect_samples_of_its_pack("flat:" + path("flat") + "," + path("labels.csv"), 4);
+  put("inat/train_val2018/1.jpg", jpeg);
+  put("inat/train_val2018/2.jpg", jpeg);
+  put("inat/train2018.json",
+      R"({"images":[{"id":7,"file_name":"train_val2018/1.jpg"},{"id":8,"file_name":"train_val2018/2.jpg"}],)"
+      R"("annotations":[{"image_id":7,"category_id":1},{"image_id":8,"category_id":0}],)"
+      R"("categories":[{"id":0,"name":"b"},{"id":1,"name":"a"}]})");
+  expect_samples_of_its_pack("inaturalist:" + path("inat/train2018.json"), 2);
+  put("images", std::string("\0\0\x08\x03\0\0\0\3\0\0\0\2\0\0\0\2", 16) + "abcdefghijkl");
+  put("labels", std::string("\0\0\x08\x01\0\0\0\3\2\0\1", 11));
+  expect_samples_of_its_pack("idx:" + path("images") + "," + path("labels"), 3);
 }
 
 TEST_F(SourceDatasetTest, WhatChangesChangesTheFingerprint) {
@@ -108,10 +130,18 @@ TEST_F(SourceDatasetTest, AFileThatGoesIsADamagedRecord) {
 
 TEST_F(SourceDatasetTest, WhatCannotBeReadDirectlyIsRefused) {
   EXPECT_TRUE(is_direct_source("folder:x") && is_direct_source("wds:x") && is_direct_source("csv:x"));
-  EXPECT_FALSE(is_direct_source("idx:x") || is_direct_source("x"));
-  const Error other = error_of([&] { open_dataset("cifar10:" + path("photos")); });
-  EXPECT_EQ(other.code(), ExitCode::usage);
-  EXPECT_THAT(other.hint(), HasSubstr("vitrail pack"));
+  EXPECT_FALSE(is_direct_source("cifar10:x") || is_direct_source("x"));
+  for (const char* kind : {"cifar10:", "imagenet-val:", "parquet:"}) {
+    const Error other = error_of([&] { open_dataset(kind + path("photos")); });
+    EXPECT_EQ(other.code(), ExitCode::refused);
+    EXPECT_THAT(other.hint(), HasSubstr("vitrail pack --source '" + (kind + path("photos")) + "'"));
+  }
+  EXPECT_EQ(error_of([&] { open_dataset("cifar11:" + path("photos")); }).code(), ExitCode::usage);
+  put("photos/wide.csv", "path,fine,coarse\nx.jpg,1,2\n");
+  const Error columns = error_of([&] { open_dataset("csv:" + path("photos/wide.csv")); });
+  EXPECT_EQ(columns.code(), ExitCode::refused);
+  EXPECT_THAT(columns.hint(),
+              HasSubstr("--labels with one of fine, coarse; such options are of `vitrail pack`"));
   EXPECT_EQ(error_of([&] { open_dataset("folder:" + path("photos"), {.stage_dir = path("stage")}); }).code(),
             ExitCode::refused);
   EXPECT_EQ(error_of([&] { open_dataset("folder:" + path("none")); }).code(), ExitCode::io);

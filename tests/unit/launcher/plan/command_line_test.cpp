@@ -128,7 +128,9 @@ std::optional<double> estimate_in(const fs::path& file) {
 TEST(PlanListings, HeadersOfRecipesSayWhatPlansSay) {
   std::size_t estimates = 0;
   for (const auto& entry : fs::directory_iterator(kConfigs)) {
-    if (entry.path().extension() != ".cfg" || entry.path().stem() == "quickstart") continue;
+    if (entry.path().extension() != ".cfg" || entry.path().stem() == "quickstart" ||
+        entry.path().stem() == "few_labels")
+      continue;
     const auto estimate = estimate_in(entry.path());
     ASSERT_TRUE(estimate) << entry.path();
     const PlanInput in = recipe(entry.path(), "a100");

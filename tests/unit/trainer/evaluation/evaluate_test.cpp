@@ -108,6 +108,21 @@ Scores by_sorting(const std::vector<Example>& examples) {
   return {images, {top1_score(100 * top1 / n), top5_score(100 * top5 / n), loss_score(loss / n)}};
 }
 
+// The crops of an image stand side by side; its logits are their mean, with mirrors that of both means.
+TEST(Evaluation, LogitsAreTheMeanOverCrops) {
+  const FirstNumbers model(2);
+  at::Tensor images = at::zeros({6, 3, 2, 2});  // two images of three crops
+  for (int i = 0; i < 6; ++i) {
+    images[i][0][0][0] = i * i;
+    images[i][0][0][1] = 10 - i;
+  }
+  const at::Tensor logits = evaluation_logits(model, images, false, 3);
+  EXPECT_TRUE(at::allclose(logits, at::tensor({5.0F / 3, 9.0F, 50.0F / 3, 6.0F}).view({2, 2})));
+  const at::Tensor both = evaluation_logits(model, images, true, 3);  // a mirror swaps the two numbers
+  EXPECT_TRUE(at::allclose(both, (logits + logits.flip(1)) / 2));
+  EXPECT_TRUE(at::equal(evaluation_logits(model, images, false), images.flatten(1).narrow(1, 0, 2)));
+}
+
 // The images are 2 x 2, so a mirror swaps neighbours among the first numbers.
 TEST(Evaluation, FlipAveragesAnImageAndItsMirror) {
   std::vector<Example> examples = random_examples(9, 4), averaged = examples;
