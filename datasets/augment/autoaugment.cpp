@@ -58,7 +58,7 @@ AutoAugment read_policy(std::string_view text) {
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
   if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(value) || value < 0)
     refuse_policy(fmt::format("{} is no mstd with a number", rest.substr(1)));
-  config.deviation = deviation_of(value);
+  config.deviation = value;
   return config;
 }
 

@@ -1,7 +1,7 @@
 // AutoAugment's policy for ImageNet (Cubuk et al., CVPR 2019) as timm 1.0.31 writes and draws it: one of 25
 // pairs of operations, each done with its own probability. original, or originalr (posterize as in the
-// authors' later code), and -mstdX, the standard deviation of magnitudes (0; above 100: uniform from 0 to
-// them). Throws: Error(usage) with what it does not know.
+// authors' later code), and -mstdX, the standard deviation of magnitudes (0). Throws: Error(usage) with what
+// it does not know.
 #pragma once
 
 #include <array>

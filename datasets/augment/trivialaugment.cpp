@@ -31,6 +31,16 @@ constexpr std::array<Range, 13> kRanges = {{{Does::shear_x, 0.99},
                                             {Does::auto_contrast, 0, false},
                                             {Does::equalize, 0, false}}};
 
+// torch.linspace in fp32, whose step is rounded and which goes from both ends with products that are not: its
+// middle one of 0 to 32 is a little below 16.
+double strength_at(double widest, std::uint64_t number) {
+  const double step = static_cast<float>(widest) / static_cast<float>(kStrengths - 1);
+  const double strength = number < kStrengths / 2
+                              ? step * static_cast<double>(number)
+                              : widest - step * static_cast<double>(kStrengths - 1 - number);
+  return static_cast<float>(strength);
+}
+
 double argument_at(Does kind, double strength) {
   switch (kind) {
     case Does::translate_x:  // torchvision's go right and down
@@ -57,8 +67,7 @@ std::optional<Operation> draw_trivial_augment(Philox& stream) {
   if (chosen == kRanges.size()) return std::nullopt;
   const Range& range = kRanges[chosen];
   if (range.widest == 0) return Operation{range.kind};
-  double strength =
-      range.widest * static_cast<double>(stream.below(kStrengths)) / static_cast<double>(kStrengths - 1);
+  double strength = strength_at(range.widest, stream.below(kStrengths));
   if (range.signed_argument && stream.below(2) == 1) strength = -strength;
   return Operation{range.kind, argument_at(range.kind, strength)};
 }
