@@ -48,13 +48,13 @@ std::string random_text(Philox& random) {
       return std::vector<std::string>{"",      "tensor:a b.safetensors", "x=y [z]", "auto",
                                       "a,b;c", "0.5,0.25,0.125"}[random.below(6)];
     default:
-      return std::vector<std::string>{"cosine", "constant", "adamw",      "lamb",
-                                      "ce",     "bce",      "rrc",        "none",
-                                      "cpu",    "fp64",     "sequential", "mpi",
-                                      "mpirun", "local",    "fp32",       "bicubic",
-                                      "raw",    "pixel",    "pair",       "rand-m9-mstd0.5-inc1",
-                                      "off",    "fast",     "fresh",      "copy:0:1:hang",
-                                      "knn",    "last:2",   "mae",        "mean"}[random.below(28)];
+      return std::vector<std::string>{
+          "cosine",     "constant", "adamw",  "lamb",          "ce",
+          "bce",        "rrc",      "none",   "cpu",           "fp64",
+          "sequential", "mpi",      "mpirun", "local",         "fp32",
+          "bicubic",    "raw",      "pixel",  "pair",          "rand-m9-mstd0.5-inc1",
+          "off",        "fast",     "fresh",  "copy:0:1:hang", "knn",
+          "last:2",     "mae",      "mean",   "five"}[random.below(29)];
   }
 }
 
