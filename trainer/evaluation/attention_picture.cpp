@@ -47,7 +47,8 @@ datasets::Image painted(const datasets::Image& image, const AttentionMap& map, d
   for (int y = 0; y < std::min(image.height, side * cell); ++y) {
     std::uint8_t* pixel = picture.row(y);
     for (int x = 0; x < std::min(image.width, side * cell); ++x, pixel += 3) {
-      const auto colour = colour_of(values[static_cast<std::size_t>(y / cell * side + x / cell)]);
+      const std::ptrdiff_t place = static_cast<std::ptrdiff_t>(y / cell) * side + x / cell;
+      const auto colour = colour_of(values[static_cast<std::size_t>(place)]);
       const double grey = grey_of(pixel);
       for (std::size_t c = 0; c < 3; ++c) pixel[c] = byte_of(opacity * colour[c] + (1 - opacity) * grey);
     }

@@ -18,6 +18,30 @@ SettingCondition by_neighbours() {
           }};
 }
 
+template <class Reach>
+void add_neighbour_settings(const Section<Reach>& evaluate) {
+  evaluate.add("known", &EvaluationConfig::known, Effect::result,
+               {.help = "images whose labels vote",
+                .placeholder = "SOURCE",
+                .absent = "data.train, or that of the checkpoint",
+                .when = {by_neighbours()}});
+  evaluate.add(
+      "neighbours", &EvaluationConfig::neighbours, Effect::result,
+      {.help = "how many neighbours vote (k)", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
+  evaluate.add("temperature", &EvaluationConfig::temperature, Effect::result,
+               {.help = "of the neighbours' votes, exp(cosine / temperature)",
+                .bounds = above(0),
+                .when = {by_neighbours()}});
+  evaluate.add(
+      "features", &EvaluationConfig::features, Effect::result,
+      {.help = "of each image: what the head reads, the mean over patches, or the pooled outputs of the "
+               "last N blocks side by side",
+       .placeholder = "head|mean|last:N",
+       .when = {by_neighbours()}},
+      {"head, mean or last:N",
+       [](const std::string& text) { return models::read_feature_choice(text).has_value(); }});
+}
+
 }  // namespace
 
 void add_evaluate_settings(std::vector<Setting>& table) {
@@ -63,26 +87,7 @@ void add_evaluate_settings(std::vector<Setting>& table) {
       Effect::result,
       {.help = "how images are classified: by the model's own head, or by the labels of the images of "
                "evaluate.known whose features are nearest (weighted k-NN)"});
-  evaluate.add("known", &EvaluationConfig::known, Effect::result,
-               {.help = "images whose labels vote",
-                .placeholder = "SOURCE",
-                .absent = "data.train, or that of the checkpoint",
-                .when = {by_neighbours()}});
-  evaluate.add(
-      "neighbours", &EvaluationConfig::neighbours, Effect::result,
-      {.help = "how many neighbours vote (k)", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
-  evaluate.add("temperature", &EvaluationConfig::temperature, Effect::result,
-               {.help = "of the neighbours' votes, exp(cosine / temperature)",
-                .bounds = above(0),
-                .when = {by_neighbours()}});
-  evaluate.add(
-      "features", &EvaluationConfig::features, Effect::result,
-      {.help = "of each image: what the head reads, the mean over patches, or the pooled outputs of the "
-               "last N blocks side by side",
-       .placeholder = "head|mean|last:N",
-       .when = {by_neighbours()}},
-      {"head, mean or last:N",
-       [](const std::string& text) { return models::read_feature_choice(text).has_value(); }});
+  add_neighbour_settings(evaluate);
 }
 
 }  // namespace vitrail::trainer

@@ -25,6 +25,40 @@ SettingCondition with_adaptive_clipping() {
           [](const Config& config) { return config.optimizer.clip_adaptive > 0; }};
 }
 
+template <class Reach>
+void add_clipping(const Section<Reach>& optimizer) {
+  optimizer.add("clip_norm", &OptimizerConfig::clip_norm, Effect::result,
+                {.help = "largest norm of the whole gradient; 0: no clipping", .bounds = at_least(0)});
+  optimizer.add("clip_tensor", &OptimizerConfig::clip_tensor, Effect::result,
+                {.help = "largest norm of each tensor's gradient, each by itself, before clip_norm; 0: no "
+                         "clipping",
+                 .bounds = at_least(0)});
+  optimizer.add(
+      "clip_value", &OptimizerConfig::clip_value, Effect::result,
+      {.help = "largest absolute value of a gradient's element, before other clipping; 0: no clipping",
+       .bounds = at_least(0)});
+  optimizer.add("clip_adaptive", &OptimizerConfig::clip_adaptive, Effect::result,
+                {.help = "largest norm of the gradient of a row, kernel or vector over that of its weights, "
+                         "before clip_norm; 0: no clipping",
+                 .bounds = at_least(0)});
+  optimizer.add("clip_adaptive_head", &OptimizerConfig::clip_adaptive_head, Effect::result,
+                {.help = "clip_adaptive: the classifier's as well", .when = {with_adaptive_clipping()}});
+}
+
+template <class Reach>
+void add_lamb_settings(const Section<Reach>& optimizer) {
+  optimizer.add("lamb_max_grad_norm", &OptimizerConfig::lamb_max_grad_norm, Effect::result,
+                {.help = "LAMB's own clipping, after clip_norm; 0: none",
+                 .bounds = at_least(0),
+                 .when = {with_lamb()}});
+  optimizer.add("lamb_trust_clip", &OptimizerConfig::lamb_trust_clip, Effect::result,
+                {.help = "trust ratio at most 1", .when = {with_lamb()}});
+  optimizer.add("lamb_always_adapt", &OptimizerConfig::lamb_always_adapt, Effect::result,
+                {.help = "trust ratio also for what has no weight decay", .when = {with_lamb()}});
+  optimizer.add("lamb_decoupled_decay", &OptimizerConfig::lamb_decoupled_decay, Effect::result,
+                {.help = "decay the weight itself instead of adding to the update", .when = {with_lamb()}});
+}
+
 }  // namespace
 
 void add_optimizer_settings(std::vector<Setting>& table) {
@@ -61,32 +95,8 @@ void add_optimizer_settings(std::vector<Setting>& table) {
        .bounds = at_least(0)});
   optimizer.add("decay_tokens", &OptimizerConfig::decay_tokens, Effect::result,
                 {.help = "weight decay of positions and class tokens, too, as in DINO's code"});
-  optimizer.add("clip_norm", &OptimizerConfig::clip_norm, Effect::result,
-                {.help = "largest norm of the whole gradient; 0: no clipping", .bounds = at_least(0)});
-  optimizer.add("clip_tensor", &OptimizerConfig::clip_tensor, Effect::result,
-                {.help = "largest norm of each tensor's gradient, each by itself, before clip_norm; 0: no "
-                         "clipping",
-                 .bounds = at_least(0)});
-  optimizer.add(
-      "clip_value", &OptimizerConfig::clip_value, Effect::result,
-      {.help = "largest absolute value of a gradient's element, before other clipping; 0: no clipping",
-       .bounds = at_least(0)});
-  optimizer.add("clip_adaptive", &OptimizerConfig::clip_adaptive, Effect::result,
-                {.help = "largest norm of the gradient of a row, kernel or vector over that of its weights, "
-                         "before clip_norm; 0: no clipping",
-                 .bounds = at_least(0)});
-  optimizer.add("clip_adaptive_head", &OptimizerConfig::clip_adaptive_head, Effect::result,
-                {.help = "clip_adaptive: the classifier's as well", .when = {with_adaptive_clipping()}});
-  optimizer.add("lamb_max_grad_norm", &OptimizerConfig::lamb_max_grad_norm, Effect::result,
-                {.help = "LAMB's own clipping, after clip_norm; 0: none",
-                 .bounds = at_least(0),
-                 .when = {with_lamb()}});
-  optimizer.add("lamb_trust_clip", &OptimizerConfig::lamb_trust_clip, Effect::result,
-                {.help = "trust ratio at most 1", .when = {with_lamb()}});
-  optimizer.add("lamb_always_adapt", &OptimizerConfig::lamb_always_adapt, Effect::result,
-                {.help = "trust ratio also for what has no weight decay", .when = {with_lamb()}});
-  optimizer.add("lamb_decoupled_decay", &OptimizerConfig::lamb_decoupled_decay, Effect::result,
-                {.help = "decay the weight itself instead of adding to the update", .when = {with_lamb()}});
+  add_clipping(optimizer);
+  add_lamb_settings(optimizer);
   optimizer.add("layer_decay", &OptimizerConfig::layer_decay, Effect::result,
                 {.help = "learning rate of a layer over that of the next, down from the head's; 1: all alike",
                  .bounds = above_to(0, 1)});

@@ -279,7 +279,7 @@ TEST(AugmentationTest, FiveCropsAreWhereTorchvisionsAre) {
     const auto at = [&](std::size_t k) { return static_cast<int>(row.at(k)); };
     const EvaluationTransform five{.image_size = at(2), .crop_ratio = row[3], .crops = EvaluationCrops::five};
     for (int crop = 0; crop < 5; ++crop) {
-      const auto k = static_cast<std::size_t>(4 + 2 * crop);
+      const std::size_t k = 4 + 2 * static_cast<std::size_t>(crop);
       EXPECT_EQ(evaluation_view(at(0), at(1), five, crop).window, (Box{at(k), at(k + 1), at(2), at(2)}))
           << at(0) << "x" << at(1) << " to " << at(2) << ", crop " << crop;
     }

@@ -249,7 +249,7 @@ TEST_F(LabelledFilesTest, JsonIsReadRowByRow) {
   std::vector<std::string> rows;
   const auto note = [&](const std::string& table, const JsonRow& row) {
     std::string text = table + ":";
-    for (const auto& [column, value] : row) text += column + "=" + value + ";";
+    for (const auto& [column, value] : row) text += fmt::format("{}={};", column, value);
     rows.push_back(text);
   };
   read_json_tables(path("t.json"), note);
