@@ -1,5 +1,6 @@
 // Collections that are files and lists: miniatures in their publishers' layouts, each label by hand; what a
 // list says that cannot be; the same bytes however many ranks and threads pack.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "datasets/archives/json_tables.hpp"
