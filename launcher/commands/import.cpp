@@ -1,4 +1,5 @@
 #include "launcher/options/flag_table.hpp"
+#include "trainer/settings/settings.hpp"
 #ifdef VITRAIL_TORCH
 #include "trainer/weights/import_weights.hpp"
 #endif
@@ -44,6 +45,13 @@ ExitCode run_import(const CommandLine& line, const Environment& environment) {
 }
 #endif
 
+std::vector<std::string> settings_of_import() {
+  std::vector<std::string> keys = trainer::network_keys();
+  keys.insert(keys.end(), {"data.mean", "data.std", "model.image_size", "model.classes", "model.weights",
+                           "model.position_resize"});
+  return keys;
+}
+
 }  // namespace
 
 Command import_command() {
@@ -52,9 +60,7 @@ Command import_command() {
       .usage = "--model.name NAME --model.weights FILE --output DIR",
       .summary = "read safetensors under timm's tensor names into a checkpoint",
       .example = "vitrail import --model.name vit_b16 --model.weights vit_b16.safetensors --output imported",
-      .uses = these_settings({"data.mean", "data.std", "model.name", "model.image_size", "model.classes",
-                              "model.patch", "model.width", "model.depth", "model.heads", "model.parallel",
-                              "model.layer_scale", "model.weights", "model.position_resize"}),
+      .uses = these_settings(settings_of_import()),
       .flags = ImportFlags(),
       .options = import_options(),
       .stored = Stored::weights,

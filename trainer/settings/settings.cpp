@@ -111,21 +111,22 @@ std::optional<models::TaskHead> task_head_of(const SettingsMap& settings, const 
   return std::nullopt;
 }
 
+const std::vector<std::string>& network_keys() {
+  static const std::vector<std::string> keys = {"model.name",    "model.patch",      "model.width",
+                                                "model.depth",   "model.heads",      "model.parallel",
+                                                "model.pooling", "model.layer_scale"};
+  return keys;
+}
+
 models::ModelConfig network_of(const SettingsMap& settings, const std::string& place) {
   if (!settings.contains("model.name")) {
     throw Error(ExitCode::bad_data, fmt::format("{}: its settings have no model.name", place));
   }
-  const models::ModelConfig trained = config_of(settings, place, "model.").model;
-  models::ModelConfig network;
-  network.name = trained.name;
-  network.patch = trained.patch;
-  network.width = trained.width;
-  network.depth = trained.depth;
-  network.heads = trained.heads;
-  network.parallel = trained.parallel;
-  network.layer_scale = trained.layer_scale;
-  network.pooling = trained.pooling;
-  return network;
+  SettingsMap own;
+  for (const std::string& key : network_keys()) {
+    if (const auto found = settings.find(key); found != settings.end()) own.insert(*found);
+  }
+  return config_of(own, place).model;
 }
 
 }  // namespace vitrail::trainer

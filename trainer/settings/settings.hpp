@@ -36,8 +36,11 @@ Config config_of(const SettingsMap& settings, const std::string& place, std::str
 // The head in the classifier's place that a run with these settings trained. Throws: as config_of.
 std::optional<models::TaskHead> task_head_of(const SettingsMap& settings, const std::string& place);
 
-// The network that a run with these settings trained, as far as its parameters tell of it: not how it was
-// trained, not on what. Throws: as config_of, and where they do not name it.
+// Keys that tell which network it is, as far as its parameters tell: not how it is trained, not on what.
+const std::vector<std::string>& network_keys();
+
+// The network that a run with these settings trained, by those keys. Throws: as config_of, and where they do
+// not name it.
 models::ModelConfig network_of(const SettingsMap& settings, const std::string& place);
 
 }  // namespace vitrail::trainer

@@ -1,60 +1,34 @@
 """DINO in a user's hands: the same run on any ranks, killed or not; judged by neighbours while it goes on and afterwards; what
 it learned taken by others; what cannot be learned so, refused."""
 
-import pathlib
 import signal
-import sys
 import unittest
 
-sys.path.append(str(pathlib.Path(__file__).parents[1]))
-import harness  # noqa: E402
+import tiny
+from tiny import harness
 
 STEPS = 9
-WORLDS = (1, 2, 3, 4, 8) if harness.LONG else (1, 3)
 
 
-class DinoTest(harness.RunTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.train, cls.val = cls.make_pack("train", 96), cls.make_pack("val", 50)
-        cls.settings = harness.TINY_MODEL | {
-            "run.seed": 1,
-            "run.lanes": 8,
-            "run.steps": STEPS,
-            "task.name": "dino",
-            "data.train": cls.train,  # 3 steps an epoch
-            "data.val": cls.val,
-            "data.global_batch_size": 32,
-            "model.name": "deit_ti16",
-            "model.patch": 4,
-            "model.drop_path": 0.1,
-            "dino.local_views": 3,
-            "dino.local_size": 16,
-            "dino.outputs": 64,
-            "dino.hidden": 32,
-            "dino.bottleneck": 16,
-            "dino.norm_last_layer": "false",
-            "optimizer.name": "adamw",
-            "optimizer.lr": 0.002,
-            "optimizer.clip_tensor": 3,
-            "optimizer.weight_decay": 0.04,
-            "schedule.weight_decay_end": 0.4,
-            "checkpoint.every": "2st",
-            "evaluate.every": "4st",
-            "evaluate.weights": "ema",
-            "evaluate.neighbours": 5,
-        }
-        cls.reference = cls.folder / "undisturbed"
-        cls.vitrail("launch", "-n", 2, *harness.flags(cls.settings | {"run.dir": cls.reference}))
+class DinoTest(tiny.Runs):
+    TASK = {
+        "run.steps": STEPS,
+        "task.name": "dino",
+        "dino.local_views": 3,
+        "dino.local_size": 16,
+        "dino.outputs": 64,
+        "dino.hidden": 32,
+        "dino.bottleneck": 16,
+        "dino.norm_last_layer": "false",
+        "optimizer.clip_tensor": 3,
+        "optimizer.weight_decay": 0.04,
+        "schedule.weight_decay_end": 0.4,
+        "evaluate.every": "4st",
+        "evaluate.weights": "ema",
+    }
 
     def test_any_number_of_ranks(self):
-        for ranks in WORLDS:
-            with self.subTest(ranks=ranks):
-                run = self.folder / f"world-{ranks}"
-                self.launch(run, ranks, self.settings)
-                harness.check_same_metrics(self, run, self.reference)
-                self.check_same_state(run, self.reference)
+        self.check_any_number_of_ranks()
 
     def test_killed_and_resumed_on_other_ranks(self):
         """While the last layer waits, and when it learns."""
@@ -91,18 +65,14 @@ class DinoTest(harness.RunTest):
         self.assertEqual([line["loss"] for line in mine], [line["loss"] for line in theirs])
 
     def test_what_cannot_be_learned_so_is_refused_by_name(self):
-        def refused(expect, **more):
-            given = self.settings | {"run.dir": self.folder / "refused"} | {k.replace("__", "."): v for k, v in more.items()}
-            return self.vitrail("train", *harness.flags(given), expect=expect)[1]
-
         for key, value in (("augment.mixup", 0.8), ("augment.crop", "none"), ("loss.smoothing", 0.1), ("ema.decay", 0.9),
                            ("distillation.type", "hard"), ("evaluate.flip", "true"), ("augment.dct_scaling", "true")):
             with self.subTest(key=key):
-                self.assertIn(f"--{key}", refused(2, **{key.replace(".", "__"): value}))
-        self.assertIn("model.name = deit_ti16_distilled", refused(78, model__name="deit_ti16_distilled"))
-        self.assertIn("dino.local_size = 16", refused(78, model__name="cait_xxs24"))
-        self.assertIn("checkpoint.keep_best = loss", refused(78, checkpoint__keep_best="loss"))
-        self.assertIn("dino.local_min_area", refused(78, dino__local_min_area=0.5))
+                self.assertIn(f"--{key}", self.refused(2, **{key.replace(".", "__"): value}))
+        self.assertIn("model.name = deit_ti16_distilled", self.refused(78, model__name="deit_ti16_distilled"))
+        self.assertIn("dino.local_size = 16", self.refused(78, model__name="cait_xxs24"))
+        self.assertIn("checkpoint.keep_best = loss", self.refused(78, checkpoint__keep_best="loss"))
+        self.assertIn("dino.local_min_area", self.refused(78, dino__local_min_area=0.5))
 
     def test_another_setting_is_another_run(self):
         text = self.vitrail("train", *harness.flags(self.settings | {"run.dir": self.reference, "dino.momentum": 0.9}), expect=78)[1]

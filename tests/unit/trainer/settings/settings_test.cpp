@@ -124,6 +124,7 @@ TEST(Settings, ANetworkIsWhatItsParametersTellOf) {
                                    {"model.width", "192"},
                                    {"model.heads", "3"},
                                    {"model.layer_scale", "0.5"},
+                                   {"model.pooling", "mean"},
                                    {"model.drop_path", "0.4"},
                                    {"model.weights", "a.safetensors"},
                                    {"log.every", "nonsense"}},
@@ -132,6 +133,7 @@ TEST(Settings, ANetworkIsWhatItsParametersTellOf) {
   EXPECT_EQ(network.width, 192);
   EXPECT_EQ(network.heads, 3);
   EXPECT_EQ(network.layer_scale, 0.5);
+  EXPECT_EQ(network.pooling, models::Pooling::mean);
   EXPECT_EQ(network.depth, std::nullopt);
   EXPECT_EQ(network.drop_path, models::ModelConfig().drop_path);
   EXPECT_EQ(network.weights, "");
