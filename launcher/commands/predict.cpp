@@ -7,6 +7,7 @@
 #include "launcher/commands/asking/evaluation_listing.hpp"
 #include "launcher/ranks/world.hpp"
 #include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/text/table.hpp"
 #include "trainer/evaluation/predict.hpp"
 #endif
 
@@ -68,15 +69,6 @@ std::vector<Option> predict_options() {
 
 #ifdef VITRAIL_TORCH
 using Json = nlohmann::ordered_json;
-
-// A field of CSV (RFC 4180).
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos && !text.starts_with(' ') && !text.ends_with(' '))
-    return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
 
 // What becomes of the answers, on rank 0: printed, a row of JSON each, logits in a file, or a table.
 class Answers {
@@ -162,8 +154,8 @@ class Answers {
   void tabulate(const std::string& image, const trainer::Prediction& guess) {
     if (!(guess.probability >= flags_.min_confidence)) return;
     ++listed_;
-    table_ += fmt::format("{},{},{},{:.6f}\n", csv_field(image), guess.label,
-                          csv_field((*names_)[guess.label]), guess.probability);
+    table_ += csv_line({image, std::to_string(guess.label), (*names_)[guess.label],
+                        fmt::format("{:.6f}", guess.probability)});
   }
 
   const PredictFlags& flags_;
@@ -171,7 +163,7 @@ class Answers {
   Json rows_ = Json::array();  // into a file: of the damaged images alone
   Json used_;
   std::optional<ClassNames> names_;
-  std::string table_ = "image,label,class,confidence\n";
+  std::string table_ = csv_line({"image", "label", "class", "confidence"});
   std::int64_t listed_ = 0;
 };
 

@@ -6,16 +6,9 @@
 #include "models/heads/logits.hpp"
 #include "models/layers/batch_norm.hpp"
 #include "models/layers/bound.hpp"
+#include "models/layers/layers.hpp"
 
 namespace vitrail::models {
-namespace {
-
-at::Tensor of_unit_length(const at::Tensor& rows) {
-  constexpr double kSmallest = 1e-12;
-  return rows / at::linalg_vector_norm(rows, 2, {1}, true).clamp_min(kSmallest);
-}
-
-}  // namespace
 
 Logits ProjectionHead::operator()(const Features& features, const Bound& p, const Pass& pass) const {
   at::Tensor x = features.pooled;
@@ -27,7 +20,7 @@ Logits ProjectionHead::operator()(const Features& features, const Bound& p, cons
   const at::Tensor& stored = p[directions];
   const at::Tensor wide = widened(stored);
   const at::Tensor prototypes = wide * (p[lengths] / at::linalg_vector_norm(wide, 2, {1}, true));
-  return {linear(of_unit_length(widened(x)), {prototypes.to(stored.scalar_type()), {}}), {}};
+  return {linear(over_length(widened(x)), {prototypes.to(stored.scalar_type()), {}}), {}};
 }
 
 }  // namespace vitrail::models

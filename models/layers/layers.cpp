@@ -6,6 +6,12 @@ namespace vitrail::models {
 
 using at::Tensor;
 
+Tensor over_length(const Tensor& x) {
+  constexpr double kSmallest = 1e-12;
+  const Tensor wide = widened(x);
+  return (wide / wide.norm(2, {-1}, true).clamp_min(kSmallest)).to(x.scalar_type());
+}
+
 Tensor scaled(const Tensor& x, const Tensor& gamma) { return gamma.defined() ? x * gamma : x; }
 
 Tensor two_layers(const Tensor& x, const AffineId& first, const AffineId& second, const Bound& p,
@@ -83,17 +89,18 @@ AttentionMaps attention_maps(const Tensor& weights, std::int64_t side, std::int6
   return {patches.unflatten(2, {side, side}).contiguous(), cell, of_classes};
 }
 
+Tensor cut_into_patches(const Tensor& images, std::int64_t patch) {
+  const std::int64_t grid = images.size(2) / patch;
+  return images.narrow(2, 0, grid * patch)
+      .narrow(3, 0, grid * patch)
+      .reshape({images.size(0), images.size(1), grid, patch, grid, patch});
+}
+
 // Patches are cut out and multiplied, not convolved: a matrix product's weight gradient has the same bits for
 // any number of threads, a convolution's has not.
 Tensor embed_patches(const Tensor& images, const Affine& p) {
-  const std::int64_t count = images.size(0), channels = images.size(1), patch = p.weight.size(2);
-  const std::int64_t grid = images.size(2) / patch;
-  const Tensor patches = images.narrow(2, 0, grid * patch)
-                             .narrow(3, 0, grid * patch)
-                             .reshape({count, channels, grid, patch, grid, patch})
-                             .permute({0, 2, 4, 1, 3, 5})
-                             .reshape({count, grid * grid, channels * patch * patch});
-  return linear(patches, {p.weight.flatten(1), p.bias, p.as_on_gpu});
+  const Tensor patches = cut_into_patches(images, p.weight.size(2)).permute({0, 2, 4, 1, 3, 5});
+  return linear(patches.flatten(3, 5).flatten(1, 2), {p.weight.flatten(1), p.bias, p.as_on_gpu});
 }
 
 // Of one layout, whatever the map's: sums of gradients depend on it.

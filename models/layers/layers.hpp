@@ -14,6 +14,9 @@
 
 namespace vitrail::models {
 
+// Rows [...,D] brought to length 1, with at least fp32 sums; what is 0 stays.
+at::Tensor over_length(const at::Tensor& x);
+
 at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma);  // LayerScale; undefined gamma: none
 
 // Two linear layers with GELU between; dropout behind both.
@@ -48,7 +51,9 @@ at::Tensor class_block_weights(const at::Tensor& asking, const at::Tensor& patch
 // Of weights [B,H,1,T] heads' maps, of [B,1,K,T] classes'; the last side * side tokens of T are patches.
 AttentionMaps attention_maps(const at::Tensor& weights, std::int64_t side, std::int64_t cell);
 
-// [B,C,S,S] -> [B,G*G,D] by a weight [D,C,P,P]; pixels beyond the last whole patch are left out.
+// [B,C,S,S] -> [B,C,G,P,G,P]; pixels beyond the last whole patch are left out.
+at::Tensor cut_into_patches(const at::Tensor& images, std::int64_t patch);
+// [B,C,S,S] -> [B,G*G,D] by a weight [D,C,P,P]
 at::Tensor embed_patches(const at::Tensor& images, const Affine& p);
 
 at::Tensor tokens_of(const at::Tensor& map);                     // [B,D,N,N] -> [B,N*N,D]

@@ -7,6 +7,7 @@
 #include "models/families/families.hpp"
 #include "models/features.hpp"
 #include "models/heads/logits.hpp"
+#include "models/layers/layers.hpp"
 #include "models/layers/patch_choice.hpp"
 #include "models/layers/precision.hpp"
 #include "trainer/settings/task_network.hpp"
@@ -19,12 +20,7 @@ constexpr double kVarianceEps = 1e-6;
 
 // [B,3,S,S] -> [B,N,P*P*3], row by row, channels innermost.
 at::Tensor pixels_of_patches(const at::Tensor& images, std::int64_t patch) {
-  const std::int64_t count = images.size(0), grid = images.size(2) / patch, used = grid * patch;
-  return images.narrow(2, 0, used)
-      .narrow(3, 0, used)
-      .reshape({count, 3, grid, patch, grid, patch})
-      .permute({0, 2, 4, 3, 5, 1})
-      .reshape({count, grid * grid, 3 * patch * patch});
+  return models::cut_into_patches(images, patch).permute({0, 2, 4, 3, 5, 1}).flatten(3, 5).flatten(1, 2);
 }
 
 std::vector<std::int64_t> drawn(const models::Pass& pass, std::int64_t images, std::int64_t patches,

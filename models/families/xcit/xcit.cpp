@@ -36,12 +36,6 @@ Tensor fourier_positions(std::int64_t side, const Tensor& like) {
   return at::cat({rows, rows.transpose(0, 1)}, 2).flatten(0, 1).to(like.scalar_type());
 }
 
-Tensor over_length(const Tensor& x) {
-  constexpr double kSmallest = 1e-12;
-  const Tensor wide = widened(x);
-  return (wide / wide.norm(2, {-1}, true).clamp_min(kSmallest)).to(x.scalar_type());
-}
-
 // A whole branch: each channel attends to channels of its head, by their likeness over all patches.
 Tensor channel_attention(const Tensor& x, const XcitBlockId& layer, std::int64_t heads, const Bound& p) {
   const auto apart = split_heads(linear(norm(x, p[layer.norm1]), p[layer.qkv]), 3, heads);  // [B,H,T,D/H]

@@ -8,7 +8,8 @@ namespace vitrail {
 namespace {
 
 std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  const bool plain = text.find_first_of(",\"\r\n") == std::string::npos;
+  if (plain && !text.starts_with(' ') && !text.ends_with(' ')) return text;  // readers strip blanks
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";
