@@ -2,21 +2,20 @@
 (20 neighbours, temperature 0.07) on the test images by its teacher's features, beside those of the network as it began and
 of the pixels themselves.
 
-    learning.py VITRAIL [--images 20000] [--epochs 15] [--seeds 1] [--ranks 2]
+    dino.py VITRAIL [--images 20000] [--epochs 15] [--seeds 1] [--ranks 2]
 
 Needs numpy and Fashion-MNIST (VITRAIL_FASHION_MNIST, or Debian's folder). Exits 1 where a seed is not above both.
 """
 
 import argparse
-import gzip
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 import numpy as np
+from fashion_mnist import fashion_mnist, write_idx
 
 NEIGHBOURS, TEMPERATURE, CLASSES = 20, 0.07, 10
 SETTINGS = {
@@ -29,21 +28,6 @@ SETTINGS = {
     "schedule.warmup_to_peak": "true", "schedule.warmup_prefix": "true", "schedule.min_lr": 1e-5,
     "evaluate.weights": "ema", "evaluate.neighbours": NEIGHBOURS, "evaluate.temperature": TEMPERATURE,
 }
-
-
-def fashion_mnist(part):
-    folder = pathlib.Path(os.environ.get("VITRAIL_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-    return [gzip.decompress((folder / f"{part}-{kind}-ubyte.gz").read_bytes()) for kind in ("images-idx3", "labels-idx1")]
-
-
-def write_idx(folder, part, count):
-    """The first images as IDX files, which Vitrail packs."""
-    images, labels = fashion_mnist(part)
-    head = count.to_bytes(4, "big")
-    paths = folder / f"{part}-images", folder / f"{part}-labels"
-    paths[0].write_bytes(images[:4] + head + images[8:16 + 784 * count])
-    paths[1].write_bytes(labels[:4] + head + labels[8:8 + count])
-    return f"idx:{paths[0]},{paths[1]}"
 
 
 def arrays(part, count):
@@ -72,7 +56,7 @@ def knn(known, known_labels, asked, labels):
 def run(*words):
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"unlabelled: {' '.join(done.args)}: {done.stderr}")
+        sys.exit(f"dino: {' '.join(done.args)}: {done.stderr}")
     return done.stdout
 
 

@@ -1,7 +1,7 @@
 """Is MAE worth its epochs where labels are few? A small ViT on Fashion-MNIST: pre-trained by MAE on images without labels, then
 fine-tuned on 1 % of the labels; beside it the same network with the same labels, epochs and rates from scratch. Test accuracy.
 
-    few_labels.py VITRAIL [--images 60000] [--epochs 20] [--tuning 200] [--seeds 3] [--ranks 2]
+    mae.py VITRAIL [--images 60000] [--epochs 20] [--tuning 200] [--seeds 3] [--ranks 2]
 
 Needs Fashion-MNIST (VITRAIL_FASHION_MNIST, or Debian's folder). Exits 1 where the means over seeds are not two standard errors
 apart.
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-from learning import write_idx
+from fashion_mnist import write_idx
 
 BODY = {"model.name": "deit_ti16", "model.image_size": 28, "model.patch": 4, "model.width": 96, "model.depth": 4, "model.heads": 3,
         "data.workers": 1, "schedule.warmup_lr": 0, "schedule.warmup_prefix": "true", "optimizer.name": "adamw",
@@ -36,7 +36,7 @@ TUNING = BODY | {
 def run(*words):
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"few_labels: {' '.join(done.args)}: {done.stderr}")
+        sys.exit(f"mae: {' '.join(done.args)}: {done.stderr}")
 
 
 def train(options, folder, settings):

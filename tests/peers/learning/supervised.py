@@ -1,7 +1,7 @@
 """Does Vitrail learn as PyTorch and timm do? The same small ViT on Fashion-MNIST by the same recipe, three seeds on each
 side; mean accuracies on the 10,000 test images have to be within two standard errors of their difference.
 
-    learning.py VITRAIL [--seeds 3]
+    supervised.py VITRAIL [--seeds 3]
 
 Both sides share settings, not draws: weights, order, crops, mixing and dropped paths are each side's own. One thread.
 Needs torch, torchvision, timm, numpy and Fashion-MNIST (VITRAIL_FASHION_MNIST, or Debian's folder). Exits 1 where the means
@@ -9,9 +9,7 @@ are apart, with the table of accuracies either way.
 """
 
 import argparse
-import gzip
 import json
-import os
 import pathlib
 import random
 import statistics
@@ -19,15 +17,18 @@ import subprocess
 import sys
 import tempfile
 
-import networks
 import numpy as np
 import torch
-from make_trajectory_fixtures import decay_groups
+from fashion_mnist import fashion_mnist, write_idx
 from PIL import Image
 from timm.data import Mixup, create_transform
 from timm.layers import DropPath
 from timm.loss import SoftTargetCrossEntropy
 from timm.scheduler import CosineLRScheduler
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import networks  # noqa: E402
+from make_trajectory_fixtures import decay_groups  # noqa: E402
 
 SIZE = {"image_size": 28, "patch": 7, "width": 64, "depth": 4, "heads": 2, "classes": 10, "layer_scale": 0.1}
 IMAGES, EPOCHS, BATCH, WARMUP = 20000, 4, 64, 100
@@ -36,26 +37,10 @@ DROP_PATH, MIXUP, CUTMIX, SMOOTHING = 0.05, 0.2, 0.5, 0.1
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def fashion_mnist(part):
-    folder = pathlib.Path(os.environ.get("VITRAIL_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-    images, labels = (gzip.decompress((folder / f"{part}-{kind}-ubyte.gz").read_bytes()) for kind in ("images-idx3", "labels-idx1"))
-    return images, labels
-
-
-def write_idx(folder, part, count):
-    """The first images as IDX files, which Vitrail packs."""
-    images, labels = fashion_mnist(part)
-    head = count.to_bytes(4, "big")
-    paths = folder / f"{part}-images", folder / f"{part}-labels"
-    paths[0].write_bytes(images[:4] + head + images[8 : 16 + 784 * count])
-    paths[1].write_bytes(labels[:4] + head + labels[8 : 8 + count])
-    return f"idx:{paths[0]},{paths[1]}"
-
-
 def run(*words):
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"learning: {' '.join(done.args)}: {done.stderr}")
+        sys.exit(f"supervised: {' '.join(done.args)}: {done.stderr}")
     return done.stdout
 
 

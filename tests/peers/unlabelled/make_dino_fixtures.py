@@ -10,7 +10,6 @@ of a lane; running ones move by a tenth to the mean over lanes, the teacher's ar
 Written after facebookresearch/dino (main_dino.py, utils.py, vision_transformer.py), from its formulas.
 """
 
-import json
 import math
 import pathlib
 import sys
@@ -19,12 +18,12 @@ from functools import partial
 import numpy
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
 PEERS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PEERS))
 from patterns import pattern  # noqa: E402
+from steps import decay_groups, grad_norm, save_steps  # noqa: E402
 
 FIXTURES = PEERS.parent / "fixtures" / "dino"
 STEPS, BATCH, LANES, STEPS_PER_EPOCH = 20, 8, 4, 2
@@ -148,8 +147,7 @@ def train(name, norms, fixed_lengths):
         initial = student.tensors()
         student.head.last_layer.weight_g.requires_grad = False
     trained = [(n, p) for n, p in student.named_parameters() if p.requires_grad]
-    plain = [p for n, p in trained if n.endswith(".bias") or p.ndim == 1]
-    decayed = [p for n, p in trained if not (n.endswith(".bias") or p.ndim == 1)]
+    decayed, plain = decay_groups(trained)
     optimizer = torch.optim.AdamW([{"params": decayed}, {"params": plain, "weight_decay": 0.0}], eps=S["eps"])
     lr, decay, momentum, temperatures = schedules()
     centre, losses, grad_norms, centres = torch.zeros(HEAD["outputs"]).double(), [], [], []
@@ -168,7 +166,7 @@ def train(name, norms, fixed_lengths):
             sum_of_means = sum_of_means + taught.mean(0)
             seen.append([m.seen for m in norms_of(student)])
         losses.append(loss)
-        grad_norms.append(torch.stack([p.grad.norm() for _, p in trained]).norm().item())
+        grad_norms.append(grad_norm(trained))
         for n, p in trained:
             factor = S["clip_tensor"] / (p.grad.norm() + 1e-6)
             if factor < 1:
@@ -186,24 +184,13 @@ def train(name, norms, fixed_lengths):
                     value.mul_(momentum[step]).add_((1 - momentum[step]) * ours[key])
         centre = S["centre_momentum"] * centre + (1 - S["centre_momentum"]) * sum_of_means / LANES
         centres.append(centre)
-    tensors = {f"initial.{n}": t for n, t in initial.items()}
-    tensors |= {f"student.{n}": t for n, t in student.tensors().items()}
-    tensors |= {f"teacher.{n}": t for n, t in teacher.tensors().items()}
-    for n, p in trained:
-        for moment in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{moment}.{n.removeprefix('body.')}"] = optimizer.state[p][moment]
-    tensors |= {"loss": torch.tensor(losses, dtype=torch.float64), "grad_norm": torch.tensor(grad_norms, dtype=torch.float64),
-                "centre": torch.stack(centres)}
     settings = {"model": MODEL, "head": HEAD | {"batch_norm": norms, "fixed_lengths": fixed_lengths}, "dino": S,
                 "steps": STEPS, "batch": BATCH, "lanes": LANES, "steps_per_epoch": STEPS_PER_EPOCH}
-    path = FIXTURES / f"{name}.safetensors"
-    save_file({k: t.detach().contiguous() for k, t in tensors.items()}, path, metadata={"settings": json.dumps(settings)})
-    path.chmod(0o644)
-    print(f"{name}: loss {losses[0]:.6f} -> {losses[-1]:.6f}, gradient norms {min(grad_norms):.3f} .. {max(grad_norms):.3f}")
+    more = {f"teacher.{n}": t for n, t in teacher.tensors().items()} | {"centre": torch.stack(centres)}
+    save_steps(FIXTURES / f"{name}.safetensors", settings, initial, student.tensors(), trained, optimizer, losses, grad_norms, more)
 
 
 def main():
-    FIXTURES.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     train("fixed", norms=False, fixed_lengths=True)
     train("learned", norms=True, fixed_lengths=False)

@@ -9,7 +9,6 @@ after step 20 `student.NAME`, `exp_avg.NAME` and `exp_avg_sq.NAME`. Settings are
 Written after facebookresearch/mae (models_mae.py, main_pretrain.py, util/lr_sched.py), from its formulas.
 """
 
-import json
 import math
 import pathlib
 import sys
@@ -17,12 +16,12 @@ from functools import partial
 
 import numpy
 import torch
-from safetensors.torch import save_file
 from timm.models.vision_transformer import Block, VisionTransformer
 
 PEERS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PEERS))
 from patterns import pattern  # noqa: E402
+from steps import decay_groups, grad_norm, save_steps  # noqa: E402
 
 FIXTURES = PEERS.parent / "fixtures" / "mae"
 STEPS, BATCH, LANES, STEPS_PER_EPOCH, WARMUP_EPOCHS = 20, 8, 4, 2, 2
@@ -112,8 +111,7 @@ def train(name, normalised):
     fill(network)
     initial = network.tensors()
     trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    plain = [p for n, p in trained if n.endswith(".bias") or p.ndim == 1]
-    decayed = [p for n, p in trained if not (n.endswith(".bias") or p.ndim == 1)]
+    decayed, plain = decay_groups(trained)
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": S["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
                                   betas=(0.9, S["beta2"]), eps=S["eps"])
     count, rows = int(GRID * GRID * (1 - DECODER["masked"])), BATCH // LANES
@@ -131,24 +129,15 @@ def train(name, normalised):
             (of_lane / LANES).backward()
             loss += of_lane.item() / LANES
         losses.append(loss)
-        grad_norms.append(torch.stack([p.grad.norm() for _, p in trained]).norm().item())
+        grad_norms.append(grad_norm(trained))
         optimizer.step()
-    tensors = {f"initial.{n}": t for n, t in initial.items()} | {f"student.{n}": t for n, t in network.tensors().items()}
-    for n, p in trained:
-        for moment in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{moment}.{n.removeprefix('body.')}"] = optimizer.state[p][moment]
-    tensors |= {"seen": seen, "loss": torch.tensor(losses, dtype=torch.float64),
-                "grad_norm": torch.tensor(grad_norms, dtype=torch.float64)}
     settings = {"model": MODEL, "decoder": DECODER, "normalised": normalised, "optimizer": S, "warmup_epochs": WARMUP_EPOCHS,
                 "steps": STEPS, "batch": BATCH, "lanes": LANES, "steps_per_epoch": STEPS_PER_EPOCH}
-    path = FIXTURES / f"{name}.safetensors"
-    save_file({k: t.detach().contiguous() for k, t in tensors.items()}, path, metadata={"settings": json.dumps(settings)})
-    path.chmod(0o644)
-    print(f"{name}: loss {losses[0]:.6f} -> {losses[-1]:.6f}, gradient norms {min(grad_norms):.3f} .. {max(grad_norms):.3f}")
+    save_steps(FIXTURES / f"{name}.safetensors", settings, initial, network.tensors(), trained, optimizer, losses, grad_norms,
+               {"seen": seen})
 
 
 def main():
-    FIXTURES.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     train("normalised", normalised=True)
     train("plain", normalised=False)

@@ -2,9 +2,15 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
 
 #include "tests/support/assembled.hpp"
+#include "tests/support/thread_world.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_reader.hpp"
 #include "trainer/checkpoint/checkpoint_writer.hpp"
@@ -62,6 +68,52 @@ class Running {
   RunDirectory directory_;
   PhaseLog phases_;
   TrainRequest request_;
+};
+
+// Runs in folders of their own below one that is removed at the end.
+class RunsTest : public ::testing::Test {
+ protected:
+  explicit RunsTest(const std::string& name)
+      : folder_(std::filesystem::path(testing::TempDir()) / fmt::format("vitrail_{}_{}", name, ::getpid())) {}
+  ~RunsTest() override { std::filesystem::remove_all(folder_); }
+
+  // Its hash after each world's steps, one after another.
+  std::string run(const Config& config, const std::string& name,
+                  const std::vector<std::pair<int, int>>& worlds_and_steps) {
+    std::string hash;
+    for (const auto& [world, steps] : worlds_and_steps) {
+      tests::run_world(world, [&, steps = steps](sharding::Communicator& ranks) {
+        Running running(config, ranks, folder_ / name);
+        for (int i = 0; i < steps; ++i) running.step();
+        const std::string saved = running.save();
+        if (ranks.rank() != 0) return;
+        hash = saved;
+        state_ = running.state;
+      });
+    }
+    return hash;
+  }
+
+  // Eight steps in fp32 and in fp16, of which those that overflow at first move nothing.
+  void expect_one_hash_at_any_number_of_ranks(const std::function<Config(Precision)>& config_of) {
+    for (const Precision precision : {Precision::fp32, Precision::fp16}) {
+      const Config config = config_of(precision);
+      const int bits = precision == Precision::fp32 ? 32 : 16;
+      const std::string one = run(config, fmt::format("{}-1", bits), {{1, 8}});
+      EXPECT_EQ(state_.loss_scale.skipped > 0, precision == Precision::fp16);
+      EXPECT_GT(state_.optimizer_steps, 2);
+      for (const int world : {2, 3, 4, 8})
+        EXPECT_EQ(run(config, fmt::format("{}-{}", bits, world), {{world, 8}}), one) << world << " ranks";
+    }
+  }
+
+  void expect_the_same_interrupted_and_resumed_on_other_ranks(const Config& config) {
+    const std::string whole = run(config, "whole", {{1, 6}});
+    EXPECT_EQ(run(config, "parts", {{2, 1}, {4, 2}, {3, 3}}), whole);
+  }
+
+  const std::filesystem::path folder_;
+  TrainState state_;  // after run()
 };
 
 }  // namespace vitrail::trainer

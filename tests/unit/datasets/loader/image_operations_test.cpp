@@ -12,22 +12,29 @@
 namespace vitrail::datasets {
 namespace {
 
+// Case `number` of a fixture.
+void expect_their_bytes(const FixtureFile& fixture, std::size_t number, const std::string& source,
+                        const Operation& operation) {
+  Image image = fixture.image(source), spare;
+  apply(operation, image, spare);
+  const Image expected = fixture.image(fmt::format("result.{}", number));
+  EXPECT_EQ(image.width, expected.width);
+  EXPECT_EQ(image.height, expected.height);
+  EXPECT_EQ(image.rgb, expected.rgb) << name_of(operation.kind) << " " << operation.argument << " of "
+                                     << source;
+}
+
+std::string source_of(double number) { return fmt::format("source.{}", static_cast<int>(number)); }
+
+OperationKind kind_of(double number) { return static_cast<OperationKind>(static_cast<int>(number)); }
+
 // Fixture rows: kind in OperationKind's order, source, argument.
 TEST(ImageOperationsTest, EveryByteIsPillows) {
   const FixtureFile fixture("operations");
   const auto cases = fixture.table("cases");
   ASSERT_GE(cases.size(), 200U);
-  Image spare;
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const Operation operation{static_cast<OperationKind>(static_cast<int>(cases[i][0])), cases[i][2]};
-    Image image = fixture.image(fmt::format("source.{}", static_cast<int>(cases[i][1])));
-    apply(operation, image, spare);
-    const Image expected = fixture.image(fmt::format("result.{}", i));
-    EXPECT_EQ(image.width, expected.width);
-    EXPECT_EQ(image.height, expected.height);
-    EXPECT_EQ(image.rgb, expected.rgb)
-        << name_of(operation.kind) << " " << operation.argument << " of source " << cases[i][1];
-  }
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    expect_their_bytes(fixture, i, source_of(cases[i][1]), {kind_of(cases[i][0]), cases[i][2]});
 }
 
 // tests/peers/unlabelled/make_view_fixtures.py
@@ -35,12 +42,8 @@ TEST(ImageOperationsTest, HuesAreTurnedAsPillowsBytes) {
   const FixtureFile fixture("hue");
   const auto cases = fixture.table("cases");
   ASSERT_EQ(cases.size(), 20U);
-  Image spare;
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    Image image = fixture.image(fmt::format("source.{}", static_cast<int>(cases[i][0])));
-    apply({OperationKind::hue, cases[i][1]}, image, spare);
-    EXPECT_EQ(image.rgb, fixture.image(fmt::format("result.{}", i)).rgb) << "a turn of " << cases[i][1];
-  }
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    expect_their_bytes(fixture, i, source_of(cases[i][0]), {OperationKind::hue, cases[i][1]});
 }
 
 // TrivialAugment's wide ranges, of which torchvision has its own way to some: bicubic, and filled with the
@@ -49,14 +52,8 @@ TEST(ImageOperationsTest, EveryByteOfWideRangesIsTorchvisions) {
   const FixtureFile fixture("policies");
   const auto cases = fixture.table("cases");
   ASSERT_GE(cases.size(), 60U);
-  Image spare;
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const Operation operation{static_cast<OperationKind>(static_cast<int>(cases[i][0])), cases[i][1]};
-    Image image = fixture.image("source");
-    apply(operation, image, spare);
-    EXPECT_EQ(image.rgb, fixture.image(fmt::format("result.{}", i)).rgb)
-        << name_of(operation.kind) << " " << operation.argument;
-  }
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    expect_their_bytes(fixture, i, "source", {kind_of(cases[i][0]), cases[i][1]});
 }
 
 TEST(ByteTableTest, AllWaysToLookUpGiveTheSame) {

@@ -36,6 +36,21 @@ class ArchivePackTest : public PackTest {
     return entries;
   }
 
+  using Labels = std::map<std::string, std::uint32_t>;
+
+  // By key, of a pack made anew; its classes' names and its warnings stay behind.
+  Labels labels_of(PackOptions o) {
+    warnings_.clear();
+    o.warn = [&](const std::string& text) { warnings_.push_back(text); };
+    fs::remove_all(o.output);
+    pack(o);
+    names_.clear();
+    for (const ClassEntry& c : read_manifest(o.output).classes) names_.push_back(c.name);
+    Labels labels;
+    for (const auto& [key, entry] : records(o.output.filename().string())) labels[key] = entry.label;
+    return labels;
+  }
+
   // Key -> reason.
   std::map<std::string, std::string> quarantine(const std::string& pack) const {
     std::map<std::string, std::string> reasons;
@@ -65,6 +80,8 @@ class ArchivePackTest : public PackTest {
   }
 
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
+
+  std::vector<std::string> names_, warnings_;  // after labels_of()
 };
 
 }  // namespace vitrail::datasets

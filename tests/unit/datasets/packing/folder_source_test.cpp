@@ -118,7 +118,6 @@ TEST_F(FolderSourceTest, LinksToFoldersAreFollowedButNeverRound) {
 
 TEST_F(FolderSourceTest, FlatFoldersTakeTheirLabelsFromAList) {
   put_images({"val/ILSVRC2012_val_1.JPEG", "val/ILSVRC2012_val_2.JPEG", "val/ILSVRC2012_val_3.JPEG"});
-  using Labels = std::map<std::string, std::uint32_t>;
   const Labels expected = {
       {"ILSVRC2012_val_1.JPEG", 1}, {"ILSVRC2012_val_2.JPEG", 0}, {"ILSVRC2012_val_3.JPEG", 1}};
   const std::string flat = "flat:" + path("val") + ",";

@@ -14,7 +14,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Labels = std::map<std::string, std::uint32_t>;
 
 class LabelledFilesTest : public ArchivePackTest {
  protected:
@@ -27,18 +26,8 @@ class LabelledFilesTest : public ArchivePackTest {
   }
 
   Labels labels_of(const PackOptions& o) {
-    warnings_.clear();
-    PackOptions asked = o;
-    asked.warn = [&](const std::string& text) { warnings_.push_back(text); };
-    fs::remove_all(asked.output);
-    pack(asked);
-    names_.clear();
-    for (const ClassEntry& c : read_manifest(asked.output).classes) names_.push_back(c.name);
-    Labels labels;
-    for (const auto& [key, entry] : records("pack")) {
-      labels[key] = entry.label;
-      EXPECT_EQ(entry.bytes, jpeg_);
-    }
+    const Labels labels = ArchivePackTest::labels_of(o);
+    for (const auto& [key, entry] : records("pack")) EXPECT_EQ(entry.bytes, jpeg_) << key;
     return labels;
   }
 
@@ -56,7 +45,6 @@ class LabelledFilesTest : public ArchivePackTest {
   }
 
   const std::string jpeg_ = fixture_image("jpeg_1x1");
-  std::vector<std::string> names_, warnings_;
 };
 
 TEST_F(LabelledFilesTest, TablesOfPathsAndLabels) {

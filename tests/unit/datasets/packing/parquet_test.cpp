@@ -17,7 +17,6 @@ using parquet::schema::GroupNode;
 using parquet::schema::PrimitiveNode;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Labels = std::map<std::string, std::uint32_t>;
 
 struct Row {
   std::optional<std::string> image, path;
@@ -74,22 +73,12 @@ class ParquetTest : public ArchivePackTest {
     }
   }
 
-  Labels labels_of(const PackOptions& o) {
-    fs::remove_all(o.output);
-    pack(o);
-    Labels labels;
-    for (const auto& [key, entry] : records(o.output.filename().string())) labels[key] = entry.label;
-    names_.clear();
-    for (const ClassEntry& c : read_manifest(o.output).classes) names_.push_back(c.name);
-    return labels;
-  }
   PackOptions from(const std::string& what) const { return options("parquet:" + path(what), "pack"); }
   Error refusal(const std::string& what) const {
     return error_of([&] { pack(from(what)); });
   }
 
   const std::string jpeg_ = fixture_image("jpeg_1x1"), png_ = fixture_image("png_rgb");
-  std::vector<std::string> names_;
 };
 
 TEST_F(ParquetTest, ImagesLabelsAndNames) {

@@ -12,7 +12,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Labels = std::map<std::string, std::uint32_t>;
 using Members = std::vector<std::pair<std::string, std::string>>;
 
 TEST(BracePatterns, NameFiles) {
@@ -34,24 +33,13 @@ class WebDatasetTest : public ArchivePackTest {
     for (const auto& [member, bytes] : members) tar.add(member, bytes);
   }
 
-  Labels labels_of(PackOptions o) {
-    warnings_.clear();
-    o.warn = [&](const std::string& text) { warnings_.push_back(text); };
-    fs::remove_all(o.output);
-    pack(o);
-    Labels labels;
-    for (const auto& [key, entry] : records(o.output.filename().string())) labels[key] = entry.label;
-    names_.clear();
-    for (const ClassEntry& c : read_manifest(o.output).classes) names_.push_back(c.name);
-    return labels;
-  }
+  using ArchivePackTest::labels_of;
   Labels labels_of(const std::string& source) { return labels_of(options(source, "pack")); }
   Error refusal(const std::string& source) const {
     return error_of([&] { pack(options(source, "pack")); });
   }
 
   const std::string jpeg_ = fixture_image("jpeg_1x1"), png_ = fixture_image("png_rgb");
-  std::vector<std::string> names_, warnings_;
 };
 
 TEST_F(WebDatasetTest, SamplesOfEveryForm) {

@@ -170,47 +170,15 @@ Config tiny_mae(Precision precision) {
   return config;
 }
 
-class MaeRunTest : public ::testing::Test {
+class MaeRunTest : public RunsTest {
  protected:
-  ~MaeRunTest() override { fs::remove_all(folder_); }
-
-  // Its hash after each world's steps, one after another.
-  std::string run(const Config& config, const std::string& name,
-                  const std::vector<std::pair<int, int>>& worlds_and_steps) {
-    std::string hash;
-    for (const auto& [world, steps] : worlds_and_steps) {
-      tests::run_world(world, [&, steps = steps](sharding::Communicator& ranks) {
-        Running running(config, ranks, folder_ / name);
-        for (int i = 0; i < steps; ++i) running.step();
-        const std::string saved = running.save();
-        if (ranks.rank() != 0) return;
-        hash = saved;
-        state_ = running.state;
-      });
-    }
-    return hash;
-  }
-
-  const fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("vitrail_mae_{}", ::getpid());
-  TrainState state_;
+  MaeRunTest() : RunsTest("mae") {}
 };
 
-TEST_F(MaeRunTest, OneHashAtAnyNumberOfRanks) {
-  for (const Precision precision : {Precision::fp32, Precision::fp16}) {
-    const Config config = tiny_mae(precision);
-    const int bits = precision == Precision::fp32 ? 32 : 16;
-    const std::string one = run(config, fmt::format("{}-1", bits), {{1, 8}});
-    EXPECT_EQ(state_.loss_scale.skipped > 0, precision == Precision::fp16);
-    EXPECT_GT(state_.optimizer_steps, 2);
-    for (const int world : {2, 3, 4, 8})
-      EXPECT_EQ(run(config, fmt::format("{}-{}", bits, world), {{world, 8}}), one) << world << " ranks";
-  }
-}
+TEST_F(MaeRunTest, OneHashAtAnyNumberOfRanks) { expect_one_hash_at_any_number_of_ranks(tiny_mae); }
 
 TEST_F(MaeRunTest, InterruptedAndResumedOnOtherRanksIsUninterrupted) {
-  const Config config = tiny_mae(Precision::fp32);
-  const std::string whole = run(config, "whole", {{1, 6}});
-  EXPECT_EQ(run(config, "parts", {{2, 1}, {4, 2}, {3, 3}}), whole);
+  expect_the_same_interrupted_and_resumed_on_other_ranks(tiny_mae(Precision::fp32));
 }
 
 // MAE's counts: 111.91 M with the encoder of ViT-B/16, 85.65 M of it learned there.
