@@ -10,6 +10,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
+#include "models/layers/layers.hpp"
 #include "trainer/tasks/loss.hpp"
 
 namespace vitrail::trainer {
@@ -34,11 +35,6 @@ void keep_nearest(Neighbours& all, std::int64_t count) {
   const auto kept = std::min<std::int64_t>(count, static_cast<std::int64_t>(all.size()));
   std::partial_sort(all.begin(), all.begin() + kept, all.end(), nearer);
   all.resize(static_cast<std::size_t>(kept));
-}
-
-at::Tensor normalised(const at::Tensor& rows) {
-  constexpr double kLeast = 1e-12;
-  return rows / at::linalg_vector_norm(rows, 2, {1}, true).clamp_min(kLeast);
 }
 
 // The nearest of one lane's images to each of the asked ones, beside those found so far.
@@ -121,9 +117,9 @@ Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptio
   const at::NoGradGuard no_grad;
   for (LaneFeatures& lane : known.own) {
     for (const std::int64_t label : lane.labels) check_label(label, options.classes);
-    lane.rows = normalised(lane.rows);
+    lane.rows = models::over_length(lane.rows);
   }
-  for (LaneFeatures& lane : asked.own) lane.rows = normalised(lane.rows);
+  for (LaneFeatures& lane : asked.own) lane.rows = models::over_length(lane.rows);
   std::int64_t top1 = 0, top5 = 0;
   for (std::int64_t first = 0; first < asked.images; first += kAskedAtOnce) {
     const std::int64_t count = std::min(kAskedAtOnce, asked.images - first);
