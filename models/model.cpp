@@ -1,5 +1,6 @@
 #include "models/model.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <ATen/ATen.h>
@@ -9,6 +10,7 @@
 #include "models/features.hpp"
 #include "models/heads/logits.hpp"
 #include "models/layers/bound.hpp"
+#include "models/layers/stochastic_depth.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {
@@ -24,8 +26,13 @@ at::Tensor Logits::mean() const {
   return distillation.defined() ? (widened(classes) + widened(distillation)) / 2 : widened(classes);
 }
 
-Model::Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head)
-    : name_(std::move(name)), image_size_(image_size), specs_(std::move(specs)), head_(std::move(head)) {}
+Model::Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head,
+             DropPath drop_path)
+    : name_(std::move(name)),
+      image_size_(image_size),
+      specs_(std::move(specs)),
+      head_(std::move(head)),
+      drop_path_(std::move(drop_path)) {}
 
 Model::~Model() = default;
 
@@ -56,12 +63,20 @@ void Model::check_images(const at::Tensor& images, const Pass& pass) const {
                   name_, size, size, format_shape(images.sizes().vec())));
 }
 
+Pass Model::with_rows(const Pass& pass, const at::Tensor& images) const {
+  Pass own = pass;
+  const bool drops = std::ranges::any_of(drop_path_.rates, [](double rate) { return rate > 0; });
+  if (pass.training && drops)
+    own.rows = std::make_shared<const KeptRows>(drop_path_, pass, images.size(0), images.device());
+  return own;
+}
+
 Bound Model::bound() const { return {tensors_, as_on_gpu_}; }
 
 Features Model::features(const at::Tensor& images, const Pass& pass) const {
   if (tensors_.size() != specs_.size()) throw Error(ExitCode::crash, name_ + ": forward before bind");
   check_images(images, pass);
-  Features features = body(images, pass);
+  Features features = body(images, with_rows(pass, images));
   if (static_cast<std::int64_t>(features.blocks.size()) < pass.features.blocks) {
     throw Error(ExitCode::refused, fmt::format("{} has features of its last {} blocks, not of {}", name_,
                                                features.blocks.size(), pass.features.blocks));

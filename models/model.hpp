@@ -14,6 +14,7 @@
 #include "models/declaration.hpp"
 #include "models/feature_choice.hpp"
 #include "models/heads/head.hpp"
+#include "models/layers/drop_path_mask.hpp"
 #include "models/model_config.hpp"
 
 namespace at {
@@ -23,6 +24,7 @@ class Tensor;
 namespace vitrail::models {
 
 struct Features;  // features.hpp
+class KeptRows;   // layers/stochastic_depth.hpp
 
 // What a forward pass draws from and reports to.
 struct Pass {
@@ -56,6 +58,7 @@ struct Pass {
   // Patches that are looked at, the others are not there: of each image as many, ascending, image after
   // image. Empty: all. Networks whose head paints the others.
   std::vector<std::int64_t> visible = {};
+  std::shared_ptr<const KeptRows> rows = nullptr;  // of stochastic depth: the model's own
 
   void enter(int block) const {
     if (before_block) before_block(block);
@@ -83,7 +86,8 @@ class Model {
 
  protected:
   // Without a head the features are what the network gives.
-  Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head);
+  Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head,
+        DropPath drop_path);
   // Whether body() can look at images of another size than the model's.
   virtual bool takes(std::int64_t /*image_size*/) const { return false; }
   // Images are of the model's shape, or of one that it takes, and tensors are bound.
@@ -94,11 +98,13 @@ class Model {
   friend std::unique_ptr<Model> make_model(const ModelConfig& config);
 
   void check_images(const at::Tensor& images, const Pass& pass) const;
+  Pass with_rows(const Pass& pass, const at::Tensor& images) const;
 
   std::string name_;
   std::int64_t image_size_;
   ParameterSpecs specs_;
   std::optional<Head> head_;
+  DropPath drop_path_;
   std::vector<at::Tensor> tensors_;
   bool as_on_gpu_ = false;
 };

@@ -22,6 +22,13 @@ double NamedConfig::drop_path_of(std::int64_t block, std::int64_t blocks) const 
   return drop_path * place;
 }
 
+DropPath NamedConfig::drop_paths(std::size_t blocks, int branches) const {
+  DropPath law{.rates = {}, .branches = branches};
+  const auto count = static_cast<std::int64_t>(blocks);
+  for (std::int64_t block = 0; block < count; ++block) law.rates.push_back(drop_path_of(block, count));
+  return law;
+}
+
 NamedConfig named_config(const ModelConfig& config, const std::string& name, DropPathLaw own_law,
                          bool scaled) {
   refuse_if_given("patch", config.patch, name);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "models/declaration.hpp"
+#include "models/layers/drop_path_mask.hpp"
 #include "models/model_config.hpp"
 
 namespace vitrail::models {
@@ -19,6 +20,7 @@ struct NamedConfig {
   std::int64_t tokens() const { return 0; }
   std::int64_t pixels_used() const { return image_size; }
   double drop_path_of(std::int64_t block, std::int64_t blocks) const;
+  DropPath drop_paths(std::size_t blocks, int branches) const;
 };
 
 // Where `config` gives a number that such a network has not, it is refused; layer_scale only without

@@ -51,6 +51,12 @@ double TransformerConfig::drop_path_of(std::int64_t layer) const {
   return depth == 1 ? 0 : drop_path * static_cast<double>(layer) / static_cast<double>(depth - 1);
 }
 
+DropPath TransformerConfig::drop_paths(int branches) const {
+  DropPath law{.rates = {}, .branches = branches};
+  for (std::int64_t layer = 0; layer < depth; ++layer) law.rates.push_back(drop_path_of(layer));
+  return law;
+}
+
 TransformerConfig transformer_config(const ModelConfig& config, const std::string& name,
                                      const TransformerSize& own, double own_layer_scale,
                                      DropPathLaw own_law) {

@@ -7,6 +7,7 @@
 
 #include "models/declaration.hpp"
 #include "models/layers/activation_checkpointing.hpp"
+#include "models/layers/drop_path_mask.hpp"
 #include "models/model_config.hpp"
 
 namespace vitrail::models {
@@ -37,6 +38,7 @@ struct TransformerConfig {
   std::int64_t patches() const { return grid() * grid(); }
   std::int64_t pixels_used() const { return grid() * patch; }  // per side
   double drop_path_of(std::int64_t layer) const;
+  DropPath drop_paths(int branches) const;
 };
 
 // `config` with the named model's own numbers where it gives none.

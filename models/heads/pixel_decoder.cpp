@@ -14,8 +14,9 @@ Logits PixelDecoder::operator()(const Features& features, const Bound& p, const 
   const at::Tensor all = filled_up(seen.slice(1, 1), pass.visible, patches, p[mask_token]);
   at::Tensor x = at::cat({seen.slice(1, 0, 1), all}, 1) + p[position];
   for (const Block& block : blocks) {
-    x = x + self_attention(x, block.attention, heads, p);
-    x = x + mlp(x, block.mlp, p);
+    const Branch asks = [&](const at::Tensor& z) { return self_attention(z, block.attention, heads, p); };
+    x = residual(x, {p[block.attention.norm], p[block.attention.qkv].weight.scalar_type(), {}, asks});
+    x = residual(x, mlp(block.mlp, p));
   }
   const at::Tensor hidden = chosen_patches(x.slice(1, 1), other_patches(pass.visible, x.size(0), patches));
   return {linear(models::norm(hidden, p[norm]), p[pixels]), {}};

@@ -1,23 +1,11 @@
 // One thread block computes one query of one image: its threads take the keys in turn, each all heads of a
 // key.
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-#include <cuda_runtime.h>
-
+#include "models/kernels/block.cuh"
 #include "models/kernels/talking_heads_cuda_kernels.hpp"
 #include "trainer/base/launch.cuh"
 
 namespace vitrail::models::cuda {
 namespace {
-
-constexpr int kThreads = 128, kWarp = 32, kWarps = kThreads / kWarp;
-
-__device__ float read(const float* at) { return *at; }
-__device__ float read(const __half* at) { return __half2float(*at); }
-__device__ float read(const __nv_bfloat16* at) { return __bfloat162float(*at); }
-__device__ void write(float* at, float x) { *at = x; }
-__device__ void write(__half* at, float x) { *at = __float2half_rn(x); }
-__device__ void write(__nv_bfloat16* at, float x) { *at = __float2bfloat16_rn(x); }
 
 // A linear map over heads in shared memory, filled up with zeros to kHeads.
 template <int kHeads>
@@ -73,23 +61,6 @@ struct Rows {
       if (h < heads) write(first + h * stride + key, from[h]);
   }
 };
-
-// Of all threads of the block, combined in one order whatever order they arrive in; known to all of them.
-template <class Combine>
-__device__ float over_block(float x, Combine combine) {
-  __shared__ float of_warp[kWarps];
-  for (int distance = kWarp / 2; distance > 0; distance /= 2)
-    x = combine(x, __shfl_xor_sync(0xffffffffU, x, distance));
-  __syncthreads();  // the values of the call before have been read
-  if (threadIdx.x % kWarp == 0) of_warp[threadIdx.x / kWarp] = x;
-  __syncthreads();
-  x = of_warp[0];
-  for (int warp = 1; warp < kWarps; ++warp) x = combine(x, of_warp[warp]);
-  return x;
-}
-
-__device__ float larger(float x, float y) { return fmaxf(x, y); }
-__device__ float sum(float x, float y) { return x + y; }
 
 // logits of a key -> probabilities.
 template <int kHeads>
@@ -216,20 +187,12 @@ struct HeadCount {
 
 // f(HeadCount, stored zero): with the kernels' number of heads, 4, 8 or 16, and the type of the maps.
 template <class F>
-void with_heads_and_type(int heads, MapType type, F f) {
-  const auto with_heads = [&](auto stored) {
+void with_heads_and_type(int heads, StoredType type, F f) {
+  with_type(type, [&](auto stored) {
     if (heads <= 4) return f(HeadCount<4>{}, stored);
     if (heads <= 8) return f(HeadCount<8>{}, stored);
     return f(HeadCount<16>{}, stored);
-  };
-  switch (type) {
-    case MapType::fp32:
-      return with_heads(float{});
-    case MapType::fp16:
-      return with_heads(__half{});
-    case MapType::bf16:
-      return with_heads(__nv_bfloat16{});
-  }
+  });
 }
 
 unsigned blocks_of(const Maps& shape) { return static_cast<unsigned>(shape.images * shape.queries); }

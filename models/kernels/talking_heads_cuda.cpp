@@ -6,6 +6,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include "models/kernels/stored_type_of.hpp"
 #include "models/kernels/talking_heads_cuda_kernels.hpp"
 #include "models/kernels/talking_heads_passes.hpp"
 #include "trainer/base/error.hpp"
@@ -36,22 +37,6 @@ std::vector<Block> blocks_of(const Tensor& q) {
     }
   }
   return blocks;
-}
-
-cuda::MapType map_type(const Tensor& x) {
-  switch (x.scalar_type()) {
-    case at::kFloat:
-      return cuda::MapType::fp32;
-    case at::kHalf:
-      return cuda::MapType::fp16;
-    case at::kBFloat16:
-      return cuda::MapType::bf16;
-    default:
-      throw Error(ExitCode::refused,
-                  fmt::format("talking-heads attention is computed in fp32, fp16 or bf16 on GPUs, "
-                              "not in {}: set precision.compute",
-                              c10::toString(x.scalar_type())));
-  }
 }
 
 // The mixing in fp32, for the kernels.
@@ -92,7 +77,9 @@ class Heads {
   Tensor all_;
 };
 
-cuda::Maps shape_of(const Block& b, const Tensor& q) { return {map_type(q), b.images, b.queries, q.size(2)}; }
+cuda::Maps shape_of(const Block& b, const Tensor& q) {
+  return {stored_type_of(q.scalar_type(), "talking-heads attention"), b.images, b.queries, q.size(2)};
+}
 
 Tensor scaled_logits(const Heads& q, const Heads& k, const Block& b, double scale) {
   const Tensor rows = q.queries(b), columns = k.tokens(b).transpose(1, 2);

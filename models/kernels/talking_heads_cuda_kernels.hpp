@@ -6,13 +6,13 @@
 
 #include <cstdint>
 
+#include "models/kernels/stored_type.hpp"
+
 struct CUstream_st;
 
 namespace vitrail::models::cuda {
 
 constexpr int kMaxHeads = 16;
-
-enum class MapType { fp32, fp16, bf16 };
 
 struct HeadMixing {  // in device memory
   int heads;         // at most kMaxHeads
@@ -20,7 +20,7 @@ struct HeadMixing {  // in device memory
 };
 
 struct Maps {
-  MapType type;
+  StoredType type;
   std::int64_t images, queries, keys;
 };
 

@@ -7,6 +7,12 @@
 
 namespace vitrail::models {
 
+// Of a network's layers: the share of the images that their branches are left out for.
+struct DropPath {
+  std::vector<double> rates = {};
+  int branches = 2;  // of each layer
+};
+
 struct DropPathKey {
   std::uint64_t seed = 0, step = 0, lane = 0;
   int layer = 0;     // 0 .. depth - 1

@@ -19,8 +19,11 @@ Tensor two_layers(const Tensor& x, const AffineId& first, const AffineId& second
   return dropout(linear(dropout(at::gelu(linear(x, p[first]))), p[second]), 1);
 }
 
-Tensor mlp(const Tensor& x, const MlpId& layer, const Bound& p, const Dropout& dropout) {
-  return scaled(two_layers(norm(x, p[layer.norm]), layer.fc1, layer.fc2, p, dropout), p[layer.scale]);
+NormedBranch mlp(const MlpId& layer, const Bound& p, const Dropout& dropout) {
+  return {p[layer.norm], p[layer.fc1].weight.scalar_type(), p[layer.scale],
+          [p, dropout, first = layer.fc1, second = layer.fc2](const Tensor& z) {
+            return two_layers(z, first, second, p, dropout);
+          }};
 }
 
 std::vector<Tensor> split_heads(const Tensor& x, std::int64_t parts, std::int64_t heads) {
@@ -32,8 +35,9 @@ Tensor join_heads(const Tensor& x) {
   return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
-Tensor self_attention(const Tensor& x, const SelfAttentionId& layer, std::int64_t heads, const Bound& p) {
-  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
+Tensor self_attention(const Tensor& normed, const SelfAttentionId& layer, std::int64_t heads,
+                      const Bound& p) {
+  const auto qkv = split_heads(linear(normed, p[layer.qkv]), 3, heads);
   return linear(join_heads(attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu())), p[layer.proj]);
 }
 
@@ -68,7 +72,7 @@ Tensor class_block(const Tensor& asking, const Tensor& patches, const ClassBlock
   const auto [queries, answering] = normed(asking, patches, block, p);
   const Tensor mixed = class_attention(queries, answering, block.attention, heads, p);
   const Tensor attended = asking + scaled(mixed, p[block.scale]);
-  return attended + mlp(attended, block.mlp, p);
+  return residual(attended, mlp(block.mlp, p));
 }
 
 Tensor class_attention_weights(const Tensor& asking, const Tensor& answering, const ClassAttentionId& layer,

@@ -11,6 +11,7 @@
 #include "models/features.hpp"
 #include "models/layers/bound.hpp"
 #include "models/layers/dropout.hpp"
+#include "models/layers/stochastic_depth.hpp"
 
 namespace vitrail::models {
 
@@ -23,15 +24,15 @@ at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma);  // LayerScale;
 at::Tensor two_layers(const at::Tensor& x, const AffineId& first, const AffineId& second, const Bound& p,
                       const Dropout& dropout = {});
 
-// A whole branch, norm, two linear layers with GELU between, LayerScale: [B,T,D] -> [B,T,D].
-at::Tensor mlp(const at::Tensor& x, const MlpId& layer, const Bound& p, const Dropout& dropout = {});
+// Norm, two linear layers with GELU between, LayerScale. p outlives it.
+NormedBranch mlp(const MlpId& layer, const Bound& p, const Dropout& dropout = {});
 
 // [B,T,N*D] -> N tensors [B,H,T,D/H]
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads);
 at::Tensor join_heads(const at::Tensor& x);  // [B,H,T,D/H] -> [B,T,D]
 
-// Norm, then tokens [B,T,D] ask each other: [B,T,D].
-at::Tensor self_attention(const at::Tensor& x, const SelfAttentionId& layer, std::int64_t heads,
+// Tokens [B,T,D], normed, ask each other: [B,T,D].
+at::Tensor self_attention(const at::Tensor& normed, const SelfAttentionId& layer, std::int64_t heads,
                           const Bound& p);
 
 // Tokens [B,Q,D] ask tokens [B,T,D], both normed: [B,Q,D].

@@ -1,50 +1,100 @@
 #include "models/layers/stochastic_depth.hpp"
 
 #include <numeric>
+#include <utility>
 
 #include <ATen/ATen.h>
 
+#include "models/kernels/branch_rows.hpp"
 #include "models/layers/drop_path_mask.hpp"
+#include "models/layers/layers.hpp"
+#include "models/layers/recompute.hpp"
 
 namespace vitrail::models {
 
 namespace {
 
+using at::Tensor;
+
 // Passes after the first draw as lanes that no run has: lanes are fewer than 2^20.
 std::uint64_t lane_of_draws(const Pass& pass) { return pass.lane + (pass.number << 20); }
 
-at::Tensor rows_of(const std::vector<std::int64_t>& kept, const at::Tensor& x) {
-  return at::tensor(kept, at::TensorOptions().dtype(at::kLong)).to(x.device());
-}
-
-}  // namespace
-
-at::Tensor add_to_kept(const at::Tensor& sum, const at::Tensor& x, const std::vector<std::int64_t>& kept,
-                       double scale, const Branch& branch) {
-  const at::Tensor rows = rows_of(kept, x);
-  return sum.index_add(0, rows, branch(x.index_select(0, rows)).to(sum.scalar_type()), scale);
-}
-
-std::vector<std::int64_t> StochasticDepth::kept(int index, std::int64_t images) const {
-  if (pass_.kept_images) return pass_.kept_images(layer_, index, images);
-  if (!pass_.memory_probe)
-    return draw_kept_images({pass_.seed, pass_.step, lane_of_draws(pass_), layer_, index, branches_}, rate_,
-                            images);
-  std::vector<std::int64_t> first(static_cast<std::size_t>(largest_kept(rate_, images)));
+std::vector<std::int64_t> kept_images(const Pass& pass, const DropPathKey& key, double rate,
+                                      std::int64_t images) {
+  if (pass.kept_images) return pass.kept_images(key.layer, key.branch, images);
+  if (!pass.memory_probe) return draw_kept_images(key, rate, images);
+  std::vector<std::int64_t> first(static_cast<std::size_t>(largest_kept(rate, images)));
   std::iota(first.begin(), first.end(), 0);
   return first;
 }
 
-at::Tensor StochasticDepth::add(const at::Tensor& sum, const at::Tensor& x, int index,
-                                const Branch& branch) const {
-  if (keeps_all()) return sum + branch(x);
-  return add_to_kept(sum, x, kept(index, x.size(0)), 1.0 / (1.0 - rate_), branch);
+// From memory that a GPU copies by itself: nobody waits.
+Tensor on(at::Device device, const std::vector<std::int64_t>& numbers) {
+  const auto count = static_cast<std::int64_t>(numbers.size());
+  const Tensor host =
+      at::empty({count}, at::TensorOptions().dtype(at::kLong).pinned_memory(device.is_cuda()));
+  std::ranges::copy(numbers, host.mutable_data_ptr<std::int64_t>());
+  return host.to(device, /*non_blocking=*/true);
 }
 
-at::Tensor StochasticDepth::add_computed(const at::Tensor& sum, const at::Tensor& y, int index) const {
-  if (keeps_all()) return sum + y;
-  const at::Tensor rows = rows_of(kept(index, y.size(0)), y);
-  return sum.index_add(0, rows, y.index_select(0, rows).to(sum.scalar_type()), 1.0 / (1.0 - rate_));
+Tensor added(const Tensor& sum, const Tensor& x, const Tensor& rows, double scale,
+             const NormedBranch& branch) {
+  const BranchInput in = norm_of_rows(x, rows, branch.norm, branch.type);
+  const Tensor& passing = sum.is_same(x) ? in.passing : sum;
+  return add_to_rows(passing, branch.f(in.rows), branch.scale, rows, scale, branch.norm.as_on_gpu);
+}
+
+Tensor add_to(const Tensor& sum, const Tensor& y, const Tensor& rows, double scale) {
+  return add_to_rows(sum, y, Tensor(), rows, scale);
+}
+
+}  // namespace
+
+KeptRows::KeptRows(const DropPath& law, const Pass& pass, std::int64_t images, at::Device device)
+    : branches_(law.branches) {
+  std::vector<std::int64_t> all;
+  std::vector<std::pair<std::int64_t, std::int64_t>> spans;  // begin and count; count -1: all images
+  for (int layer = 0; layer < static_cast<int>(law.rates.size()); ++layer) {
+    const double rate = pass.drop_path_scale * law.rates[static_cast<std::size_t>(layer)];
+    scales_.push_back(1 / (1 - rate));
+    for (int branch = 0; branch < branches_; ++branch) {
+      if (rate == 0) {
+        spans.emplace_back(0, -1);
+        continue;
+      }
+      const DropPathKey key{pass.seed, pass.step, lane_of_draws(pass), layer, branch, branches_};
+      const std::vector<std::int64_t> kept = kept_images(pass, key, rate, images);
+      spans.emplace_back(all.size(), kept.size());
+      all.insert(all.end(), kept.begin(), kept.end());
+    }
+  }
+  const Tensor there = on(device, all);
+  for (const auto& [begin, count] : spans)
+    rows_.push_back(count < 0 ? Tensor() : there.narrow(0, begin, count));
+}
+
+const Tensor& KeptRows::of(int layer, int branch) const {
+  return rows_[static_cast<std::size_t>(layer * branches_ + branch)];
+}
+
+Tensor residual(const Tensor& x, const NormedBranch& branch) { return added(x, x, Tensor(), 1, branch); }
+
+Tensor StochasticDepth::add(const Tensor& sum, const Tensor& x, int index, const NormedBranch& branch) const {
+  if (!branch.recomputed) return added(sum, x, kept(index), scale(), branch);
+  return add(sum, x, index, recomputed(Branch([branch](const Tensor& z) {
+               return scaled(branch.f(norm(z, branch.norm)), branch.scale);
+             })));
+}
+
+Tensor StochasticDepth::add(const Tensor& sum, const Tensor& x, int index, const Branch& branch) const {
+  const Tensor rows = kept(index);
+  const BranchInput in = rows_of(x, rows);
+  return add_to(sum.is_same(x) ? in.passing : sum, branch(in.rows), rows, scale());
+}
+
+Tensor StochasticDepth::add_computed(const Tensor& sum, const Tensor& y, int index) const {
+  const Tensor rows = kept(index);
+  return add_to(sum, rows.defined() ? y.index_select(0, rows) : y, rows, scale());
 }
 
 }  // namespace vitrail::models

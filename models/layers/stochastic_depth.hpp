@@ -7,35 +7,60 @@
 #include <functional>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
+#include "models/layers/precision.hpp"
 #include "models/model.hpp"
 
 namespace vitrail::models {
 
 using Branch = std::function<at::Tensor(const at::Tensor&)>;
 
-// sum, plus scale * branch(x[kept]) on the kept rows; the others pass through. scale = 1 / (1 - rate) keeps
-// the mean.
-at::Tensor add_to_kept(const at::Tensor& sum, const at::Tensor& x, const std::vector<std::int64_t>& kept,
-                       double scale, const Branch& branch);
+// x + scale * f(norm(x)), as most are.
+struct NormedBranch {
+  Affine norm;
+  at::ScalarType type;  // of what f takes: its first layer's
+  at::Tensor scale;     // LayerScale; undefined: none
+  Branch f;
+  bool recomputed = false;  // in backward, which then finds its input only
+};
+
+// x plus the branch, of all images.
+at::Tensor residual(const at::Tensor& x, const NormedBranch& branch);
+
+// The images that each branch of a pass is computed for, drawn at once and brought to the device in one copy.
+class KeptRows {
+ public:
+  KeptRows(const DropPath& law, const Pass& pass, std::int64_t images, at::Device device);
+
+  // [R] int64, ascending; undefined: all.
+  const at::Tensor& of(int layer, int branch) const;
+  // 1 / (1 - rate) keeps the mean.
+  double scale(int layer) const { return scales_[static_cast<std::size_t>(layer)]; }
+
+ private:
+  int branches_;
+  std::vector<double> scales_;    // by layer
+  std::vector<at::Tensor> rows_;  // by layer and branch
+};
 
 // The branches of one layer, in one pass.
 class StochasticDepth {
  public:
-  StochasticDepth(const Pass& pass, double rate, int layer, int branches)
-      : pass_(pass), rate_(rate), layer_(layer), branches_(branches) {}
+  StochasticDepth(const Pass& pass, int layer) : rows_(pass.rows.get()), layer_(layer) {}
 
   // sum + branch(x), for the images of branch number `index` that the pass keeps.
+  at::Tensor add(const at::Tensor& sum, const at::Tensor& x, int index, const NormedBranch& branch) const;
   at::Tensor add(const at::Tensor& sum, const at::Tensor& x, int index, const Branch& branch) const;
   // The same where the branch was computed for all images, as batch norm in it wants: y is branch(x).
   at::Tensor add_computed(const at::Tensor& sum, const at::Tensor& y, int index) const;
 
  private:
-  bool keeps_all() const { return !pass_.training || rate_ == 0; }
-  std::vector<std::int64_t> kept(int index, std::int64_t images) const;
+  at::Tensor kept(int index) const { return rows_ == nullptr ? at::Tensor() : rows_->of(layer_, index); }
+  double scale() const { return rows_ == nullptr ? 1 : rows_->scale(layer_); }
 
-  const Pass& pass_;
-  double rate_;
-  int layer_, branches_;
+  const KeptRows* rows_;
+  int layer_;
 };
 
 }  // namespace vitrail::models

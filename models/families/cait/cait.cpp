@@ -18,21 +18,21 @@ namespace {
 
 using at::Tensor;
 
-// A whole branch: [B,T,D] -> [B,T,D].
-Tensor talking_attention(const Tensor& x, const TalkingAttentionId& layer, std::int64_t heads,
+// A branch behind its norm: [B,T,D] -> [B,T,D].
+Tensor talking_attention(const Tensor& normed, const TalkingAttentionId& layer, std::int64_t heads,
                          const Bound& p) {
-  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), p[layer.qkv]), 3, heads);
+  const auto qkv = split_heads(linear(normed, p[layer.qkv]), 3, heads);
   const TalkingHeads mix = {p[layer.logits.weight], p[layer.logits.bias], p[layer.weights.weight],
                             p[layer.weights.bias]};
-  const auto device = p.as_on_gpu() ? at::kCUDA : x.device().type();
+  const auto device = p.as_on_gpu() ? at::kCUDA : normed.device().type();
   const Tensor mixed = talking_heads_attention(qkv[0], qkv[1], qkv[2], mix, passes_on(device));
-  return scaled(linear(join_heads(mixed), p[layer.proj]), p[layer.scale]);
+  return linear(join_heads(mixed), p[layer.proj]);
 }
 
 class Cait final : public Model {
  public:
   Cait(const CaitConfig& config, const Declaration& declared, CaitParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head, config.drop_paths(2)),
         config_(config),
         parameters_(std::move(parameters)) {}
 
@@ -47,13 +47,16 @@ class Cait final : public Model {
 // [B,T,D] -> [B,T,D]
 Tensor Cait::block(const Tensor& x, int layer, const Pass& pass) const {
   const auto& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
-  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2};
-  const Branch attention = [p = bound(), &parts, heads = config_.heads](const Tensor& z) {
-    return talking_attention(z, parts.attention, heads, p);
-  };
-  const Tensor attended =
-      depth.add(x, x, 0, config_.checkpointing.attention ? recomputed(attention) : attention);
-  return depth.add(attended, attended, 1, [&](const Tensor& z) { return mlp(z, parts.mlp, bound()); });
+  const StochasticDepth depth(pass, layer);
+  const Bound p = bound();
+  const TalkingAttentionId& attention = parts.attention;
+  const NormedBranch talks{p[attention.norm], p[attention.qkv].weight.scalar_type(), p[attention.scale],
+                           [p, &attention, heads = config_.heads](const Tensor& z) {
+                             return talking_attention(z, attention, heads, p);
+                           },
+                           config_.checkpointing.attention};
+  const Tensor attended = depth.add(x, x, 0, talks);
+  return depth.add(attended, attended, 1, mlp(parts.mlp, p));
 }
 
 Features Cait::body(const Tensor& images, const Pass& pass) const {

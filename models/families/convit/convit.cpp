@@ -29,12 +29,11 @@ Tensor offsets(std::int64_t grid, const Tensor& like) {
   return at::stack({across, down, across.square() + down.square()}, 4).view({patches, patches, 3});
 }
 
-// A whole branch: [B,T,D] -> [B,T,D]. Each head looks at what is alike and at what is near, and weighs the
-// two by its gate. Both are weights that sum to 1, so their mean does, too. The near ones are the same for
-// all images.
-Tensor gated_attention(const Tensor& x, const GatedAttentionId& layer, std::int64_t heads,
+// A branch behind its norm: [B,T,D] -> [B,T,D]. Each head looks at what is alike and at what is near, and
+// weighs the two by its gate. Both are weights that sum to 1, so their mean does, too. The near ones are the
+// same for all images.
+Tensor gated_attention(const Tensor& normed, const GatedAttentionId& layer, std::int64_t heads,
                        const Tensor& places, const Bound& p) {
-  const Tensor normed = norm(x, p[layer.norm]);
   const auto qk = split_heads(linear(normed, {p[layer.qk], {}}), 2, heads);
   const Tensor v = split_heads(linear(normed, {p[layer.v], {}}), 1, heads)[0];  // [B,H,T,D/H]
   const Affine position = p[layer.position];  // in fp32: bf16 does not count to twice the grid's square
@@ -47,9 +46,10 @@ Tensor gated_attention(const Tensor& x, const GatedAttentionId& layer, std::int6
   return linear(join_heads(mixed), p[layer.proj]);
 }
 
-// A whole branch: [B,T,D] -> [B,T,D].
-Tensor plain_attention(const Tensor& x, const PlainAttentionId& layer, std::int64_t heads, const Bound& p) {
-  const auto qkv = split_heads(linear(norm(x, p[layer.norm]), {p[layer.qkv], {}}), 3, heads);
+// A branch behind its norm: [B,T,D] -> [B,T,D].
+Tensor plain_attention(const Tensor& normed, const PlainAttentionId& layer, std::int64_t heads,
+                       const Bound& p) {
+  const auto qkv = split_heads(linear(normed, {p[layer.qkv], {}}), 3, heads);
   return linear(join_heads(attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu())), p[layer.proj]);
 }
 
@@ -63,7 +63,7 @@ Tensor weights_of_class_token(const Tensor& x, const PlainAttentionId& layer, st
 class Convit final : public Model {
  public:
   Convit(const ConvitConfig& config, const Declaration& declared, ConvitParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head, config.drop_paths(2)),
         config_(config),
         parameters_(std::move(parameters)) {}
 
@@ -84,14 +84,21 @@ Tensor Convit::with_class_token(const Tensor& patches) const {
 // [B,T,D] -> [B,T,D]; the first plain one adds the class token.
 Tensor Convit::block(const Tensor& x, int layer, const Tensor& places, const Pass& pass) const {
   const ConvitBlockId& layers = parameters_.blocks[static_cast<std::size_t>(layer)];
-  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2};
-  const Branch branch = [p = bound(), &layers, heads = config_.heads, places](const Tensor& z) {
-    return layers.gated ? gated_attention(z, *layers.gated, heads, places, p)
-                        : plain_attention(z, *layers.plain, heads, p);
-  };
+  const StochasticDepth depth(pass, layer);
+  const Bound p = bound();
+  const AffineId& norm = layers.gated ? layers.gated->norm : layers.plain->norm;
+  const ParameterId first = layers.gated ? layers.gated->qk : layers.plain->qkv;
+  const NormedBranch asks{p[norm],
+                          p[first].scalar_type(),
+                          {},
+                          [p, &layers, heads = config_.heads, places](const Tensor& z) {
+                            return layers.gated ? gated_attention(z, *layers.gated, heads, places, p)
+                                                : plain_attention(z, *layers.plain, heads, p);
+                          },
+                          config_.checkpointing.attention};
   const Tensor in = layer == config_.gated_blocks() ? with_class_token(x) : x;
-  const Tensor attended = depth.add(in, in, 0, config_.checkpointing.attention ? recomputed(branch) : branch);
-  return depth.add(attended, attended, 1, [&](const Tensor& z) { return mlp(z, layers.mlp, bound()); });
+  const Tensor attended = depth.add(in, in, 0, asks);
+  return depth.add(attended, attended, 1, mlp(layers.mlp, p));
 }
 
 // Of a plain block's input.

@@ -35,7 +35,8 @@ Tensor distance_index(std::int64_t side, std::int64_t step, const at::Device& de
 class Levit final : public Model {
  public:
   Levit(const LevitConfig& config, const Declaration& declared, LevitParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head,
+              config.drop_paths(parameters.blocks.size(), 2)),
         config_(config),
         parameters_(std::move(parameters)) {}
 
@@ -76,8 +77,7 @@ Tensor Levit::mlp(const Tensor& x, const LevitMlpId& layer, const Pass& pass) co
 // [B,T,C] -> [B,T,C]
 Tensor Levit::block(const Tensor& x, int number, const Pass& pass) const {
   const LevitBlockId& layers = parameters_.blocks[static_cast<std::size_t>(number)];
-  const double rate = pass.drop_path_scale * config_.drop_path_of(number, config_.blocks());
-  const StochasticDepth depth{pass, rate, number, 2};
+  const StochasticDepth depth(pass, number);
   const Tensor attended = attend(x, layers.attention, pass);
   const Tensor sum = layers.attention.qkv ? depth.add_computed(x, attended, 0) : attended;
   return depth.add_computed(sum, mlp(sum, layers.mlp, pass), 1);

@@ -26,7 +26,7 @@ class PatchConvNet final : public Model {
  public:
   PatchConvNet(const PatchConvNetConfig& config, const Declaration& declared,
                PatchConvNetParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head, config.drop_paths(1)),
         config_(config),
         parameters_(std::move(parameters)) {}
 
@@ -61,16 +61,21 @@ Tensor PatchConvNet::column(const Tensor& normed, const ColumnBlockId& layer) co
   const Tensor y = tokens_of(at::gelu(convolution(map, p[layer.depthwise], 1, 1, config_.width)));
   const Tensor hidden = at::relu(pointwise(y.mean(1, true), p[layer.squeeze]));
   const Tensor gate = at::sigmoid(pointwise(hidden, p[layer.excite]));
-  return scaled(pointwise(y * gate, p[layer.leave]), p[layer.scale]);
+  return pointwise(y * gate, p[layer.leave]);
 }
 
 // [B,T,D] -> [B,T,D]
 Tensor PatchConvNet::block(const Tensor& x, int layer, const Pass& pass) const {
   const ColumnBlockId& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
-  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 1};
-  if (parts.batch_norm)
-    return depth.add_computed(x, column(token_batch_norm(x, *parts.batch_norm, bound(), pass), parts), 0);
-  return depth.add(x, x, 0, [&](const Tensor& z) { return column(norm(z, bound()[parts.norm]), parts); });
+  const StochasticDepth depth(pass, layer);
+  const Bound p = bound();
+  if (parts.batch_norm) {
+    const Tensor computed = column(token_batch_norm(x, *parts.batch_norm, p, pass), parts);
+    return depth.add_computed(x, scaled(computed, p[parts.scale]), 0);
+  }
+  return depth.add(x, x, 0,
+                   {p[parts.norm], p[parts.enter.weight].scalar_type(), p[parts.scale],
+                    [&](const Tensor& z) { return column(z, parts); }});
 }
 
 // Of each image, before they have seen it: [B,K,D].

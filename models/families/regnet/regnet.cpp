@@ -18,7 +18,8 @@ using at::Tensor;
 class RegNet final : public Model {
  public:
   RegNet(const RegNetConfig& config, const Declaration& declared, RegNetParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head,
+              config.drop_paths(parameters.blocks.size(), 1)),
         parameters_(std::move(parameters)) {}
 
  private:
@@ -38,7 +39,7 @@ Tensor RegNet::block(const Tensor& x, int number, const Pass& pass) const {
   const Tensor branch = normed_convolution(y * gate, layers.conv3, 1, 1, p, pass);
   const Tensor input =
       layers.projection ? normed_convolution(x, *layers.projection, layers.stride, 1, p, pass) : x;
-  const StochasticDepth depth{pass, pass.drop_path_scale * layers.drop_path, number, 1};
+  const StochasticDepth depth(pass, number);
   return at::relu(depth.add_computed(input, branch, 0));
 }
 

@@ -72,8 +72,6 @@ RegNetConfig RegNetConfig::resolve(const ModelConfig& config) {
 }
 
 RegNetParameters RegNetConfig::declare(Declaration& d) const {
-  std::int64_t count = 0;
-  for (const Stage& stage : stages) count += stage.depth;
   RegNetParameters p;
   Shape in{stem, halved(image_size)};
   d.enter(0, 0);
@@ -86,7 +84,6 @@ RegNetParameters RegNetConfig::declare(Declaration& d) const {
       const Shape out{stages[stage].width, block == 0 ? halved(in.side) : in.side};
       p.blocks.push_back(
           declare_block(d, fmt::format("s{}.b{}", stage + 1, block + 1), in, out, block == 0, group));
-      p.blocks.back().drop_path = drop_path_of(entered, count);
       ++entered;
       in = out;
     }

@@ -19,7 +19,6 @@ struct BottleneckId {
   AffineId squeeze, excite;                  // convolutions of one pixel
   std::optional<NormedWeightId> projection;  // of the input, where its shape changes
   std::int64_t stride = 1, groups = 1;       // of conv2
-  double drop_path = 0;
 };
 
 struct RegNetParameters {

@@ -35,7 +35,7 @@ Tensor mix_channels(const Tensor& x, const ResMlpBlockId& layers, const Bound& p
 class ResMlp final : public Model {
  public:
   ResMlp(const ResMlpConfig& config, const Declaration& declared, ResMlpParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head, config.drop_paths(2)),
         config_(config),
         parameters_(std::move(parameters)) {}
 
@@ -50,10 +50,11 @@ class ResMlp final : public Model {
 // [B,T,D] -> [B,T,D]
 Tensor ResMlp::block(const Tensor& x, int layer, const Pass& pass) const {
   const ResMlpBlockId& layers = parameters_.blocks[static_cast<std::size_t>(layer)];
-  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2};
+  const StochasticDepth depth(pass, layer);
   const Branch mixing = [p = bound(), &layers](const Tensor& z) { return mix_tokens(z, layers, p); };
   const Tensor mixed = depth.add(x, x, 0, config_.checkpointing.attention ? recomputed(mixing) : mixing);
-  return depth.add(mixed, mixed, 1, [&](const Tensor& z) { return mix_channels(z, layers, bound()); });
+  const Branch channels = [&](const Tensor& z) { return mix_channels(z, layers, bound()); };
+  return depth.add(mixed, mixed, 1, channels);
 }
 
 Features ResMlp::body(const Tensor& images, const Pass& pass) const {

@@ -19,7 +19,8 @@ using at::Tensor;
 class ResNet final : public Model {
  public:
   ResNet(const ResNetConfig& config, const Declaration& declared, ResNetParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head,
+              config.drop_paths(parameters.blocks.size(), 1)),
         parameters_(std::move(parameters)) {}
 
  private:
@@ -42,7 +43,7 @@ Tensor ResNet::block(const Tensor& x, int number, const Pass& pass) const {
   }
   const Tensor input =
       layers.projection ? normed_convolution(x, *layers.projection, layers.stride, 1, p, pass) : x;
-  const StochasticDepth depth{pass, pass.drop_path_scale * layers.drop_path, number, 1};
+  const StochasticDepth depth(pass, number);
   return at::relu(depth.add_computed(input, branch, 0));
 }
 

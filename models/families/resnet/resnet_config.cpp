@@ -108,7 +108,6 @@ ResNetParameters ResNetConfig::declare(Declaration& d) const {
       d.enter(entered + 1, entered + 1);
       p.blocks.push_back(
           declare_block(d, fmt::format("layer{}.{}", stage + 1, block), in, out, widths[stage], bottleneck));
-      p.blocks.back().drop_path = drop_path_of(entered, count);
       ++entered;
       in = out;
     }

@@ -20,7 +20,6 @@ struct ResidualId {
   std::vector<NormedWeightId> convolutions;
   std::optional<NormedWeightId> projection;  // of the input, where its shape changes
   std::int64_t stride = 1;
-  double drop_path = 0;
 
   // Of that convolution: the first 3x3 one has the block's.
   std::int64_t stride_of(std::size_t convolution) const {

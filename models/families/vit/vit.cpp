@@ -31,7 +31,8 @@ Tensor weights_of_class_token(const Tensor& x, const VitAttentionId& layer, std:
 class Vit final : public Model {
  public:
   Vit(const VitConfig& config, const Declaration& declared, VitParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head,
+              config.drop_paths(2 * static_cast<int>(config.parallel))),
         config_(config),
         parameters_(std::move(parameters)) {}
 
@@ -69,23 +70,25 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
 Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   const VitBlockId& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
   const int parallel = static_cast<int>(config_.parallel);
-  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 2 * parallel};
+  const StochasticDepth depth(pass, layer);
+  const Bound p = bound();
   const int first_site = 1 + 3 * parallel * layer;  // one of an attention, two of an MLP
   Tensor attended = x;
   for (int i = 0; i < parallel; ++i) {
-    const Branch branch = [p = bound(), &attention = parts.attentions[static_cast<std::size_t>(i)],
-                           heads = config_.heads,
-                           dropout = Dropout(pass, config_.dropout, first_site + i)](const Tensor& z) {
-      return scaled(dropout(self_attention(z, attention, heads, p)), p[attention.scale]);
-    };
-    attended = depth.add(attended, x, i, config_.checkpointing.attention ? recomputed(branch) : branch);
+    const VitAttentionId& attention = parts.attentions[static_cast<std::size_t>(i)];
+    const Dropout dropout(pass, config_.dropout, first_site + i);
+    const NormedBranch asks{p[attention.norm], p[attention.qkv].weight.scalar_type(), p[attention.scale],
+                            [p, &attention, heads = config_.heads, dropout](const Tensor& z) {
+                              return dropout(self_attention(z, attention, heads, p));
+                            },
+                            config_.checkpointing.attention};
+    attended = depth.add(attended, x, i, asks);
   }
   Tensor out = attended;
   for (int i = 0; i < parallel; ++i) {
     const MlpId& layers = parts.mlps[static_cast<std::size_t>(i)];
     const Dropout dropout(pass, config_.dropout, first_site + parallel + 2 * i);
-    out = depth.add(out, attended, parallel + i,
-                    [&](const Tensor& z) { return mlp(z, layers, bound(), dropout); });
+    out = depth.add(out, attended, parallel + i, mlp(layers, p, dropout));
   }
   return out;
 }

@@ -36,20 +36,20 @@ Tensor fourier_positions(std::int64_t side, const Tensor& like) {
   return at::cat({rows, rows.transpose(0, 1)}, 2).flatten(0, 1).to(like.scalar_type());
 }
 
-// A whole branch: each channel attends to channels of its head, by their likeness over all patches.
-Tensor channel_attention(const Tensor& x, const XcitBlockId& layer, std::int64_t heads, const Bound& p) {
-  const auto apart = split_heads(linear(norm(x, p[layer.norm1]), p[layer.qkv]), 3, heads);  // [B,H,T,D/H]
+// A branch behind its norm: each channel attends to channels of its head, by their likeness over all patches.
+Tensor channel_attention(const Tensor& normed, const XcitBlockId& layer, std::int64_t heads, const Bound& p) {
+  const auto apart = split_heads(linear(normed, p[layer.qkv]), 3, heads);  // [B,H,T,D/H]
   const Tensor q = over_length(apart[0].transpose(2, 3)), k = over_length(apart[1].transpose(2, 3));
   const Tensor logits = product(q, k.transpose(2, 3)) * p[layer.temperature];
   const Tensor map = at::softmax(logits, -1).to(apart[2].scalar_type());
   const Tensor mixed = product(map, apart[2].transpose(2, 3));  // [B,H,D/H,T]
-  return scaled(linear(join_heads(mixed.transpose(2, 3)), p[layer.proj]), p[layer.scale1]);
+  return linear(join_heads(mixed.transpose(2, 3)), p[layer.proj]);
 }
 
 class Xcit final : public Model {
  public:
   Xcit(const XcitConfig& config, const Declaration& declared, XcitParameters parameters)
-      : Model(config.name, config.image_size, declared.parameters(), parameters.head),
+      : Model(config.name, config.image_size, declared.parameters(), parameters.head, config.drop_paths(3)),
         config_(config),
         parameters_(std::move(parameters)) {}
 
@@ -91,14 +91,15 @@ Tensor Xcit::local_interaction(const Tensor& x, const XcitBlockId& layer, const 
 // [B,T,D] -> [B,T,D]
 Tensor Xcit::block(const Tensor& x, int layer, const Pass& pass) const {
   const XcitBlockId& layers = parameters_.blocks[static_cast<std::size_t>(layer)];
-  const StochasticDepth depth{pass, pass.drop_path_scale * config_.drop_path_of(layer), layer, 3};
-  const Branch attention = [p = bound(), &layers, heads = config_.heads](const Tensor& z) {
-    return channel_attention(z, layers, heads, p);
-  };
-  const Tensor attended =
-      depth.add(x, x, 0, config_.checkpointing.attention ? recomputed(attention) : attention);
+  const StochasticDepth depth(pass, layer);
+  const Bound p = bound();
+  const NormedBranch attention{
+      p[layers.norm1], p[layers.qkv].weight.scalar_type(), p[layers.scale1],
+      [p, &layers, heads = config_.heads](const Tensor& z) { return channel_attention(z, layers, heads, p); },
+      config_.checkpointing.attention};
+  const Tensor attended = depth.add(x, x, 0, attention);
   const Tensor near = depth.add_computed(attended, local_interaction(attended, layers, pass), 1);
-  return depth.add(near, near, 2, [&](const Tensor& z) { return mlp(z, layers.mlp, bound()); });
+  return depth.add(near, near, 2, mlp(layers.mlp, p));
 }
 
 // [B,1+T,D] -> the same. Patches take part as the authors' code has it: their first residual branch is what

@@ -16,6 +16,7 @@ import tempfile
 
 NETWORK = "10.79.1"
 BACKLOG_MS = 400  # that a link holds back before it drops any
+CONGESTION_CONTROL = "reno"  # bbr, some kernels' default, takes pauses between rounds for a slower link
 WARM_UP = 2  # steps
 SWITCH = pathlib.Path(__file__).parent / "delaying_switch.py"
 
@@ -56,6 +57,7 @@ class Nodes:
                 sh(f"ip -n {self.switch} link set port{number} up")
                 sh(f"ip -n {name} address add {self.address(number)}/24 dev eth0")
                 sh(f"ip -n {name} link set eth0 up")
+                sh(f"ip -n {name} route change {NETWORK}.0/24 dev eth0 congctl {CONGESTION_CONTROL}")
                 sh(f"ip netns exec {name} tc qdisc add dev eth0 root {self.shape}")  # out of the node
                 sh(f"ip netns exec {self.switch} tc qdisc add dev port{number} root {self.shape}")  # into it
             self.join(undo)
@@ -109,19 +111,36 @@ class Nodes:
         if result.returncode != 0:
             sys.exit(f"mpirun: {result.stdout}{result.stderr}")
 
-    def goodput(self, seconds=1.0):
-        """Bytes a second that one TCP connection between two nodes carries."""
-        sink = ("import socket\ns = socket.create_server(('', 5000)); print(flush=True); c, _ = s.accept()\n"
-                "while c.recv(1 << 20): pass\nc.close()")
-        source = (f"import socket, time\ns = socket.create_connection(('{self.address(1)}', 5000)); t = time.time(); n = 0\n"
-                  f"while time.time() - t < {seconds}: n += s.send(bytes(1 << 16))\n"
-                  "s.shutdown(socket.SHUT_WR); s.recv(1); print(n / (time.time() - t))")
-        receiver = subprocess.Popen(["ip", "netns", "exec", self.names[1], sys.executable, "-c", sink], stdout=subprocess.PIPE)
-        receiver.stdout.readline()
-        words = ["ip", "netns", "exec", self.names[0], sys.executable, "-c", source]
-        sent = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-        receiver.wait()
-        return float(sent)
+    def goodput(self, seconds=2.0):
+        """Bytes a second that a node sends on TCP while all of them send to the next one, each way busy and on these cores."""
+        talk = ("import socket, sys, threading, time\n"
+                "server = socket.create_server(('', 5000))\n"
+                "print(flush=True)\n"
+                "sys.stdin.readline()\n"
+                "following = socket.create_connection((sys.argv[1], 5000))\n"
+                "before = server.accept()[0]\n"
+                "def receive():\n"
+                "    while before.recv(1 << 20): pass\n"
+                "receiver = threading.Thread(target=receive)\n"
+                "receiver.start()\n"
+                "begin, sent = time.time(), 0\n"
+                f"while time.time() - begin < {seconds}: sent += following.send(bytes(1 << 16))\n"
+                "following.shutdown(socket.SHUT_WR)\n"
+                "receiver.join()\n"
+                "print(sent / (time.time() - begin))\n")  # fmt: skip
+        nodes = [
+            subprocess.Popen(
+                ["ip", "netns", "exec", name, sys.executable, "-c", talk, self.address((number + 1) % len(self.names))],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for number, name in enumerate(self.names)
+        ]  # fmt: skip
+        for node in nodes:
+            node.stdout.readline()  # it listens
+        for node in nodes:
+            node.stdin.write("\n")
+            node.stdin.flush()
+        return sum(float(node.communicate()[0]) for node in nodes) / len(nodes)
 
     def train(self, program, ranks_per_node, steps, settings):
         """A run's steps, without the first ones."""

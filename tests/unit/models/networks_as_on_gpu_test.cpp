@@ -53,8 +53,7 @@ class NetworksAsOnGpuTest : public testing::TestWithParam<NetworkCase> {};
 TEST_P(NetworksAsOnGpuTest, HaveTheLogitsAndGradientsOfTheCpu) {
   tests::gpu_on_host::take_counts();
   const std::vector<at::Tensor> gpu = outcome(GetParam(), true);
-  const bool has_kernels = std::string_view(GetParam().name).starts_with("cait");
-  EXPECT_EQ(tests::gpu_on_host::take_counts().launches > 0, has_kernels);
+  EXPECT_GT(tests::gpu_on_host::take_counts().launches, 0);
   const std::vector<at::Tensor> cpu = outcome(GetParam(), false);
   EXPECT_EQ(tests::gpu_on_host::take_counts().launches, 0);
   for (std::size_t i = 0; i < cpu.size(); ++i) {

@@ -15,29 +15,30 @@
 namespace vitrail::models {
 namespace {
 
-using cuda::MapType;
+using cuda::StoredType;
 
 constexpr std::int64_t kImages = 2, kQueries = 3;
 
-std::size_t width_of(MapType type) { return type == MapType::fp32 ? 4 : 2; }
+std::size_t width_of(StoredType type) { return type == StoredType::fp32 ? 4 : 2; }
 // Half a unit in the last place of 1.
-double rounding_of(MapType type) {
-  return type == MapType::fp32 ? 0x1p-24 : type == MapType::fp16 ? 0x1p-11 : 0x1p-8;
+double rounding_of(StoredType type) {
+  return type == StoredType::fp32 ? 0x1p-24 : type == StoredType::fp16 ? 0x1p-11 : 0x1p-8;
 }
 
 // Memory of the GPU that holds numbers as maps of a type.
 class OnGpu {
  public:
-  OnGpu(MapType type, std::size_t count) : type_(type), count_(count), bytes_(count * width_of(type)) {
+  OnGpu(StoredType type, std::size_t count) : type_(type), count_(count), bytes_(count * width_of(type)) {
     EXPECT_EQ(cudaMalloc(&address_, bytes_), cudaSuccess);
   }
-  OnGpu(MapType type, const std::vector<double>& values) : OnGpu(type, values.size()) {
+  OnGpu(StoredType type, const std::vector<double>& values) : OnGpu(type, values.size()) {
     std::vector<std::byte> stored(bytes_);
     for (std::size_t i = 0; i < count_; ++i) {
       const auto x = static_cast<float>(values[i]);
-      if (type == MapType::fp32) reinterpret_cast<float*>(stored.data())[i] = x;
-      if (type == MapType::fp16) reinterpret_cast<__half*>(stored.data())[i] = __float2half_rn(x);
-      if (type == MapType::bf16) reinterpret_cast<__nv_bfloat16*>(stored.data())[i] = __float2bfloat16_rn(x);
+      if (type == StoredType::fp32) reinterpret_cast<float*>(stored.data())[i] = x;
+      if (type == StoredType::fp16) reinterpret_cast<__half*>(stored.data())[i] = __float2half_rn(x);
+      if (type == StoredType::bf16)
+        reinterpret_cast<__nv_bfloat16*>(stored.data())[i] = __float2bfloat16_rn(x);
     }
     copy(stored.data(), address_);
   }
@@ -56,9 +57,9 @@ class OnGpu {
     const std::vector<std::byte> stored = bytes();
     std::vector<double> all(count_);
     for (std::size_t i = 0; i < count_; ++i) {
-      if (type_ == MapType::fp32) all[i] = reinterpret_cast<const float*>(stored.data())[i];
-      if (type_ == MapType::fp16) all[i] = __half2float(reinterpret_cast<const __half*>(stored.data())[i]);
-      if (type_ == MapType::bf16)
+      if (type_ == StoredType::fp32) all[i] = reinterpret_cast<const float*>(stored.data())[i];
+      if (type_ == StoredType::fp16) all[i] = __half2float(reinterpret_cast<const __half*>(stored.data())[i]);
+      if (type_ == StoredType::bf16)
         all[i] = __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(stored.data())[i]);
     }
     return all;
@@ -70,7 +71,7 @@ class OnGpu {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   }
 
-  MapType type_;
+  StoredType type_;
   std::size_t count_, bytes_;
   void* address_ = nullptr;
 };
@@ -90,7 +91,7 @@ class TalkingHeadsMapsTest : public testing::TestWithParam<MapsCase> {
   std::size_t heads() const { return static_cast<std::size_t>(GetParam().heads); }
   std::size_t keys() const { return static_cast<std::size_t>(GetParam().keys); }
   std::size_t map_elements() const { return static_cast<std::size_t>(kImages * kQueries) * heads() * keys(); }
-  cuda::Maps shape(MapType type) const { return {type, kImages, kQueries, GetParam().keys}; }
+  cuda::Maps shape(StoredType type) const { return {type, kImages, kQueries, GetParam().keys}; }
 
   std::vector<double> random(std::size_t count, double scale) {
     std::vector<double> values(count);
@@ -128,7 +129,8 @@ class TalkingHeadsMapsTest : public testing::TestWithParam<MapsCase> {
         x[at(query, h, key)] = std::exp(x[at(query, h, key)]) / sum;
     }
   }
-  void expect_rounded(const OnGpu& ours, const std::vector<double>& exact, MapType type, const char* what) {
+  void expect_rounded(const OnGpu& ours, const std::vector<double>& exact, StoredType type,
+                      const char* what) {
     const std::vector<double> values = ours.values();
     double largest = 0;
     for (const double x : exact) largest = std::max(largest, std::abs(x));
@@ -143,13 +145,15 @@ class TalkingHeadsMapsTest : public testing::TestWithParam<MapsCase> {
 
 TEST_P(TalkingHeadsMapsTest, AreTheFormulasRoundedOnce) {
   const double spread = 1 / std::sqrt(static_cast<double>(heads()));
-  const OnGpu lw(MapType::fp32, random(heads() * heads(), spread)), lb(MapType::fp32, random(heads(), 1));
-  const OnGpu ww(MapType::fp32, random(heads() * heads(), spread)), wb(MapType::fp32, random(heads(), 1));
+  const OnGpu lw(StoredType::fp32, random(heads() * heads(), spread)),
+      lb(StoredType::fp32, random(heads(), 1));
+  const OnGpu ww(StoredType::fp32, random(heads() * heads(), spread)),
+      wb(StoredType::fp32, random(heads(), 1));
   const cuda::HeadMixing mixing{GetParam().heads, lw.floats(), lb.floats(), ww.floats(), wb.floats()};
-  for (const MapType type : {MapType::fp32, MapType::fp16, MapType::bf16}) {
+  for (const StoredType type : {StoredType::fp32, StoredType::fp16, StoredType::bf16}) {
     const std::vector<double> numbers = random(map_elements(), 2);
     const OnGpu logits(type, numbers), maps(type, numbers);
-    const OnGpu stats(MapType::fp32, static_cast<std::size_t>(kImages * kQueries) * 2 * heads());
+    const OnGpu stats(StoredType::fp32, static_cast<std::size_t>(kImages * kQueries) * 2 * heads());
     const OnGpu probabilities(type, map_elements()), mixed(type, map_elements());
     cuda::launch_forward(mixing, shape(type), maps.get(), stats.floats(), nullptr);
     cuda::launch_recompute(mixing, shape(type), logits.get(), stats.floats(), probabilities.get(),
