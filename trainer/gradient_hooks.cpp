@@ -33,8 +33,10 @@ class HandOver final : public torch::autograd::FunctionPostHook {
 }  // namespace
 
 void hand_over(const at::Tensor& value, std::size_t index, sharding::GradientReducer& reducer) {
-  const at::Tensor whole = value.to(tensor_type(reducer.type_of(index))).contiguous();
-  reducer.add(index, static_cast<const std::byte*>(whole.const_data_ptr()));
+  const DataType wanted = reducer.type_of(index), given = data_type(value.scalar_type());
+  const bool widens = given != wanted && sum_type(given) == wanted;  // on its way into the bucket
+  const at::Tensor whole = (widens ? value : value.to(tensor_type(wanted))).contiguous();
+  reducer.add(index, static_cast<const std::byte*>(whole.const_data_ptr()), widens ? given : wanted);
 }
 
 // A parameter knows its accumulator only weakly: unless we hold it, the hook dies with the first graph.

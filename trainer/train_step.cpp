@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -97,13 +98,20 @@ class StepReport {
 };
 
 struct LaneResult {
-  double loss;
+  at::Tensor loss;
   std::uint64_t order;         // hash of the sample ids
   std::vector<double> shared;  // by the task
+  datasets::LaneBatch batch;   // until the device is done with it
+  std::shared_ptr<const sharding::Mark> done;
+
+  void finish() {
+    done->wait();
+    batch = {};
+  }
 };
 
 // Forward and backward of one lane, or of a group of them as one; its gradients go to the reducer as backward
-// finishes them.
+// finishes them. A GPU may still be at it.
 LaneResult run_lane(StepContext& c, const TrainState& state) {
   const std::int64_t step = state.step;
   double loss_scale = state.loss_scale.scale;
@@ -145,7 +153,28 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   c.gradients.end_lane();
   c.student.gather.finish();  // what a GPU is waited for from here on is its own work
   if (c.teacher != nullptr) c.teacher->gather.finish();
-  return {loss.item<double>(), hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low, std::move(shared)};
+  const std::uint64_t order = hash_bytes(std::as_bytes(std::span(batch.sample_ids))).low;
+  return {loss.detach(), order, std::move(shared), std::move(batch), c.lane_state.device().compute().mark()};
+}
+
+// The host gives a GPU the next lane while it is at this one, and waits for the one before.
+std::vector<LaneResult> run_lanes(StepContext& c, const TrainState& state) {
+  std::vector<LaneResult> lanes;
+  const sharding::LaneRange range = c.gradients.layout().lanes;
+  for (std::int64_t lane = range.begin; lane < range.end; ++lane) {
+    lanes.push_back(run_lane(c, state));
+    if (lanes.size() > 1) lanes[lanes.size() - 2].finish();
+  }
+  lanes.back().finish();
+  return lanes;
+}
+
+// Read from the device at once.
+std::vector<double> losses_of(const std::vector<LaneResult>& lanes) {
+  std::vector<at::Tensor> losses;
+  for (const LaneResult& lane : lanes) losses.push_back(lane.loss);
+  const at::Tensor all = at::stack(losses).to(at::kCPU, at::kDouble);
+  return {all.const_data_ptr<double>(), all.const_data_ptr<double>() + all.numel()};
 }
 
 // An injected fault: memory that lost a bit.
@@ -181,11 +210,8 @@ sharding::LossScaleConfig loss_scale_rule(const PrecisionConfig& precision) {
 StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own, const OwnWork& work) {
   // 1. Every lane, or group of lanes, of this rank: batch -> logits -> loss -> gradients, added into the tree
   // over lanes.
-  std::vector<LaneResult> lanes;
-  const sharding::LaneRange range = c.gradients.layout().lanes;
-  for (std::int64_t lane = range.begin; lane < range.end; ++lane) {
-    lanes.push_back(run_lane(c, state));
-  }
+  const std::vector<LaneResult> lanes = run_lanes(c, state);
+  const std::vector<double> losses = losses_of(lanes);
 
   // 2. The sum over all lanes; each rank keeps the slices of its own lanes.
   c.phases.enter(Phase::reduce, state.step + 1);
@@ -204,10 +230,11 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   report.damage() = c.loader.has_damage_news() ? 1 : 0;
   report.checkpoint_written() = own.checkpoint_written ? 1 : 0;
   report.set_work(c.communicator.rank(), work);
+  const auto first = static_cast<std::size_t>(c.gradients.layout().lanes.begin);
   for (std::size_t i = 0; i < lanes.size(); ++i) {
-    report.loss(static_cast<std::size_t>(range.begin) + i) = lanes[i].loss;
-    report.set_order(static_cast<std::size_t>(range.begin) + i, lanes[i].order);
-    report.set_shared(static_cast<std::size_t>(range.begin) + i, lanes[i].shared);
+    report.loss(first + i) = losses[i];
+    report.set_order(first + i, lanes[i].order);
+    report.set_shared(first + i, lanes[i].shared);
   }
   report.exchange(c.communicator);
 

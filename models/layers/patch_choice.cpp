@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "models/on_device.hpp"
+
 namespace vitrail::models {
 namespace {
 
@@ -11,7 +13,7 @@ at::Tensor flat_rows(const std::vector<std::int64_t>& chosen, std::int64_t image
   const auto each = static_cast<std::int64_t>(chosen.size()) / images;
   std::vector<std::int64_t> rows = chosen;
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] += static_cast<std::int64_t>(i) / each * patches;
-  return at::tensor(rows, at::TensorOptions().dtype(at::kLong)).to(like.device());
+  return on_device(rows, like.device());
 }
 
 }  // namespace

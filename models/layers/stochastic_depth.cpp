@@ -9,6 +9,7 @@
 #include "models/layers/drop_path_mask.hpp"
 #include "models/layers/layers.hpp"
 #include "models/layers/recompute.hpp"
+#include "models/on_device.hpp"
 
 namespace vitrail::models {
 
@@ -26,15 +27,6 @@ std::vector<std::int64_t> kept_images(const Pass& pass, const DropPathKey& key, 
   std::vector<std::int64_t> first(static_cast<std::size_t>(largest_kept(rate, images)));
   std::iota(first.begin(), first.end(), 0);
   return first;
-}
-
-// From memory that a GPU copies by itself: nobody waits.
-Tensor on(at::Device device, const std::vector<std::int64_t>& numbers) {
-  const auto count = static_cast<std::int64_t>(numbers.size());
-  const Tensor host =
-      at::empty({count}, at::TensorOptions().dtype(at::kLong).pinned_memory(device.is_cuda()));
-  std::ranges::copy(numbers, host.mutable_data_ptr<std::int64_t>());
-  return host.to(device, /*non_blocking=*/true);
 }
 
 Tensor added(const Tensor& sum, const Tensor& x, const Tensor& rows, double scale,
@@ -68,7 +60,7 @@ KeptRows::KeptRows(const DropPath& law, const Pass& pass, std::int64_t images, a
       all.insert(all.end(), kept.begin(), kept.end());
     }
   }
-  const Tensor there = on(device, all);
+  const Tensor there = on_device(all, device);
   for (const auto& [begin, count] : spans)
     rows_.push_back(count < 0 ? Tensor() : there.narrow(0, begin, count));
 }

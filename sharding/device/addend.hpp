@@ -3,11 +3,14 @@
 
 #include <cstddef>
 
+#include "trainer/base/data_type.hpp"
+
 namespace vitrail::sharding {
 
 struct Addend {
   const std::byte* sum = nullptr;
-  int additions = 0;  // that follow it, each of the last two sums that are left
+  DataType type = DataType::f32;  // the sum's, or of halves that are added in f32
+  int additions = 0;              // that follow it, each of the last two sums that are left
 };
 
 }  // namespace vitrail::sharding

@@ -30,7 +30,7 @@ class Stream {
   // has been waited for; other memory of the host is read before this returns.
   virtual void copy(const std::byte* from, std::size_t bytes, std::byte* to) = 0;
   // The sums of sum_kernels.hpp, several in one pass: addends join in their order, each followed by its
-  // additions. In the end one sum is left: it goes to `to`, which may be an addend.
+  // additions. In the end one sum is left: it goes to `to`, which may be an addend of that type.
   virtual void add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) = 0;
   virtual void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) = 0;
   // `type`: f32 or f64. `squares`: none, or as many as runs; then this returns when they are there.

@@ -1,5 +1,7 @@
 // One thread block takes one run. Sums of squares: eight neighbouring threads, the ways of the sum, take
 // kSumLength elements, so that each sum is added up in the order that update_formulas.hpp fixes.
+#include <type_traits>
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -37,6 +39,16 @@ struct Addends {
   Addend of[kMostAddends];
 };
 
+// An element of an addend as a sum of T has it.
+template <class T>
+__device__ T element(const Addend& addend, std::int64_t i) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (addend.type == DataType::f16) return widened(reinterpret_cast<const __half*>(addend.sum)[i]);
+    if (addend.type == DataType::bf16) return widened(reinterpret_cast<const __nv_bfloat16*>(addend.sum)[i]);
+  }
+  return reinterpret_cast<const T*>(addend.sum)[i];
+}
+
 // `to` may be one of the addends.
 template <class T>
 __global__ void add_kernel(const Addends addends, std::int64_t n, T* to) {
@@ -45,7 +57,7 @@ __global__ void add_kernel(const Addends addends, std::int64_t n, T* to) {
     T left[kMostLeft];
     int last = -1;
     for (std::size_t a = 0; a < addends.count; ++a) {
-      left[++last] = reinterpret_cast<const T*>(addends.of[a].sum)[i];
+      left[++last] = element<T>(addends.of[a], i);
       for (int k = 0; k < addends.of[a].additions; ++k, --last)
         round_to(widened(left[last - 1]) + widened(left[last]), left[last - 1]);
     }
@@ -55,9 +67,9 @@ __global__ void add_kernel(const Addends addends, std::int64_t n, T* to) {
 
 // The most frequent sum, whose addends stay in registers.
 template <class T>
-__global__ void add_two_kernel(const T* left, const T* right, std::int64_t n, T* to) {
+__global__ void add_two_kernel(const Addend left, const Addend right, std::int64_t n, T* to) {
   for (std::int64_t i = first_element(); i < n; i += stride()) {
-    round_to(widened(left[i]) + widened(right[i]), to[i]);
+    round_to(widened(element<T>(left, i)) + widened(element<T>(right, i)), to[i]);
   }
 }
 
@@ -196,9 +208,8 @@ unsigned blocks_for(std::int64_t n) {
 template <class T>
 void add_as(cudaStream_t stream, const Addends& addends, std::int64_t n, std::byte* to) {
   if (addends.count == 2) {
-    return launch(add_two_kernel<T>, blocks_for(n), kThreads, stream,
-                  reinterpret_cast<const T*>(addends.of[0].sum),
-                  reinterpret_cast<const T*>(addends.of[1].sum), n, reinterpret_cast<T*>(to));
+    return launch(add_two_kernel<T>, blocks_for(n), kThreads, stream, addends.of[0], addends.of[1], n,
+                  reinterpret_cast<T*>(to));
   }
   launch(add_kernel<T>, blocks_for(n), kThreads, stream, addends, n, reinterpret_cast<T*>(to));
 }

@@ -90,13 +90,21 @@ void HostDevice::add(DataType type, std::span<const Addend> addends, std::int64_
   const std::size_t width = size_of(type);
   const std::size_t room = static_cast<std::size_t>(std::min(n, kPiece)) * width;
   std::vector<std::byte> between(addends.size() > 2 ? (addends.size() - 1) * room : 0);
+  std::vector<std::byte> wide(std::ranges::any_of(addends, [&](const Addend& a) { return a.type != type; })
+                                  ? addends.size() * room
+                                  : 0);
   std::vector<const std::byte*> left;
   for (std::int64_t begin = 0; begin < n; begin += kPiece) {
     const std::size_t offset = static_cast<std::size_t>(begin) * width;
     left.clear();
     std::size_t additions = 0;
-    for (const Addend& addend : addends) {
-      left.push_back(addend.sum + offset);
+    for (std::size_t a = 0; a < addends.size(); ++a) {
+      const Addend& addend = addends[a];
+      left.push_back(addend.sum + offset / width * size_of(addend.type));
+      if (addend.type != type) {
+        sharding::widen(addend.type, left.back(), std::min(kPiece, n - begin), wide.data() + a * room);
+        left.back() = wide.data() + a * room;
+      }
       for (int i = 0; i < addend.additions; ++i) {
         const std::byte* const right = left.back();
         left.pop_back();

@@ -110,7 +110,7 @@ void ReduceExecutor::add(std::span<const Node> nodes, DataType type, std::int64_
   std::vector<LaneRange> open;
   std::vector<Addend> addends;
   for (const Node& node : nodes) {
-    addends.push_back({node.sum, 0});
+    addends.push_back({node.sum, type});
     open.push_back(node.block);
     for (; open.size() > 1 && are_siblings(open[open.size() - 2], open.back()); ++addends.back().additions) {
       const std::int64_t end = open.back().end;

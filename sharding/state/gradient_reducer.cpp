@@ -54,6 +54,10 @@ void GradientReducer::end_lane() {
 }
 
 void GradientReducer::add(std::size_t parameter, const std::byte* gradient) {
+  add(parameter, gradient, type_of(parameter));
+}
+
+void GradientReducer::add(std::size_t parameter, const std::byte* gradient, DataType type) {
   if (lane_ == kMemoryProbe) return;
   if (arrived_.at(parameter) != 0) {
     throw Error(ExitCode::crash, fmt::format("lane {}: parameter {} got two gradients", lane_,
@@ -61,7 +65,7 @@ void GradientReducer::add(std::size_t parameter, const std::byte* gradient) {
   }
   arrived_[parameter] = 1;
   if (frees_buckets()) borrow_bucket(plan_.locations[parameter].bucket);
-  add_to_tree(parameter, gradient);
+  add_to_tree(parameter, gradient, type);
   --missing_[plan_.locations[parameter].bucket];
   if (lane_ + 1 == layout_.lanes.end) post_ready_buckets();
 }
@@ -98,7 +102,7 @@ void GradientReducer::post_next_bucket() {
 
 // The lanes done so far are there as the sums over their aligned blocks. The lane is one more, or is added to
 // the last of them, that to the one before it, and so on, while they are siblings.
-void GradientReducer::add_to_tree(std::size_t parameter, const std::byte* gradient) {
+void GradientReducer::add_to_tree(std::size_t parameter, const std::byte* gradient, DataType given) {
   const Location& location = plan_.locations[parameter];
   const std::int64_t n = plan_.parameters[parameter].elements;
   const DataType type = bucket_type(location.bucket);
@@ -107,12 +111,14 @@ void GradientReducer::add_to_tree(std::size_t parameter, const std::byte* gradie
            static_cast<std::size_t>(location.begin) * size_of(type);
   };
   if (sums_after_ > sums_before_) {
-    device_.compute().copy(gradient, static_cast<std::size_t>(n) * size_of(type), at(sums_before_));
-    return;
+    std::byte* const to = at(sums_before_);
+    if (given != type) return device_.compute().widen(given, gradient, n, to);
+    return device_.compute().copy(gradient, static_cast<std::size_t>(n) * size_of(type), to);
   }
   std::vector<Addend> addends;
-  for (std::size_t place = sums_after_ - 1; place < sums_before_; ++place) addends.push_back({at(place), 0});
-  addends.push_back({gradient, static_cast<int>(addends.size())});
+  for (std::size_t place = sums_after_ - 1; place < sums_before_; ++place)
+    addends.push_back({at(place), type});
+  addends.push_back({gradient, given, static_cast<int>(addends.size())});
   device_.compute().add(type, addends, n, at(sums_after_ - 1));
 }
 
@@ -160,7 +166,7 @@ const std::byte* GradientReducer::reduce_by_library(std::span<std::byte* const> 
   const std::int64_t slice = plan_.buckets[bucket].slice;
   const DataType type = bucket_type(bucket);
   std::vector<Addend> addends;
-  for (const std::byte* sum : sums) addends.push_back({sum, addends.empty() ? 0 : 1});
+  for (const std::byte* sum : sums) addends.push_back({sum, type, addends.empty() ? 0 : 1});
   if (sums.size() > 1) device_.exchange().add(type, addends, slice * plan_.lanes, sums.front());
   communicator.reduce_scatter(sums.front(), received_.data(), slice * layout_.own.count(), type);
   return received_.data();

@@ -27,6 +27,8 @@ class GradientReducer {
   void begin_lane(std::int64_t lane);
   // plan.parameters[parameter].elements of type_of(parameter), in the device's memory
   void add(std::size_t parameter, const std::byte* gradient);
+  // The same in halves that are added in f32.
+  void add(std::size_t parameter, const std::byte* gradient, DataType type);
   void end_lane();
   void exchange();
 
@@ -45,7 +47,7 @@ class GradientReducer {
  private:
   static constexpr std::int64_t kMemoryProbe = -1;
   DataType bucket_type(std::size_t bucket) const { return settings_.type_of(plan_.buckets[bucket]); }
-  void add_to_tree(std::size_t parameter, const std::byte* gradient);
+  void add_to_tree(std::size_t parameter, const std::byte* gradient, DataType given);
   void post_ready_buckets();
   void post_next_bucket();
   void exchange_bucket(std::size_t bucket, Communicator& communicator);

@@ -21,6 +21,19 @@ inline at::ScalarType tensor_type(DataType type) {
   }
 }
 
+inline DataType data_type(at::ScalarType type) {
+  switch (type) {
+    case at::kHalf:
+      return DataType::f16;
+    case at::kBFloat16:
+      return DataType::bf16;
+    case at::kDouble:
+      return DataType::f64;
+    default:
+      return DataType::f32;
+  }
+}
+
 // [count, 3, S, S] in `type`. `images` must live until what is computed from the tensor has been read: on a
 // CPU it may lie there, on a GPU the copying may not be over before.
 inline at::Tensor image_tensor(datasets::PixelBuffer& images, std::int64_t count, std::int64_t size,

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/on_device.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::trainer {
@@ -11,7 +12,7 @@ at::Tensor smoothed(const std::vector<std::int64_t>& labels, const at::Tensor& l
   const std::int64_t classes = logits.size(1);
   for (const std::int64_t label : labels) check_label(label, classes);
   const double off = smoothing / static_cast<double>(classes);
-  const at::Tensor index = at::tensor(labels, at::kLong).to(logits.device()).unsqueeze(1);
+  const at::Tensor index = models::on_device(labels, logits.device()).unsqueeze(1);
   return at::full_like(logits.detach(), off).scatter_(1, index, 1.0 - smoothing + off);
 }
 
@@ -29,7 +30,7 @@ at::Tensor soft_targets(const datasets::LaneBatch& batch, const at::Tensor& logi
   if (batch.partner_labels == batch.labels) return own;
   const at::Tensor partner = smoothed(batch.partner_labels, logits, smoothing);
   const at::Tensor weight =
-      at::tensor(batch.weights, at::kDouble).to(logits.device(), logits.scalar_type()).unsqueeze(1);
+      models::on_device(batch.weights, logits.device()).to(logits.scalar_type()).unsqueeze(1);
   return own * weight + partner * (1 - weight);
 }
 

@@ -12,6 +12,7 @@
 #include "models/features.hpp"
 #include "models/heads/logits.hpp"
 #include "models/layers/precision.hpp"
+#include "models/on_device.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::trainer {
@@ -124,7 +125,8 @@ at::Tensor SelfDistillation::lane_loss(const LaneInput& lane, std::span<double> 
     const at::Tensor taught = models::widened(lane.teacher->forward(global, lane.teacher_pass).classes);
     const at::Tensor mean = taught.to(at::kDouble).mean(0).to(at::kCPU);
     std::copy_n(mean.const_data_ptr<double>(), mean.numel(), shared.begin());
-    const at::Tensor centre = at::tensor(lane.state.at(kCentre), at::kDouble).to(taught.options());
+    const at::Tensor centre =
+        models::on_device(lane.state.at(kCentre), taught.device()).to(taught.scalar_type());
     const auto epoch = static_cast<std::int64_t>(lane.pass.step) / steps_per_epoch_;
     targets = at::softmax((taught - centre) / teacher_temperature(epoch), 1);
   }

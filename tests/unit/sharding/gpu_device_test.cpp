@@ -106,7 +106,7 @@ std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel ke
 }
 
 std::vector<Addend> two(const Buffer& left, const Buffer& right) {
-  return {{left.data()}, {right.data(), 1}};
+  return {{left.data(), left.type()}, {right.data(), right.type(), 1}};
 }
 
 class GpuDeviceTest : public testing::Test {
@@ -198,13 +198,41 @@ TEST_F(GpuDeviceTest, SumsOfManyHaveTheBitsOfTheHost) {
         std::vector<Addend> addends;
         for (const int following : additions) {
           buffers.push_back(random_buffer(type, kLength, buffers.size(), device));
-          addends.push_back({buffers.back().data(), following});
+          addends.push_back({buffers.back().data(), type, following});
         }
         device.exchange().add(type, addends, kLength, buffers.back().data());
         device.exchange().finish();
         return get(device, buffers.back());
       };
       EXPECT_EQ(result(*gpu_), result(host_)) << name_of(type) << ", " << additions.size();
+    }
+  }
+}
+
+// A lane's gradient in halves, which ends some sums of lanes.
+TEST_F(GpuDeviceTest, HalvesJoinSumsInFullPrecision) {
+  constexpr std::int64_t kLength = 5000;
+  const std::vector<std::uint16_t> halves = random_halves(kLength, 9);
+  for (const DataType type : {DataType::f16, DataType::bf16}) {
+    for (const int sums : {1, 3}) {
+      const auto result = [&](Device& device, bool widened_first) {
+        std::vector<Buffer> buffers;
+        std::vector<Addend> addends;
+        for (int i = 0; i < sums; ++i) {
+          buffers.push_back(random_buffer(DataType::f32, kLength, buffers.size(), device));
+          addends.push_back({buffers.back().data(), DataType::f32});
+        }
+        Buffer gradient(type, kLength, device), wide(DataType::f32, kLength, device);
+        put(device, std::as_bytes(std::span(halves)), gradient.data());
+        device.compute().widen(type, gradient.data(), kLength, wide.data());
+        const Buffer& joins = widened_first ? wide : gradient;
+        addends.push_back({joins.data(), joins.type(), sums});
+        device.compute().add(DataType::f32, addends, kLength, buffers.front().data());
+        device.compute().finish();
+        return get(device, buffers.front());
+      };
+      EXPECT_EQ(result(host_, false), result(host_, true)) << name_of(type) << sums;
+      EXPECT_EQ(result(*gpu_, false), result(host_, true)) << name_of(type) << sums;
     }
   }
 }
