@@ -1,18 +1,20 @@
-// What NCCL does for GPUs, for lazy devices: calls on their memory are work of the exchange stream and return
-// when it has been given to it. It is done when somebody waits for the stream, or has asked for progress
-// often.
+// What NCCL does for GPUs, for devices that are late (lazy_device.hpp, late_gpu.hpp): calls on their memory are
+// work of the exchange stream and return when it has been given to it. It is done when somebody waits for the
+// stream, or has asked for progress often.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <vector>
 
 #include "sharding/comm/intercepted_communicator.hpp"
-#include "tests/support/lazy_device.hpp"
 
 namespace vitrail::tests {
 
+template <class LateDevice>
 class LateCommunicator final : public sharding::InterceptedCommunicator {
  public:
-  LateCommunicator(sharding::Communicator& inner, LazyDevice& device)
+  LateCommunicator(sharding::Communicator& inner, LateDevice& device)
       : InterceptedCommunicator(inner), device_(device) {}
   ~LateCommunicator() override { device_.exchange().finish(); }
 
@@ -55,7 +57,7 @@ class LateCommunicator final : public sharding::InterceptedCommunicator {
     });
   }
 
-  LazyDevice& device_;
+  LateDevice& device_;
   std::uint64_t given_ = 0;
   std::atomic<std::uint64_t> done_ = 0;
   int asked_ = 0;

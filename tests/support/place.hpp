@@ -5,6 +5,7 @@
 
 #include "sharding/comm/staged_communicator.hpp"
 #include "tests/support/late_communicator.hpp"
+#include "tests/support/lazy_device.hpp"
 
 namespace vitrail::tests {
 
@@ -43,7 +44,7 @@ class Place {
   sharding::HostDevice host_;
   std::optional<LazyDevice> lazy_;
   std::optional<sharding::StagedCommunicator> staged_;
-  std::optional<LateCommunicator> late_;
+  std::optional<LateCommunicator<LazyDevice>> late_;
 };
 
 }  // namespace vitrail::tests

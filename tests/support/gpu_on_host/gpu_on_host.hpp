@@ -1,6 +1,6 @@
-// A GPU that is the host, for tests: .cu files are compiled as C++ (cuda.hpp) and run one block at a time,
-// its threads as fibers that change at barriers and shuffles; streams are queues. A test chooses in which
-// order threads run and how late streams do: a barrier or a wait that is missing then shows as a wrong
+// Some GPUs that are the host, for tests: .cu files are compiled as C++ (cuda.hpp) and run one block at a
+// time, its threads as fibers that change at barriers and shuffles; streams are queues. A test chooses in
+// which order threads run and how late streams do: a barrier or a wait that is missing then shows as a wrong
 // result. No tensor cores, no dynamic shared memory, no atomics; a barrier that some threads pass by ends the
 // program.
 #pragma once
@@ -8,8 +8,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+
+struct CUstream_st;
 
 namespace vitrail::tests::gpu_on_host {
+
+inline constexpr int kGpus = 4;
 
 enum class Order : std::uint8_t { ascending, descending, shuffled };
 
@@ -22,6 +27,11 @@ inline constexpr std::array kManners = {Manner{Order::ascending, false},  Manner
                                         Manner{Order::descending, false}, Manner{Order::shuffled, true}};
 
 void set_manner(Manner manner);  // ascending and at once until then
+// Until then: default streams are never late, as what LibTorch computes on the host is not, for steps that do
+// both.
+void let_default_streams_be_the_hosts();
+// Other work of a stream of this thread's GPU; it may wait for that of other GPUs.
+void put_on_stream(CUstream_st* stream, std::function<void()> work);
 
 // What the host has asked for since it was last told. Copies from or to pageable memory are waits, too.
 struct Counts {

@@ -52,7 +52,8 @@ class Examples final : public datasets::Dataset {
 
 class FirstNumbers final : public models::Model {
  public:
-  explicit FirstNumbers(std::int64_t classes) : Model("first", kSide, {}, std::nullopt, {}), classes_(classes) {}
+  explicit FirstNumbers(std::int64_t classes)
+      : Model("first", kSide, {}, std::nullopt, {}), classes_(classes) {}
 
  private:
   models::Features body(const at::Tensor& images, const models::Pass& pass) const override {
