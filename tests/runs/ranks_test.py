@@ -69,10 +69,11 @@ class RanksTest(harness.RunTest):
     def test_dropout_and_adaptive_clipping(self):
         drawn = {"optimizer__name": "adamw", "model__dropout": 0.1, "optimizer__clip_adaptive": 0.02}
         alone, _ = self.check_worlds("dropout", (2, 3), **drawn)
-        other = {"loss": self.computed(alone)[1]["loss"]}
+        few = 5  # AdamW's first steps hardly depend on how long a gradient is
+        other = self.computed(alone)[few - 1]["loss"]
         for name, changes in (("kept", {"model__dropout": 0}), ("unclipped", {"optimizer__clip_adaptive": 0})):
-            run = self.train(name, None, run__steps=2, **(drawn | changes))
-            self.assertNotEqual({"loss": self.computed(run)[1]["loss"]}, other, "not a part of what is compared")
+            run = self.train(name, None, run__steps=few, **(drawn | changes))
+            self.assertNotEqual(self.computed(run)[few - 1]["loss"], other, f"{name}: not a part of what is compared")
 
     def test_fp16(self):
         for optimizer, some in (("lamb", (3, 8)), ("adamw", (4,))):
