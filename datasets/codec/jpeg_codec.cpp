@@ -5,9 +5,9 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-#include "datasets/codec/baseline_jpeg.hpp"
 #include "datasets/codec/codec.hpp"
 #include "datasets/codec/jpeg_errors.hpp"
+#include "datasets/codec/jpeg_scan.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -68,8 +68,10 @@ class JpegReader : public ImageReader {
   }
 
   PixelView read_part(const Box& box, int eighths, std::vector<std::uint8_t>& buffer) override {
-    if (eighths == 8 && is_baseline() && decode_baseline(baseline_scan(), box, buffer))
-      return {buffer.data(), box};
+    if (eighths == 8) {
+      const auto scan = baseline_scan(info_);
+      if (scan && decode_baseline(*scan, box, buffer)) return {buffer.data(), box};
+    }
     start(eighths);
     JDIMENSION left = 0, columns = info_.output_width;
     JDIMENSION top = 0, bottom = info_.output_height;
@@ -101,44 +103,6 @@ class JpegReader : public ImageReader {
   // Where libjpeg can skip: it must see all scans of an image before the first row is known.
   bool is_plain() {
     return !info_.progressive_mode && !info_.arith_code && !is_cmyk() && !jpeg_has_multiple_scans(&info_);
-  }
-
-  // As decode_baseline() takes it. The header has been read: the source stands behind that of the scan.
-  bool is_baseline() {
-    if (!has_baseline_decoder() || !is_plain() || info_.data_precision != 8) return false;
-    if (info_.Ss != 0 || info_.Se != DCTSIZE2 - 1 || info_.Ah != 0 || info_.Al != 0) return false;
-    for (int c = 0; c < info_.num_components; ++c) {
-      const jpeg_component_info& part = *info_.cur_comp_info[c];
-      if (part.component_index != c || (c > 0 && (part.h_samp_factor != 1 || part.v_samp_factor != 1)) ||
-          info_.quant_tbl_ptrs[part.quant_tbl_no] == nullptr ||
-          info_.dc_huff_tbl_ptrs[part.dc_tbl_no] == nullptr ||
-          info_.ac_huff_tbl_ptrs[part.ac_tbl_no] == nullptr)
-        return false;
-    }
-    const int columns = info_.comp_info[0].h_samp_factor, rows = info_.comp_info[0].v_samp_factor;
-    if (info_.num_components == 1)
-      return info_.jpeg_color_space == JCS_GRAYSCALE && columns == 1 && rows == 1;
-    // Chroma of two columns or fewer is repeated, not interpolated.
-    constexpr JDIMENSION kNarrow = 4;
-    const bool full = columns == 1 && rows == 1, halved = columns == 2 && rows <= 2;
-    return info_.jpeg_color_space == JCS_YCbCr && (full || (halved && info_.image_width > kNarrow));
-  }
-
-  BaselineScan baseline_scan() const {
-    BaselineScan scan;
-    scan.width = width();
-    scan.height = height();
-    scan.luma_columns = info_.comp_info[0].h_samp_factor;
-    scan.luma_rows = info_.comp_info[0].v_samp_factor;
-    for (int c = 0; c < info_.num_components; ++c) {
-      const jpeg_component_info& part = info_.comp_info[c];
-      const JHUFF_TBL &dc = *info_.dc_huff_tbl_ptrs[part.dc_tbl_no], &ac = *info_.ac_huff_tbl_ptrs[part.ac_tbl_no];
-      scan.components.push_back(
-          {info_.quant_tbl_ptrs[part.quant_tbl_no]->quantval, dc.bits, dc.huffval, ac.bits, ac.huffval});
-    }
-    scan.restart_interval = static_cast<int>(info_.restart_interval);
-    scan.encoded = std::as_bytes(std::span(info_.src->next_input_byte, info_.src->bytes_in_buffer));
-    return scan;
   }
 
   void start(int eighths) {

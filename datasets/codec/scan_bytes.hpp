@@ -13,7 +13,8 @@ namespace vitrail::datasets {
 
 class ScanBytes {
  public:
-  // `encoded`: from behind the scan's header on. Ends at the first marker that is no restart.
+  // `encoded`: from behind the scan's header on. Ends at the first marker that is no restart; where there is
+  // none, some bytes earlier.
   explicit ScanBytes(std::span<const std::byte> encoded);
 
   struct Segment {
