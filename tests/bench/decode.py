@@ -110,11 +110,12 @@ def ffcv_side(folder, seconds):
     while (spent := time.process_time() - start) < seconds:
         for batch in loader:
             images += len(batch[0])
-    print(images / (time.process_time() - start))
+    print(images / (time.process_time() - start), flush=True)
+    os._exit(0)  # its threads would be waited for, and with some versions of its libraries for ever
 
 
 def run(command):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300,
                           preexec_fn=lambda: os.sched_setaffinity(0, {CORE}))
     if done.returncode != 0:
         sys.exit(f"{command}: {done.stderr[-2000:]}")
