@@ -60,12 +60,14 @@ class Planes {
   Planes(const BaselineScan& scan, const Units& units) {
     const int count = units.columns.last - units.columns.first;
     for (std::size_t c = 0; c < scan.components.size(); ++c) {
-      const int width = kBlock * (c == 0 ? scan.luma_columns : 1), rows = kBlock * (c == 0 ? scan.luma_rows : 1);
+      const int width = kBlock * (c == 0 ? scan.luma_columns : 1),
+                rows = kBlock * (c == 0 ? scan.luma_rows : 1);
       Plane& plane = planes_[c];
       plane.stride = static_cast<std::size_t>(width * count) + kColourSpare;
       plane.left = width * units.columns.first;
       plane.mask = 2 * rows - 1;
-      plane.samples = std::make_unique_for_overwrite<std::uint8_t[]>(plane.stride * static_cast<std::size_t>(2 * rows));
+      plane.samples =
+          std::make_unique_for_overwrite<std::uint8_t[]>(plane.stride * static_cast<std::size_t>(2 * rows));
     }
   }
 
@@ -187,7 +189,8 @@ class Decoder {
   void convert_rows(int row) {
     const bool all_there = row + 1 == layout_.rows;
     const int below = (row + 1) * layout_.height - (scan_.luma_rows == 2 && !all_there ? 1 : 0);
-    for (const int end = std::min(below, box_.y + box_.height); next_row_ < end; ++next_row_) convert_row(next_row_);
+    for (const int end = std::min(below, box_.y + box_.height); next_row_ < end; ++next_row_)
+      convert_row(next_row_);
   }
 
   void convert_row(int y) {
@@ -201,8 +204,9 @@ class Decoder {
     const int line = scan_.luma_rows == 2 ? y / 2 : y;
     const int other = std::clamp(line + (y % 2 == 0 ? -1 : 1), 0, layout_.chroma_height - 1);
     for (std::size_t c = 1; c < 3; ++c) {
-      chroma_[c - 1].interpolate(planes_.at(c, 0, line), scan_.luma_rows == 2 ? planes_.at(c, 0, other) : nullptr,
-                                 first, last, layout_.chroma_width);
+      chroma_[c - 1].interpolate(planes_.at(c, first, line),
+                                 scan_.luma_rows == 2 ? planes_.at(c, first, other) : nullptr, first, last,
+                                 layout_.chroma_width);
     }
     to_rgb(luma, chroma_[0].at(box_.x), chroma_[1].at(box_.x), box_.width, out);
   }

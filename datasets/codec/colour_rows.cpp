@@ -54,19 +54,18 @@ VITRAIL_AVX2 inline Planes convert(__m128i y_bytes, __m128i cb_bytes, __m128i cr
   const __m256i cb = _mm256_sub_epi16(_mm256_cvtepu8_epi16(cb_bytes), middle);
   const __m256i cr = _mm256_sub_epi16(_mm256_cvtepu8_epi16(cr_bytes), middle);
   const __m256i cb2 = _mm256_add_epi16(cb, cb), cr2 = _mm256_add_epi16(cr, cr);
-  const __m256i beyond1 = _mm256_srai_epi16(
-      _mm256_add_epi16(_mm256_mulhi_epi16(cr2, _mm256_set1_epi16(k0402)), one), 1);
-  const __m256i beyond2 = _mm256_srai_epi16(
-      _mm256_add_epi16(_mm256_mulhi_epi16(cb2, _mm256_set1_epi16(-k0228)), one), 1);
+  const __m256i beyond1 =
+      _mm256_srai_epi16(_mm256_add_epi16(_mm256_mulhi_epi16(cr2, _mm256_set1_epi16(k0402)), one), 1);
+  const __m256i beyond2 =
+      _mm256_srai_epi16(_mm256_add_epi16(_mm256_mulhi_epi16(cb2, _mm256_set1_epi16(-k0228)), one), 1);
   const __m256i by = _mm256_set1_epi32(k0286 * 65536 + (65536 - k0344));
   const __m256i half = _mm256_set1_epi32(kHalf);
-  const __m256i green_low = _mm256_srai_epi32(
-      _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpacklo_epi16(cb, cr), by), half), 16);
-  const __m256i green_high = _mm256_srai_epi32(
-      _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpackhi_epi16(cb, cr), by), half), 16);
+  const __m256i green_low =
+      _mm256_srai_epi32(_mm256_add_epi32(_mm256_madd_epi16(_mm256_unpacklo_epi16(cb, cr), by), half), 16);
+  const __m256i green_high =
+      _mm256_srai_epi32(_mm256_add_epi32(_mm256_madd_epi16(_mm256_unpackhi_epi16(cb, cr), by), half), 16);
   const __m256i green = _mm256_sub_epi16(_mm256_packs_epi32(green_low, green_high), cr);
-  return {bytes_of(_mm256_add_epi16(y, _mm256_add_epi16(cr, beyond1))),
-          bytes_of(_mm256_add_epi16(y, green)),
+  return {bytes_of(_mm256_add_epi16(y, _mm256_add_epi16(cr, beyond1))), bytes_of(_mm256_add_epi16(y, green)),
           bytes_of(_mm256_add_epi16(y, _mm256_add_epi16(cb2, beyond2)))};
 }
 
@@ -111,32 +110,32 @@ VITRAIL_AVX2 void by_sixteen(const std::uint8_t* y, const std::uint8_t* cb, cons
 
 void ChromaRow::interpolate(const std::uint8_t* near, const std::uint8_t* far, int first, int last,
                             int count) {
-  const int from = std::max(first - 1, 0), to = std::min(last + 1, count);
-  const auto wanted = static_cast<std::size_t>(last - first);
-  if (sums_.size() < wanted + 2) {
-    sums_.resize(wanted + 2);
-    out_.resize(2 * wanted + kColourSpare);
+  const int wanted = last - first;
+  const auto size = static_cast<std::size_t>(wanted) + 2;
+  if (sums_.size() < size) {
+    sums_.resize(size);
+    out_.resize(2 * size + kColourSpare);
   }
   first_ = first;
-  std::uint16_t* const sums = sums_.data() + 1 - first;  // of sample 0
+  const int before = first > 0 ? 1 : 0, after = last < count ? 1 : 0;
+  std::uint16_t* const sums = sums_.data() + 1;  // of sample `first`
   if (far != nullptr) {
-    add_rows(near + from, far + from, to - from, sums + from);
+    add_rows(near - before, far - before, before + wanted + after, sums - before);
   } else {
-    copy_row(near + from, to - from, sums + from);
+    copy_row(near - before, before + wanted + after, sums - before);
   }
-  if (first == 0) sums[-1] = sums[0];
-  if (last == count) sums[last] = sums[last - 1];
-  far != nullptr ? widen(sums + first, last - first, 8, 7, 4, out_.data())
-                 : widen(sums + first, last - first, 1, 2, 2, out_.data());
+  if (before == 0) sums[-1] = sums[0];
+  if (after == 0) sums[wanted] = sums[wanted - 1];
+  far != nullptr ? widen(sums, wanted, 8, 7, 4, out_.data()) : widen(sums, wanted, 1, 2, 2, out_.data());
 }
 
+#ifdef __x86_64__
 void to_rgb(const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr, int count,
             std::uint8_t* rgb) {
-#ifdef __x86_64__
   by_sixteen(y, cb, cr, count, rgb);
-#else
-  static_cast<void>(y), static_cast<void>(cb), static_cast<void>(cr), static_cast<void>(count), static_cast<void>(rgb);
-#endif
 }
+#else
+void to_rgb(const std::uint8_t*, const std::uint8_t*, const std::uint8_t*, int, std::uint8_t*) {}
+#endif
 
 }  // namespace vitrail::datasets

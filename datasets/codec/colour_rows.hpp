@@ -9,11 +9,11 @@
 
 namespace vitrail::datasets {
 
-// What of `near` and `far` (empty: the width alone is halved), which begin and end with one sample more than
-// is wanted, becomes twice as wide.
 class ChromaRow {
  public:
-  // `first` to `last` sample of rows of `count`; beyond the ends the outermost are repeated.
+  // Samples [first, last) of a row of `count`, twice as wide. `near` and `far` (null: only the width is
+  // halved) point to the first; their neighbours on both sides are there, but at the ends of the row, where
+  // the outermost are repeated.
   void interpolate(const std::uint8_t* near, const std::uint8_t* far, int first, int last, int count);
   const std::uint8_t* at(int column) const { return out_.data() + (column - 2 * first_); }
 
@@ -25,7 +25,7 @@ class ChromaRow {
 
 inline constexpr std::size_t kColourSpare = 48;  // bytes read and written beyond the last pixel, at most
 
-// `cb` null: grey.
+// `cb` null: grey. By AVX2, as inverse_dct.hpp.
 void to_rgb(const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr, int count,
             std::uint8_t* rgb);
 

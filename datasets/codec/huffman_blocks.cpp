@@ -14,8 +14,9 @@
 namespace vitrail::datasets {
 namespace {
 
-// An entry: bits of code and value (6 bits of 8) | by how much the coefficient's number rises (8) | bits of the
-// code (8) | bits of the value (8). Where the bits looked at are not the whole code: kLong, and nothing to drop.
+// An entry: bits of code and value (6 bits of 8) | by how much the coefficient's number rises (8) | bits of
+// the code (8) | bits of the value (8). Where the bits looked at are not the whole code: kLong, and nothing
+// to drop.
 constexpr std::uint32_t kEndOfBlock = 128, kLong = 192;
 constexpr int kSizeMask = 15, kZeroRun = 15, kCoefficients = 64;
 
@@ -68,7 +69,8 @@ bool HuffmanTable::assign(std::span<const std::uint8_t> counts, std::span<const 
   for (std::size_t length = 1; length <= 16; ++length) total += counts[length];
   if (total > symbols_.size()) return false;
   for (int length = 1; length <= 16; ++length, code <<= 1) {
-    offset_[static_cast<std::size_t>(length)] = static_cast<std::int32_t>(at) - static_cast<std::int32_t>(code);
+    offset_[static_cast<std::size_t>(length)] =
+        static_cast<std::int32_t>(at) - static_cast<std::int32_t>(code);
     for (int i = 0; i < counts[static_cast<std::size_t>(length)]; ++i, ++at, ++code) {
       symbols_[at] = symbols[at];
       if (of_dc && symbols[at] > kSizeMask) return false;
@@ -127,7 +129,7 @@ std::uint32_t HuffmanTable::long_entry(std::uint32_t code) const {
 }
 
 VITRAIL_BITS bool BlockReader::read(const HuffmanTable& dc, const HuffmanTable& ac, int& prediction,
-                       std::int16_t* block) {
+                                    std::int16_t* block) {
   BlockReader at = *this;  // whose members are in registers, for nothing sees their address
   at.refill();
   std::uint32_t entry = at.look(dc);

@@ -39,9 +39,10 @@ VITRAIL_AVX2 inline Wide operator-(const Wide& a, const Wide& b) {
 // a * by_a + b * by_b
 template <int by_a, int by_b>
 VITRAIL_AVX2 inline Wide turned(Vector a, Vector b) {
-  const Vector by = _mm256_set1_epi32(static_cast<int>(static_cast<unsigned>(by_b) << 16 |
-                                                       (static_cast<unsigned>(by_a) & 0xffffU)));
-  return {_mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), by), _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), by)};
+  const Vector by = _mm256_set1_epi32(
+      static_cast<int>(static_cast<unsigned>(by_b) << 16 | (static_cast<unsigned>(by_a) & 0xffffU)));
+  return {_mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), by),
+          _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), by)};
 }
 
 VITRAIL_AVX2 inline Wide with_fraction(Vector a) {

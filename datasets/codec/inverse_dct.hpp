@@ -1,6 +1,7 @@
-// The inverse DCT of libjpeg's `islow`, two blocks at once with AVX2: dequantised, columns before rows, 13 bits
-// of fraction, 16-bit sums that wrap and roundings that saturate where those of libjpeg-turbo's vectors do, so
-// the bytes are the same. Source: Loeffler, Ligtenberg and Moschytz (1989), as T.81's islow arranges it.
+// The inverse DCT of libjpeg's `islow`, two blocks at once with AVX2: dequantised, columns before rows, 13
+// bits of fraction, 16-bit sums that wrap and roundings that saturate where those of libjpeg-turbo's vectors
+// do, so the bytes are the same. Source: Loeffler, Ligtenberg and Moschytz (1989), as T.81's islow arranges
+// it.
 #pragma once
 
 #include <cstddef>

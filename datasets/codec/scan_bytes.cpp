@@ -7,7 +7,8 @@ namespace vitrail::datasets {
 
 ScanBytes::ScanBytes(std::span<const std::byte> encoded)
     : bytes_(std::make_unique_for_overwrite<std::uint8_t[]>(encoded.size() + kSpareBytes)) {
-  constexpr std::size_t kReadAhead = 16;  // libjpeg warns of the end of the file before it needs what is there
+  constexpr std::size_t kReadAhead =
+      16;  // libjpeg warns of the end of the file before it needs what is there
   constexpr int kMarker = 0xff, kFirstRestart = 0xd0, kLastRestart = 0xd7;
   const auto* from = reinterpret_cast<const std::uint8_t*>(encoded.data());
   const std::uint8_t* const end = from + encoded.size();

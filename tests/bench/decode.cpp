@@ -1,5 +1,6 @@
 // One side of decode.py: all JPEG files of a folder, held in memory, through one stage of the data path, on
-// one thread. `bench_decode FOLDER STAGE SIZE SECONDS` prints images per second of CPU time, over whole passes.
+// one thread. `bench_decode FOLDER STAGE SIZE SECONDS` prints images per second of CPU time, over whole
+// passes.
 //   region       decode the part that a random crop needs
 //   resized      region, then resize
 //   rrc          resized, then flip and normalise: the whole transform

@@ -1,5 +1,5 @@
-// Our decoder of baseline JPEGs against libjpeg's, row by row: the same pixels, and damage noticed where libjpeg
-// warns of it.
+// Our decoder of baseline JPEGs against libjpeg's, row by row: the same pixels, and damage noticed where
+// libjpeg warns of it.
 #include "datasets/codec/baseline_jpeg.hpp"
 
 #include <cmath>
@@ -42,7 +42,8 @@ std::vector<std::uint8_t> pixels_of(int width, int height, int components, int n
     for (int x = 0; x < width; ++x) {
       for (int c = 0; c < components; ++c) {
         const double wave = 128 + 90 * std::sin(x / 9.0 + 2 * c) * std::cos(y / 7.0 - c) + (x > y ? 30 : -30);
-        const double more = noise == 0 ? 0 : static_cast<double>(random.below(static_cast<std::uint64_t>(2 * noise))) - noise;
+        const double more =
+            noise == 0 ? 0 : static_cast<double>(random.below(static_cast<std::uint64_t>(2 * noise))) - noise;
         pixels.push_back(static_cast<std::uint8_t>(std::clamp(wave + more, 0.0, 255.0)));
       }
     }
@@ -143,13 +144,15 @@ void expect_same(const Image& expected, const Box& box, const std::uint8_t* pixe
   for (int y = 0; y < box.height; ++y) {
     const std::uint8_t* row = expected.row(box.y + y) + box.x * 3;
     ASSERT_TRUE(std::equal(row, row + box.width * 3, pixels + std::ptrdiff_t{y} * box.width * 3))
-        << name << ": row " << y << " of " << box.width << "x" << box.height << " at (" << box.x << ", " << box.y
-        << ") of " << expected.width << "x" << expected.height;
+        << name << ": row " << y << " of " << box.width << "x" << box.height << " at (" << box.x << ", "
+        << box.y << ") of " << expected.width << "x" << expected.height;
   }
 }
 
 Box any_box(Philox& random, int width, int height) {
-  const auto draw = [&](int below) { return static_cast<int>(random.below(static_cast<std::uint64_t>(below))); };
+  const auto draw = [&](int below) {
+    return static_cast<int>(random.below(static_cast<std::uint64_t>(below)));
+  };
   const int x = draw(width), y = draw(height);
   return {x, y, 1 + draw(width - x), 1 + draw(height - y)};
 }
@@ -209,9 +212,9 @@ TEST_F(BaselineJpeg, RestartMarkers) {
 
 TEST_F(BaselineJpeg, OthersAreLeftToLibjpeg) {
   std::vector<std::uint8_t> buffer;
-  for (const Kind& kind : {Kind{.progressive = true}, Kind{.columns = 1, .rows = 2}, Kind{.columns = 4, .rows = 1},
-                           Kind{.columns = 1, .rows = 1, .components = 4},
-                           Kind{.columns = 2, .rows = 2, .components = 1}}) {
+  for (const Kind& kind :
+       {Kind{.progressive = true}, Kind{.columns = 1, .rows = 2}, Kind{.columns = 4, .rows = 1},
+        Kind{.columns = 1, .rows = 1, .components = 4}, Kind{.columns = 2, .rows = 2, .components = 1}}) {
     const std::vector<std::byte> file = encode(50, 40, kind);
     EXPECT_EQ(by_us(file, {3, 3, 20, 20}, buffer), Taken::no) << name_of(kind);
     const Image whole = decode_image(file);
@@ -249,7 +252,8 @@ TEST_F(BaselineJpeg, DamageIsNoticedAsByLibjpeg) {
       }
       ASSERT_FALSE(expected.rgb.empty()) << name_of(kind) << ", file " << i;
       std::vector<std::uint8_t> ours;
-      for (int y = box.y; y < box.y + box.height; ++y) ours.insert(ours.end(), part->at(box.x, y), part->at(box.x, y) + box.width * 3);
+      for (int y = box.y; y < box.y + box.height; ++y)
+        ours.insert(ours.end(), part->at(box.x, y), part->at(box.x, y) + box.width * 3);
       expect_same(expected, box, ours.data(), fmt::format("{}, file {}", name_of(kind), i));
       ASSERT_FALSE(HasFatalFailure());
       ++decoded;
