@@ -23,8 +23,7 @@ struct UnitRange {
 
 // Which units (an MCU each: the luma blocks of one of chroma, and that) are needed for a box.
 struct Units {
-  UnitRange columns, rows;
-  int decoded_rows;  // as far as libjpeg reads for it
+  UnitRange columns, rows;  // rows as far down as libjpeg reads for it
 };
 
 struct Layout {
@@ -51,7 +50,7 @@ Units units_of(const BaselineScan& scan, const Layout& layout, const Box& box) {
   // libjpeg makes both rows of one of chroma at once, and needs the next one's for them.
   const int bottom = scan.luma_rows == 2 ? up(box.y + box.height, 2) * 2 : box.y + box.height;
   const UnitRange rows = along(box.y, bottom, scan.luma_rows, scan.height, layout.height);
-  return {columns, rows, rows.last};
+  return {columns, rows};
 }
 
 // Two rows of units of each component, in turns.
@@ -102,7 +101,7 @@ class Decoder {
 
   bool run() {
     if (!prepare()) return false;
-    for (int row = 0; row < units_.decoded_rows; ++row) {
+    for (int row = 0; row < units_.rows.last; ++row) {
       const bool needed = row >= units_.rows.first;
       for (int column = 0; column < layout_.columns; ++column) {
         const bool here = needed && column >= units_.columns.first && column < units_.columns.last;
