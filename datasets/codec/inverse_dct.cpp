@@ -18,11 +18,9 @@ struct Rows {
 
 constexpr int kFraction = 13, kExtra = 2;  // bits; the second are kept from the first pass to the second
 
-constexpr int fixed(double x) { return static_cast<int>(x * (1 << kFraction) + 0.5); }
-constexpr int k0298 = fixed(0.298631336), k0390 = fixed(0.390180644), k0541 = fixed(0.541196100),
-              k0765 = fixed(0.765366865), k0899 = fixed(0.899976223), k1175 = fixed(1.175875602),
-              k1501 = fixed(1.501321110), k1847 = fixed(1.847759065), k1961 = fixed(1.961570560),
-              k2053 = fixed(2.053119869), k2562 = fixed(2.562915447), k3072 = fixed(3.072711026);
+// 0.298631336, 0.390180644, 0.541196100 and so on, with that fraction.
+constexpr int k0298 = 2446, k0390 = 3196, k0541 = 4433, k0765 = 6270, k0899 = 7373, k1175 = 9633,
+              k1501 = 12299, k1847 = 15137, k1961 = 16069, k2053 = 16819, k2562 = 20995, k3072 = 25172;
 
 // 32-bit values of each block's first four lanes and its last four.
 struct Wide {

@@ -43,7 +43,7 @@ std::vector<std::uint8_t> pixels_of(int width, int height, int components, int n
       for (int c = 0; c < components; ++c) {
         const double wave = 128 + 90 * std::sin(x / 9.0 + 2 * c) * std::cos(y / 7.0 - c) + (x > y ? 30 : -30);
         const double more =
-            noise == 0 ? 0 : static_cast<double>(random.below(static_cast<std::uint64_t>(2 * noise))) - noise;
+            noise == 0 ? 0 : static_cast<double>(random.below(2 * static_cast<std::uint64_t>(noise))) - noise;
         pixels.push_back(static_cast<std::uint8_t>(std::clamp(wave + more, 0.0, 255.0)));
       }
     }
