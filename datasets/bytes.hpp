@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
+#include <filesystem>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -22,5 +25,14 @@ struct UninitialisedAllocator : std::allocator<T> {
 };
 
 using Bytes = std::vector<std::byte, UninitialisedAllocator<std::byte>>;
+
+// At once: given a range, such a vector makes its elements one by one.
+inline Bytes copied(std::span<const std::byte> from) {
+  Bytes bytes(from.size());
+  if (!from.empty()) std::memcpy(bytes.data(), from.data(), from.size());
+  return bytes;
+}
+
+Bytes read_image_file(const std::filesystem::path& path);  // Error(io)
 
 }  // namespace vitrail::datasets

@@ -43,10 +43,7 @@ class ImageFolder final : public Dataset {
           {ExitCode::bad_data, fmt::format("{}: the name is not UTF-8", place(index)), "rename the file"});
     }
     try {
-      const File file(folder_ / raw, File::Mode::read);
-      Bytes encoded(file.size());
-      file.read_at(0, encoded);
-      return {.encoded = std::move(encoded), .image = {}, .tensor = {}};
+      return {.encoded = read_image_file(folder_ / raw), .image = {}, .tensor = {}};
     } catch (const Error& e) {
       throw DamagedRecord({ExitCode::bad_data, e.what(), e.hint()});
     }

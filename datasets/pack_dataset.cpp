@@ -36,7 +36,7 @@ class PackExtent final : public Extent {
     }
     const auto record = std::span(part->bytes).subspan(place.begin - begin, place.end - place.begin);
     reader_.check(image, record);
-    return {.encoded = {record.begin(), record.end()}, .image = {}, .tensor = {}};
+    return {.encoded = copied(record), .image = {}, .tensor = {}};
   }
 
  private:

@@ -52,8 +52,7 @@ class SourceDataset final : public Dataset {
 
   Sample read(std::int64_t index) const override {
     try {
-      const std::vector<std::byte> bytes = source_->read(images_.item(checked(index)));
-      return {.encoded = {bytes.begin(), bytes.end()}, .image = {}, .tensor = {}};
+      return {.encoded = source_->read(images_.item(checked(index))), .image = {}, .tensor = {}};
     } catch (const Error& e) {
       throw DamagedRecord(e.in(place(index)));  // gone, or shorter: other files may be good
     }

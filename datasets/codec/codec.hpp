@@ -27,8 +27,9 @@ class EncodedImage {
   bool is_scalable() const;  // in eighths, while decoding: a JPEG
 
   // Pixels of at least `box`, equal to those of the whole image, in `buffer`. Of a JPEG in one sequential
-  // scan only rows down to the end of the box and columns around it are decoded. Scaled to `eighths` / 8 (8,
-  // 4, 2 or 1) sizes are rounded up and box and result count in scaled pixels. Once for each object.
+  // scan only rows down to the end of the box and columns around it are decoded, of most without libjpeg.
+  // Scaled to `eighths` / 8 (8, 4, 2 or 1) sizes are rounded up and box and result count in scaled pixels.
+  // Once for each object.
   PixelView decode(const Box& box, std::vector<std::uint8_t>& buffer, int eighths = 8);
 
  private:

@@ -7,6 +7,7 @@
 
 #include "datasets/codec/codec.hpp"
 #include "datasets/codec/jpeg_errors.hpp"
+#include "datasets/codec/jpeg_scan.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -67,6 +68,10 @@ class JpegReader : public ImageReader {
   }
 
   PixelView read_part(const Box& box, int eighths, std::vector<std::uint8_t>& buffer) override {
+    if (eighths == 8) {
+      const auto scan = baseline_scan(info_);
+      if (scan && decode_baseline(*scan, box, buffer)) return {buffer.data(), box};
+    }
     start(eighths);
     JDIMENSION left = 0, columns = info_.output_width;
     JDIMENSION top = 0, bottom = info_.output_height;

@@ -209,7 +209,7 @@ std::optional<ShardRecord> finished_shard(const Job& job, std::uint64_t shard) {
 // Why this image cannot be part of the pack; nothing if it was added.
 std::optional<std::string> add_image(const Job& job, const SourceItem& item, ShardWriter& writer) {
   if (item.flaw != Flaw::none) return describe(item.flaw);
-  std::vector<std::byte> encoded = job.source->read(item);
+  Bytes encoded = job.source->read(item);
   StoredImage image;
   try {
     image = store_image(std::move(encoded), job.options.reencode);

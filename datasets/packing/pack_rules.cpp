@@ -42,7 +42,7 @@ StoredImage shrink(const Image& image, const Reencode& to) {
   const int width = static_cast<int>(side * image.width / shorter);
   const int height = static_cast<int>(side * image.height / shorter);
   const Image small = resize(image, {0, 0, image.width, image.height}, width, height);
-  return {encode_jpeg(small, to.quality), static_cast<std::uint16_t>(height),
+  return {copied(encode_jpeg(small, to.quality)), static_cast<std::uint16_t>(height),
           static_cast<std::uint16_t>(width)};
 }
 
@@ -103,7 +103,7 @@ Reencode parse_reencode(const std::string& text) {
   return to;
 }
 
-StoredImage store_image(std::vector<std::byte> encoded, const std::optional<Reencode>& reencode) {
+StoredImage store_image(Bytes encoded, const std::optional<Reencode>& reencode) {
   refuse_known_formats(encoded);
   const Image image = decode_image(encoded);
   constexpr int kMaxSide = std::numeric_limits<std::uint16_t>::max();

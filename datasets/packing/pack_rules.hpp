@@ -7,7 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
+
+#include "datasets/bytes.hpp"
 
 namespace vitrail::datasets {
 
@@ -46,11 +47,11 @@ struct Reencode {
 Reencode parse_reencode(const std::string& text);  // "256,90"; Error(usage)
 
 struct StoredImage {
-  std::vector<std::byte> encoded;
+  Bytes encoded;
   std::uint16_t height = 0, width = 0;
 };
 
 // Decodes the whole image once. What is stored is what came, unless `reencode` applies.
-StoredImage store_image(std::vector<std::byte> encoded, const std::optional<Reencode>& reencode);
+StoredImage store_image(Bytes encoded, const std::optional<Reencode>& reencode);
 
 }  // namespace vitrail::datasets

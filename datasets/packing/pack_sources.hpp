@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/bytes.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/packing/partition.hpp"
 #include "datasets/packing/sources/source_listing.hpp"
@@ -53,7 +54,7 @@ class Source {
   virtual std::string selection() const = 0;  // which part of the source this is; empty: all of it
   virtual std::uint64_t images_of(std::uint64_t shard) const = 0;
   virtual std::vector<SourceItem> items(std::uint64_t shard) const = 0;  // in the order of the shard
-  virtual std::vector<std::byte> read(const SourceItem& item) const = 0;
+  virtual Bytes read(const SourceItem& item) const = 0;
   // What a user should look at, though the pack can be made: a line each.
   virtual std::vector<std::string> warnings() const { return {}; }
   virtual void release(std::uint64_t /*shard*/) const {}  // it is written and will not be asked for again

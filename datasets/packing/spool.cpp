@@ -155,9 +155,9 @@ std::vector<SourceItem> read_heap(const fs::path& folder, const SpoolContents& c
   return items;
 }
 
-std::vector<std::byte> read_from_heap(const fs::path& folder, std::uint64_t shard, const SourceItem& item) {
+Bytes read_from_heap(const fs::path& folder, std::uint64_t shard, const SourceItem& item) {
   const File file(heap_path(folder, shard), File::Mode::read);
-  std::vector<std::byte> bytes(item.bytes);
+  Bytes bytes(item.bytes);
   file.read_at(item.place, bytes);
   return bytes;
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/bytes.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/packing/sources/source_listing.hpp"
 
@@ -54,7 +55,6 @@ void remove_heap(const std::filesystem::path& folder, std::uint64_t shard);
 // A shard's items in its order, labels as in the pack; `place` is where the bytes begin in the heap.
 std::vector<SourceItem> read_heap(const std::filesystem::path& folder, const SpoolContents& contents,
                                   std::uint64_t shard);
-std::vector<std::byte> read_from_heap(const std::filesystem::path& folder, std::uint64_t shard,
-                                      const SourceItem& item);
+Bytes read_from_heap(const std::filesystem::path& folder, std::uint64_t shard, const SourceItem& item);
 
 }  // namespace vitrail::datasets

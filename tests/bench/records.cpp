@@ -3,6 +3,8 @@
 //
 //   bench_records make DIR RECORDS BYTES
 //   bench_records ours|pread DIR THREADS SECONDS
+//   bench_records turns DIR 1 SECONDS           both in turns in one process, CPU time
+//   bench_records tars DIR 1 SECONDS            likewise, of the records in WebDataset tars and in the pack
 //   bench_records index DIR IMAGES SHARDS       what opening a large pack costs; shards are holes
 
 #include <algorithm>
@@ -11,11 +13,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -26,6 +30,7 @@
 #include "datasets/pack/pack_writer.hpp"
 #include "datasets/pack/shard_reader.hpp"
 #include "datasets/pack_dataset.hpp"
+#include "datasets/unpacking/unpack.hpp"
 #include "trainer/base/seconds_since.hpp"
 
 namespace {
@@ -95,35 +100,121 @@ void read_ours(const std::string& dir, int threads, double seconds) {
 }
 
 // What is left when the offsets are known: the system call, into the same memory again and again.
-void read_plainly(const std::string& dir, int threads, double seconds) {
-  const PackIndex index(dir);
-  std::vector<File> files;
-  for (const ShardEntry& shard : index.manifest().shards) {
-    files.emplace_back(std::filesystem::path(dir) / shard.file.name, File::Mode::read);
+class PlainReader {
+ public:
+  explicit PlainReader(const std::string& dir) {
+    const PackIndex index(dir);
+    for (const ShardEntry& shard : index.manifest().shards) {
+      files_.emplace_back(std::filesystem::path(dir) / shard.file.name, File::Mode::read);
+    }
+    for (std::uint64_t i = 0; i < index.manifest().images; ++i) {
+      const RecordPlace place = index.place(i);
+      ranges_.push_back({files_[place.shard].descriptor(),
+                         static_cast<off_t>(index.manifest().shards[place.shard].blob.address + place.begin),
+                         place.end - place.begin});
+      most_ = std::max(most_, ranges_.back().bytes);
+    }
   }
+
+  std::uint64_t records() const { return ranges_.size(); }
+  std::size_t most() const { return most_; }
+  void read(std::uint64_t record, std::vector<std::byte>& into) const {
+    const Range& range = ranges_[record];
+    if (::pread(range.file, into.data(), range.bytes, range.offset) < 0) std::abort();
+  }
+
+ private:
   struct Range {
     int file;
     off_t offset;
     std::size_t bytes;
   };
-  std::vector<Range> ranges;
-  std::size_t most = 0;
-  for (std::uint64_t i = 0; i < index.manifest().images; ++i) {
-    const RecordPlace place = index.place(i);
-    ranges.push_back({files[place.shard].descriptor(),
-                      static_cast<off_t>(index.manifest().shards[place.shard].blob.address + place.begin),
-                      place.end - place.begin});
-    most = std::max(most, ranges.back().bytes);
-  }
+  std::vector<File> files_;
+  std::vector<Range> ranges_;
+  std::size_t most_ = 0;
+};
+
+void read_plainly(const std::string& dir, int threads, double seconds) {
+  const PlainReader plain(dir);
   std::vector<std::vector<std::byte>> buffers(static_cast<std::size_t>(threads),
-                                              std::vector<std::byte>(most));
-  measure(ranges.size(), threads, seconds, [&](int thread, std::uint64_t record) {
-    const Range& range = ranges[record];
-    if (::pread(range.file, buffers[static_cast<std::size_t>(thread)].data(), range.bytes, range.offset) <
-        0) {
-      std::abort();
-    }
+                                              std::vector<std::byte>(plain.most()));
+  measure(plain.records(), threads, seconds, [&](int thread, std::uint64_t record) {
+    plain.read(record, buffers[static_cast<std::size_t>(thread)]);
   });
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// CPU time of both sides for the same records, 100 of the one, then 100 of the other, on one thread: what
+// else the machine does slows both.
+template <class One, class Other>
+void read_in_turns(std::uint64_t records, double seconds, const One& one, const Other& other) {
+  constexpr std::uint64_t kTurn = 100;
+  std::vector<double> first, second, ratio;
+  const auto spend = [&](const auto& read, std::uint64_t from) {
+    const auto start = std::clock();
+    for (std::uint64_t i = from; i < from + kTurn; ++i) read(i % records);
+    return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC / kTurn;
+  };
+  const Clock::time_point begin = Clock::now();
+  for (std::uint64_t from = 0; seconds_since(begin) < seconds; from += kTurn) {
+    first.push_back(spend(one, from));
+    second.push_back(spend(other, from + kTurn));
+    ratio.push_back(first.back() / second.back());
+  }
+  fmt::print("{{\"one\": {}, \"other\": {}, \"ratio\": {}}}\n", median(first), median(second), median(ratio));
+}
+
+// As reading has them, not as they were written a moment ago: pages come into the cache in larger pieces
+// then, and are copied faster.
+void read_into_cache(const std::string& dir) {
+  for (const auto& entry : std::filesystem::directory_iterator(dir)) {
+    File file(entry.path(), File::Mode::read);
+    file.sync();
+    ::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED);
+    Bytes piece(std::min<std::uint64_t>(file.size(), 1 << 20));
+    for (std::uint64_t at = 0; at + piece.size() <= file.size() && !piece.empty(); at += piece.size()) {
+      file.read_at(at, piece);
+    }
+  }
+}
+
+void compare_with_pread(const std::string& dir, double seconds) {
+  read_into_cache(dir);
+  const PlainReader plain(dir);
+  const PackIndex index(dir);
+  const ShardReader reader(index);
+  std::vector<std::byte> buffer(plain.most());
+  const Permutation order({.seed = 0}, plain.records());
+  read_in_turns(
+      plain.records(), seconds, [&](std::uint64_t i) { (void)reader.record(order.at(i)); },
+      [&](std::uint64_t i) { plain.read(order.at(i), buffer); });
+}
+
+// WebDataset tars as they lie against the pack of the same records, from first to last: the tars once in the
+// order in which they hold them, and once in that of a data set, which is a pack's.
+void compare_with_tars(const std::string& dir, double seconds) {
+  const std::string tars = dir + "-tars";
+  if (!std::filesystem::exists(tars)) {
+    unpack({.pack = dir, .output = tars, .format = UnpackFormat::wds, .threads = 1, .progress = false});
+  }
+  read_into_cache(dir);
+  read_into_cache(tars);
+  const auto direct = open_dataset("wds:" + tars), pack = open_dataset(dir);
+  if (direct->size() != pack->size()) std::abort();
+  std::vector<std::pair<std::string, std::int64_t>> order;
+  for (std::int64_t i = 0; i < direct->size(); ++i) order.emplace_back(direct->name(i), i);
+  for (const bool sequential : {true, false}) {
+    if (sequential) std::ranges::sort(order);
+    if (!sequential) std::ranges::sort(order, {}, [](const auto& sample) { return sample.second; });
+    read_in_turns(
+        order.size(), seconds, [&](std::uint64_t i) { (void)direct->read(order[i].second); },
+        [&](std::uint64_t i) { (void)pack->read(static_cast<std::int64_t>(i)); });
+  }
 }
 
 // kB in a line of /proc/self/smaps_rollup.
@@ -208,6 +299,8 @@ int main(int count, char** words) {
   if (what == "make") make(dir, a, number(words[4]));
   if (what == "index") open_large(dir, a, number(words[4]));
   if (what == "ours") read_ours(dir, static_cast<int>(a), std::strtod(words[4], nullptr));
+  if (what == "turns") compare_with_pread(dir, std::strtod(words[4], nullptr));
+  if (what == "tars") compare_with_tars(dir, std::strtod(words[4], nullptr));
   if (what == "pread") read_plainly(dir, static_cast<int>(a), std::strtod(words[4], nullptr));
   return 0;
 }

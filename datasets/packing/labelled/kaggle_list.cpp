@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kNames = "LOC_synset_mapping.txt";
+constexpr const char* kMappingFile = "LOC_synset_mapping.txt";
 
 fs::path below(const fs::path& folder, const fs::path& wanted) {
   for (const fs::path& from : {folder / "ILSVRC", folder}) {
@@ -46,7 +46,7 @@ void add_validation(const fs::path& csv, const std::vector<ClassEntry>& classes,
     const auto found = index_of.find(line.label);
     if (found == index_of.end()) {
       throw Error(ExitCode::bad_data, fmt::format("{}: line {}: {} is no class of {}", csv.string(),
-                                                  line.line, line.label, kNames));
+                                                  line.line, line.label, kMappingFile));
     }
     files.files.push_back({line.file + ".JPEG", found->second});
   }
@@ -57,7 +57,7 @@ void add_validation(const fs::path& csv, const std::vector<ClassEntry>& classes,
 LabelledFiles read_kaggle_imagenet(const fs::path& folder, const SourceOptions& options) {
   require_folder("--source " + options.source, folder, "what Kaggle's archive unpacks to");
   require_split(options, {"train", "val"});
-  const fs::path names = folder / kNames, csv = folder / "LOC_val_solution.csv",
+  const fs::path names = folder / kMappingFile, csv = folder / "LOC_val_solution.csv",
                  images = below(folder, fs::path("Data") / "CLS-LOC" / options.split);
   require_file("--source " + options.source, names, "Kaggle's list of classes");
   require_folder("--source " + options.source, images, "the folder of the images");

@@ -58,9 +58,7 @@ class LabelledSource final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
-    return read_bytes(folder_ / item.key);
-  }
+  Bytes read(const SourceItem& item) const override { return read_image_file(folder_ / item.key); }
 
  private:
   static void refuse_repeated(const LabelledFiles& files) {

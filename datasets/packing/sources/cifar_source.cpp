@@ -77,14 +77,14 @@ class CifarSource final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
+  Bytes read(const SourceItem& item) const override {
     const std::byte* planes = batches_[item.place >> 32].data() + (item.place & 0xffffffff);
     Image image{kSide, kSide, {}};
     image.rgb.resize(kPixels);
     for (std::size_t i = 0; i < kPixels; ++i) {
       image.rgb[3 * (i % kPlane) + i / kPlane] = static_cast<std::uint8_t>(planes[i]);
     }
-    return encode_png(image);
+    return copied(encode_png(image));
   }
 
  private:

@@ -53,8 +53,8 @@ class ClassArchives final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
-    std::vector<std::byte> bytes(item.bytes);
+  Bytes read(const SourceItem& item) const override {
+    Bytes bytes(item.bytes);
     if (outer_) {
       outer_->read_at(item.place, bytes);
     } else {

@@ -55,9 +55,7 @@ class FlatSource final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
-    return read_bytes(folder_ / item.key);
-  }
+  Bytes read(const SourceItem& item) const override { return read_image_file(folder_ / item.key); }
 
  private:
   Error bad(const LabelLine& line, const std::string& what) const {

@@ -74,9 +74,7 @@ class FolderSource final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
-    return read_bytes(folder_ / item.key);
-  }
+  Bytes read(const SourceItem& item) const override { return read_image_file(folder_ / item.key); }
 
  private:
   // One level too high, "train" and "val" would become the classes.

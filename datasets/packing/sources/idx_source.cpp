@@ -34,12 +34,12 @@ class IdxSource final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
+  Bytes read(const SourceItem& item) const override {
     Image image{static_cast<int>(images_.shape[2]), static_cast<int>(images_.shape[1]), {}};
     const std::uint8_t* grey = images_.values.data() + item.place * pixels();
     image.rgb.resize(pixels() * 3);
     for (std::size_t i = 0; i < pixels(); ++i) std::fill_n(&image.rgb[3 * i], 3, grey[i]);
-    return encode_png(image);
+    return copied(encode_png(image));
   }
 
  private:

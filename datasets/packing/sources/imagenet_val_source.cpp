@@ -45,8 +45,8 @@ class ImagenetVal final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
-    std::vector<std::byte> bytes(item.bytes);
+  Bytes read(const SourceItem& item) const override {
+    Bytes bytes(item.bytes);
     archive_.read_at(item.place, bytes);
     return bytes;
   }

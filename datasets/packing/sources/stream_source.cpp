@@ -40,7 +40,7 @@ std::vector<SourceItem> StreamSource::items(std::uint64_t shard) const {
   return read_heap(folder_, contents_, shard);
 }
 
-std::vector<std::byte> StreamSource::read(const SourceItem& item) const {
+Bytes StreamSource::read(const SourceItem& item) const {
   return read_from_heap(folder_, plan_key(item.key, shards_).shard, item);
 }
 

@@ -30,7 +30,7 @@ class StreamSource : public Source {
   std::string selection() const final { return contents_.selection; }
   std::uint64_t images_of(std::uint64_t shard) const final { return contents_.heap_images[shard]; }
   std::vector<SourceItem> items(std::uint64_t shard) const final;
-  std::vector<std::byte> read(const SourceItem& item) const final;
+  Bytes read(const SourceItem& item) const final;
   void release(std::uint64_t shard) const final;
 
  protected:

@@ -44,9 +44,9 @@ class WebDatasetSource final : public ListedSource {
     plan(options.source, options.shard_bytes);
   }
 
-  std::vector<std::byte> read(const SourceItem& item) const override {
+  Bytes read(const SourceItem& item) const override {
     const auto number = static_cast<std::size_t>(item.place >> kPositionBits);
-    std::vector<std::byte> bytes(item.bytes);
+    Bytes bytes(item.bytes);
     const auto tar =
         open_[number] ? open_[number] : std::make_shared<const File>(paths_[number], File::Mode::read);
     tar->read_at(item.place & ((std::uint64_t{1} << kPositionBits) - 1), bytes);
