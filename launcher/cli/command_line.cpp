@@ -132,6 +132,7 @@ class Settings {
       if (!option.about.required || !option.used_by(*line_.command) ||
           !option.get(line_).value_or("").empty())
         continue;
+      if (option.is_setting() && line_.command->may_lack_settings) continue;
       throw usage("command line: `vitrail {}` needs {}{} {}: {}", line_.command->name,
                   option.is_setting() ? "" : "--", option.key, option.about.placeholder, option.about.help);
     }

@@ -150,7 +150,7 @@ TEST(CommandLine, Answers) {
   EXPECT_EQ(parse_command_line({"--help"}).answer->code, ExitCode::done);
   EXPECT_THAT(parse_command_line({"--version"}).answer->text,
               ::testing::MatchesRegex(
-                  "vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; CUDA [^;]+; [^;]+; HDF5 [0-9.]+\n"));
+                  "vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; CUDA [^;]+; NCCL [^;]+; [^;]+; HDF5 [0-9.]+(; \\w+ here)?\n"));
   // Help is given even where the rest would be refused.
   EXPECT_THAT(parse_command_line({"train", "--bogus", "-h"}).answer->text,
               ::testing::HasSubstr("--run.lanes"));

@@ -1,0 +1,138 @@
+#include "launcher/doctor/examine.hpp"
+#include "launcher/options/flag_table.hpp"
+#ifdef VITRAIL_TORCH
+#include <algorithm>
+
+#include "launcher/doctor/checks/machine.hpp"
+#include "launcher/ranks/start_checks.hpp"
+#include "launcher/ranks/world.hpp"
+#include "sharding/agreement/gather_text.hpp"
+#include "trainer/base/files/atomic_file.hpp"
+#endif
+
+namespace vitrail::launcher {
+namespace {
+
+struct DoctorFlags {
+  std::string links;
+  GpuKind gpu = GpuKind::by_hand;
+  std::optional<double> node_gb_per_s, network_gb_per_s;
+  OutputFormat format = OutputFormat::text;
+};
+
+std::vector<Option> doctor_options() {
+  FlagTable<DoctorFlags> flags;
+  flags.add(
+      "links", &DoctorFlags::links,
+      {.help = "file for what the links between ranks carry, which `vitrail plan --measured-links` reads",
+       .placeholder = "FILE",
+       .absent = "none"});
+  auto names = gpu_names();
+  names.front().second = "found";
+  flags.choice(
+      "gpu", &DoctorFlags::gpu, names,
+      {.help = "device whose data sheet links and data are held against; found: the one that is here"});
+  flags.add("node-gb-per-s", &DoctorFlags::node_gb_per_s,
+            {.help = "what a rank's links inside a node should carry, one direction",
+             .bounds = above(0),
+             .unit = "GB/s",
+             .absent = "80 % of the data sheet's"});
+  flags.add("network-gb-per-s", &DoctorFlags::network_gb_per_s,
+            {.help = "the same for links to other nodes",
+             .bounds = above(0),
+             .unit = "GB/s",
+             .absent = "80 % of the data sheet's"});
+  flags.config_files();
+  flags.format(&DoctorFlags::format);
+  return flags.done();
+}
+
+#ifdef VITRAIL_TORCH
+bool names_settings(const CommandLine& line) {
+  return !line.config_files.empty() || std::ranges::any_of(line.flags_given, [](const std::string& key) {
+    return key.find('.') != std::string::npos;
+  });
+}
+
+void print_examined(const Examined& examined, OutputFormat format) {
+  fmt::print("{}", format == OutputFormat::json ? examined_json(examined) : examined_text(examined));
+  std::fflush(stdout);
+}
+
+Question question_of(const CommandLine& line) {
+  const auto& flags = line.own<DoctorFlags>();
+  Question question;
+  question.config = line.config;
+  question.run = asked_run(line.config, names_settings(line));
+  question.gpu = flags.gpu;
+  question.node_gb_per_s = flags.node_gb_per_s;
+  question.network_gb_per_s = flags.network_gb_per_s;
+  return question;
+}
+
+// A table of one line where tasks are no ranks of one world: the first of them shows it.
+void show_unjoined(const CommandLine& line, const Environment& environment) {
+  try {
+    check_joined(environment);
+  } catch (const Error& e) {
+    if (environment.unjoined.number == 0) {
+      print_examined({"vitrail doctor", environment.unjoined.tasks, {environment.host}, {unjoined_tasks(e)}},
+                     line.own<DoctorFlags>().format);
+    }
+    end_before_world(environment, Error(e.code(), "the tasks are no ranks of one world"), false);
+  }
+}
+
+ExitCode run_doctor(const CommandLine& line, const Environment& environment) {
+  const auto& flags = line.own<DoctorFlags>();
+  show_unjoined(line, environment);
+  sharding::ShardingConfig waiting = line.config.sharding;
+  constexpr std::int64_t kPatience = 120;  // nobody waits longer for a look
+  waiting.timeout.count = std::min(waiting.timeout.count == 0 ? kPatience : waiting.timeout.count, kPatience);
+  World world(environment, waiting);
+  return world.run("the examination", [&] {
+    sharding::Communicator& ranks = world.communicator();
+    const Examination done = examine(ranks, environment, question_of(line));
+    sharding::agree(ranks, [&] {
+      if (ranks.rank() != 0) return;
+      print_examined(done.examined, flags.format);
+      if (flags.links.empty()) return;
+      if (ranks.size() == 1)
+        throw Error(ExitCode::refused, "--links: one rank has no links",
+                    "start it on several: vitrail launch --doctor");
+      write_text_atomically(flags.links, to_text(done.links));
+    });
+    const std::string verdict =
+        sharding::gather_text(ranks, name_of(worst_of(done.examined.findings))).front();
+    return verdict == name_of(Verdict::failed) ? ExitCode::refused : ExitCode::done;
+  });
+}
+#else
+ExitCode run_doctor(const CommandLine& line, const Environment& environment) {
+  return built_without_torch(line, environment);
+}
+#endif
+
+}  // namespace
+
+Command doctor_command() {
+  return {.name = "doctor",
+          .usage = "[--config FILE ...] [--section.key VALUE ...]",
+          .summary = "look at machines, network, file system, data and Slurm before a run does",
+          .example = "vitrail launch -n 2 --doctor --config configs/quickstart.cfg",
+          .note =
+              "\nAlone it looks at this machine; by srun, mpirun or `vitrail launch --doctor` at all ranks "
+              "as one\n"
+              "world. With a run's settings it also looks at what they name: folder, data, length. Exit "
+              "status 78\n"
+              "where something failed.\n",
+          .uses = every_setting_of_runs,
+          .flags = DoctorFlags(),
+          .options = doctor_options(),
+          .stored = Stored::run,
+          .may_lack_settings = true,
+          .by_many = true,
+          .run = run_doctor};
+}
+
+}  // namespace vitrail::launcher
