@@ -1,5 +1,5 @@
 #include "launcher/doctor/examine.hpp"
-#include "launcher/options/flag_table.hpp"
+#include "launcher/doctor/flags.hpp"
 #ifdef VITRAIL_TORCH
 #include <algorithm>
 
@@ -13,37 +13,15 @@
 namespace vitrail::launcher {
 namespace {
 
-struct DoctorFlags {
-  std::string links;
-  GpuKind gpu = GpuKind::by_hand;
-  std::optional<double> node_gb_per_s, network_gb_per_s;
+struct DoctorOptions : DoctorFlags {
   OutputFormat format = OutputFormat::text;
 };
 
 std::vector<Option> doctor_options() {
-  FlagTable<DoctorFlags> flags;
-  flags.add(
-      "links", &DoctorFlags::links,
-      {.help = "file for what the links between ranks carry, which `vitrail plan --measured-links` reads",
-       .placeholder = "FILE",
-       .absent = "none"});
-  auto names = gpu_names();
-  names.front().second = "found";
-  flags.choice(
-      "gpu", &DoctorFlags::gpu, names,
-      {.help = "device whose data sheet links and data are held against; found: the one that is here"});
-  flags.add("node-gb-per-s", &DoctorFlags::node_gb_per_s,
-            {.help = "what a rank's links inside a node should carry, one direction",
-             .bounds = above(0),
-             .unit = "GB/s",
-             .absent = "80 % of the data sheet's"});
-  flags.add("network-gb-per-s", &DoctorFlags::network_gb_per_s,
-            {.help = "the same for links to other nodes",
-             .bounds = above(0),
-             .unit = "GB/s",
-             .absent = "80 % of the data sheet's"});
+  FlagTable<DoctorOptions> flags;
+  add_doctor_flags(flags);
   flags.config_files();
-  flags.format(&DoctorFlags::format);
+  flags.format(&DoctorOptions::format);
   return flags.done();
 }
 
@@ -60,7 +38,7 @@ void print_examined(const Examined& examined, OutputFormat format) {
 }
 
 Question question_of(const CommandLine& line) {
-  const auto& flags = line.own<DoctorFlags>();
+  const auto& flags = line.own<DoctorOptions>();
   Question question;
   question.config = line.config;
   question.run = asked_run(line.config, names_settings(line));
@@ -77,14 +55,14 @@ void show_unjoined(const CommandLine& line, const Environment& environment) {
   } catch (const Error& e) {
     if (environment.unjoined.number == 0) {
       print_examined({"vitrail doctor", environment.unjoined.tasks, {environment.host}, {unjoined_tasks(e)}},
-                     line.own<DoctorFlags>().format);
+                     line.own<DoctorOptions>().format);
     }
     end_before_world(environment, Error(e.code(), "the tasks are no ranks of one world"), false);
   }
 }
 
 ExitCode run_doctor(const CommandLine& line, const Environment& environment) {
-  const auto& flags = line.own<DoctorFlags>();
+  const auto& flags = line.own<DoctorOptions>();
   show_unjoined(line, environment);
   sharding::ShardingConfig waiting = line.config.sharding;
   constexpr std::int64_t kPatience = 120;  // nobody waits longer for a look
@@ -127,7 +105,7 @@ Command doctor_command() {
               "status 78\n"
               "where something failed.\n",
           .uses = every_setting_of_runs,
-          .flags = DoctorFlags(),
+          .flags = DoctorOptions(),
           .options = doctor_options(),
           .stored = Stored::run,
           .may_lack_settings = true,

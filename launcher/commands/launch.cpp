@@ -14,6 +14,7 @@
 #include "launcher/commands/schedule/print_schedule.hpp"
 #include "launcher/doctor/examine.hpp"
 #include "launcher/doctor/facts/slurm.hpp"
+#include "launcher/doctor/flags.hpp"
 #include "launcher/options/shell_words.hpp"
 #include "launcher/ranks/child_process.hpp"
 #include "launcher/ranks/job_time.hpp"
@@ -35,9 +36,8 @@
 namespace vitrail::launcher {
 namespace {
 
-struct LaunchFlags : LaunchConfig, PrintSchedule {
+struct LaunchFlags : LaunchConfig, PrintSchedule, DoctorFlags {
   bool check = false, doctor = false;
-  std::string links;       // of --doctor
   std::string time_limit;  // of --check
   std::optional<std::int64_t> signal_lead;
 };
@@ -69,12 +69,7 @@ void add_examinations(FlagTable<LaunchFlags>& flags) {
              .when = {checked}});
   flags.add("doctor", &LaunchFlags::doctor,
             {.help = "start `vitrail doctor` on the ranks instead of the run"});
-  flags.add(
-      "links", &LaunchFlags::links,
-      {.help = "file for what the links between ranks carry, which `vitrail plan --measured-links` reads",
-       .placeholder = "FILE",
-       .absent = "none",
-       .when = {examined}});
+  add_doctor_flags(flags, {examined});
 }
 
 std::vector<Option> launch_options() {
@@ -234,7 +229,10 @@ ExitCode run_launch(const CommandLine& line, const Environment& environment) {
   if (flags.check) return check_before_start(line, environment);
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
   Launch asked{flags, line.config, line.passed_on, flags.doctor ? "doctor" : "train"};
-  if (!flags.links.empty()) asked.words.insert(asked.words.end(), {"--links", flags.links});
+  if (flags.doctor) {
+    const std::vector<std::string> own = words_of(flags);
+    asked.words.insert(asked.words.end(), own.begin(), own.end());
+  }
   SpawnPlan plan = plan_spawn(asked, environment, program, processors(), ::geteuid() == 0);
   std::optional<SessionFolder> session;
   if (plan.words.front() == "mpirun") {

@@ -13,7 +13,7 @@ namespace vitrail::launcher {
 struct MeasuredLinks {
   std::optional<double> node_gb_per_s, node_us;        // absent: no two ranks shared a node
   std::optional<double> network_gb_per_s, network_us;  // absent: there was one node
-  std::string device;                                  // what was measured: "CPU (AVX2), over MPI"
+  std::string device = {};                             // what was measured: "CPU (AVX2), over MPI"
   std::int64_t ranks = 0, nodes = 0;
   std::string date = {};
 

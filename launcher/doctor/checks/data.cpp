@@ -11,7 +11,11 @@ namespace {
 constexpr const char* kData = "data";
 
 Finding check_source(const DataFacts& facts, const std::optional<std::int64_t>& model_classes) {
-  if (!facts.refused.empty()) return {kData, facts.key, Verdict::failed, facts.refused, facts.hint};
+  if (!facts.refused.empty()) {
+    const std::string damaged =
+        fmt::format("vitrail verify {} tells all that is damaged; copy or pack it again", facts.source);
+    return {kData, facts.key, Verdict::failed, facts.refused, facts.hint.empty() ? damaged : facts.hint};
+  }
   Finding finding{kData, facts.key};
   finding.figure = fmt::format("{}: {} images of {} classes", facts.source, facts.images, facts.classes);
   if (facts.shards)
@@ -41,7 +45,8 @@ Finding check_decoding(const DataFacts& facts, const std::optional<double>& want
   const DataRate& slowest = *std::ranges::min_element(facts.rates, {}, &DataRate::images_per_s);
   Finding finding{kData, "decoding"};
   finding.figure = fmt::format(
-      "{:.0f} images/s and {}/s read by {}", slowest.images_per_s, bytes_text(slowest.bytes_per_s),
+      "{:.0f} images/s{} by {}", slowest.images_per_s,
+      slowest.bytes_per_s > 0 ? fmt::format(" and {}/s read", bytes_text(slowest.bytes_per_s)) : "",
       facts.rates.size() == 1 ? "this rank"
                               : fmt::format("the slowest rank ({}), all at once", slowest.host));
   finding.numbers = {{"images_per_s", slowest.images_per_s},

@@ -87,9 +87,11 @@ Finding check_programs(const Machines& ranks) {
         "let all nodes load the same modules and start the same program: a run refuses ranks that differ";
     return finding;
   }
+  const auto& programs = ranks.front().programs;
   std::vector<std::string> words;
-  for (const auto& [name, version] : ranks.front().programs) {
-    if (name != "program file")
+  if (programs.contains("vitrail")) words.push_back("vitrail " + programs.at("vitrail"));
+  for (const auto& [name, version] : programs) {
+    if (name != "vitrail" && name != "program file")
       words.push_back(name == "MPI" ? version : fmt::format("{} {}", name, version));
   }
   finding.figure =

@@ -18,8 +18,15 @@ Finding check_settings(const trainer::Config& config, const std::optional<std::i
   try {
     trainer::validate(config);
     if (ranks) trainer::check_groups(config, *ranks);
+    if (ranks && *ranks > config.run.lanes) {
+      return {kRun, "settings", Verdict::failed,
+              fmt::format("{} ranks with run.lanes = {}: a rank without a lane would have nothing to do",
+                          *ranks, config.run.lanes),
+              fmt::format("start at most {} ranks, or choose more lanes for a new run", config.run.lanes)};
+    }
   } catch (const Error& e) {
-    return {kRun, "settings", Verdict::failed, e.what(), e.hint()};
+    return {kRun, "settings", Verdict::failed, e.what(),
+            e.hint().empty() ? "a change of the settings that it names" : e.hint()};
   }
   finding.figure = fmt::format("{} at {} px, batch {} in {} micro-batches (run.lanes){}", config.model.name,
                                config.model.image_size, config.data.global_batch_size, config.run.lanes,

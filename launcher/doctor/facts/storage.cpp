@@ -94,8 +94,10 @@ double write_rate(const fs::path& path) {
   File file(path, File::Mode::create_new);
   file.write(bytes);
   file.sync();
+  const double seconds = seconds_from(begin);
   file.close();
-  return static_cast<double>(bytes.size()) / std::max(seconds_from(begin), 1e-6);
+  fs::remove(path);
+  return static_cast<double>(bytes.size()) / std::max(seconds, 1e-6);
 }
 
 StorageOfRank try_as_rank(const fs::path& folder, int rank) {
@@ -160,8 +162,8 @@ std::string file_system_of(const std::string& mounts, const fs::path& path) {
     const auto dash = std::ranges::find(fields, "-");
     if (fields.size() < 6 || dash == fields.end() || dash + 1 == fields.end()) continue;
     const std::string& mounted = fields[4];
-    const auto [end, rest] = std::ranges::mismatch(fs::path(mounted), path);
-    const bool holds = mounted == "/" || end == fs::path(mounted).end();
+    const fs::path place = mounted;
+    const bool holds = mounted == "/" || std::ranges::mismatch(place, path).in1 == place.end();
     if (!holds || mounted.size() < longest) continue;  // later ones lie over earlier ones
     longest = mounted.size();
     kind = *(dash + 1);

@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-DataFacts good() {
+DataFacts good_data() {
   DataFacts facts{"data.train", "packs/a"};
   facts.images = 1000;
   facts.classes = 10;
@@ -20,7 +20,7 @@ DataFacts good() {
 }
 
 TEST(DataChecks, NothingIsWrong) {
-  const Findings findings = check_data(good(), 10, 900);
+  const Findings findings = check_data(good_data(), 10, 900);
   ASSERT_EQ(findings.size(), 2);
   EXPECT_EQ(findings[0].verdict, Verdict::ok);
   EXPECT_EQ(findings[0].figure,
@@ -36,22 +36,22 @@ TEST(DataChecks, WhatCannotBeLearnedFrom) {
   ASSERT_EQ(check_data(facts, 10, {}).size(), 1);
   EXPECT_EQ(check_data(facts, 10, {}).front().verdict, Verdict::failed);
   EXPECT_EQ(check_data(facts, 10, {}).front().remedy, "make it");
-  EXPECT_EQ(check_data(good(), 9, {}).front().verdict, Verdict::failed);
-  EXPECT_EQ(check_data(good(), 11, {}).front().verdict, Verdict::warning);
-  EXPECT_EQ(check_data(good(), std::nullopt, {}).front().verdict, Verdict::ok);
-  facts = good();
+  EXPECT_EQ(check_data(good_data(), 9, {}).front().verdict, Verdict::failed);
+  EXPECT_EQ(check_data(good_data(), 11, {}).front().verdict, Verdict::warning);
+  EXPECT_EQ(check_data(good_data(), std::nullopt, {}).front().verdict, Verdict::ok);
+  facts = good_data();
   facts.fingerprints = {"aa", "bb"};
   EXPECT_EQ(check_data(facts, 10, {}).front().verdict, Verdict::failed);
 }
 
 TEST(DataChecks, SlowerThanTheModel) {
-  const Finding decoding = check_data(good(), 10, 2600).back();
+  const Finding decoding = check_data(good_data(), 10, 2600).back();
   EXPECT_EQ(decoding.verdict, Verdict::warning);
   EXPECT_THAT(decoding.remedy, HasSubstr("11 cores for a rank would do"));
-  DataFacts facts = good();
+  DataFacts facts = good_data();
   facts.rates[1].read_share = 0.8;
   EXPECT_THAT(check_data(facts, 10, 2600).back().remedy, HasSubstr("data.stage_dir"));
-  EXPECT_EQ(check_data(good(), 10, {}).back().verdict, Verdict::ok);
+  EXPECT_EQ(check_data(good_data(), 10, {}).back().verdict, Verdict::ok);
 }
 
 TEST(Expected, RatesOfPlans) {

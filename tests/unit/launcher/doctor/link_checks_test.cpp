@@ -20,7 +20,8 @@ std::set<std::pair<int, int>> pairs_of(const std::vector<LinkRound>& rounds, boo
       const int peer = round.partner[static_cast<std::size_t>(rank)];
       if (peer < 0) continue;
       EXPECT_EQ(round.partner[static_cast<std::size_t>(peer)], rank);
-      if (peer > rank) EXPECT_TRUE(pairs.insert({rank, peer}).second) << rank << " " << peer;
+      if (peer < rank) continue;
+      EXPECT_TRUE(pairs.insert({rank, peer}).second) << rank << " " << peer;
     }
   }
   return pairs;
@@ -58,7 +59,7 @@ TEST(LinkRounds, OneRankHasNoLinks) {
 const std::vector<std::string> kHosts = {"n0", "n0", "n1", "n1"};
 
 // Inside 300 GB/s and 3 us, across 40 and 20.
-LinkFacts good() {
+LinkFacts good_links() {
   LinkFacts facts;
   facts.links = {{0, 1, false, 3e-6, 300e9},
                  {2, 3, false, 3e-6, 310e9},
@@ -70,14 +71,14 @@ LinkFacts good() {
 }
 
 TEST(LinkChecks, AgainstThePlan) {
-  for (const Finding& finding : check_links(good(), kHosts, {360, 40, "80 % of H100"}, true))
+  for (const Finding& finding : check_links(good_links(), kHosts, {360, 40, "80 % of H100"}, true))
     EXPECT_EQ(finding.verdict, Verdict::ok) << finding.figure;
-  const Findings unknown = check_links(good(), kHosts, {}, false);
+  const Findings unknown = check_links(good_links(), kHosts, {}, false);
   ASSERT_EQ(unknown.size(), 3);
   EXPECT_EQ(unknown[1].verdict, Verdict::ok);
   EXPECT_EQ(unknown[1].figure, "41 GB/s each way, 20 us a message (median of 2 pairs)");
   EXPECT_EQ(unknown[2].figure, "64.0 MB of gradients in 2 ms: 32 GB/s");
-  const Findings slow = check_links(good(), kHosts, {700, 100, "a data sheet"}, true);
+  const Findings slow = check_links(good_links(), kHosts, {700, 100, "a data sheet"}, true);
   EXPECT_EQ(slow[0].verdict, Verdict::warning);
   EXPECT_EQ(slow[1].verdict, Verdict::warning);
   EXPECT_THAT(slow[1].figure, HasSubstr("plan counts with 100 GB/s (a data sheet)"));
@@ -85,7 +86,7 @@ TEST(LinkChecks, AgainstThePlan) {
 }
 
 TEST(LinkChecks, InfinibandThatIsNotUsed) {
-  LinkFacts facts = good();
+  LinkFacts facts = good_links();
   facts.links[2].bytes_per_s = facts.links[3].bytes_per_s = 1.1e9;
   EXPECT_EQ(check_links(facts, kHosts, {}, false)[1].verdict, Verdict::ok);
   const Finding finding = check_links(facts, kHosts, {}, true)[1];
@@ -94,7 +95,7 @@ TEST(LinkChecks, InfinibandThatIsNotUsed) {
 }
 
 TEST(LinkChecks, OneCableIsBad) {
-  LinkFacts facts = good();
+  LinkFacts facts = good_links();
   facts.links.push_back({2, 5, true, 20e-6, 4e9});
   const std::vector<std::string> hosts = {"n0", "n0", "n1", "n1", "n2", "n2"};
   const Finding finding = check_links(facts, hosts, {}, false)[1];
@@ -103,7 +104,7 @@ TEST(LinkChecks, OneCableIsBad) {
 }
 
 TEST(LinkChecks, MediansAreForPlans) {
-  const MeasuredLinks links = medians_of(good(), kHosts);
+  const MeasuredLinks links = medians_of(good_links(), kHosts);
   EXPECT_EQ(links.node_gb_per_s, 310);
   EXPECT_EQ(links.network_gb_per_s, 41);
   EXPECT_DOUBLE_EQ(*links.message_us(), 20);

@@ -21,13 +21,13 @@ constexpr const char* kPartition = "PartitionName=gpu AllowGroups=ALL GraceTime=
 constexpr const char* kJob =
     "JobId=7 JobName=vit UserId=me(1) Requeue=1 Restarts=0 TimeLimit=1-00:00:00 Partition=gpu\n";
 
-SlurmFacts facts(const std::string& from = "", const std::string& to = "") {
+SlurmFacts told_by_slurm(const std::string& from = "", const std::string& to = "") {
   std::string text = kConfig;
   if (!from.empty()) text.replace(text.find(from), from.size(), to);
   return slurm_facts(parse_slurm_config(text), parse_slurm_record(kPartition), parse_slurm_record(kJob));
 }
 
-Finding named(const SlurmFacts& of, const std::string& check, const JobTimes& times = {}) {
+Finding of_slurm(const SlurmFacts& of, const std::string& check, const JobTimes& times = {}) {
   for (const Finding& finding : check_slurm(of, times)) {
     if (finding.check == check) return finding;
   }
@@ -36,7 +36,7 @@ Finding named(const SlurmFacts& of, const std::string& check, const JobTimes& ti
 }
 
 TEST(SlurmFacts, WhatScontrolPrints) {
-  const SlurmFacts found = facts();
+  const SlurmFacts found = told_by_slurm();
   EXPECT_TRUE(found.answers);
   EXPECT_EQ(found.version, "22.05.8");
   EXPECT_EQ(found.kill_wait_s, 30);
@@ -46,7 +46,7 @@ TEST(SlurmFacts, WhatScontrolPrints) {
   EXPECT_EQ(found.grace_s, 20);
   EXPECT_EQ(found.time_limit_s, 86400);
   EXPECT_EQ(found.requeue, true);
-  EXPECT_EQ(facts(",cred_expire=5", "").credentials_s, 120);
+  EXPECT_EQ(told_by_slurm(",cred_expire=5", "").credentials_s, 120);
   EXPECT_FALSE(slurm_facts({}, {}, {}).answers);
   EXPECT_EQ(slurm_seconds("UNLIMITED"), std::nullopt);
   EXPECT_EQ(sbatch_seconds("90"), 5400);
@@ -56,7 +56,7 @@ TEST(SlurmFacts, WhatScontrolPrints) {
 
 TEST(SlurmChecks, NothingIsWrong) {
   for (const Finding& finding :
-       check_slurm(facts(), {.warning = 180, .stop_before = 60, .every = 600, .save = 4}))
+       check_slurm(told_by_slurm(), {.warning = 180, .stop_before = 60, .every = 600, .save = 4}))
     EXPECT_EQ(finding.verdict, Verdict::ok) << finding.check << ": " << finding.figure;
 }
 
@@ -68,7 +68,7 @@ TEST(SlurmChecks, NobodyAnswers) {
 }
 
 TEST(SlurmChecks, TimeLimitAgainstWarningAndCheckpoints) {
-  SlurmFacts of = facts();
+  SlurmFacts of = told_by_slurm();
   of.time_limit_s = 210;
   const JobTimes times{.warning = 180, .stop_before = 60, .every = 600};
   EXPECT_EQ(check_time_limit(of, times).verdict, Verdict::failed);
@@ -87,23 +87,26 @@ TEST(SlurmChecks, TimeLimitAgainstWarningAndCheckpoints) {
 
 TEST(SlurmChecks, SitesThatEndJobsEarly) {
   const JobTimes slow{.every = 600, .save = 40};
-  EXPECT_EQ(named(facts(), "KillWait", slow).verdict, Verdict::warning);
-  EXPECT_EQ(named(facts(), "KillWait", {.warning = 180, .save = 40}).verdict, Verdict::ok);
-  EXPECT_EQ(named(facts(), "preemption", slow).verdict, Verdict::warning);
-  EXPECT_THAT(named(facts(), "preemption", slow).remedy, HasSubstr("checkpoint.every, now 10 min"));
-  EXPECT_EQ(named(facts("REQUEUE", "OFF"), "preemption", slow).verdict, Verdict::ok);
+  EXPECT_EQ(of_slurm(told_by_slurm(), "KillWait", slow).verdict, Verdict::warning);
+  EXPECT_EQ(of_slurm(told_by_slurm(), "KillWait", {.warning = 180, .save = 40}).verdict, Verdict::ok);
+  EXPECT_EQ(of_slurm(told_by_slurm(), "preemption", slow).verdict, Verdict::warning);
+  EXPECT_THAT(of_slurm(told_by_slurm(), "preemption", slow).remedy,
+              HasSubstr("checkpoint.every, now 10 min"));
+  EXPECT_EQ(of_slurm(told_by_slurm("REQUEUE", "OFF"), "preemption", slow).verdict, Verdict::ok);
 }
 
 TEST(SlurmChecks, SitesThatDoNotBringJobsBack) {
-  SlurmFacts of = facts();
+  SlurmFacts of = told_by_slurm();
   of.requeue = false;
-  EXPECT_EQ(named(of, "requeue").verdict, Verdict::warning);
+  EXPECT_EQ(of_slurm(of, "requeue").verdict, Verdict::warning);
   of.requeue.reset();
-  EXPECT_EQ(named(of, "requeue").verdict, Verdict::ok);
+  EXPECT_EQ(of_slurm(of, "requeue").verdict, Verdict::ok);
   of.job_requeue = false;
-  EXPECT_EQ(named(of, "requeue").verdict, Verdict::warning);
-  EXPECT_EQ(named(facts("= 60 sec", "= 20 sec"), "UnkillableStepTimeout").verdict, Verdict::warning);
-  EXPECT_EQ(named(facts("cred_expire=5", "cred_expire=1800"), "credentials").verdict, Verdict::warning);
+  EXPECT_EQ(of_slurm(of, "requeue").verdict, Verdict::warning);
+  EXPECT_EQ(of_slurm(told_by_slurm("= 60 sec", "= 20 sec"), "UnkillableStepTimeout").verdict,
+            Verdict::warning);
+  EXPECT_EQ(of_slurm(told_by_slurm("cred_expire=5", "cred_expire=1800"), "credentials").verdict,
+            Verdict::warning);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-MeasuredLinks two_nodes() {
+MeasuredLinks links_of_two_nodes() {
   MeasuredLinks links{.node_gb_per_s = 200, .node_us = 4, .network_gb_per_s = 10, .network_us = 30};
   links.device = "NVIDIA A100-SXM4-80GB, 16 on 2 nodes, exchange by NCCL";
   links.ranks = 16;
@@ -19,7 +19,7 @@ MeasuredLinks two_nodes() {
   return links;
 }
 
-PlanInput plan(const std::vector<std::string>& words) {
+PlanInput planned_with(const std::vector<std::string>& words) {
   const CommandLine line = parse_command_line(
       std::vector<std::string>{"plan", "--data.train", "x", "--run.steps", "5", "--run.lanes", "16",
                                "--data.global_batch_size", "256", "--gpu", "a100", "-n", "16"} +
@@ -28,12 +28,12 @@ PlanInput plan(const std::vector<std::string>& words) {
 }
 
 TEST(MeasuredLinks, GoThroughAFile) {
-  const MeasuredLinks read = read_links(config_file(to_text(two_nodes()), "links.json"));
+  const MeasuredLinks read = read_links(config_file(to_text(links_of_two_nodes()), "links.json"));
   EXPECT_EQ(read.node_gb_per_s, 200);
   EXPECT_EQ(read.message_us(), 30);
-  EXPECT_EQ(read.device, two_nodes().device);
+  EXPECT_EQ(read.device, links_of_two_nodes().device);
   EXPECT_EQ(read.nodes, 2);
-  MeasuredLinks alone = two_nodes();
+  MeasuredLinks alone = links_of_two_nodes();
   alone.network_gb_per_s.reset();
   alone.network_us.reset();
   EXPECT_FALSE(read_links(config_file(to_text(alone), "links.json")).network_gb_per_s);
@@ -42,7 +42,7 @@ TEST(MeasuredLinks, GoThroughAFile) {
 TEST(MeasuredLinks, OtherFilesAreRefused) {
   for (const char* text : {"", "{}", "[1]", R"({"format": "vitrail links 2"})"})
     EXPECT_THROW(read_links(config_file(text, "links.json")), Error) << text;
-  std::string text = to_text(two_nodes());
+  std::string text = to_text(links_of_two_nodes());
   text.replace(text.find("200"), 3, "-20");
   EXPECT_THROW(read_links(config_file(text, "links.json")), Error);
   EXPECT_THROW(read_links("no-such-file"), Error);
@@ -50,12 +50,12 @@ TEST(MeasuredLinks, OtherFilesAreRefused) {
 
 // Twice as slow links are twice the seconds of what they carry: the plan's figures follow the file.
 TEST(MeasuredLinks, PlansFollowThem) {
-  const std::string file = config_file(to_text(two_nodes()), "links.json");
-  const PlanInput measured = plan({"--measured-links", file});
+  const std::string file = config_file(to_text(links_of_two_nodes()), "links.json");
+  const PlanInput measured = planned_with({"--measured-links", file});
   EXPECT_DOUBLE_EQ(measured.node_gb_per_s(), 200);
   EXPECT_DOUBLE_EQ(measured.network_gb_per_s(), 10);
   EXPECT_DOUBLE_EQ(measured.message_s, 30e-6);
-  EXPECT_DOUBLE_EQ(plan({}).network_gb_per_s(), 0.8 * 25);
+  EXPECT_DOUBLE_EQ(planned_with({}).network_gb_per_s(), 0.8 * 25);
   PlanInput free_messages = measured, halved = measured;
   free_messages.message_s = halved.message_s = 0;
   free_messages.config.sharding.overlap = halved.config.sharding.overlap = false;
@@ -67,13 +67,13 @@ TEST(MeasuredLinks, PlansFollowThem) {
 }
 
 TEST(MeasuredLinks, ByHandIsNotMeasured) {
-  const std::string file = config_file(to_text(two_nodes()), "links.json");
-  EXPECT_THROW(plan({"--measured-links", file, "--network-gb-per-s", "3"}), Error);
-  MeasuredLinks alone = two_nodes();
+  const std::string file = config_file(to_text(links_of_two_nodes()), "links.json");
+  EXPECT_THROW(planned_with({"--measured-links", file, "--network-gb-per-s", "3"}), Error);
+  MeasuredLinks alone = links_of_two_nodes();
   alone.network_gb_per_s.reset();
   alone.network_us.reset();
   const std::string of_one_node = config_file(to_text(alone), "one.json");
-  const PlanInput both = plan({"--measured-links", of_one_node, "--network-gb-per-s", "3"});
+  const PlanInput both = planned_with({"--measured-links", of_one_node, "--network-gb-per-s", "3"});
   EXPECT_DOUBLE_EQ(both.network_gb_per_s(), 0.8 * 3);
   EXPECT_DOUBLE_EQ(both.message_s, 4e-6);
 }
