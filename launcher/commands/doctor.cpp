@@ -64,6 +64,10 @@ void show_unjoined(const CommandLine& line, const Environment& environment) {
 ExitCode run_doctor(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<DoctorOptions>();
   show_unjoined(line, environment);
+  if (!flags.links.empty() && environment.world == 1) {
+    throw Error(ExitCode::refused, "--links: one rank has no links",
+                "start it on several: vitrail launch --doctor");
+  }
   sharding::ShardingConfig waiting = line.config.sharding;
   constexpr std::int64_t kPatience = 120;  // nobody waits longer for a look
   waiting.timeout.count = std::min(waiting.timeout.count == 0 ? kPatience : waiting.timeout.count, kPatience);
@@ -75,9 +79,6 @@ ExitCode run_doctor(const CommandLine& line, const Environment& environment) {
       if (ranks.rank() != 0) return;
       print_examined(done.examined, flags.format);
       if (flags.links.empty()) return;
-      if (ranks.size() == 1)
-        throw Error(ExitCode::refused, "--links: one rank has no links",
-                    "start it on several: vitrail launch --doctor");
       write_text_atomically(flags.links, to_text(done.links));
     });
     const std::string verdict =
@@ -97,7 +98,7 @@ Command doctor_command() {
   return {.name = "doctor",
           .usage = "[--config FILE ...] [--section.key VALUE ...]",
           .summary = "look at machines, network, file system, data and Slurm before a run does",
-          .example = "vitrail launch -n 2 --doctor --config configs/quickstart.cfg",
+          .example = "vitrail doctor --config configs/quickstart.cfg",
           .note =
               "\nAlone it looks at this machine; by srun, mpirun or `vitrail launch --doctor` at all ranks "
               "as one\n"

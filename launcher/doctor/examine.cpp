@@ -88,18 +88,23 @@ Findings look_at_machines(const Machines& machines, const Environment& environme
           check_open_files(machines, shards),  check_locale(machines),        check_clocks(machines)};
 }
 
-Findings look_at_data_of(sharding::Communicator& ranks, const Environment& environment,
-                         const Question& question, const std::optional<double>& wanted, double seconds) {
+std::vector<DataFacts> look_at_data_of(sharding::Communicator& ranks, const Environment& environment,
+                                       const Question& question, double seconds) {
+  std::vector<DataFacts> facts = {
+      look_at_data(ranks, environment.host, question.config, trainer::DataUse::training, seconds)};
+  if (!question.config.data.val.empty())
+    facts.push_back(look_at_data(ranks, environment.host, question.config, trainer::DataUse::evaluation, 0));
+  return facts;
+}
+
+Findings check_all_data(const std::vector<DataFacts>& data, const Question& question,
+                        const std::optional<double>& wanted) {
   const trainer::Config& config = question.config;
   std::optional<std::int64_t> classes;
   if (question.run.settings && config.task.name == trainer::TaskName::classification)
     classes = config.model.classes;
-  Findings findings = check_data(
-      look_at_data(ranks, environment.host, config, trainer::DataUse::training, seconds), classes, wanted);
-  if (!config.data.val.empty())
-    append(findings,
-           check_data(look_at_data(ranks, environment.host, config, trainer::DataUse::evaluation, 0), classes,
-                      {}));
+  Findings findings;
+  for (const DataFacts& facts : data) append(findings, check_data(facts, classes, wanted));
   return findings;
 }
 
@@ -145,19 +150,18 @@ Examination examine(sharding::Communicator& ranks, const Environment& environmen
   Findings& findings = done.examined.findings;
   const Measured measured = measure(ranks, environment, question, worst_of(of_gpus) != Verdict::failed);
   const RunFacts run = look_at_run(config);
-  Findings of_data, of_folder;
-  if (question.run.data) {
-    of_data = look_at_data_of(ranks, environment, question,
-                              expected_images_per_s(config, question.gpu, gpu, placed), kBenchSeconds);
-  }
+  std::vector<DataFacts> data;
+  if (question.run.data) data = look_at_data_of(ranks, environment, question, kBenchSeconds);
+  Findings of_folder;
   if (question.run.folder) of_folder = look_at_folder(ranks, environment, question, run);
   if (ranks.rank() != 0) return done;
 
   std::uint64_t shards = 0;
+  for (const DataFacts& facts : data) shards += facts.shards.value_or(0);
   append(findings, look_at_machines(machines, environment, question, shards));
   append(findings, of_gpus);
   if (ranks.size() > 1) {
-    findings.push_back({"network", "measured", Verdict::ok, measured.device});
+    findings.push_back({"network", "device", Verdict::ok, measured.device});
     const bool infiniband = std::ranges::any_of(machines, &MachineFacts::infiniband);
     append(findings,
            check_links(measured.links, hosts,
@@ -171,7 +175,7 @@ Examination examine(sharding::Communicator& ranks, const Environment& environmen
     findings.push_back(check_settings(config, ranks.size()));
     append(findings, check_run(run));
   }
-  append(findings, of_data);
+  append(findings, check_all_data(data, question, expected_images_per_s(config, question.gpu, gpu, placed)));
   append(findings, of_folder);
   append(findings, check_slurm(ask_slurm(environment.slurm), times_of(question, save_seconds(of_folder))));
   return done;
@@ -184,7 +188,7 @@ Examined examine_before_start(const Environment& environment, const Question& qu
   Findings& findings = examined.findings;
   findings.push_back(check_settings(question.config, question.ranks));
   append(findings, check_run(run));
-  append(findings, look_at_data_of(alone, environment, question, {}, 0));
+  append(findings, check_all_data(look_at_data_of(alone, environment, question, 0), question, {}));
   const Findings of_folder = look_at_folder(alone, environment, question, run);
   append(findings, of_folder);
   append(findings, check_slurm(ask_slurm(environment.slurm), times_of(question, save_seconds(of_folder))));

@@ -55,7 +55,7 @@ inline std::vector<std::string> words_of(const DoctorFlags& flags) {
   };
   if (!flags.links.empty()) add("--links", flags.links);
   for (const auto& [kind, name] : gpu_names()) {
-    if (kind == flags.gpu && kind != GpuKind::by_hand) add("--gpu", name);
+    if (kind == flags.gpu && kind != GpuKind::by_hand) add("--expect", name);
   }
   if (flags.node_gb_per_s) add("--node-gb-per-s", fmt::format("{}", *flags.node_gb_per_s));
   if (flags.network_gb_per_s) add("--network-gb-per-s", fmt::format("{}", *flags.network_gb_per_s));

@@ -173,6 +173,11 @@ class DoctorTest(harness.RunTest):
         found = self.doctor(prefix=["taskset", "-c", last])
         self.check_found(found["processors"], "ok", f"1 (mask {last})")
 
+    def test_quota_of_time(self):
+        prefix = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.limited_group()]
+        found = self.doctor("--run.threads", 2, settings=self.settings, prefix=prefix)
+        self.check_found(found["processors"], "warning", "2 compute threads (run.threads = 2)", "for 1 processor")
+
     def test_limits(self):
         found = self.doctor(prefix=["sh", "-c", 'ulimit -n 64; ulimit -l 64; exec "$@"', "sh"])
         self.check_found(found["open files"], "warning", "at most 64", remedy="ulimit -n 4096")
@@ -212,8 +217,12 @@ class DoctorTest(harness.RunTest):
         if not library:
             self.skip("GPUs that are not there: VITRAIL_STAND_IN_NVML names no library")
         stand_in = {"LD_LIBRARY_PATH": str(pathlib.Path(library).parent)}
-        found = self.doctor(expect=REFUSED, **stand_in)
-        self.check_found(found["devices"], "failed", "2 x NVIDIA H100 80GB HBM3 on 1 node", "without CUDA")
+        found = self.doctor(**stand_in)
+        self.check_found(found["devices"], "warning", "2 x NVIDIA H100 80GB HBM3 on 1 node", "without CUDA")
+        self.check_found(self.doctor("--run.device", "cuda", expect=REFUSED, **stand_in)["devices"], "failed", "without CUDA")
+        # Its data sheet is what links are held against.
+        found = self.doctor(ranks=2, **stand_in)
+        self.check_found(found["inside a node"], "warning", "plan counts with 360 GB/s (80 % of H100 80 GB's data sheet)")
         self.check_found(found["driver"], "ok", "580.65.06")
         for check in ("compute mode", "ECC", "shared with"):
             self.check_found(found[check], "ok")
@@ -222,7 +231,7 @@ class DoctorTest(harness.RunTest):
         self.check_found(found["compute mode"], "failed", "prohibited", remedy="nvidia-smi -c DEFAULT")
         self.check_found(found["ECC"], "failed", "uncorrected errors", remedy="--exclude")
         self.check_found(found["shared with"], "warning", "with process 4711")
-        self.check_found(self.doctor(expect=REFUSED, **stand_in, NVML_ECC="0")["ECC"], "warning", "off")
+        self.check_found(self.doctor(**stand_in, NVML_ECC="0")["ECC"], "warning", "off")
 
     def small(self, options):
         """A file system of such options in the place of folder `small`."""
@@ -271,8 +280,8 @@ class DoctorTest(harness.RunTest):
     def test_data(self):
         found = self.doctor(settings=self.settings)
         self.check_found(found["data.train"], "ok", "64 images of 10 classes; the index has its hash")
-        self.check_found(found["decoding"], "ok", "images/s", "--gpu NAME")
-        found = self.doctor("--gpu", "h100", settings=self.settings, ranks=2)
+        self.check_found(found["decoding"], "ok", "images/s", "--expect NAME")
+        found = self.doctor("--expect", "h100", settings=self.settings, ranks=2)
         self.check_found(found["decoding"], "warning", "by plan the model takes", remedy="cores for a rank would do")
         label = json.loads((self.pack / "manifest.json").read_text())["index"]["label"]["address"]
         for damage, place in (("index.h5", label), ("manifest.json", 100)):

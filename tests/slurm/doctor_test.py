@@ -101,6 +101,13 @@ class DoctorTest(cluster.ClusterTest):
         self.check_found(found["UnkillableStepTimeout"], "warning", "20 s")
         self.check_found(found["credentials"], "warning", "30 min")
 
+    def test_its_own_script(self):
+        words = harness.flags(SETTINGS | {"run.dir": self.folder / "own"})
+        job, log = self.submit_script("slurm/doctor.sh", "own", *PLACE, "--nodes=2", "--ntasks-per-node=1", "--gpus-per-node=0",
+                                      words=words, VITRAIL=self.program)  # fmt: skip
+        self.assertEqual(self.end_of(job, log), ("COMPLETED", 0), log.read_text())
+        self.assertRegex(log.read_text(), r"(?m)^  tasks +ok +2 tasks by srun, joined to one world on 2 nodes")
+
     def test_job_scripts_look_first(self):
         """A pack that is not there ends the job before anything is started."""
         words = harness.flags(SETTINGS | {"data.train": self.folder / "none", "run.epochs": 0})

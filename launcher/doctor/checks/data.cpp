@@ -54,7 +54,7 @@ Finding check_decoding(const DataFacts& facts, const std::optional<double>& want
                      {"read_bytes_per_s", slowest.bytes_per_s},
                      {"read_share", slowest.read_share}};
   if (!wanted) {
-    finding.figure += "; what the model wants is known of a GPU (--gpu NAME, or run.peak_tflops)";
+    finding.figure += "; what the model wants is known of a GPU (--expect NAME, or run.peak_tflops)";
     return finding;
   }
   finding.numbers["wanted_images_per_s"] = *wanted;

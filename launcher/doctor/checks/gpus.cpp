@@ -37,7 +37,9 @@ Finding none_seen(const trainer::GpuPromise& promise, bool wants, bool built_wit
   return finding;
 }
 
-Finding check_devices(const std::vector<GpusOfRank>& ranks, const Nodes& nodes, bool built_with_cuda) {
+// The library shows all GPUs of a node, also those that a job was not given.
+Finding check_devices(const std::vector<GpusOfRank>& ranks, const Nodes& nodes, bool wanted,
+                      bool built_with_cuda) {
   Finding finding{kGpus, "devices"};
   std::map<std::string, std::size_t> ranks_of, kinds;
   for (const GpusOfRank& rank : ranks) ++ranks_of[rank.host];
@@ -54,7 +56,7 @@ Finding check_devices(const std::vector<GpusOfRank>& ranks, const Nodes& nodes, 
   finding.figure =
       fmt::format("{} on {} node{}", fmt::join(words, ", "), nodes.size(), nodes.size() == 1 ? "" : "s");
   if (!built_with_cuda) {
-    finding.verdict = Verdict::failed;
+    finding.verdict = wanted ? Verdict::failed : Verdict::warning;
     finding.figure += ", but this program was built without CUDA";
     finding.remedy = "build the cuda preset: cmake --preset cuda && cmake --build build/cuda";
   } else if (!shared.empty()) {
@@ -63,12 +65,12 @@ Finding check_devices(const std::vector<GpusOfRank>& ranks, const Nodes& nodes, 
     finding.remedy =
         "start one rank for each GPU (--ntasks-per-node = --gpus-per-node): ranks that share one exchange "
         "over MPI";
-  } else if (kinds.size() > 1 || !idle.empty()) {
+  } else if (kinds.size() > 1) {
     finding.verdict = Verdict::warning;
-    finding.figure += idle.empty() ? "; all ranks wait for the slowest kind"
-                                   : fmt::format("; idle ones on {}", some_of(idle));
-    finding.remedy =
-        idle.empty() ? "ask for one kind (--constraint)" : "start a rank for each GPU, or ask for fewer";
+    finding.figure += "; all ranks wait for the slowest kind";
+    finding.remedy = "ask for one kind (--constraint)";
+  } else if (!idle.empty()) {
+    finding.figure += fmt::format("; more than ranks on {}", some_of(idle));
   }
   return finding;
 }
@@ -154,8 +156,8 @@ Findings check_gpus(const std::vector<GpusOfRank>& ranks, const trainer::GpuProm
              fmt::format("none seen on {}, but on other nodes", some_of(without)),
              "nvidia-smi there says why; ask for GPUs on every node (--gpus-per-node)"}};
   }
-  return {check_devices(ranks, nodes, built_with_cuda), check_driver(nodes), check_compute_mode(nodes),
-          check_memory_errors(nodes), check_others(nodes)};
+  return {check_devices(ranks, nodes, wants || !promise.by.empty(), built_with_cuda), check_driver(nodes),
+          check_compute_mode(nodes), check_memory_errors(nodes), check_others(nodes)};
 }
 
 }  // namespace vitrail::launcher

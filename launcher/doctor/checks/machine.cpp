@@ -227,8 +227,7 @@ Finding check_locale(const Machines& ranks) {
   finding.figure = asked.empty() ? "none asked for" : asked;
   if (unknown.empty()) return finding;
   finding.verdict = Verdict::warning;
-  finding.figure +=
-      fmt::format(", which {} {} not have", some_of(unknown), unknown.size() == 1 ? "does" : "do");
+  finding.figure += fmt::format(", which is not installed on {}", some_of(unknown));
   finding.remedy = "shells and Python warn on every rank: export LC_ALL=C.UTF-8";
   return finding;
 }

@@ -46,15 +46,17 @@ TEST(GpuChecks, NoneAreSeen) {
 }
 
 TEST(GpuChecks, CountsAndKinds) {
-  EXPECT_EQ(check_gpus(gpus_of_two_nodes(), {}, false, false).front().verdict,
-            Verdict::failed);  // built without CUDA
+  EXPECT_EQ(check_gpus(gpus_of_two_nodes(), {}, false, false).front().verdict, Verdict::warning);
+  EXPECT_EQ(check_gpus(gpus_of_two_nodes(), {}, true, false).front().verdict, Verdict::failed);
+  EXPECT_EQ(check_gpus(gpus_of_two_nodes(), {"SLURM_JOB_GPUS = 0"}, false, false).front().verdict,
+            Verdict::failed);
   auto ranks = gpus_of_two_nodes();
   ranks.push_back({"n1", true, "580.65.06", ranks[3].gpus});
   EXPECT_EQ(checked(ranks).front().verdict, Verdict::warning);
   EXPECT_THAT(checked(ranks).front().figure, HasSubstr("n1 (3 ranks, 2 GPUs)"));
   ranks = gpus_of_two_nodes();
   ranks.pop_back();
-  EXPECT_THAT(checked(ranks).front().figure, HasSubstr("idle ones on n1"));
+  EXPECT_THAT(checked(ranks).front().figure, HasSubstr("more than ranks on n1 (1 ranks, 2 GPUs)"));
   ranks = gpus_of_two_nodes();
   ranks[2].gpus[1].name = "NVIDIA A100-SXM4-80GB";
   EXPECT_THAT(checked(ranks).front().remedy, HasSubstr("--constraint"));

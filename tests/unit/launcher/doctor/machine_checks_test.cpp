@@ -101,7 +101,7 @@ TEST(MachineChecks, LocaleAndClocks) {
   Machines ranks = four();
   ranks[2].locale_known = ranks[3].locale_known = false;
   EXPECT_EQ(check_locale(ranks).verdict, Verdict::warning);
-  EXPECT_EQ(check_locale(ranks).figure, "LANG = C.UTF-8, which n1 does not have");
+  EXPECT_EQ(check_locale(ranks).figure, "LANG = C.UTF-8, which is not installed on n1");
   ranks[3].clock_ahead_s = -0.4;
   EXPECT_EQ(check_clocks(ranks).verdict, Verdict::ok);
   ranks[3].clock_ahead_s = -5;
