@@ -128,11 +128,12 @@ class Settings {
   }
 
   void require() const {
+    const auto* lacks = line_.command->lacks_settings;
+    const bool without_settings = lacks != nullptr && lacks(line_);
     for (const Option& option : options_) {
       if (!option.about.required || !option.used_by(*line_.command) ||
-          !option.get(line_).value_or("").empty())
+          !option.get(line_).value_or("").empty() || (option.is_setting() && without_settings))
         continue;
-      if (option.is_setting() && line_.command->may_lack_settings) continue;
       throw usage("command line: `vitrail {}` needs {}{} {}: {}", line_.command->name,
                   option.is_setting() ? "" : "--", option.key, option.about.placeholder, option.about.help);
     }

@@ -109,7 +109,7 @@ Command doctor_command() {
           .flags = DoctorOptions(),
           .options = doctor_options(),
           .stored = Stored::run,
-          .may_lack_settings = true,
+          .lacks_settings = [](const CommandLine&) { return true; },
           .by_many = true,
           .run = run_doctor};
 }

@@ -298,6 +298,7 @@ Command launch_command() {
           .parse = parse_frozen,
           .take = refuse_two_prints,
           .check = check_ranks,
+          .lacks_settings = [](const CommandLine& line) { return line.own<LaunchFlags>().doctor; },
           .by_many = true,
           .run = run_launch};
 }

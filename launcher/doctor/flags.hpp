@@ -30,7 +30,7 @@ void add_doctor_flags(FlagTable<F>& flags, const std::vector<Condition>& when = 
   auto names = gpu_names();
   names.front().second = kFoundGpu;
   flags.choice(
-      "gpu", &F::gpu, names,
+      "expect", &F::gpu, names,
       {.help = "device whose data sheet links and data are held against; found: the one that is here",
        .when = when});
   flags.add("node-gb-per-s", &F::node_gb_per_s,

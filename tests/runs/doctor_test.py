@@ -113,6 +113,9 @@ class DoctorTest(harness.RunTest):
             self.check_found(found["seen by all"], "ok")
             self.check_found(found["clocks"], "ok")
             self.check_found(found["settings"], "ok", "vit_xxs4 at 28 px, batch 32 in 4 micro-batches (run.lanes) on 4 ranks")
+        found = self.checks([self.program, "launch", "-n", 2, "--doctor", "--format", "json"])
+        self.check_found(found["inside a node"], "ok", "each way")
+        self.assertNotIn("settings", found)
         self.assertFalse((self.folder / "run").exists())
         self.assertEqual(list(self.folder.glob(".vitrail-doctor*")), [])
 
