@@ -128,8 +128,8 @@ class Settings {
   }
 
   void require() const {
-    const auto* lacks = line_.command->lacks_settings;
-    const bool without_settings = lacks != nullptr && lacks(line_);
+    const Command& command = *line_.command;
+    const bool without_settings = command.lacks_settings != nullptr && command.lacks_settings(line_);
     for (const Option& option : options_) {
       if (!option.about.required || !option.used_by(*line_.command) ||
           !option.get(line_).value_or("").empty() || (option.is_setting() && without_settings))

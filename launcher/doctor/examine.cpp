@@ -61,25 +61,32 @@ struct Measured {
   std::string device;  // "CPU (AVX2), 2 ranks on 1 node, exchange over MPI"
 };
 
-// Through what a run would use. `gpus_are_fine`: else the host's memory is measured.
-Measured measure(sharding::Communicator& ranks, const Environment& environment, const Question& question,
-                 bool gpus_are_fine) {
-  const sharding::Topology topology = sharding::gather_topology(ranks);
-#ifdef VITRAIL_TORCH
-  if (gpus_are_fine) {
-    trainer::ComputeDevice device(question.config, ranks, environment.gpus);
-    const auto carrier = device.communicator(question.config.sharding, ranks);
-    const std::string text = device.describe(ranks);
-    return {measure_links(carrier ? *carrier : ranks, device.memory(), topology),
-            text.substr(text.find(' ') + 1)};
-  }
-#endif
+Measured measure_hosts(sharding::Communicator& ranks) {
   sharding::HostDevice host;
-  return {measure_links(ranks, host, topology), "the hosts' memory, over MPI"};
+  return {measure_links(ranks, host, sharding::gather_topology(ranks)), "the hosts' memory, over MPI"};
 }
 
+// Through what a run would use. `gpus_are_fine`: else the hosts' memory is measured.
+#ifdef VITRAIL_TORCH
+Measured measure(sharding::Communicator& ranks, const Environment& environment, const Question& question,
+                 bool gpus_are_fine) {
+  if (!gpus_are_fine) return measure_hosts(ranks);
+  trainer::ComputeDevice device(question.config, ranks, environment.gpus);
+  const auto carrier = device.communicator(question.config.sharding, ranks);
+  const std::string text = device.describe(ranks);
+  return {measure_links(carrier ? *carrier : ranks, device.memory(), sharding::gather_topology(ranks)),
+          text.substr(text.find(' ') + 1)};
+}
+#else
+Measured measure(sharding::Communicator& ranks, const Environment&, const Question&, bool) {
+  return measure_hosts(ranks);
+}
+#endif
+
 Findings look_at_machines(const Machines& machines, const Environment& environment, const Question& question,
-                          std::uint64_t shards) {
+                          const std::vector<DataFacts>& data) {
+  std::uint64_t shards = 0;
+  for (const DataFacts& facts : data) shards += facts.shards.value_or(0);
   std::optional<RankThreads> threads;
   if (question.run.settings || question.run.data)
     threads = RankThreads{question.config.run.threads, question.config.data.workers};
@@ -115,6 +122,33 @@ Findings look_at_folder(sharding::Communicator& ranks, const Environment& enviro
                        seconds_between_checkpoints(question));
 }
 
+struct Place {
+  std::string gpu;  // as CUDA calls it; empty: none
+  Placed ranks;
+};
+
+// Of settings that are refused nothing else can be told.
+Question sound(const Question& question, const Finding& settings) {
+  Question told = question;
+  if (settings.verdict == Verdict::failed) told.run.settings = false;
+  return told;
+}
+
+std::optional<double> wanted_images(const Question& question, const Place& place) {
+  if (!question.run.settings) return std::nullopt;
+  return expected_images_per_s(question.config, question.gpu, place.gpu, place.ranks);
+}
+
+Findings look_at_links(const Measured& measured, const Machines& machines, const Question& question,
+                       const std::string& gpu) {
+  Findings findings = {{"network", "device", Verdict::ok, measured.device}};
+  append(findings,
+         check_links(measured.links, hosts_of(machines),
+                     expected_links(question.gpu, gpu, question.node_gb_per_s, question.network_gb_per_s),
+                     std::ranges::any_of(machines, &MachineFacts::infiniband)));
+  return findings;
+}
+
 std::vector<std::string> once(std::vector<std::string> hosts) {
   std::ranges::sort(hosts);
   hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
@@ -142,56 +176,52 @@ Examination examine(sharding::Communicator& ranks, const Environment& environmen
           ? Findings{{"GPUs", "devices", Verdict::ok, "run.device = cpu: none is used"}}
           : check_gpus(gpus, environment.gpus, config.run.device == trainer::Device::cuda,
                        sharding::built_with_cuda());
-  const std::string gpu = gpus.front().gpus.empty() ? "" : gpus.front().gpus.front().name;
-  const Placed placed{ranks.size(),
-                      static_cast<std::int64_t>((hosts.size() + nodes.size() - 1) / nodes.size())};
+  const Place place{
+      gpus.front().gpus.empty() ? "" : gpus.front().gpus.front().name,
+      {ranks.size(), static_cast<std::int64_t>((hosts.size() + nodes.size() - 1) / nodes.size())}};
+  const Finding settings = question.run.settings ? check_settings(config, ranks.size()) : Finding();
+  const Question told = sound(question, settings);
 
-  Examination done{{"vitrail doctor", ranks.size(), nodes, {}}, {}};
-  Findings& findings = done.examined.findings;
-  const Measured measured = measure(ranks, environment, question, worst_of(of_gpus) != Verdict::failed);
+  const Measured measured = measure(ranks, environment, told, worst_of(of_gpus) != Verdict::failed);
   const RunFacts run = look_at_run(config);
   std::vector<DataFacts> data;
-  if (question.run.data) data = look_at_data_of(ranks, environment, question, kBenchSeconds);
+  if (told.run.data) data = look_at_data_of(ranks, environment, told, kBenchSeconds);
   Findings of_folder;
-  if (question.run.folder) of_folder = look_at_folder(ranks, environment, question, run);
+  if (told.run.folder) of_folder = look_at_folder(ranks, environment, told, run);
+  Examination done{{"vitrail doctor", ranks.size(), nodes, {}}, {}};
   if (ranks.rank() != 0) return done;
 
-  std::uint64_t shards = 0;
-  for (const DataFacts& facts : data) shards += facts.shards.value_or(0);
-  append(findings, look_at_machines(machines, environment, question, shards));
+  Findings& findings = done.examined.findings;
+  append(findings, look_at_machines(machines, environment, told, data));
   append(findings, of_gpus);
   if (ranks.size() > 1) {
-    findings.push_back({"network", "device", Verdict::ok, measured.device});
-    const bool infiniband = std::ranges::any_of(machines, &MachineFacts::infiniband);
-    append(findings,
-           check_links(measured.links, hosts,
-                       expected_links(question.gpu, gpu, question.node_gb_per_s, question.network_gb_per_s),
-                       infiniband));
+    append(findings, look_at_links(measured, machines, told, place.gpu));
     done.links = medians_of(measured.links, hosts);
     done.links.device = measured.device;
     done.links.date = utc_time();
   }
   if (question.run.settings) {
-    findings.push_back(check_settings(config, ranks.size()));
+    findings.push_back(settings);
     append(findings, check_run(run));
   }
-  append(findings, check_all_data(data, question, expected_images_per_s(config, question.gpu, gpu, placed)));
+  append(findings, check_all_data(data, told, wanted_images(told, place)));
   append(findings, of_folder);
-  append(findings, check_slurm(ask_slurm(environment.slurm), times_of(question, save_seconds(of_folder))));
+  append(findings, check_slurm(ask_slurm(environment.slurm), times_of(told, save_seconds(of_folder))));
   return done;
 }
 
 Examined examine_before_start(const Environment& environment, const Question& question) {
   sharding::LocalCommunicator alone;
   const RunFacts run = look_at_run(question.config);
-  Examined examined{"vitrail launch --check", question.ranks.value_or(1), {environment.host}, {}};
+  const Finding settings = check_settings(question.config, question.ranks);
+  const Question told = sound(question, settings);
+  Examined examined{"vitrail launch --check", question.ranks.value_or(1), {environment.host}, {settings}};
   Findings& findings = examined.findings;
-  findings.push_back(check_settings(question.config, question.ranks));
   append(findings, check_run(run));
-  append(findings, check_all_data(look_at_data_of(alone, environment, question, 0), question, {}));
-  const Findings of_folder = look_at_folder(alone, environment, question, run);
+  append(findings, check_all_data(look_at_data_of(alone, environment, told, 0), told, {}));
+  const Findings of_folder = look_at_folder(alone, environment, told, run);
   append(findings, of_folder);
-  append(findings, check_slurm(ask_slurm(environment.slurm), times_of(question, save_seconds(of_folder))));
+  append(findings, check_slurm(ask_slurm(environment.slurm), times_of(told, save_seconds(of_folder))));
   return examined;
 }
 

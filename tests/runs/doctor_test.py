@@ -169,6 +169,11 @@ class DoctorTest(harness.RunTest):
         found = self.two_worlds([self.program], [other], expect=REFUSED)
         self.check_found(found["programs"], "failed", "program file is", "on rank 1")
 
+    def test_processors_differ(self):
+        """LibTorch takes the instructions that it is told for those that there are."""
+        found = self.two_worlds([self.program], ["env", "ATEN_CPU_CAPABILITY=default", self.program])
+        self.check_found(found["processor type"], "warning", "DEFAULT on", remedy="--constraint")
+
     def test_masks(self):
         last = str(sorted(os.sched_getaffinity(0))[-1])
         found = self.doctor("--run.threads", 2, settings=self.settings, prefix=["taskset", "-c", last])
@@ -254,6 +259,11 @@ class DoctorTest(harness.RunTest):
         found = self.before_start(prefix=prefix, settings=settings | {"checkpoint.keep_last": 20}, expect=REFUSED)
         self.check_found(found["inodes"], "failed", "free; the run makes", remedy="keep_last")
 
+    def test_slower_than_checkpoints_come(self):
+        wide = self.settings | {"model.width": 1024, "model.depth": 12, "checkpoint.every": "1s"}  # 2.4 GB
+        found = self.before_start(settings=wide)
+        self.check_found(found["write rate"], "warning", "and one is due every 1 s", remedy="checkpoint.every = ")
+
     def test_folders_that_cannot_be_written(self):
         place = self.folder / "read-only"
         place.mkdir()
@@ -320,6 +330,8 @@ class DoctorTest(harness.RunTest):
         self.check_found(found["settings"], "failed", "8 ranks with run.lanes = 4", remedy="start at most 4 ranks")
         found = self.before_start(settings=self.settings | {"data.global_batch_size": 30}, expect=REFUSED)
         self.check_found(found["settings"], "failed", "data.global_batch_size = 30 with run.lanes = 4")
+        found = self.before_start(settings=self.settings | {"model.width": 33}, expect=REFUSED)
+        self.check_found(found["settings"], "failed", "model.width = 33")
         found = self.before_start(settings=self.settings | {"model.weights": self.folder / "none"}, expect=REFUSED)
         self.check_found(found["model.weights"], "failed", "there is no such file or folder")
 
