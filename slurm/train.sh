@@ -78,6 +78,16 @@ remember_job() {  # RUN_FOLDER CONFIG WORDS...
   } >"$1/job.sh.new" 2>/dev/null && mv "$1/job.sh.new" "$1/job.sh"
 }
 
+# The first attempt looks at all that can be known before ranks are started; what fails there would fail again.
+checked() {  # WORDS OF vitrail launch...
+  local lead
+  lead=$(lead_of_warning)
+  # shellcheck disable=SC2154  # slurm/requeue.sh
+  ((attempt > 0)) || "$vitrail" launch --check ${lead:+--signal-lead "$lead"} "$@" || return
+  # shellcheck disable=SC2154  # slurm/site.sh
+  staged "$stage_dir" "$vitrail" launch "$@"
+}
+
 # train NAME [WORDS OF vitrail launch...]: does not return.
 train() {
   local config=${VITRAIL_CONFIG:-configs/$1.cfg} run_dir
@@ -87,6 +97,5 @@ train() {
   if [[ ! -e $config && -e $run_dir/config.cfg ]]; then config=$run_dir/config.cfg; fi
   require_finished "${VITRAIL_AFTER:-}"
   run_and_requeue "$run_dir" \
-    staged "$stage_dir" "$vitrail" launch -n "$SLURM_NTASKS" --launch.mpi "$mpi" --run.device "$device" \
-    --config "$config" "${@:2}" --run.dir "$run_dir"
+    checked -n "$SLURM_NTASKS" --launch.mpi "$mpi" --run.device "$device" --config "$config" "${@:2}" --run.dir "$run_dir"
 }

@@ -41,6 +41,7 @@ struct Command {
   void (*take)(CommandLine&) = nullptr;                            // what it makes of words without a key
   trainer::Config (*config_in_use)(const CommandLine&) = nullptr;  // what conditions look at
   void (*check)(const CommandLine&) = nullptr;                     // throws what cannot be honoured together
+  bool (*lacks_settings)(const CommandLine&) = nullptr;  // true: required ones of a run need not be given
   bool by_many = false;  // it may be started together with others of its kind; else once
   ExitCode (*run)(const CommandLine&, const Environment&) = nullptr;
 };

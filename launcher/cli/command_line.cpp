@@ -128,9 +128,11 @@ class Settings {
   }
 
   void require() const {
+    const Command& command = *line_.command;
+    const bool without_settings = command.lacks_settings != nullptr && command.lacks_settings(line_);
     for (const Option& option : options_) {
       if (!option.about.required || !option.used_by(*line_.command) ||
-          !option.get(line_).value_or("").empty())
+          !option.get(line_).value_or("").empty() || (option.is_setting() && without_settings))
         continue;
       throw usage("command line: `vitrail {}` needs {}{} {}: {}", line_.command->name,
                   option.is_setting() ? "" : "--", option.key, option.about.placeholder, option.about.help);

@@ -12,12 +12,16 @@
 
 #include "launcher/cli/frozen_settings.hpp"
 #include "launcher/commands/schedule/print_schedule.hpp"
+#include "launcher/doctor/examine.hpp"
+#include "launcher/doctor/facts/slurm.hpp"
+#include "launcher/doctor/flags.hpp"
 #include "launcher/options/shell_words.hpp"
 #include "launcher/ranks/child_process.hpp"
 #include "launcher/ranks/job_time.hpp"
 #include "launcher/ranks/rank_deaths.hpp"
 #include "launcher/ranks/session_folder.hpp"
 #include "launcher/ranks/spawn_plan.hpp"
+#include "launcher/ranks/start_checks.hpp"
 #include "launcher/watch/live_line.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/log.hpp"
@@ -32,7 +36,41 @@
 namespace vitrail::launcher {
 namespace {
 
-struct LaunchFlags : LaunchConfig, PrintSchedule {};
+struct LaunchFlags : LaunchConfig, PrintSchedule, DoctorFlags {
+  bool check = false, doctor = false;
+  std::string time_limit;  // of --check
+  std::optional<std::int64_t> signal_lead;
+};
+
+// Instead of training.
+void add_examinations(FlagTable<LaunchFlags>& flags) {
+  const Condition checked{"", "--check",
+                          [](const CommandLine& line) { return line.own<LaunchFlags>().check; }};
+  const Condition examined{"", "--doctor",
+                           [](const CommandLine& line) { return line.own<LaunchFlags>().doctor; }};
+  flags.add(
+      "check", &LaunchFlags::check,
+      {.help =
+           "look at all that can be known of the job before it waits in the queue: settings, run folder and "
+           "room, data, Slurm; start nothing"});
+  flags.add("time-limit", &LaunchFlags::time_limit,
+            {.help = "of the job, as sbatch --time has it",
+             .placeholder = "TIME",
+             .absent = "that of the job around",
+             .when = {checked}},
+            {"minutes, HH:MM:SS or D-HH:MM:SS", [](const std::string& text) {
+               return text.empty() || text == "UNLIMITED" || sbatch_seconds(text);
+             }});
+  flags.add("signal-lead", &LaunchFlags::signal_lead,
+            {.help = "how long before that the job's warning comes, as sbatch --signal=B:USR1@SECONDS has it",
+             .bounds = from_to(0, 65535),
+             .unit = "seconds",
+             .absent = "no warning is known of",
+             .when = {checked}});
+  flags.add("doctor", &LaunchFlags::doctor,
+            {.help = "start `vitrail doctor` on the ranks instead of the run"});
+  add_doctor_flags(flags, {examined});
+}
 
 std::vector<Option> launch_options() {
   const Condition without_ranks{"ranks", "no --ranks",
@@ -58,8 +96,12 @@ std::vector<Option> launch_options() {
              .unit = "GPUs",
              .absent = "one rank for each GPU or slot that is seen",
              .when = {without_ranks}});
+  add_examinations(flags);
   flags.config_files();
-  add_print_schedule(flags);
+  add_print_schedule(flags, {"", "--check, --doctor or --print-schedule", [](const CommandLine& line) {
+                               const auto& given = line.own<LaunchFlags>();
+                               return given.print_schedule || given.check || given.doctor;
+                             }});
 
   flags.choice("launch.via", &LaunchFlags::via,
                {{Via::automatic, "auto"}, {Via::srun, "srun"}, {Via::mpirun, "mpirun"}},
@@ -75,6 +117,8 @@ std::vector<Option> launch_options() {
 }
 
 void check_ranks(const CommandLine& line) {
+  const auto& flags = line.own<LaunchFlags>();
+  if (flags.check || flags.doctor) return;  // they say so in their table
   trainer::validate(line.config);
   const std::int64_t ranks = line.own<LaunchFlags>().ranks.value_or(1), lanes = line.config.run.lanes;
   if (ranks > 1 && line.config.sharding.communicator == sharding::CommunicatorKind::local) {
@@ -154,17 +198,48 @@ std::string describe(const std::vector<RankDeath>& deaths, int signal, bool out_
   return text;
 }
 
+ExitCode check_before_start(const CommandLine& line, const Environment& environment) {
+  const auto& flags = line.own<LaunchFlags>();
+  check_started_once(environment);
+  Question question;
+  question.config = line.config;
+  question.run = asked_run(line.config, true);
+  question.ranks = flags.ranks;
+  if (!flags.ranks && flags.gpus_per_node) question.ranks = flags.nodes.value_or(1) * *flags.gpus_per_node;
+  question.time_limit_s = sbatch_seconds(flags.time_limit);
+  question.signal_lead_s = flags.signal_lead;
+  const Examined examined = examine_before_start(environment, question);
+  fmt::print("{}", flags.format == OutputFormat::json ? examined_json(examined) : examined_text(examined));
+  return worst_of(examined.findings) == Verdict::failed ? ExitCode::refused : ExitCode::done;
+}
+
+ExitCode start_doctor(const std::vector<std::string>& words) {
+  StderrFilter filter([](const std::string& text) { std::fputs(text.c_str(), stderr); });
+  const ChildEnd end = run_child(words, say, [&](const std::string& bytes) { filter.take(bytes); });
+  filter.end();
+  if (end.status == 0 && filter.deaths().empty()) return ExitCode::done;
+  if (filter.deaths().empty()) return static_cast<ExitCode>(end.status);
+  throw Error(end.status == 0 ? ExitCode::crash : static_cast<ExitCode>(end.status),
+              describe(filter.deaths(), end.status - 128, false));
+}
+
 ExitCode run_launch(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<LaunchFlags>();
   if (flags.print_schedule) return print_schedule(line.config, flags);
+  if (flags.check) return check_before_start(line, environment);
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  SpawnPlan plan =
-      plan_spawn({flags, line.config, line.passed_on}, environment, program, processors(), ::geteuid() == 0);
+  Launch asked{flags, line.config, line.passed_on, flags.doctor ? "doctor" : "train"};
+  if (flags.doctor) {
+    const std::vector<std::string> own = words_of(flags);
+    asked.words.insert(asked.words.end(), own.begin(), own.end());
+  }
+  SpawnPlan plan = plan_spawn(asked, environment, program, processors(), ::geteuid() == 0);
   std::optional<SessionFolder> session;
   if (plan.words.front() == "mpirun") {
     session.emplace(environment.temporary);
     plan.words.insert(plan.words.begin() + 1, {"--mca", "orte_tmpdir_base", session->path()});
   }
+  if (flags.doctor) return start_doctor(plan.words);
   const trainer::RunDirectory directory = trainer::run_directory(line.config.run);
   for (const std::string& note : line.notes) say(note);
   say(plan.summary);
@@ -223,6 +298,7 @@ Command launch_command() {
           .parse = parse_frozen,
           .take = refuse_two_prints,
           .check = check_ranks,
+          .lacks_settings = [](const CommandLine& line) { return line.own<LaunchFlags>().doctor; },
           .by_many = true,
           .run = run_launch};
 }

@@ -61,7 +61,17 @@ void add_assumptions(FlagTable<PlanFlags>& flags) {
              .bounds = above_to(0, 1),
              .absent = "0.4, CaiT 0.2"});
   flags.add("message-us", &PlanFlags::message_us,
-            {.help = "time of a call for each other rank in it", .bounds = at_least(0), .unit = "us"});
+            {.help = "time of a call for each other rank in it",
+             .bounds = at_least(0),
+             .unit = "us",
+             .absent = "5, or as measured"});
+  flags.add(
+      "measured-links", &PlanFlags::measured_links,
+      {.help =
+           "file that `vitrail doctor --links` wrote on ranks: its bandwidths and message count as they are, "
+           "without a data sheet's 80 %",
+       .placeholder = "FILE",
+       .absent = "none"});
   flags.add(
       "reserve-gb", &PlanFlags::reserve_gb,
       {.help = "memory of a device for contexts, libraries and gaps", .bounds = at_least(0), .unit = "GB"});

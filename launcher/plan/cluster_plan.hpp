@@ -7,6 +7,7 @@
 #include <string>
 
 #include "launcher/plan/hardware.hpp"
+#include "launcher/plan/measured_links.hpp"
 #include "trainer/settings/config.hpp"
 
 namespace vitrail::launcher {
@@ -14,6 +15,7 @@ namespace vitrail::launcher {
 struct PlanInput {
   trainer::Config config;
   Hardware gpu;
+  MeasuredLinks links = {};  // what of them is known is what is reached, whatever gpu says
   std::int64_t ranks = 1;
   std::int64_t ranks_per_node = 8;  // of a full node
   std::int64_t steps = 0;           // of the whole run
@@ -27,6 +29,10 @@ struct PlanInput {
   double write_gb_per_s = 2;        // of all ranks to the file system
   double failure_gpu_hours = 8100;  // of one device until it ends the run
 
+  double node_gb_per_s() const { return links.node_gb_per_s.value_or(gpu.node_gb_per_s * bandwidth_share); }
+  double network_gb_per_s() const {
+    return links.network_gb_per_s.value_or(gpu.network_gb_per_s * bandwidth_share);
+  }
   std::int64_t lane_images() const { return config.data.global_batch_size / config.run.lanes; }
   std::int64_t images_at_once() const { return config.data.global_batch_size / config.lane_groups(); }
 };

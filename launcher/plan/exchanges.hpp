@@ -50,8 +50,8 @@ struct Links {
   double ranks, in_node;  // in_node: ranks of one node, this one included
 
   explicit Links(const PlanInput& in)
-      : node(in.gpu.node_gb_per_s * 1e9 * in.bandwidth_share),
-        network(in.gpu.network_gb_per_s * 1e9 * in.bandwidth_share),
+      : node(in.node_gb_per_s() * 1e9),
+        network(in.network_gb_per_s() * 1e9),
         memory(in.gpu.memory_gb_per_s * 1e9 * in.bandwidth_share),
         message(in.message_s),
         ranks(static_cast<double>(in.ranks)),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "trainer/base/error.hpp"
 #include "trainer/device/device_peak.hpp"
@@ -15,6 +16,7 @@ struct GpuRow {
   GpuKind kind;
   const char* option;
   const char* name;
+  std::string_view called;  // by CUDA
   double memory_gb;
   trainer::DevicePeak peak;
   double memory_gb_per_s, node_gb_per_s, network_gb_per_s;
@@ -26,13 +28,17 @@ struct GpuRow {
 constexpr const char* kVolta = "V100 data sheet (SXM2), DGX-1 data sheet";
 constexpr const char* kAmpere = "A100 data sheet (SXM4), DGX A100 data sheet";
 constexpr std::array<GpuRow, 6> kGpuRows = {{
-    {GpuKind::v100_16, "v100-16", "V100 16 GB", 16, trainer::kVoltaPeak, 900, 150, 6.25, kVolta},
-    {GpuKind::v100, "v100", "V100 32 GB", 32, trainer::kVoltaPeak, 900, 150, 6.25, kVolta},
-    {GpuKind::a100_40, "a100-40", "A100 40 GB", 40, trainer::kAmperePeak, 1555, 300, 25, kAmpere},
-    {GpuKind::a100, "a100", "A100 80 GB", 80, trainer::kAmperePeak, 2039, 300, 25, kAmpere},
-    {GpuKind::h100, "h100", "H100 80 GB", 80, trainer::kHopperPeak, 3350, 450, 50,
+    {GpuKind::v100_16, "v100-16", "V100 16 GB", "Tesla V100-SXM2-16GB", 16, trainer::kVoltaPeak, 900, 150,
+     6.25, kVolta},
+    {GpuKind::v100, "v100", "V100 32 GB", "Tesla V100-SXM2-32GB", 32, trainer::kVoltaPeak, 900, 150, 6.25,
+     kVolta},
+    {GpuKind::a100_40, "a100-40", "A100 40 GB", "NVIDIA A100-SXM4-40GB", 40, trainer::kAmperePeak, 1555, 300,
+     25, kAmpere},
+    {GpuKind::a100, "a100", "A100 80 GB", "NVIDIA A100-SXM4-80GB", 80, trainer::kAmperePeak, 2039, 300, 25,
+     kAmpere},
+    {GpuKind::h100, "h100", "H100 80 GB", "NVIDIA H100 80GB HBM3", 80, trainer::kHopperPeak, 3350, 450, 50,
      "H100 data sheet (SXM5), DGX H100 data sheet"},
-    {GpuKind::h200, "h200", "H200 141 GB", 141, trainer::kHopperPeak, 4800, 450, 50,
+    {GpuKind::h200, "h200", "H200 141 GB", "NVIDIA H200", 141, trainer::kHopperPeak, 4800, 450, 50,
      "H200 data sheet (SXM5), DGX H200 data sheet"},
 }};
 
@@ -56,6 +62,11 @@ Hardware hardware_of(GpuKind kind, Precision precision) {
           row->node_gb_per_s,
           row->network_gb_per_s,
           row->source};
+}
+
+std::optional<GpuKind> gpu_called(const std::string& device_name) {
+  const auto* row = std::ranges::find(kGpuRows, std::string_view(device_name), &GpuRow::called);
+  return row == kGpuRows.end() ? std::nullopt : std::optional(row->kind);
 }
 
 std::vector<std::pair<GpuKind, std::string>> gpu_names() {

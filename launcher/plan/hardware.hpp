@@ -3,6 +3,7 @@
 // the device has no matrix products of.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct Hardware {
 };
 
 Hardware hardware_of(GpuKind kind, trainer::Precision precision);  // by_hand: all zero
+
+// By the name that CUDA gives a device, "NVIDIA H100 80GB HBM3". Absent: none of these.
+std::optional<GpuKind> gpu_called(const std::string& device_name);
 
 // Named on the command line, smallest first.
 std::vector<std::pair<GpuKind, std::string>> gpu_names();

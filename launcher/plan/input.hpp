@@ -23,14 +23,18 @@ struct PlanFlags {
   std::optional<double> core_images_per_s;                // absent: by the augmentation
   double record_kb = 110;
   double write_gb_per_s = 2;
-  double failure_gpu_hours = 8100;  // the A100s of Meta's research cluster, arXiv 2410.21680
-  double message_us = 5;
+  double failure_gpu_hours = 8100;   // the A100s of Meta's research cluster, arXiv 2410.21680
+  std::optional<double> message_us;  // absent: measured, or as usual
   double reserve_gb = 3;
   std::optional<std::int64_t> up_to;
   std::string measured;
+  std::string measured_links;
   std::optional<std::int64_t> images;  // of the training set; absent: those of data.train
   OutputFormat format = OutputFormat::text;
 };
+
+// What is assumed of a model's forward and backward passes. Nobody has measured them here.
+double usual_mfu(const models::ModelConfig& model);
 
 PlanInput plan_input(const CommandLine& line, std::int64_t steps);
 

@@ -15,14 +15,17 @@ using Json = nlohmann::ordered_json;
 
 std::int64_t nodes_of(const PlanInput& in) { return (in.ranks + in.ranks_per_node - 1) / in.ranks_per_node; }
 
+bool links_measured(const PlanInput& in) { return in.links.node_gb_per_s || in.links.network_gb_per_s; }
+
 Json inputs_json(const PlanInput& in) {
   return {{"gpu", in.gpu.name},
           {"source", in.gpu.source},
           {"memory_gb", in.gpu.memory_gb},
           {"tflops", in.gpu.tflops},
           {"memory_gb_per_s", in.gpu.memory_gb_per_s},
-          {"node_gb_per_s", in.gpu.node_gb_per_s},
-          {"network_gb_per_s", in.gpu.network_gb_per_s},
+          {"node_gb_per_s", in.links.node_gb_per_s.value_or(in.gpu.node_gb_per_s)},
+          {"network_gb_per_s", in.links.network_gb_per_s.value_or(in.gpu.network_gb_per_s)},
+          {"links_measured", links_measured(in)},
           {"mfu", in.mfu},
           {"bandwidth_share", in.bandwidth_share},
           {"message_us", in.message_s * 1e6},
@@ -100,19 +103,24 @@ std::string line(const std::string& what, double value, const std::string& unit,
                      remark);
 }
 
+std::string link_text(const std::optional<double>& measured, double told, const char* where) {
+  if (measured) return fmt::format("{} GB/s {} (measured)", number(*measured), where);
+  return fmt::format("{} GB/s {}", told, where);
+}
+
 std::string inputs_text(const PlanInput& in) {
   return fmt::format(
       "\nmade from\n"
       "  {} ({}): {} TFLOP/s, {} GB at {} GB/s;\n"
-      "  links of a device, one direction: {} GB/s in a node, {} GB/s out of it; {:.0f} % of bandwidths, "
-      "{:.3g} % of\n"
+      "  links of a device, one direction: {}, {}; {:.0f} % of bandwidths{}, {:.3g} % of\n"
       "  the peak in forward and backward; {:.3g} us a message; {} images/s decoded by a core, {} kB an "
       "image;\n"
       "  {} GB/s to hosts, {} GB/s to the file system; {} device hours between failures\n",
       in.gpu.name, in.gpu.source.empty() ? "numbers by hand" : in.gpu.source, in.gpu.tflops, in.gpu.memory_gb,
-      in.gpu.memory_gb_per_s, in.gpu.node_gb_per_s, in.gpu.network_gb_per_s, 100 * in.bandwidth_share,
-      100 * in.mfu, in.message_s * 1e6, in.core_images_per_s, in.record_kb, in.copy_gb_per_s,
-      in.write_gb_per_s, in.failure_gpu_hours);
+      in.gpu.memory_gb_per_s, link_text(in.links.node_gb_per_s, in.gpu.node_gb_per_s, "in a node"),
+      link_text(in.links.network_gb_per_s, in.gpu.network_gb_per_s, "out of it"), 100 * in.bandwidth_share,
+      links_measured(in) ? " that are not measured" : "", 100 * in.mfu, in.message_s * 1e6,
+      in.core_images_per_s, in.record_kb, in.copy_gb_per_s, in.write_gb_per_s, in.failure_gpu_hours);
 }
 
 std::string memory_text(const PlanInput& in, const PlannedMemory& m) {

@@ -125,6 +125,14 @@ TemporaryFolder read_temporary_folder(const Lookup& lookup) {
   return {};
 }
 
+std::string read_locale(const Lookup& lookup) {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string value = lookup(name).value_or("");
+    if (!value.empty()) return fmt::format("{} = {}", name, value);
+  }
+  return "";
+}
+
 void check_places(const Environment& environment) {
   const auto inside = [](std::int64_t place, std::int64_t size, const char* what) {
     if (place < size) return;
@@ -174,6 +182,7 @@ Environment read_environment(const Lookup& lookup, const std::string& host) {
   }
   environment.gpus = read_gpus(lookup);
   environment.temporary = read_temporary_folder(lookup);
+  environment.locale = read_locale(lookup);
   check_places(environment);
   return environment;
 }

@@ -48,6 +48,7 @@ struct Environment {
   TemporaryFolder temporary;
   // End of the job's time limit, as `launch` passed it on; absent: unknown or none.
   std::optional<std::chrono::system_clock::time_point> job_ends;
+  std::string locale;  // "LANG = en_US.UTF-8"; empty: nobody asks for one
   std::string launch;  // which `vitrail launch` started this process; empty: none did
   std::string host;
 };

@@ -91,8 +91,8 @@ SpawnPlan plan_spawn(const Launch& asked, const Environment& environment, const 
   SpawnPlan plan = srun ? by_srun(launch, *environment.slurm, ranks, nodes)
                         : by_mpirun(ranks, environment, processors, root);
   plan.words.push_back(program);
-  plan.words.emplace_back("train");
-  plan.words.insert(plan.words.end(), asked.train_words.begin(), asked.train_words.end());
+  plan.words.push_back(asked.command);
+  plan.words.insert(plan.words.end(), asked.words.begin(), asked.words.end());
   return plan;
 }
 

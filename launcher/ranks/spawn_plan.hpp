@@ -25,7 +25,8 @@ struct LaunchConfig {
 struct Launch {
   const LaunchConfig& how;
   const trainer::Config& config;
-  const std::vector<std::string>& train_words;  // what each rank's `vitrail train` is given
+  std::vector<std::string> words;  // what each rank's command is given
+  std::string command = "train";
 };
 
 struct SpawnPlan {

@@ -212,6 +212,8 @@ const Traffic& NcclCommunicator::traffic() const {
 
 }  // namespace
 
+std::string nccl_library() { return nccl_version(); }
+
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& inner, int index, Device& gpu,
                                                      std::chrono::seconds timeout) {
   return std::make_unique<NcclCommunicator>(inner, index, exchange_stream(gpu), timeout);

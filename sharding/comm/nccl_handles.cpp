@@ -41,6 +41,13 @@ Error failure(ncclResult_t status, const char* call, int gpu, const char* last) 
 
 }  // namespace
 
+std::string nccl_version() {
+  int code = 0;
+  if (ncclGetVersion(&code) != ncclSuccess) return "unknown";
+  const int major = code / 10'000, rest = code % 10'000;
+  return fmt::format("{}.{}.{}", major, rest / 100, rest % 100);
+}
+
 ncclUniqueId new_nccl_id() {
   ncclUniqueId id{};
   if (const ncclResult_t status = ncclGetUniqueId(&id); status != ncclSuccess) {

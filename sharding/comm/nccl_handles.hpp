@@ -3,12 +3,15 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include <nccl.h>
 
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::sharding {
+
+std::string nccl_version();  // of the library that runs, "2.28.9"
 
 ncclUniqueId new_nccl_id();
 

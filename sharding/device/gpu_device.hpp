@@ -13,6 +13,7 @@
 namespace vitrail::sharding {
 
 bool built_with_cuda();
+std::string nccl_library();  // its version, "2.28.9"; "none" in a program that was built without
 
 // `give_back`: makes others free what they hold of this GPU's memory without use; called before it is said
 // that there is none. Throws Error(refused) in a program that was built without CUDA.

@@ -121,19 +121,6 @@ class StartTest(faults.FaultTest):
         text = job.finish(expect=SAVED)[1]
         self.assertIn("2 ranks by mpirun on this host, more than its 1 processor: not bound", text)
 
-    def limited_group(self):
-        """A cgroup with the time of one processor, of version 1 or 2; skips where this user may make none."""
-        for root, limit in (("/sys/fs/cgroup/cpu", ("cpu.cfs_quota_us", "100000")), ("/sys/fs/cgroup", ("cpu.max", "100000 100000"))):
-            group = pathlib.Path(root) / f"vitrail-{os.getpid()}"
-            try:
-                group.mkdir()
-                self.addCleanup(group.rmdir)
-                (group / limit[0]).write_text(limit[1])
-            except OSError:
-                continue
-            return group
-        self.skip("a quota of time: this user may make no cgroup here")
-
     def test_quota_of_time(self):
         """As a container has it: without -n as many ranks as it pays for, and none is bound to what others use, too."""
         if len(os.sched_getaffinity(0)) == 1:

@@ -282,6 +282,19 @@ class RunTest(unittest.TestCase):
         print(f"skipped: {reason}")  # ci/test.sh shows these lines
         self.skipTest(reason)
 
+    def limited_group(self):
+        """A cgroup with the time of one processor, of version 1 or 2; skips where this user may make none."""
+        for root, limit in (("/sys/fs/cgroup/cpu", ("cpu.cfs_quota_us", "100000")), ("/sys/fs/cgroup", ("cpu.max", "100000 100000"))):
+            group = pathlib.Path(root) / f"vitrail-{os.getpid()}"
+            try:
+                group.mkdir()
+                self.addCleanup(group.rmdir)
+                (group / limit[0]).write_text(limit[1])
+            except OSError:
+                continue
+            return group
+        self.skip("a quota of time: this user may make no cgroup here")
+
     @classmethod
     def start(cls, *words, ranks=None):
         """A command that goes on by itself; with ranks: under mpirun."""

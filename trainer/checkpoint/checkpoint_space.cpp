@@ -51,6 +51,12 @@ double probe(const fs::path& path, std::uint64_t bytes) {
   return static_cast<double>(some.size()) / std::max(seconds, 1e-6);
 }
 
+std::string size_text(double bytes) {
+  return bytes < 1e9 ? fmt::format("{:.1f} MB", bytes / 1e6) : fmt::format("{:.1f} GB", bytes / 1e9);
+}
+
+}  // namespace
+
 std::uint64_t bytes_of_tree(const fs::path& folder) {
   std::uint64_t bytes = 0;
   std::error_code error;
@@ -59,12 +65,6 @@ std::uint64_t bytes_of_tree(const fs::path& folder) {
   }
   return bytes;
 }
-
-std::string size_text(double bytes) {
-  return bytes < 1e9 ? fmt::format("{:.1f} MB", bytes / 1e6) : fmt::format("{:.1f} GB", bytes / 1e9);
-}
-
-}  // namespace
 
 void check_checkpoint_space(const fs::path& checkpoints, const CheckpointSpace& wanted,
                             const std::string& label, sharding::Communicator& communicator, Log& log) {

@@ -17,6 +17,9 @@ struct CheckpointSpace {
   std::int64_t checkpoints = 3;  // at most at any time
 };
 
+// Of all files below a folder, as far as they can be looked at; 0 where it is not there.
+std::uint64_t bytes_of_tree(const std::filesystem::path& folder);
+
 void check_checkpoint_space(const std::filesystem::path& checkpoints, const CheckpointSpace& wanted,
                             const std::string& label, sharding::Communicator& communicator, Log& log);
 

@@ -14,11 +14,14 @@ struct PrintSchedule {
   OutputFormat format = OutputFormat::text;
 };
 
-// Of a command whose flags inherit PrintSchedule.
+// Of a command whose flags inherit PrintSchedule. `formatted`: on what --format depends.
 template <class F>
-void add_print_schedule(FlagTable<F>& flags) {
-  const Condition printed{"", "--print-schedule",
-                          [](const CommandLine& line) { return line.own<F>().print_schedule; }};
+Condition with_print_schedule() {
+  return {"", "--print-schedule", [](const CommandLine& line) { return line.own<F>().print_schedule; }};
+}
+
+template <class F>
+void add_print_schedule(FlagTable<F>& flags, const Condition& formatted = with_print_schedule<F>()) {
   flags.add("print-schedule", &F::print_schedule,
             {.help = "print learning rate and weight decay over the run, and do nothing else"});
   flags.add("images", &F::images,
@@ -26,9 +29,9 @@ void add_print_schedule(FlagTable<F>& flags) {
              .bounds = from_to(1, 1e12),
              .unit = "images",
              .absent = "that of data.train",
-             .when = {printed}});
+             .when = {with_print_schedule<F>()}});
   flags.choice("format", &F::format, {{OutputFormat::text, "text"}, {OutputFormat::json, "json"}},
-               {.help = "a text to read, or one JSON document", .placeholder = "FORM", .when = {printed}});
+               {.help = "a text to read, or one JSON document", .placeholder = "FORM", .when = {formatted}});
 }
 
 void refuse_two_prints(CommandLine& line);

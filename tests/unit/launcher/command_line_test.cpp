@@ -149,8 +149,8 @@ TEST(CommandLine, Answers) {
   EXPECT_EQ(parse_command_line({}).answer->text, parse_command_line({"--help"}).answer->text);
   EXPECT_EQ(parse_command_line({"--help"}).answer->code, ExitCode::done);
   EXPECT_THAT(parse_command_line({"--version"}).answer->text,
-              ::testing::MatchesRegex(
-                  "vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; CUDA [^;]+; [^;]+; HDF5 [0-9.]+\n"));
+              ::testing::MatchesRegex("vitrail [0-9.]+\ncommit [0-9a-z-]+; LibTorch [^;]+; CUDA [^;]+; NCCL "
+                                      "[^;]+; [^;]+; HDF5 [0-9.]+(; \\w+ here)?\n"));
   // Help is given even where the rest would be refused.
   EXPECT_THAT(parse_command_line({"train", "--bogus", "-h"}).answer->text,
               ::testing::HasSubstr("--run.lanes"));
@@ -240,10 +240,11 @@ TEST(CommandLineErrors, OfCommands) {
   EXPECT_EQ(
       refusal({"pack", "--run.lanes", "4"}),
       "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, plan, eval, "
-      "features");
+      "features, doctor");
   EXPECT_EQ(refusal({"pack", "--config", "missing.cfg"}),
             "2 command line: --config: `vitrail pack` does not use this; it is of launch, "
-            "train, plan, eval, predict, models, bench, import, preview, features, attention");
+            "train, plan, eval, predict, models, bench, import, preview, features, attention, "
+            "doctor");
   EXPECT_EQ(refusal({"verify"}), "2 command line: too few words; usage: vitrail verify PACK [options]");
   EXPECT_EQ(refusal({"eval", "--data", "x"}),
             "2 command line: `vitrail eval` needs the weights to evaluate: --checkpoint DIR or "
