@@ -9,7 +9,7 @@
 
 namespace vitrail::launcher {
 
-const char* commit();  // in a source that ci/commit.cmake writes at every build
+const char* commit();  // in a source that ci/cmake/commit.cmake writes at every build
 
 trainer::ProgramFacts build_facts();  // version and commit
 

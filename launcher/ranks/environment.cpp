@@ -204,6 +204,10 @@ void pass_on_job_end(std::chrono::system_clock::time_point end) {
   ::setenv(kJobEnds, std::to_string(seconds).c_str(), 1);
 }
 
-void ask_for_same_sums() { ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0); }
+void ask_for_same_sums() {
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  // Without it MKL's products of small matrices depend on the number of threads on AMD's processors.
+  ::setenv("MKL_CBWR", "AUTO", 0);
+}
 
 }  // namespace vitrail::launcher

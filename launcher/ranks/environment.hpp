@@ -65,8 +65,8 @@ std::optional<std::int64_t> tasks_on_node(const std::string& tasks_per_node, std
 void pass_on_launch(const std::string& id);
 void pass_on_job_end(std::chrono::system_clock::time_point end);
 
-// cuBLAS sums in the same order on every call only with a workspace of its own: for this process, before it
-// computes anything. What the user has set stays.
+// cuBLAS sums in the same order on every call only with a workspace of its own, MKL on any number of threads
+// only where it is told to: for this process, before it computes anything. What the user has set stays.
 void ask_for_same_sums();
 
 }  // namespace vitrail::launcher

@@ -1,4 +1,4 @@
-// The files of launcher/report/page and D3, as they were when this program was built (ci/embed.cmake).
+// The files of launcher/report/page and D3, as they were when this program was built (ci/cmake/embed.cmake).
 #pragma once
 
 #include <string_view>

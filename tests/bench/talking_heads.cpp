@@ -1,7 +1,7 @@
 // One side of talking_heads.py: forward and backward of a CaiT block (self-attention with talking heads, MLP,
 // LayerScale) in fp32. Prints {"seconds": [...], "peak_bytes": n}: what each repetition took, and by how much
 // the first one raised the process's resident memory.
-#include "models/kernels/talking_heads.hpp"
+#include "models/kernels/talking_heads/talking_heads.hpp"
 
 #include <chrono>
 #include <cstdlib>

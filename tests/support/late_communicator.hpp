@@ -1,6 +1,6 @@
-// What NCCL does for GPUs, for devices that are late (lazy_device.hpp, late_gpu.hpp): calls on their memory are
-// work of the exchange stream and return when it has been given to it. It is done when somebody waits for the
-// stream, or has asked for progress often.
+// What NCCL does for GPUs, for devices that are late (lazy_device.hpp, late_gpu.hpp): calls on their memory
+// are work of the exchange stream and return when it has been given to it. It is done when somebody waits for
+// the stream, or has asked for progress often.
 #pragma once
 
 #include <atomic>

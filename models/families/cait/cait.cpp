@@ -6,7 +6,7 @@
 
 #include "models/families/make_declared.hpp"
 #include "models/features.hpp"
-#include "models/kernels/talking_heads_passes.hpp"
+#include "models/kernels/talking_heads/talking_heads_passes.hpp"
 #include "models/layers/blocks.hpp"
 #include "models/layers/layers.hpp"
 #include "models/layers/recompute.hpp"

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "models/kernels/talking_heads_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_kernels.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {

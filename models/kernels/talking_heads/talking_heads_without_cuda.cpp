@@ -1,4 +1,4 @@
-#include "models/kernels/talking_heads_passes.hpp"
+#include "models/kernels/talking_heads/talking_heads_passes.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {

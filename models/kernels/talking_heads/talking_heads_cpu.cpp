@@ -4,8 +4,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "models/kernels/talking_heads_kernels.hpp"
-#include "models/kernels/talking_heads_passes.hpp"
+#include "models/kernels/talking_heads/talking_heads_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_passes.hpp"
 
 // B images, H heads, T tokens, d numbers of a head, R queries of a block.
 namespace vitrail::models {

@@ -7,8 +7,8 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "models/kernels/stored_type_of.hpp"
-#include "models/kernels/talking_heads_cuda_kernels.hpp"
-#include "models/kernels/talking_heads_passes.hpp"
+#include "models/kernels/talking_heads/talking_heads_cuda_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_passes.hpp"
 #include "trainer/base/error.hpp"
 
 // B images, H heads, T tokens, d numbers of a head. A block is N images with all of their queries or, where

@@ -1,11 +1,11 @@
-#include "models/kernels/talking_heads.hpp"
+#include "models/kernels/talking_heads/talking_heads.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "models/kernels/talking_heads_kernels.hpp"
-#include "models/kernels/talking_heads_passes.hpp"
+#include "models/kernels/talking_heads/talking_heads_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_passes.hpp"
 #include "models/layers/precision.hpp"
 #include "models/parameter_spec.hpp"
 #include "trainer/base/error.hpp"

@@ -1,6 +1,6 @@
 // Compiled once per instruction set, named by VITRAIL_ISA. So nothing here but the two tables is visible to
 // the linker, and no inline function of a library is used: it would keep one instruction set's copy for all.
-#include "models/kernels/talking_heads_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_kernels.hpp"
 
 namespace vitrail::models {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/kernels/talking_heads.hpp"
+#include "models/kernels/talking_heads/talking_heads.hpp"
 
 namespace vitrail::models {
 

@@ -1,7 +1,7 @@
 // One thread block computes one query of one image: its threads take the keys in turn, each all heads of a
 // key.
 #include "models/kernels/block.cuh"
-#include "models/kernels/talking_heads_cuda_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_cuda_kernels.hpp"
 #include "trainer/base/launch.cuh"
 
 namespace vitrail::models::cuda {
