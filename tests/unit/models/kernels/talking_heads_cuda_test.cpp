@@ -12,7 +12,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>
 
-#include "models/kernels/talking_heads_passes.hpp"
+#include "models/kernels/talking_heads/talking_heads_passes.hpp"
 
 namespace vitrail::models {
 namespace {

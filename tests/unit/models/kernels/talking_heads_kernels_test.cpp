@@ -1,6 +1,6 @@
 // talking_heads_test.cpp holds the instruction set of the processor at hand to the formula; this holds all
 // that the processor can run to the narrowest.
-#include "models/kernels/talking_heads_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_kernels.hpp"
 
 #include <cmath>
 #include <cstdlib>

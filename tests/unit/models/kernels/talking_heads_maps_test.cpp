@@ -9,7 +9,7 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
-#include "models/kernels/talking_heads_cuda_kernels.hpp"
+#include "models/kernels/talking_heads/talking_heads_cuda_kernels.hpp"
 #include "trainer/base/philox.hpp"
 
 namespace vitrail::models {

@@ -1,4 +1,4 @@
-#include "models/kernels/talking_heads.hpp"
+#include "models/kernels/talking_heads/talking_heads.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -13,7 +13,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "models/kernels/talking_heads_passes.hpp"
+#include "models/kernels/talking_heads/talking_heads_passes.hpp"
 #include "models/weights/weights.hpp"
 #include "trainer/base/error.hpp"
 
