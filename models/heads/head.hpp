@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "models/heads/embedding_head.hpp"
 #include "models/heads/linear_head.hpp"
 #include "models/heads/per_class_head.hpp"
 #include "models/heads/pixel_decoder.hpp"
@@ -10,6 +11,6 @@
 
 namespace vitrail::models {
 
-using Head = std::variant<LinearHead, PerClassHead, ProjectionHead, PixelDecoder>;
+using Head = std::variant<LinearHead, PerClassHead, ProjectionHead, PixelDecoder, EmbeddingHead>;
 
 }  // namespace vitrail::models

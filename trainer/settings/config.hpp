@@ -19,7 +19,7 @@ inline bool is_half(Precision type) { return type == Precision::fp16 || type == 
 enum class ScheduleName { cosine, linear, step, constant };
 enum class EpochStepping { off, timm, deit };
 enum class LrScaling { off, linear, sqrt };
-enum class TaskName { classification, dino, mae };
+enum class TaskName { classification, dino, mae, grafit };
 enum class LossName { ce, bce };
 enum class DistillationType { none, hard, soft };
 enum class WeightsUsed { raw, ema };
@@ -66,6 +66,18 @@ struct DinoConfig {
 struct MaeConfig {
   models::ReconstructionConfig head;
   bool normalised = true;  // pixels of a patch, by its mean and deviation
+};
+
+// Embeddings finer than the labels that they learn from (Touvron et al. 2021). What the paper leaves open is
+// as BYOL (momentum, predictor) or SNCA's code (renormalised) has it.
+struct GrafitConfig {
+  std::int64_t views = 4;            // of a sample, for its loss of instances; its neighbours see one more
+  double instance_weight = 1;        // of that loss; 0: neighbours alone, as SNCA
+  double temperature = 0.05;         // of the neighbours
+  double memory_momentum = 0.5;      // share of its own that a remembered embedding keeps when it is seen
+  bool memory_renormalised = false;  // then it is brought to length 1
+  double momentum = 0.996;           // of the target's weights, at first; it rises to 1
+  models::EmbeddingConfig head;
 };
 
 struct LossConfig {
@@ -164,6 +176,7 @@ struct Config {
   FinetuneConfig finetune;
   DinoConfig dino;
   MaeConfig mae;
+  GrafitConfig grafit;
   LossConfig loss;
   DistillationConfig distillation;
   sharding::OptimizerConfig optimizer;

@@ -142,13 +142,14 @@ void check_average(const Config& config) {
 // Names what a recipe that learns from labels would bring along unseen: settings without effect are refused
 // where they are given, these are not.
 void check_views(const Config& config) {
-  if (config.task.name != TaskName::dino) return;
+  if (!has_teacher(config)) return;
   if (config.data.train.starts_with("tensor:")) {
     throw refuse(
-        "task.name = dino with data.train = {}: tensors are used as they are, so all views of an image would "
+        "task.name = {} with data.train = {}: tensors are used as they are, so all views of an image would "
         "be one; give a data.train of images",
-        config.data.train);
+        find_setting("task.name")->get(config).value_or(""), config.data.train);
   }
+  if (config.task.name != TaskName::dino) return;
   const DinoConfig& dino = config.dino;
   if (dino.local_views > 0 && dino.local_min_area > dino.local_max_area) {
     throw refuse("dino.local_min_area = {} is above dino.local_max_area = {}; set a smaller one",

@@ -1,5 +1,6 @@
 #include "trainer/base/error.hpp"
 #include "trainer/tasks/classification.hpp"
+#include "trainer/tasks/grafit.hpp"
 #include "trainer/tasks/masked_reconstruction.hpp"
 #include "trainer/tasks/self_distillation.hpp"
 
@@ -12,6 +13,8 @@ std::unique_ptr<const Task> make_task(const Config& config, c10::Device device,
       return std::make_unique<const SelfDistillation>(config, data.size());
     case TaskName::mae:
       return std::make_unique<const MaskedReconstruction>(config);
+    case TaskName::grafit:
+      return std::make_unique<const Grafit>(config, device, data);
     case TaskName::classification:
       break;
   }

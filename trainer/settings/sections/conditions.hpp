@@ -28,6 +28,17 @@ inline SettingCondition with_mae() {
           [](const Config& config) { return config.task.name == TaskName::mae; }};
 }
 
+inline SettingCondition with_grafit() {
+  return {"task.name", "task.name = grafit",
+          [](const Config& config) { return config.task.name == TaskName::grafit; }};
+}
+
+// The loss knows of classes.
+inline SettingCondition with_classes() {
+  return {"task.name", "task.name = classification or grafit",
+          [](const Config& config) { return uses_labels(config.task.name); }};
+}
+
 // Others draw their views by settings of their own.
 inline SettingCondition with_one_view() {
   return {"task.name", "a task.name other than dino",

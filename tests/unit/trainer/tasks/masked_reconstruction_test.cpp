@@ -23,12 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::int64_t> whole_numbers(const SafetensorsReader& file, const std::string& name) {
-  std::vector<std::int64_t> values(static_cast<std::size_t>(file.info(name).elements()));
-  file.read(name, std::as_writable_bytes(std::span(values)), 0);
-  return values;
-}
-
 // What the fixture's run saw in place of what the loader and the draws bring.
 class GivenPatches final : public Task {
  public:
