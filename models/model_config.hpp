@@ -42,8 +42,15 @@ struct EmbeddingConfig {
   bool operator==(const EmbeddingConfig&) const = default;
 };
 
-// What stands in the classifier's place where no labels are learned.
-using TaskHead = std::variant<ProjectionConfig, ReconstructionConfig, EmbeddingConfig>;
+// A classifier on chosen features of a body that does not learn (heads/probe_head.hpp).
+struct ProbeConfig {
+  std::string features = "head";  // read_feature_choice
+
+  bool operator==(const ProbeConfig&) const = default;
+};
+
+// What stands in the classifier's place where a task wants another head.
+using TaskHead = std::variant<ProjectionConfig, ReconstructionConfig, EmbeddingConfig, ProbeConfig>;
 
 // What a vision transformer gives to its head: its class token past the last norm, or the mean of its patches
 // past a norm of its own (timm's fc_norm), as MAE fine-tunes.

@@ -76,7 +76,7 @@ sharding::LossScale loss_scale_from_json(const Json& json) {
 [[noreturn]] void bad(const std::string& why) { throw Error(ExitCode::bad_data, why); }
 
 bool lies_inside(const StoredRows& rows, const StoredFile& file, DataType type) {
-  return rows.width > 0 && rows.address <= file.bytes &&
+  return rows.width > 0 && rows.count > 0 && rows.address <= file.bytes &&
          rows.count <= (file.bytes - rows.address) / size_of(type) / rows.width;
 }
 

@@ -19,7 +19,7 @@ inline bool is_half(Precision type) { return type == Precision::fp16 || type == 
 enum class ScheduleName { cosine, linear, step, constant };
 enum class EpochStepping { off, timm, deit };
 enum class LrScaling { off, linear, sqrt };
-enum class TaskName { classification, dino, mae, grafit };
+enum class TaskName { classification, dino, mae, grafit, linear };
 enum class LossName { ce, bce };
 enum class DistillationType { none, hard, soft };
 enum class WeightsUsed { raw, ema };
@@ -78,6 +78,11 @@ struct GrafitConfig {
   bool memory_renormalised = false;  // then it is brought to length 1
   double momentum = 0.996;           // of the target's weights, at first; it rises to 1
   models::EmbeddingConfig head;
+};
+
+// A classifier on a body that does not learn, as DINO is judged.
+struct LinearConfig {
+  models::ProbeConfig head;
 };
 
 struct LossConfig {
@@ -159,6 +164,8 @@ struct EvaluationConfig {
   std::string known;              // knn: images whose labels vote; empty: data.train of the checkpoint
   std::int64_t neighbours = 20;   // of knn
   double temperature = 0.07;      // of their votes
+  bool cross_validated = false;   // k is chosen by the known images
+  bool retrieval = false;         // mAP as well
   std::string features = "head";  // models::read_feature_choice
 };
 
@@ -177,6 +184,7 @@ struct Config {
   DinoConfig dino;
   MaeConfig mae;
   GrafitConfig grafit;
+  LinearConfig linear;
   LossConfig loss;
   DistillationConfig distillation;
   sharding::OptimizerConfig optimizer;

@@ -21,6 +21,7 @@ std::vector<Setting> make_table() {
   add_dino_settings(table);
   add_mae_settings(table);
   add_grafit_settings(table);
+  add_linear_settings(table);
   add_distillation_settings(table);
   add_optimizer_settings(table);
   add_ema_settings(table);
@@ -109,6 +110,8 @@ std::optional<models::TaskHead> task_head_of(const SettingsMap& settings, const 
       return config_of(settings, place, "mae.").mae.head;
     case TaskName::grafit:
       return embedding_of(config_of(settings, place, "grafit.").grafit);
+    case TaskName::linear:
+      return config_of(settings, place, "linear.").linear.head;
     case TaskName::classification:
       break;
   }

@@ -2,7 +2,7 @@
 
 namespace vitrail::trainer {
 
-bool learns_labels(TaskName task) { return task == TaskName::classification; }
+bool learns_labels(TaskName task) { return task == TaskName::classification || task == TaskName::linear; }
 
 bool uses_labels(TaskName task) { return learns_labels(task) || task == TaskName::grafit; }
 
@@ -17,6 +17,7 @@ models::ModelConfig network_of(const Config& config) {
   if (config.task.name == TaskName::dino) network.task_head = config.dino.head;
   if (config.task.name == TaskName::mae) network.task_head = config.mae.head;
   if (config.task.name == TaskName::grafit) network.task_head = embedding_of(config.grafit);
+  if (config.task.name == TaskName::linear) network.task_head = config.linear.head;
   return network;
 }
 

@@ -157,6 +157,23 @@ void check_views(const Config& config) {
   }
 }
 
+// Others have no embedding that neighbours could be looked for in.
+void check_features(const Config& config) {
+  if (learns_labels(config.task.name) || config.evaluation.features != "projection") return;
+  if (config.task.name == TaskName::grafit) return;
+  throw refuse(
+      "evaluate.features = projection with task.name = {}: only grafit learns an embedding; set "
+      "evaluate.features = head",
+      find_setting("task.name")->get(config).value_or(""));
+}
+
+void check_probe(const Config& config) {
+  if (config.task.name != TaskName::linear || config.finetune.train_only.empty()) return;
+  throw refuse(
+      "finetune.train_only = {} with task.name = linear: the classifier alone is trained; leave it out",
+      config.finetune.train_only);
+}
+
 void check_clipping(const Config& config) {
   const sharding::OptimizerConfig& optimizer = config.optimizer;
   if (optimizer.clip_adaptive == 0 || optimizer.clip_tensor == 0) return;
@@ -185,6 +202,8 @@ void validate(const Config& config) {
   check_mixing(config);
   check_loss(config);
   check_views(config);
+  check_features(config);
+  check_probe(config);
   check_best(config);
   check_clipping(config);
   trained_parameters(models::parameters_of(network_of(config)), config.finetune.train_only);

@@ -1,6 +1,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/tasks/classification.hpp"
 #include "trainer/tasks/grafit.hpp"
+#include "trainer/tasks/linear_probe.hpp"
 #include "trainer/tasks/masked_reconstruction.hpp"
 #include "trainer/tasks/self_distillation.hpp"
 
@@ -15,6 +16,8 @@ std::unique_ptr<const Task> make_task(const Config& config, c10::Device device,
       return std::make_unique<const MaskedReconstruction>(config);
     case TaskName::grafit:
       return std::make_unique<const Grafit>(config, device, data);
+    case TaskName::linear:
+      return std::make_unique<const LinearProbe>(config);
     case TaskName::classification:
       break;
   }

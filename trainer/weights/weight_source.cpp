@@ -343,11 +343,14 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
     throw average_of_file("evaluate.weights");
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
-  auto model = models::make_model(config.model);
+  models::ModelConfig network = config.model;
+  if (const auto head = head_asked_for(checkpoint.empty() ? config.model.weights : checkpoint, asked))
+    network.task_head = head;
+  auto model = models::make_model(network);
   const auto& specs = model->parameters();
   const WeightSource source(config, checkpoint, specs);
   const std::vector<std::string> words = source.log_lines();
-  if (asked == Asked::logits) source.refuse_fresh_head();
+  if (asked != Asked::features) source.refuse_fresh_head();
   for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
   const DataType type = compute_type(config.precision.compute);
   std::vector<at::Tensor> tensors;

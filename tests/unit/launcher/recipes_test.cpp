@@ -49,9 +49,9 @@ CommandLine parse_config(const fs::path& file) {
 
 // What decides the outcome of a run; the rest is where things lie and how often they are looked at.
 bool is_hyper_parameter(const std::string& key) {
-  constexpr std::array<const char*, 12> kSections = {"task.",     "dino.",    "mae.",          "model.",
-                                                     "finetune.", "loss.",    "distillation.", "optimizer.",
-                                                     "schedule.", "augment.", "ema.",          "precision."};
+  constexpr std::array<const char*, 14> kSections = {
+      "task.", "dino.",         "mae.",       "grafit.",   "linear.",  "model.", "finetune.",
+      "loss.", "distillation.", "optimizer.", "schedule.", "augment.", "ema.",   "precision."};
   constexpr std::array<const char*, 6> kKeys = {
       "run.epochs",         "run.steps", "run.lanes", "data.global_batch_size", "data.repeated_augmentation",
       "evaluate.crop_ratio"};

@@ -25,7 +25,7 @@ void add_distillation_settings(std::vector<Setting>& table) {
       Effect::identity,
       {.help = "a teacher sees the same images, and the distillation head, or the only one, learns its "
                "likeliest class (hard) or its probabilities (soft)",
-       .when = {with_labels()}});
+       .when = {with_labels(), with_learning_body()}});
   distillation.add("teacher_model", &DistillationConfig::teacher_model, Effect::identity,
                    {.help = "the teacher's network",
                     .placeholder = "NAME",
