@@ -7,6 +7,7 @@
 #include <string>
 
 #include "models/model_config.hpp"
+#include "models/parameter_spec.hpp"
 #include "trainer/settings/settings.hpp"
 
 namespace vitrail::trainer {
@@ -14,6 +15,11 @@ namespace vitrail::trainer {
 // Names of the parameters of such a head, of a run with these settings; none for one with a classifier.
 // Throws: as task_head_of.
 std::set<std::string> task_head(const SettingsMap& settings, const std::string& place);
+
+// Of these, what a network with the parameters `wanted` has no place for: all of them, unless it has each,
+// with rows as long. A probe's classifier counts here as such a head.
+std::set<std::string> head_left_out(const SettingsMap& settings, const std::string& place,
+                                    const models::ParameterSpecs& wanted);
 
 enum class Asked { logits, features, projection };
 

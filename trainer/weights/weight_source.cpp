@@ -129,10 +129,7 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
     checkpoint_.verify();
     const auto& parameters = checkpoint_.manifest().parameters;
     for (std::size_t p = 0; p < parameters.size(); ++p) index_[parameters[p].name] = p;
-    for (const std::string& head : task_head(checkpoint_.manifest().settings, name())) {
-      if (std::ranges::find(wanted, head, &models::ParameterSpec::name) == wanted.end())
-        left_out_.insert(head);
-    }
+    left_out_ = head_left_out(checkpoint_.manifest().settings, name(), wanted);
   }
   std::string name() const override { return checkpoint_.folder().string(); }
   std::map<std::string, models::StoredTensor> tensors() const override {

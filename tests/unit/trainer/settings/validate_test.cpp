@@ -148,11 +148,13 @@ TEST(Validate, EmbeddingsWantAPlaceForThem) {
   begins(learned(TaskName::grafit, [](Config& c) { c.model.name = "deit_s16_distilled"; }),
          "78 model.name = deit_s16_distilled: ");
   const auto of_tensors = [](Config& c) { c.data.train = "tensor:a.safetensors"; };
-  begins(learned(TaskName::grafit, of_tensors), "78 task.name = grafit with data.train = tensor:a.safetensors: ");
-  EXPECT_EQ(learned(TaskName::grafit, [&](Config& c) {
-              of_tensors(c);
-              c.grafit.instance_weight = 0;  // one view is one view
-            }),
+  begins(learned(TaskName::grafit, of_tensors),
+         "78 task.name = grafit with data.train = tensor:a.safetensors: ");
+  EXPECT_EQ(learned(TaskName::grafit,
+                    [&](Config& c) {
+                      of_tensors(c);
+                      c.grafit.instance_weight = 0;  // one view is one view
+                    }),
             "");
   EXPECT_EQ(learned(TaskName::linear, [](Config&) {}), "");
   begins(learned(TaskName::linear, [](Config& c) { c.finetune.train_only = "head.*"; }),
