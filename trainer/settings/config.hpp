@@ -80,11 +80,6 @@ struct GrafitConfig {
   models::EmbeddingConfig head;
 };
 
-// A classifier on a body that does not learn, as DINO is judged.
-struct LinearConfig {
-  models::ProbeConfig head;
-};
-
 struct LossConfig {
   LossName name = LossName::ce;
   double smoothing = 0.0;
@@ -184,7 +179,7 @@ struct Config {
   DinoConfig dino;
   MaeConfig mae;
   GrafitConfig grafit;
-  LinearConfig linear;
+  models::ProbeConfig linear;  // of a classifier on a body that does not learn
   LossConfig loss;
   DistillationConfig distillation;
   sharding::OptimizerConfig optimizer;

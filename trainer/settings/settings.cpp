@@ -111,7 +111,7 @@ std::optional<models::TaskHead> task_head_of(const SettingsMap& settings, const 
     case TaskName::grafit:
       return embedding_of(config_of(settings, place, "grafit.").grafit);
     case TaskName::linear:
-      return config_of(settings, place, "linear.").linear.head;
+      return config_of(settings, place, "linear.").linear;
     case TaskName::classification:
       break;
   }

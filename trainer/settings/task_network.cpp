@@ -17,7 +17,7 @@ models::ModelConfig network_of(const Config& config) {
   if (config.task.name == TaskName::dino) network.task_head = config.dino.head;
   if (config.task.name == TaskName::mae) network.task_head = config.mae.head;
   if (config.task.name == TaskName::grafit) network.task_head = embedding_of(config.grafit);
-  if (config.task.name == TaskName::linear) network.task_head = config.linear.head;
+  if (config.task.name == TaskName::linear) network.task_head = config.linear;
   return network;
 }
 

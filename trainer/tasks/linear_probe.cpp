@@ -25,7 +25,7 @@ std::unique_ptr<Scorer> LinearProbe::scorer() const {
 
 std::vector<std::string> LinearProbe::log_lines() const {
   return {fmt::format("linear: a classifier learns on {}; the rest of the network stays as it is",
-                      config_.linear.head.features)};
+                      config_.linear.features)};
 }
 
 }  // namespace vitrail::trainer

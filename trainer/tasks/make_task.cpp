@@ -1,9 +1,9 @@
 #include "trainer/base/error.hpp"
 #include "trainer/tasks/classification.hpp"
-#include "trainer/tasks/grafit.hpp"
 #include "trainer/tasks/linear_probe.hpp"
-#include "trainer/tasks/masked_reconstruction.hpp"
-#include "trainer/tasks/self_distillation.hpp"
+#include "trainer/tasks/unlabelled/grafit.hpp"
+#include "trainer/tasks/unlabelled/masked_reconstruction.hpp"
+#include "trainer/tasks/unlabelled/self_distillation.hpp"
 
 namespace vitrail::trainer {
 

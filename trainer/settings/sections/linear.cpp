@@ -6,7 +6,7 @@ namespace vitrail::trainer {
 
 void add_linear_settings(std::vector<Setting>& table) {
   const Section linear(
-      table, "linear", [](auto& config) -> auto& { return config.linear.head; });
+      table, "linear", [](auto& config) -> auto& { return config.linear; });
   linear.add(
       "features", &models::ProbeConfig::features, Effect::identity,
       {.help =

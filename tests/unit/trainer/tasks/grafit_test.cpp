@@ -1,6 +1,6 @@
 // Grafit against PyTorch, tests/peers/unlabelled/make_grafit_fixtures.py: losses, gradients, targets and what
 // is remembered of each sample; and that ranks and interruptions change no bit.
-#include "trainer/tasks/grafit.hpp"
+#include "trainer/tasks/unlabelled/grafit.hpp"
 
 #include <filesystem>
 #include <mutex>

@@ -55,7 +55,7 @@ Config linear_like(const PeerRun& peer) {
   const nlohmann::json& theirs = peer.settings.at("linear");
   Config config = peer.config();
   config.task.name = TaskName::linear;
-  config.linear.head.features = theirs.at("features");
+  config.linear.features = theirs.at("features");
   config.model.classes = peer.settings.at("classes");
   config.model.drop_path = 0.5;  // of a body that learns
   config.optimizer.name = sharding::OptimizerName::sgd;
@@ -119,7 +119,7 @@ Config tiny_probe(Precision precision) {
   config.precision.loss_scale.initial = 1 << 17;  // overflows at first: such steps move nothing
   config.augment.crop = datasets::Crop::rrc;
   config.task.name = TaskName::linear;
-  config.linear.head.features = "last:2";
+  config.linear.features = "last:2";
   config.optimizer.name = sharding::OptimizerName::sgd;
   config.optimizer.weight_decay = 0.1;  // of the classifier alone
   return config;
@@ -143,7 +143,7 @@ TEST_F(LinearProbeTest, NothingButTheClassifierMoves) {
   config.model.name = "resnet18";
   config.model.image_size = 32;
   config.model.classes = 4;
-  config.linear.head.features = "mean";
+  config.linear.features = "mean";
   tests::run_world(1, [&](sharding::Communicator& ranks) {
     Running running(config, ranks, folder_ / "still");
     Assembly& run = running.run();
@@ -195,7 +195,7 @@ TEST(ProbeHead, OfBlocksOfSeveralWidthsIsRefused) {
   config.model.name = "resnet18";
   config.model.image_size = 32;
   config.model.classes = 4;
-  config.linear.head.features = "last:4";
+  config.linear.features = "last:4";
   tests::run_world(1, [&](sharding::Communicator& ranks) {
     tests::Assembled assembled(config, ranks);
     Log silent(false);

@@ -1,6 +1,6 @@
 // MAE against PyTorch, tests/peers/unlabelled/make_mae_fixtures.py; and that ranks and interruptions change
 // no bit.
-#include "trainer/tasks/masked_reconstruction.hpp"
+#include "trainer/tasks/unlabelled/masked_reconstruction.hpp"
 
 #include <filesystem>
 #include <mutex>
@@ -16,7 +16,7 @@
 #include "tests/unit/trainer/tasks/peer_run.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
 #include "trainer/settings/task_network.hpp"
-#include "trainer/tasks/patch_mask.hpp"
+#include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 namespace vitrail::trainer {
 namespace {

@@ -1,6 +1,6 @@
 // DINO against PyTorch, tests/peers/unlabelled/make_dino_fixtures.py: losses, gradients, centres and
 // teachers; and that ranks, interruptions and views change no bit.
-#include "trainer/tasks/self_distillation.hpp"
+#include "trainer/tasks/unlabelled/self_distillation.hpp"
 
 #include <filesystem>
 #include <mutex>

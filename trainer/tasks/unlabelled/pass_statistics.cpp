@@ -1,4 +1,4 @@
-#include "trainer/tasks/pass_statistics.hpp"
+#include "trainer/tasks/unlabelled/pass_statistics.hpp"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "trainer/tasks/self_distillation.hpp"
+#include "trainer/tasks/unlabelled/self_distillation.hpp"
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@
 #include "models/layers/precision.hpp"
 #include "models/on_device.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/tasks/pass_statistics.hpp"
+#include "trainer/tasks/unlabelled/pass_statistics.hpp"
 
 namespace vitrail::trainer {
 namespace {

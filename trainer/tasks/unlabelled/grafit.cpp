@@ -1,4 +1,4 @@
-#include "trainer/tasks/grafit.hpp"
+#include "trainer/tasks/unlabelled/grafit.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +14,7 @@
 #include "models/layers/layers.hpp"
 #include "models/weights/init.hpp"
 #include "trainer/device/tensor_type.hpp"
-#include "trainer/tasks/pass_statistics.hpp"
+#include "trainer/tasks/unlabelled/pass_statistics.hpp"
 
 namespace vitrail::trainer {
 namespace {
