@@ -18,6 +18,7 @@ struct DataConfig {
   std::string classes;    // file that lists the classes to keep; empty: all
   std::string labels;     // file of images and labels that replaces those of train; empty: its own
   SubsetOptions subset;   // of train
+  std::string coarse;     // file of coarser classes; empty: none
   std::string stage_dir;  // folder on the node's own disk for copies of the training pack; empty: none
   std::int64_t global_batch_size = 256;  // images per step, over all lanes
   Order order = Order::shuffled;
@@ -31,7 +32,7 @@ struct DataConfig {
 
 // Training data as the settings cut them, not staged.
 inline OpenOptions training_data(const DataConfig& data) {
-  return {.classes = data.classes, .labels = data.labels, .subset = data.subset};
+  return {.classes = data.classes, .labels = data.labels, .subset = data.subset, .coarse = data.coarse};
 }
 
 enum class Crop { rrc, src, none, pad };

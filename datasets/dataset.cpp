@@ -10,6 +10,7 @@
 #include "datasets/packing/pack_sources.hpp"
 #include "datasets/source_dataset.hpp"
 #include "datasets/subsets/class_subset.hpp"
+#include "datasets/subsets/coarse_classes.hpp"
 #include "datasets/subsets/relabelled.hpp"
 #include "datasets/subsets/sample_subset.hpp"
 #include "datasets/synthetic_dataset.hpp"
@@ -73,6 +74,7 @@ std::shared_ptr<const Dataset> open_dataset(const std::string& source, const Ope
   if (!options.labels.empty()) dataset = relabel(std::move(dataset), options.labels);
   if (!options.classes.empty()) dataset = keep_classes(std::move(dataset), options.classes);
   if (!options.subset.part.empty()) dataset = keep_subset(std::move(dataset), options.subset);
+  if (!options.coarse.empty()) dataset = coarsen(std::move(dataset), options.coarse);
   return dataset;
 }
 

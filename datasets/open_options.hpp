@@ -22,6 +22,7 @@ struct OpenOptions {
   std::string classes = {};  // file with a class a line: only their samples, renumbered in that order
   std::string labels = {};   // file of images and labels (relabelled.hpp): others are left out
   SubsetOptions subset = {};
+  std::string coarse = {};  // file of coarser classes (coarse_classes.hpp) that stand in the classes' place
   std::string stage_dir = {};  // folder on the node's own disk: a pack's shards are copied there meanwhile
 };
 

@@ -128,6 +128,10 @@ void Declaration::start_by_xavier() {
   }
 }
 
+void Declaration::fix_all() {
+  for (ParameterSpec& spec : parameters_) spec.fixed = true;
+}
+
 void Declaration::mark_head(std::size_t first) {
   for (std::size_t p = first; p < parameters_.size(); ++p) parameters_[p].head = true;
 }

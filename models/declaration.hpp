@@ -113,6 +113,7 @@ class Declaration {
   // Xavier's uniform law for every matrix declared so far; a convolution of patches is one.
   void start_by_xavier();
 
+  void fix_all();                     // what is declared so far stays as it begins
   void mark_head(std::size_t first);  // what is declared from there on is of the head
   // Of what is declared last.
   ParameterSpec& last() { return parameters_.back(); }

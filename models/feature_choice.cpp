@@ -7,6 +7,8 @@ namespace vitrail::models {
 std::optional<FeatureChoice> read_feature_choice(const std::string& text) {
   if (text == "head") return FeatureChoice{};
   if (text == "mean") return FeatureChoice{.blocks = 0, .mean = true};
+  if (text == "head+mean") return FeatureChoice{.blocks = 0, .mean = true, .beside = true};
+  if (text == "projection") return FeatureChoice{.blocks = 0, .projection = true};
   const std::string prefix = "last:";
   if (!text.starts_with(prefix)) return std::nullopt;
   FeatureChoice choice;

@@ -16,6 +16,8 @@ struct AttentionMaps {
   bool of_classes = false;  // else of heads
 };
 
+struct FeatureChoice;
+
 struct Features {
   // What a head reads: [B,D], the class token or the mean over tokens or pixels; [B,K,D] of a token for each
   // class.
@@ -27,5 +29,9 @@ struct Features {
   at::Tensor tokens = {};               // [B,T,D]: all tokens that the pass looked at, those of patches last
   std::optional<AttentionMaps> attention = std::nullopt;
 };
+
+// [B,D'] of a pass that asked for them: what the head reads, the mean beside or instead of it, or blocks side
+// by side.
+at::Tensor chosen(const Features& features, const FeatureChoice& choice);
 
 }  // namespace vitrail::models

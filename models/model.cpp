@@ -90,7 +90,11 @@ Features Model::features(const at::Tensor& images, const Pass& pass) const {
 }
 
 Logits Model::forward(const at::Tensor& images, const Pass& pass) const {
-  return logits(features(images, pass), pass);
+  const auto* const probe = head_ ? std::get_if<ProbeHead>(&*head_) : nullptr;
+  if (probe == nullptr) return logits(features(images, pass), pass);
+  Pass own = pass;
+  own.features = probe->reads;
+  return logits(features(images, own), own);
 }
 
 Logits Model::logits(const Features& features, const Pass& pass) const {

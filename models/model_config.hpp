@@ -32,8 +32,25 @@ struct ReconstructionConfig {
   bool operator==(const ReconstructionConfig&) const = default;
 };
 
-// What stands in the classifier's place where no labels are learned.
-using TaskHead = std::variant<ProjectionConfig, ReconstructionConfig>;
+// A head whose output is compared by cosine (heads/embedding_head.hpp).
+struct EmbeddingConfig {
+  bool linear = false;                   // one linear layer, instead of two with a hidden one between
+  std::int64_t hidden = 4096;            // its width
+  std::int64_t outputs = 256;            // of the embedding
+  std::int64_t predictor_hidden = 4096;  // of what predicts another network's embedding from it; 0: none
+
+  bool operator==(const EmbeddingConfig&) const = default;
+};
+
+// A classifier on chosen features of a body that does not learn (heads/probe_head.hpp).
+struct ProbeConfig {
+  std::string features = "head";  // read_feature_choice
+
+  bool operator==(const ProbeConfig&) const = default;
+};
+
+// What stands in the classifier's place where a task wants another head.
+using TaskHead = std::variant<ProjectionConfig, ReconstructionConfig, EmbeddingConfig, ProbeConfig>;
 
 // What a vision transformer gives to its head: its class token past the last norm, or the mean of its patches
 // past a norm of its own (timm's fc_norm), as MAE fine-tunes.

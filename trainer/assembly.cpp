@@ -25,7 +25,10 @@ namespace {
 
 std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, DataUse use,
                                                       sharding::Communicator& communicator) {
-  auto dataset = open_together(config.data, use, communicator);
+  datasets::DataConfig data = config.data;
+  // Neighbours are judged by the classes themselves.
+  if (use == DataUse::evaluation && !learns_labels(config.task.name)) data.coarse.clear();
+  auto dataset = open_together(data, use, communicator);
   const models::ModelConfig& model = config.model;
   if (learns_labels(config.task.name) && dataset->classes() > model.classes) {
     throw Error(ExitCode::refused,
@@ -41,8 +44,10 @@ std::shared_ptr<const datasets::Dataset> known_images(const Config& config,
                                                       const std::shared_ptr<const datasets::Dataset>& trained,
                                                       sharding::Communicator& communicator) {
   if (learns_labels(config.task.name) || config.data.val.empty()) return nullptr;
-  if (config.evaluation.known.empty()) return trained;
   datasets::DataConfig data = config.data;
+  data.coarse.clear();
+  if (config.evaluation.known.empty())
+    return config.data.coarse.empty() ? trained : open_together(data, DataUse::training, communicator);
   data.val = config.evaluation.known;
   return open_together(data, DataUse::evaluation, communicator);
 }
@@ -79,6 +84,12 @@ WeightSource weights_to_begin_with(const Config& config, const std::vector<model
   }
 }
 
+std::optional<sharding::SampleRows> rows_of(const Task& task, const sharding::RowsShape& shape,
+                                            sharding::LaneState& beside) {
+  if (task.row_width() == 0) return std::nullopt;
+  return std::optional<sharding::SampleRows>(std::in_place, shape, beside.type(), beside.device());
+}
+
 // By its data sheet; 0: not known.
 double peak_of_model(c10::Device device, Precision precision) {
   const auto peak = device.is_cpu() ? std::nullopt : peak_of(machine_name(device));
@@ -112,6 +123,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       gradients(plan, exchange, settings_on(device, config, exchange), communicator, where.memory()),
       lane_state(plan, gradients.layout().held, gradients.type(), where.memory(),
                  sharding::state_kinds(config.optimizer.name, has_average(config))),
+      rows(rows_of(*task, {train_data->size(), task->row_width(), config.lane_groups()}, lane_state)),
       optimizer(config.optimizer, parameter_rules(specs, config.optimizer, config.finetune.train_only),
                 communicator),
       student(config, exchange, lane_state, sharding::StateKind::weight, learned_parameters(config, specs),
@@ -138,6 +150,7 @@ std::string Assembly::initialise_weights(Log& log) {
   for (const std::string& words : source.log_lines()) log.line(words);
   sharding::agree(communicator, [&] { source.fill(lane_state); });  // a rank may find what others do not read
   if (has_average(config)) sharding::start_average(lane_state);
+  if (rows) task->begin_rows(*rows);
   publish();
   return source.record();
 }
@@ -182,7 +195,8 @@ datasets::DamageLedger Assembly::share_damage() {
 
 StepContext Assembly::context(PhaseLog& phases) {
   return {config,       schedule,  *task,     student,    teacher(), *loader_,
-          communicator, gradients, optimizer, lane_state, frozen,    phases};
+          communicator, gradients, optimizer, lane_state, frozen,    rows ? &*rows : nullptr,
+          phases};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
@@ -203,7 +217,10 @@ sharding::MemoryPlan Assembly::planned_memory() const {
 std::int64_t Assembly::most_memory() const {
   if (device.is_cpu()) return peak_memory(device);
   const sharding::MemoryPlan planned = planned_memory();
-  return peak_memory(device) + planned.total() - planned.weights;  // the weights are tensors
+  const auto of_rows =
+      rows ? rows->shape().samples * rows->shape().width * static_cast<std::int64_t>(size_of(rows->type()))
+           : 0;
+  return peak_memory(device) + planned.total() - planned.weights + of_rows;  // the weights are tensors
 }
 
 void Assembly::say_what_it_is(Log& log) const {

@@ -61,6 +61,7 @@ class Assembly {
   sharding::ExchangePlan exchange;
   sharding::GradientReducer gradients;
   sharding::LaneState lane_state;
+  std::optional<sharding::SampleRows> rows;  // that the task remembers, of train_data's samples
   sharding::ShardedOptimizer optimizer;
   Network student;
   std::optional<Network> average;  // of the weights, where it teaches or evaluate.weights asks for it

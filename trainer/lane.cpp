@@ -39,7 +39,7 @@ datasets::LaneBatch next_lanes(datasets::TrainLoader& loader, std::int64_t count
 }
 
 at::Tensor loss_of_lane(const Task& task, const Network& student, Network* teacher,
-                        datasets::LaneBatch& batch, const TaskState& state, const models::Pass& pass,
+                        datasets::LaneBatch& batch, const Remembered& remembered, const models::Pass& pass,
                         std::span<double> shared) {
   const std::vector<datasets::ViewPlan> plans = task.views();
   std::vector<at::Tensor> views;
@@ -52,7 +52,8 @@ at::Tensor loss_of_lane(const Task& task, const Network& student, Network* teach
   of_teacher.drop_path_scale = 0;
   if (teacher != nullptr) of_teacher.before_block = [teacher](int block) { teacher->wait_for(block); };
   const models::Model* const taught_by = teacher == nullptr ? nullptr : teacher->model.get();
-  return task.lane_loss({*student.model, batch, views, state, pass, taught_by, of_teacher}, shared);
+  return task.lane_loss(
+      {*student.model, batch, views, remembered.state, pass, taught_by, of_teacher, remembered.rows}, shared);
 }
 
 }  // namespace vitrail::trainer

@@ -13,11 +13,17 @@ namespace vitrail::trainer {
 // The next `count` lanes of this rank as one batch, under the number of their group.
 datasets::LaneBatch next_lanes(datasets::TrainLoader& loader, std::int64_t count);
 
+// What the task remembers, as the step found it.
+struct Remembered {
+  const TaskState& state;
+  const sharding::SampleRows* rows = nullptr;
+};
+
 // The scalar that backward begins with; the batch must live until backward is over. `shared`:
 // Task::lane_loss. Throws: what the task and the model throw.
 // `teacher`: null where the run has none.
 at::Tensor loss_of_lane(const Task& task, const Network& student, Network* teacher,
-                        datasets::LaneBatch& batch, const TaskState& state, const models::Pass& pass,
+                        datasets::LaneBatch& batch, const Remembered& remembered, const models::Pass& pass,
                         std::span<double> shared);
 
 }  // namespace vitrail::trainer

@@ -9,7 +9,8 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
                                                        sharding::Communicator& communicator) {
   const bool training = use == DataUse::training;
   datasets::OpenOptions options =
-      training ? datasets::training_data(config) : datasets::OpenOptions{.classes = config.classes};
+      training ? datasets::training_data(config)
+               : datasets::OpenOptions{.classes = config.classes, .coarse = config.coarse};
   options.check_shards = communicator.rank() == 0;
   options.check_index = sharding::rank_on_node(communicator) == 0;
   if (training) options.stage_dir = config.stage_dir;

@@ -52,14 +52,8 @@ class StepReport {
   void set_shared(std::size_t lane, const std::vector<double>& values) {
     std::ranges::copy(values, values_.begin() + first_shared(lane));
   }
-  // In the order of lanes.
-  std::vector<double> shared_sums() const {
-    std::vector<double> sums(shared_);
-    for (std::size_t lane = 0; lane < lanes_; ++lane) {
-      for (std::size_t i = 0; i < shared_; ++i)
-        sums[i] += values_[static_cast<std::size_t>(first_shared(lane)) + i];
-    }
-    return sums;
+  LaneValues shared() const {
+    return {std::span(values_).subspan(static_cast<std::size_t>(first_shared(0)), shared_ * lanes_), lanes_};
   }
   void set_work(int rank, const OwnWork& work) {
     double* const entry = &values_[kSignals + (3 + shared_) * lanes_ + 2 * static_cast<std::size_t>(rank)];
@@ -139,7 +133,7 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   pass.follows_batch = [&](std::size_t parameter) { return !c.frozen.contains(parameter); };
 
   std::vector<double> shared(c.task.shared_values());
-  at::Tensor loss = loss_of_lane(c.task, c.student, c.teacher, batch, state.task, pass, shared);
+  at::Tensor loss = loss_of_lane(c.task, c.student, c.teacher, batch, {state.task, c.rows}, pass, shared);
   if (c.phases.injects(FaultKind::spike, step + 1)) loss = loss * 1000;
   if (c.phases.injects(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
 
@@ -259,7 +253,7 @@ StepResult train_step(StepContext& c, TrainState& state, const StepSignals& own,
   // 5. Clip and update the master weights of this rank's lanes, and their average; what the task remembers.
   c.optimizer.scale_weight_decay(c.schedule.weight_decay_scale(state.step));
   if (!result.skipped) {
-    c.task.after_exchange(report.shared_sums(), state.task);
+    c.task.after_exchange(report.shared(), state.task, c.rows);
     c.task.before_update(state.step, c.optimizer, state.task);
     c.optimizer.step(c.lane_state, c.gradients, result.lr, scale, squares);
     c.task.after_update(state.step, c.lane_state, state.task);

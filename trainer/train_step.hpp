@@ -36,6 +36,7 @@ struct StepContext {
   sharding::ShardedOptimizer& optimizer;
   sharding::LaneState& lane_state;
   const ZeroGradients& frozen;
+  sharding::SampleRows* rows;  // that the task remembers; null: none
   PhaseLog& phases;
   StepTrace* trace = nullptr;  // of this step, if it is the one to be shown
 };

@@ -134,9 +134,7 @@ double norm_seconds(const PlanInput& in, const Layout& layout, const Links& link
   const auto pieces = static_cast<double>(layout.plan.pieces.size());
   const double report =
       4 + 3 * static_cast<double>(in.config.lane_groups()) + 2 * static_cast<double>(in.ranks) + pieces;
-  const double shared = trainer::has_teacher(in.config)  // each group's mean of the teacher's outputs
-                            ? static_cast<double>(in.config.lane_groups() * in.config.dino.head.outputs)
-                            : 0;
+  const double shared = static_cast<double>(trainer::shared_numbers(in.config));
   const double lamb =
       in.config.optimizer.name == sharding::OptimizerName::lamb ? links.sum(8 * 2 * pieces) : 0;
   return links.sum(8 * (report + shared)) + lamb;

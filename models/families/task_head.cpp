@@ -12,6 +12,11 @@ struct Declare {
   const FamilyConfig& family;
 
   Head operator()(const ProjectionConfig& config) const { return declare_projection(d, config, name()); }
+  Head operator()(const ProbeConfig& config) const {
+    const auto classes = std::visit([](const auto& network) { return network.classes; }, family);
+    return declare_probe(d, config, classes, name());
+  }
+  Head operator()(const EmbeddingConfig& config) const { return declare_embedding(d, config, name()); }
   Head operator()(const ReconstructionConfig& config) const {
     const auto* const vit = std::get_if<VitConfig>(&family);
     if (vit == nullptr) {

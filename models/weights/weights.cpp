@@ -56,13 +56,15 @@ std::vector<std::string> uneven_heads(const std::map<std::string, StoredTensor>&
                                       const std::vector<Fit>& fits) {
   std::set<std::int64_t> classes;
   std::vector<std::string> heads;
+  bool begins_anew = false;
   for (std::size_t p = 0; p < fits.size() && fits.size() == parameters.size(); ++p) {
     const std::string& name = parameters[p].name;
     if (!parameters[p].head || !stored.contains(name) || stored.at(name).shape.empty()) continue;
+    begins_anew = begins_anew || fits[p] != Fit::as_stored;
     classes.insert(stored.at(name).shape[0]);
     heads.push_back(fmt::format("{} is {}", name, format_shape(stored.at(name).shape)));
   }
-  if (classes.size() < 2) heads.clear();
+  if (classes.size() < 2 || !begins_anew) heads.clear();
   return heads;
 }
 

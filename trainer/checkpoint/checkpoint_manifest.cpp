@@ -17,7 +17,11 @@ using Json = nlohmann::ordered_json;
 Json lane_to_json(const StoredLane& lane) {
   Json runs = Json::array();
   for (const StoredRun& run : lane.runs) runs.push_back({run.parameter, run.begin, run.count});
-  return {{"lane", lane.lane}, {"address", lane.address}, {"runs", runs}};
+  Json json = {{"lane", lane.lane}, {"address", lane.address}, {"runs", runs}};
+  if (lane.rows)
+    json["rows"] = {
+        {"address", lane.rows->address}, {"count", lane.rows->count}, {"width", lane.rows->width}};
+  return json;
 }
 
 StoredLane lane_from_json(const Json& json) {
@@ -27,6 +31,11 @@ StoredLane lane_from_json(const Json& json) {
   for (const Json& run : json.at("runs")) {
     lane.runs.push_back(
         {run.at(0).get<std::size_t>(), run.at(1).get<std::int64_t>(), run.at(2).get<std::int64_t>()});
+  }
+  if (json.contains("rows")) {
+    const Json& rows = json.at("rows");
+    lane.rows = {rows.at("address").get<std::uint64_t>(), rows.at("count").get<std::uint64_t>(),
+                 rows.at("width").get<std::uint64_t>()};
   }
   return lane;
 }
@@ -66,6 +75,11 @@ sharding::LossScale loss_scale_from_json(const Json& json) {
 
 [[noreturn]] void bad(const std::string& why) { throw Error(ExitCode::bad_data, why); }
 
+bool lies_inside(const StoredRows& rows, const StoredFile& file, DataType type) {
+  return rows.width > 0 && rows.count > 0 && rows.address <= file.bytes &&
+         rows.count <= (file.bytes - rows.address) / size_of(type) / rows.width;
+}
+
 // What the readers rely on: runs lie inside their parameter, data inside their file, names inside the folder.
 void check_consistent(const CheckpointManifest& m) {
   for (const StoredParameter& parameter : m.parameters) {
@@ -93,6 +107,8 @@ void check_consistent(const CheckpointManifest& m) {
         elements += static_cast<std::uint64_t>(run.count);
         if (elements > file.bytes) bad(fmt::format("lane {} holds more than {}", lane.lane, file.name));
       }
+      if (lane.rows && !lies_inside(*lane.rows, file, m.type))
+        bad(fmt::format("the rows of lane {} lie outside {}", lane.lane, file.name));
       for (const auto& [kind, address] : lane.address) {
         if (address > file.bytes || elements > (file.bytes - address) / size_of(m.type)) {
           bad(fmt::format("{} of lane {} lies outside {}", kind, lane.lane, file.name));

@@ -33,6 +33,13 @@ struct StoredParameter {
 
 std::vector<StoredParameter> stored_parameters(const std::vector<models::ParameterSpec>& parameters);
 
+// What the task remembers of a lane's samples, in the type of the sums.
+struct StoredRows {
+  std::uint64_t address = 0;  // first byte in the file
+  std::uint64_t count = 0;    // rows
+  std::uint64_t width = 0;
+};
+
 // A run of elements of one parameter; a lane's data are its runs one after another, without padding.
 struct StoredRun {
   std::size_t parameter = 0;
@@ -44,6 +51,7 @@ struct StoredLane {
   std::int64_t lane = 0;
   std::vector<StoredRun> runs;
   std::map<std::string, std::uint64_t> address;  // by kind of state: first byte in the file
+  std::optional<StoredRows> rows = {};
 };
 
 // An array of the task's state, in fp64.

@@ -22,6 +22,7 @@ CheckpointReader::CheckpointReader(const std::filesystem::path& folder)
     }
   }
   index();
+  index_rows();
 }
 
 void CheckpointReader::index() {
@@ -53,6 +54,33 @@ void CheckpointReader::index() {
     if (next != manifest_.parameters[p].elements()) {
       throw Error(ExitCode::bad_data, fmt::format("{}: {} is not there completely and once", folder_.string(),
                                                   manifest_.parameters[p].name));
+    }
+  }
+}
+
+// Lane l has those of the samples l, l + L, l + 2L, ...
+void CheckpointReader::index_rows() {
+  std::size_t lanes = 0;
+  for (std::size_t f = 0; f < manifest_.files.size(); ++f) {
+    for (const StoredLane& lane : manifest_.files[f].lanes) {
+      ++lanes;
+      if (lane.rows) rows_[lane.lane] = {f, *lane.rows};
+    }
+  }
+  if (rows_.empty()) return;
+  rows_shape_ = {0, static_cast<std::int64_t>(rows_.begin()->second.second.width),
+                 static_cast<std::int64_t>(lanes)};
+  for (const auto& [lane, place] : rows_)
+    rows_shape_.samples += static_cast<std::int64_t>(place.second.count);
+  for (std::int64_t lane = 0; lane < std::min(rows_shape_.lanes, rows_shape_.samples); ++lane) {
+    const auto found = rows_.find(lane);
+    const bool whole =
+        found != rows_.end() &&
+        static_cast<std::int64_t>(found->second.second.count) == share_of(rows_shape_, lane).count &&
+        static_cast<std::int64_t>(found->second.second.width) == rows_shape_.width;
+    if (!whole) {
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{}: the rows of lane {} are not there completely", folder_.string(), lane));
     }
   }
 }
@@ -92,6 +120,13 @@ TaskState CheckpointReader::task_state() const {
     }
   }
   return state;
+}
+
+void CheckpointReader::read_rows(std::int64_t lane, std::int64_t first, std::span<std::byte> out) const {
+  if (out.empty()) return;
+  const auto& [file, rows] = rows_.at(lane);
+  files_[file].read_at(
+      rows.address + static_cast<std::uint64_t>(first) * rows.width * size_of(manifest_.type), out);
 }
 
 bool CheckpointReader::has(StateKind kind) const {
@@ -135,6 +170,19 @@ std::vector<Real> CheckpointReader::read_all(StateKind kind, std::size_t paramet
 template std::vector<float> CheckpointReader::read_all<float>(StateKind, std::size_t) const;
 template std::vector<double> CheckpointReader::read_all<double>(StateKind, std::size_t) const;
 
+namespace {
+
+void add_rows(const CheckpointReader& checkpoint, Hasher& hasher) {
+  const auto [samples, width, lanes] = checkpoint.rows();
+  std::vector<std::byte> row(static_cast<std::size_t>(width) * size_of(checkpoint.manifest().type));
+  for (std::int64_t sample = 0; sample < samples; ++sample) {
+    checkpoint.read_rows(sample % lanes, sample / lanes, row);
+    hasher.update(row);
+  }
+}
+
+}  // namespace
+
 std::string state_hash(const CheckpointReader& checkpoint, StatePart part) {
   const auto& parameters = checkpoint.manifest().parameters;
   std::vector<std::size_t> by_name(parameters.size());
@@ -168,6 +216,7 @@ std::string state_hash(const CheckpointReader& checkpoint, StatePart part) {
   if (all) {
     for (const auto& [name, values] : checkpoint.task_state())
       hasher.update(std::as_bytes(std::span(values)));
+    add_rows(checkpoint, hasher);
   }
   return hasher.digest().hex();
 }

@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using sharding::LaneState;
 using sharding::Piece;
+using sharding::SampleRows;
 using sharding::StateKind;
 
 // One lane's pieces, in the order in which their elements stand in the file.
@@ -33,6 +34,8 @@ ElementType element_type(DataType type) {
   return {type == DataType::f64 ? ElementType::Kind::f64 : ElementType::Kind::f32};
 }
 
+std::string group_of(std::int64_t lane) { return fmt::format("lane-{:05}", lane); }
+
 void add_names(H5File& image, const std::vector<StoredParameter>& parameters) {
   std::size_t width = 1;
   for (const StoredParameter& parameter : parameters) width = std::max(width, parameter.name.size());
@@ -40,6 +43,17 @@ void add_names(H5File& image, const std::vector<StoredParameter>& parameters) {
   for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].name.copy(&names[i * width], width);
   image.create_array("parameters", {ElementType::Kind::text, width}, {parameters.size()});
   image.write("parameters", 0, parameters.size(), std::as_bytes(std::span(names)));
+}
+
+// What the task remembers of the lane's samples.
+void add_rows(H5File& image, const SampleRows* rows, const std::string& group, StoredLane& stored) {
+  if (rows == nullptr) return;
+  const auto count = static_cast<std::uint64_t>(rows->rows_of(stored.lane).count);
+  const auto width = static_cast<std::uint64_t>(rows->shape().width);
+  if (count == 0) return;
+  if (stored.address.empty()) image.create_group(group);
+  const auto array = image.create_array(group + "/rows", element_type(rows->type()), {count, width});
+  stored.rows = {array.address, count, width};
 }
 
 // Arrays of one lane: `runs` says which elements of which parameter its data are, one row each.
@@ -55,7 +69,7 @@ StoredLane add_lane(H5File& image, const LaneState& state, std::int64_t lane,
     elements += static_cast<std::uint64_t>(piece->elements);
   }
   if (elements == 0) return stored;  // a tiny model on many lanes: this one owns padding only
-  const std::string group = fmt::format("lane-{:05}", lane);
+  const std::string group = group_of(lane);
   image.create_group(group);
   image.create_array(group + "/runs", {ElementType::Kind::u64}, {pieces.size(), 3});
   image.write(group + "/runs", 0, pieces.size(), std::as_bytes(std::span(rows)));
@@ -116,13 +130,14 @@ class CheckpointWriter::RankImage {
  public:
   // `own`: every slice is in one file, also where all ranks hold all of them. `task`: of rank 0, how long its
   // arrays are; of the others nothing.
-  RankImage(const std::vector<StoredParameter>& parameters, LaneState& state, sharding::LaneRange own,
-            const TaskState& task, int world, int rank)
+  RankImage(const std::vector<StoredParameter>& parameters, LaneState& state, const SampleRows* rows,
+            sharding::LaneRange own, const TaskState& task, int world, int rank)
       : stored_{.name = fmt::format("rank-{:05}-of-{:05}.h5", rank, world), .bytes = 0, .hash = {}},
         file_(H5File::in_memory(stored_.name)) {
     add_names(file_, parameters);
     for (std::int64_t lane = own.begin; lane < own.end; ++lane) {
       stored_.lanes.push_back(add_lane(file_, state, lane, pieces_of_lane(state.plan(), lane)));
+      add_rows(file_, rows, group_of(lane), stored_.lanes.back());
     }
     stored_.task = add_task(file_, task);
     bytes_ = file_.image();
@@ -131,13 +146,14 @@ class CheckpointWriter::RankImage {
   }
 
   // All copies are on their way before one is waited for.
-  void fill(LaneState& state, const TaskState& task) {
+  void fill(LaneState& state, SampleRows* rows, const TaskState& task) {
     for (const auto& [name, array] : stored_.task) {
       const auto values = std::as_bytes(std::span(task.at(name)).first(array.count));
       std::ranges::copy(values, bytes_.begin() + static_cast<std::ptrdiff_t>(array.address));
     }
     for (const StoredLane& lane : stored_.lanes) {
       fill_lane(bytes_, state, lane, pieces_of_lane(state.plan(), lane.lane));
+      if (lane.rows) rows->read(lane.lane, bytes_.data() + lane.rows->address);
     }
     state.device().compute().finish();
   }
@@ -171,14 +187,15 @@ CheckpointWriter::CheckpointWriter(const fs::path& checkpoints, KeepRule keep,
                                    const std::vector<StoredParameter>& parameters, LaneState& state,
                                    sharding::LaneRange own, const TaskState& task,
                                    sharding::Communicator& communicator, BeforeCommit before_commit,
-                                   PhaseLog* phases)
+                                   PhaseLog* phases, SampleRows* rows)
     : checkpoints_(checkpoints),
       keep_(keep),
       state_(state),
+      rows_(rows),
       communicator_(communicator),
       before_commit_(std::move(before_commit)),
       phases_(phases),
-      image_(std::make_unique<RankImage>(parameters, state, own,
+      image_(std::make_unique<RankImage>(parameters, state, rows, own,
                                          communicator.rank() == 0 ? task : TaskState(), communicator.size(),
                                          communicator.rank())) {
   manifest_.parameters = parameters;
@@ -203,7 +220,7 @@ void CheckpointWriter::begin(CheckpointManifest manifest) {
   temporary_ += fmt::format(".tmp-{}", manifest_.writer);
   failure_.reset();
   if (phases_ != nullptr) phases_->enter(Phase::copy, manifest_.state.step);
-  image_->fill(state_, manifest_.state.task);
+  image_->fill(state_, rows_, manifest_.state.task);
   if (phases_ != nullptr) phases_->enter(Phase::none, manifest_.state.step);
   stage_ = Stage::writing;
   work_ = std::async(std::launch::async, [this] { return write_rank_file(); });
@@ -271,9 +288,9 @@ CheckpointWriter::Outcome CheckpointWriter::finish() {
 }
 
 fs::path save_checkpoint(const fs::path& checkpoints, KeepRule keep, CheckpointManifest manifest,
-                         LaneState& state, sharding::Communicator& communicator) {
+                         LaneState& state, sharding::Communicator& communicator, SampleRows* rows) {
   CheckpointWriter writer(checkpoints, keep, manifest.parameters, state, state.lanes(), manifest.state.task,
-                          communicator);
+                          communicator, {}, nullptr, rows);
   writer.begin(std::move(manifest));
   if (writer.finish() == CheckpointWriter::Outcome::failed) throw sharding::AgreedError(writer.failure());
   return writer.checkpoint();

@@ -15,6 +15,7 @@
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/comm/communicator.hpp"
 #include "sharding/state/lane_state.hpp"
+#include "sharding/state/sample_rows.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/watch/phase.hpp"
@@ -28,11 +29,12 @@ class CheckpointWriter {
   // Asked on rank 0, on its writing thread; throws where this must not be committed.
   using BeforeCommit = std::function<void(const CheckpointManifest&)>;
 
-  // `own`: the slices that this rank saves.
+  // `own`: the slices that this rank saves. `rows`: what the task remembers of every sample; null: nothing.
   CheckpointWriter(const std::filesystem::path& checkpoints, KeepRule keep,
                    const std::vector<StoredParameter>& parameters, sharding::LaneState& state,
                    sharding::LaneRange own, const TaskState& task, sharding::Communicator& communicator,
-                   BeforeCommit before_commit = {}, PhaseLog* phases = nullptr);
+                   BeforeCommit before_commit = {}, PhaseLog* phases = nullptr,
+                   sharding::SampleRows* rows = nullptr);
   ~CheckpointWriter();  // waits for this rank's thread
 
   // Copies the state, the task's included, whose arrays are as long as those that the writer was made with.
@@ -61,6 +63,7 @@ class CheckpointWriter {
   const std::filesystem::path checkpoints_;
   const KeepRule keep_;
   sharding::LaneState& state_;
+  sharding::SampleRows* const rows_;
   sharding::Communicator& communicator_;
   const BeforeCommit before_commit_;
   PhaseLog* const phases_;
@@ -76,6 +79,7 @@ class CheckpointWriter {
 // checkpoints stay. Returns the checkpoint's folder.
 std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints, KeepRule keep,
                                       CheckpointManifest manifest, sharding::LaneState& state,
-                                      sharding::Communicator& communicator);
+                                      sharding::Communicator& communicator,
+                                      sharding::SampleRows* rows = nullptr);
 
 }  // namespace vitrail::trainer

@@ -27,7 +27,7 @@ std::unique_ptr<Scorer> knn_scorer(Assembly& run, const models::Model& model, co
   run.communicator.all_reduce_sum(stops);
   if (stops[0] > 0) return nullptr;
   return std::make_unique<KnnScorer>(known.take(), run.validation_data->size(), choice,
-                                     KnnOptions{run.known_data->classes(), how.neighbours, how.temperature});
+                                     knn_options(config, *run.known_data));
 }
 
 }  // namespace

@@ -58,6 +58,16 @@ models::FeatureChoice features_wanted(const Config& config) {
   return models::read_feature_choice(config.evaluation.features).value();
 }
 
+Asked features_asked(const Config& config) {
+  return features_wanted(config).projection ? Asked::projection : Asked::features;
+}
+
+// Neighbours are judged by these.
+datasets::DataConfig with_own_classes(datasets::DataConfig data) {
+  data.coarse.clear();
+  return data;
+}
+
 // The images whose labels vote.
 std::string known_images(const Config& config, const std::string& checkpoint) {
   if (!config.evaluation.known.empty()) return config.evaluation.known;
@@ -73,7 +83,7 @@ std::string known_images(const Config& config, const std::string& checkpoint) {
 // `used`: told who votes.
 std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, const datasets::Dataset& asked,
                                    sharding::Communicator& communicator, UsedRecord& used) {
-  datasets::DataConfig data = config.data;
+  datasets::DataConfig data = with_own_classes(config.data);
   data.val = known_images(config, loaded.checkpoint);
   const auto known = open_together(data, DataUse::evaluation, communicator);
   check_same_classes(class_ids(*known), known->describe(), asked);
@@ -81,7 +91,7 @@ std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, c
   FeatureSet features =
       extract_features(*loaded.model, known, evaluation_options(config, loaded.device), communicator, choice);
   const EvaluationConfig& how = config.evaluation;
-  const KnnOptions options{known->classes(), how.neighbours, how.temperature};
+  const KnnOptions options = knn_options(config, *known);
   used.knn = {data.val, known->fingerprint(), how.features, how.neighbours, how.temperature};
   return std::make_unique<KnnScorer>(std::move(features), asked.size(), choice, options);
 }
@@ -104,8 +114,10 @@ std::unique_ptr<Scorer> classification_scorer(const Config& config, const Loaded
 Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
                            sharding::Communicator& communicator) {
   const bool by_features = config.evaluation.protocol == Protocol::knn;
-  const Loaded loaded = load(config, request, by_features ? Asked::features : Asked::logits, communicator);
-  const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+  const Loaded loaded =
+      load(config, request, by_features ? features_asked(config) : Asked::logits, communicator);
+  const auto dataset = open_together(by_features ? with_own_classes(config.data) : config.data,
+                                     DataUse::evaluation, communicator);
   UsedRecord used = used_record(config, loaded, *dataset, communicator);
   const auto scorer = by_features ? knn_scorer(config, loaded, *dataset, communicator, used)
                                   : classification_scorer(config, loaded, *dataset);
@@ -117,7 +129,7 @@ Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
 FeaturesWritten write_features(const Config& config, const WeightsRequest& request,
                                const std::filesystem::path& output, sharding::Communicator& communicator) {
   constexpr std::int64_t kRowsAtOnce = 1024;
-  const Loaded loaded = load(config, request, Asked::features, communicator);
+  const Loaded loaded = load(config, request, features_asked(config), communicator);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
   const EvaluationOptions options = evaluation_options(config, loaded.device);
   const models::FeatureChoice choice = features_wanted(config);

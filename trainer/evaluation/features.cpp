@@ -6,6 +6,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "models/features.hpp"
+#include "models/heads/logits.hpp"
 #include "models/layers/precision.hpp"
 #include "trainer/device/tensor_type.hpp"
 
@@ -15,9 +16,8 @@ at::Tensor features_of(const models::Model& model, const at::Tensor& images,
                        const models::FeatureChoice& choice) {
   models::Pass pass;
   pass.features = choice;
-  const models::Features features = model.features(images, pass);
-  if (choice.blocks > 0) return models::widened(at::cat(features.blocks, 1));
-  return models::widened(choice.mean ? features.mean : features.pooled);
+  if (choice.projection) return models::widened(model.forward(images, pass).classes);
+  return models::widened(models::chosen(model.features(images, pass), choice));
 }
 
 std::int64_t feature_width(const models::Model& model, const EvaluationOptions& options,

@@ -25,8 +25,8 @@ struct FeatureSet {
   std::vector<LaneFeatures> own;
 };
 
-// [B,3,S,S] -> [B,D]: what the head reads, or the mean over patches; of the last n blocks [B, n * D], side by
-// side.
+// [B,3,S,S] -> [B,D]: what the head reads, or the mean over patches; both [B, 2 * D]; of the last n blocks
+// [B, n * D], side by side; or what a head makes of them.
 at::Tensor features_of(const models::Model& model, const at::Tensor& images,
                        const models::FeatureChoice& choice);
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "sharding/comm/communicator.hpp"
 #include "trainer/evaluation/features.hpp"
@@ -16,9 +17,14 @@ struct KnnOptions {
   std::int64_t classes = 1;
   std::int64_t neighbours = 20;
   double temperature = 0.07;
+  bool cross_validated = false;              // k of 10, 15, 20, 25 and 30, by the known images alone
+  bool retrieval = false;                    // retrieval.hpp's scores as well
+  std::vector<std::int64_t> coarse_of = {};  // by class, for these; empty: none
 };
+// As evaluate.* has them. Throws: as read_coarse_classes.
+KnnOptions knn_options(const Config& config, const datasets::Dataset& known);
 
-// Of `asked`, by what is known of `known`. Every rank gets the same: top1, top5.
+// Of `asked`, by what is known of `known`. Every rank gets the same: top1, top5, and what options ask for.
 Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptions& options,
                               sharding::Communicator& communicator);
 

@@ -26,6 +26,7 @@ std::int64_t probe_memory(Assembly& run) {
   batch.images_count = count;
   batch.labels.assign(static_cast<std::size_t>(count), 0);
   batch.partner_labels = batch.labels;
+  batch.sample_ids.assign(static_cast<std::size_t>(count), 0);
   batch.weights.assign(static_cast<std::size_t>(count), 1);
   try {
     for (const datasets::ViewPlan& view : run.task->views()) {
@@ -33,8 +34,9 @@ std::int64_t probe_memory(Assembly& run) {
           std::vector<float>(static_cast<std::size_t>(count * 3 * view.image_size * view.image_size)));
     }
     std::vector<double> shared(run.task->shared_values());
-    const at::Tensor loss =
-        loss_of_lane(*run.task, run.student, run.teacher(), batch, run.task->initial_state(), pass, shared);
+    const TaskState begins = run.task->initial_state();
+    const at::Tensor loss = loss_of_lane(*run.task, run.student, run.teacher(), batch,
+                                         {begins, run.rows ? &*run.rows : nullptr}, pass, shared);
     run.gradients.begin_memory_probe();
     loss.backward();
   } catch (const std::bad_alloc&) {

@@ -21,7 +21,14 @@ bool is_alike(const std::vector<StoredFile>& files, const TaskState& expected) {
   return stored == sizes;
 }
 
-void check_same_run(const CheckpointManifest& stored, const Assembly& run, const SettingsMap& settings) {
+// As many lanes share out as many rows: they are part of the run's identity, as its data and its task are.
+bool has_same_rows(const CheckpointReader& checkpoint, const Assembly& run) {
+  const sharding::RowsShape theirs = checkpoint.rows();
+  return run.rows ? run.rows->shape() == theirs : theirs.samples == 0;
+}
+
+void check_same_run(const CheckpointReader& checkpoint, const CheckpointManifest& stored, const Assembly& run,
+                    const SettingsMap& settings) {
   if (stored.data_fingerprint.empty()) {
     throw Error(ExitCode::refused, "checkpoint.resume names imported weights, which no run has trained",
                 "begin with model.weights = FILE instead; vitrail export writes such a file");
@@ -33,7 +40,7 @@ void check_same_run(const CheckpointManifest& stored, const Assembly& run, const
   }
   if (why.empty() && stored_parameters(run.specs) != stored.parameters)
     why = "the model has other parameters";
-  if (why.empty() && !is_alike(stored.files, run.task->initial_state()))
+  if (why.empty() && (!is_alike(stored.files, run.task->initial_state()) || !has_same_rows(checkpoint, run)))
     why = "its task remembered other arrays";
   if (why.empty() && stored.type != run.lane_state.type()) why = "precision.compute was another";
   if (why.empty()) return;
@@ -86,6 +93,18 @@ void verify_together(const CheckpointReader& checkpoint, sharding::Communicator&
   });
 }
 
+// Those of this rank's lanes.
+void read_rows(const CheckpointReader& checkpoint, const sharding::Communicator& ranks,
+               sharding::SampleRows& rows) {
+  const auto own = sharding::lanes_of_rank(rows.shape().lanes, ranks.size(), ranks.rank());
+  std::vector<std::byte> values;
+  for (std::int64_t lane = own.begin; lane < own.end; ++lane) {
+    values.resize(rows.bytes_of(lane));
+    checkpoint.read_rows(lane, 0, values);
+    rows.write(lane, values.data());
+  }
+}
+
 TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
   std::vector<std::byte> values;
   for (const sharding::Piece& piece : run.plan.pieces) {
@@ -96,6 +115,7 @@ TrainState load(const CheckpointReader& checkpoint, Assembly& run) {
       run.lane_state.write(kind, piece, values.data());
     }
   }
+  if (run.rows) read_rows(checkpoint, run.communicator, *run.rows);
   run.optimizer.set_steps(checkpoint.manifest().state.optimizer_steps);
   TrainState state = checkpoint.manifest().state;
   state.task = checkpoint.task_state();
@@ -172,12 +192,13 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, 
     }
     CheckpointManifest stored = checkpoint->manifest();
     stored.settings = merged_keys(stored.settings, defaults);
-    check_same_run(stored, run, settings);
+    check_same_run(*checkpoint, stored, run, settings);
     const bool is_own = path.parent_path() == directory.checkpoints();
     if (is_own) check_same_beginning(stored, run.config.model.weights, directory);
     say_changes(stored, settings, request.program, machine_name(run.device), log);
     TrainState state{};
     sharding::agree(run.communicator, [&] { state = load(*checkpoint, run); });
+    if (run.rows) run.rows->gather(run.communicator);
     run.publish();
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && is_own && !damaged.empty()) set_aside_all(damaged, path);

@@ -48,12 +48,21 @@ void check_same_plan(const Assembly& run, Log& log) {
                   machines.front(), other - machines.begin(), *other));
 }
 
-void check_same_weights(const Assembly& run) {
+void check_same_weights(Assembly& run) {
   if (run.communicator.size() == 1) return;
   Hasher hasher;
   for (std::size_t b = 0; b < run.plan.buckets.size(); ++b) {
     const at::Tensor bucket = run.student.parameters.on_host(b);
     hasher.update({static_cast<const std::byte*>(bucket.const_data_ptr()), bucket.nbytes()});
+  }
+  if (run.rows) {
+    std::vector<std::byte> rows;
+    for (std::int64_t lane = 0; lane < run.rows->shape().lanes; ++lane) {
+      rows.resize(run.rows->bytes_of(lane));
+      run.rows->read(lane, rows.data());
+      run.rows->device().compute().finish();
+      hasher.update(rows);
+    }
   }
   sharding::check_agreement(run.communicator, {{"the weights (hash)", hasher.digest().hex()}},
                             ExitCode::crash,

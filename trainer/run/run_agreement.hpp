@@ -14,6 +14,6 @@ namespace vitrail::trainer {
 void check_same_program(sharding::Communicator& communicator, const TrainRequest& request);
 // The data, and where parameters lie. Unlike machines are only told.
 void check_same_plan(const Assembly& run, Log& log);
-void check_same_weights(const Assembly& run);  // what the model computes with; no gather may be under way
+void check_same_weights(Assembly& run);  // what the model computes with; no gather may be under way
 
 }  // namespace vitrail::trainer

@@ -43,7 +43,7 @@ RunSaver::RunSaver(Assembly& run, const TrainState& state, const RunServices& se
             metrics->sync(manifest.state.metrics_bytes);
             owner->check(RunOwner::Look::now);
           },
-          &services.phases),
+          &services.phases, run.rows ? &*run.rows : nullptr),
       saved_(state),
       under_way_(state) {}
 

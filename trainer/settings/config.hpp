@@ -19,7 +19,7 @@ inline bool is_half(Precision type) { return type == Precision::fp16 || type == 
 enum class ScheduleName { cosine, linear, step, constant };
 enum class EpochStepping { off, timm, deit };
 enum class LrScaling { off, linear, sqrt };
-enum class TaskName { classification, dino, mae };
+enum class TaskName { classification, dino, mae, grafit, linear };
 enum class LossName { ce, bce };
 enum class DistillationType { none, hard, soft };
 enum class WeightsUsed { raw, ema };
@@ -66,6 +66,18 @@ struct DinoConfig {
 struct MaeConfig {
   models::ReconstructionConfig head;
   bool normalised = true;  // pixels of a patch, by its mean and deviation
+};
+
+// Embeddings finer than the labels that they learn from (Touvron et al. 2021). What the paper leaves open is
+// as BYOL (momentum, predictor) or SNCA's code (renormalised) has it.
+struct GrafitConfig {
+  std::int64_t views = 4;            // of a sample, for its loss of instances; its neighbours see one more
+  double instance_weight = 1;        // of that loss; 0: neighbours alone, as SNCA
+  double temperature = 0.05;         // of the neighbours
+  double memory_momentum = 0.5;      // share of its own that a remembered embedding keeps when it is seen
+  bool memory_renormalised = false;  // then it is brought to length 1
+  double momentum = 0.996;           // of the target's weights, at first; it rises to 1
+  models::EmbeddingConfig head;
 };
 
 struct LossConfig {
@@ -147,6 +159,8 @@ struct EvaluationConfig {
   std::string known;              // knn: images whose labels vote; empty: data.train of the checkpoint
   std::int64_t neighbours = 20;   // of knn
   double temperature = 0.07;      // of their votes
+  bool cross_validated = false;   // k is chosen by the known images
+  bool retrieval = false;         // mAP as well
   std::string features = "head";  // models::read_feature_choice
 };
 
@@ -164,6 +178,8 @@ struct Config {
   FinetuneConfig finetune;
   DinoConfig dino;
   MaeConfig mae;
+  GrafitConfig grafit;
+  models::ProbeConfig linear;  // of a classifier on a body that does not learn
   LossConfig loss;
   DistillationConfig distillation;
   sharding::OptimizerConfig optimizer;

@@ -12,10 +12,43 @@ SampleCost cost_of_view(const models::ModelConfig& network) {
   return {view.macs_in_training, 0, view.macs_again, view.macs_deviation, view.activation_bytes};
 }
 
+// A body that only looks, and a classifier.
+SampleCost cost_of_probe(const models::ModelConfig& network) {
+  SampleCost cost;
+  for (const models::ParameterSpec& spec : models::parameters_of(network))
+    if (spec.head) cost.student += static_cast<double>(spec.elements());
+  cost.teacher = static_cast<double>(models::describe_model(network).macs) - cost.student;
+  cost.activation_bytes = static_cast<std::int64_t>(sizeof(float) * cost.student) / network.classes;
+  return cost;
+}
+
+// The neighbours' view, and those of the instances' loss.
+SampleCost cost_of_embeddings(const GrafitConfig& grafit, const models::ModelConfig& network,
+                              SampleCost view) {
+  if (grafit.instance_weight == 0) return view;
+  const auto views = static_cast<double>(grafit.views);
+  view.student *= views + 1;
+  view.teacher = views * static_cast<double>(models::describe_model(network).macs);
+  view.again *= views + 1;
+  view.deviation *= std::sqrt(views + 1);
+  view.activation_bytes *= grafit.views + 1;
+  return view;
+}
+
 }  // namespace
+
+// DINO: each group's mean of the teacher's outputs. Grafit: every sample, and its embedding.
+std::int64_t shared_numbers(const Config& config) {
+  if (config.task.name == TaskName::dino) return config.lane_groups() * config.dino.head.outputs;
+  if (config.task.name == TaskName::grafit)
+    return config.data.global_batch_size * (1 + config.grafit.head.outputs);
+  return 0;
+}
 
 SampleCost sample_cost(const Config& config, const models::ModelConfig& network) {
   const SampleCost global = cost_of_view(network);
+  if (config.task.name == TaskName::grafit) return cost_of_embeddings(config.grafit, network, global);
+  if (config.task.name == TaskName::linear) return cost_of_probe(network);
   if (config.task.name != TaskName::dino) return global;
   constexpr std::int64_t kGlobal = 2;
   models::ModelConfig small = network;

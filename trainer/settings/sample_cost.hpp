@@ -15,6 +15,9 @@ struct SampleCost {
   std::int64_t activation_bytes = 0;  // in fp32, until the student's backward pass
 };
 
+// Numbers that all lanes together add to a step's one exchange.
+std::int64_t shared_numbers(const Config& config);
+
 // `network`: network_of(config), maybe at another rate of stochastic depth.
 SampleCost sample_cost(const Config& config, const models::ModelConfig& network);
 

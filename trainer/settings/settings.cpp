@@ -4,6 +4,7 @@
 
 #include "trainer/base/error.hpp"
 #include "trainer/settings/sections/sections.hpp"
+#include "trainer/settings/task_network.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -19,6 +20,8 @@ std::vector<Setting> make_table() {
   add_loss_settings(table);
   add_dino_settings(table);
   add_mae_settings(table);
+  add_grafit_settings(table);
+  add_linear_settings(table);
   add_distillation_settings(table);
   add_optimizer_settings(table);
   add_ema_settings(table);
@@ -105,6 +108,10 @@ std::optional<models::TaskHead> task_head_of(const SettingsMap& settings, const 
       return config_of(settings, place, "dino.").dino.head;
     case TaskName::mae:
       return config_of(settings, place, "mae.").mae.head;
+    case TaskName::grafit:
+      return embedding_of(config_of(settings, place, "grafit.").grafit);
+    case TaskName::linear:
+      return config_of(settings, place, "linear.").linear;
     case TaskName::classification:
       break;
   }

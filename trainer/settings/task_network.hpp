@@ -8,7 +8,11 @@
 
 namespace vitrail::trainer {
 
-bool learns_labels(TaskName task);
+bool learns_labels(TaskName task);  // a classifier of them
+bool uses_labels(TaskName task);    // its loss knows of classes
+
+// The head that the task wants.
+models::EmbeddingConfig embedding_of(const GrafitConfig& grafit);
 
 // That is trained: model.*, ending as the task wants it.
 models::ModelConfig network_of(const Config& config);

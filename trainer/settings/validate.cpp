@@ -142,18 +142,36 @@ void check_average(const Config& config) {
 // Names what a recipe that learns from labels would bring along unseen: settings without effect are refused
 // where they are given, these are not.
 void check_views(const Config& config) {
-  if (config.task.name != TaskName::dino) return;
+  if (!has_teacher(config)) return;
   if (config.data.train.starts_with("tensor:")) {
     throw refuse(
-        "task.name = dino with data.train = {}: tensors are used as they are, so all views of an image would "
+        "task.name = {} with data.train = {}: tensors are used as they are, so all views of an image would "
         "be one; give a data.train of images",
-        config.data.train);
+        find_setting("task.name")->get(config).value_or(""), config.data.train);
   }
+  if (config.task.name != TaskName::dino) return;
   const DinoConfig& dino = config.dino;
   if (dino.local_views > 0 && dino.local_min_area > dino.local_max_area) {
     throw refuse("dino.local_min_area = {} is above dino.local_max_area = {}; set a smaller one",
                  dino.local_min_area, dino.local_max_area);
   }
+}
+
+// Others have no embedding that neighbours could be looked for in.
+void check_features(const Config& config) {
+  if (learns_labels(config.task.name) || config.evaluation.features != "projection") return;
+  if (config.task.name == TaskName::grafit) return;
+  throw refuse(
+      "evaluate.features = projection with task.name = {}: only grafit learns an embedding; set "
+      "evaluate.features = head",
+      find_setting("task.name")->get(config).value_or(""));
+}
+
+void check_probe(const Config& config) {
+  if (config.task.name != TaskName::linear || config.finetune.train_only.empty()) return;
+  throw refuse(
+      "finetune.train_only = {} with task.name = linear: the classifier alone is trained; leave it out",
+      config.finetune.train_only);
 }
 
 void check_clipping(const Config& config) {
@@ -184,6 +202,8 @@ void validate(const Config& config) {
   check_mixing(config);
   check_loss(config);
   check_views(config);
+  check_features(config);
+  check_probe(config);
   check_best(config);
   check_clipping(config);
   trained_parameters(models::parameters_of(network_of(config)), config.finetune.train_only);

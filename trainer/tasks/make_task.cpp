@@ -1,7 +1,9 @@
 #include "trainer/base/error.hpp"
 #include "trainer/tasks/classification.hpp"
-#include "trainer/tasks/masked_reconstruction.hpp"
-#include "trainer/tasks/self_distillation.hpp"
+#include "trainer/tasks/linear_probe.hpp"
+#include "trainer/tasks/unlabelled/grafit.hpp"
+#include "trainer/tasks/unlabelled/masked_reconstruction.hpp"
+#include "trainer/tasks/unlabelled/self_distillation.hpp"
 
 namespace vitrail::trainer {
 
@@ -12,6 +14,10 @@ std::unique_ptr<const Task> make_task(const Config& config, c10::Device device,
       return std::make_unique<const SelfDistillation>(config, data.size());
     case TaskName::mae:
       return std::make_unique<const MaskedReconstruction>(config);
+    case TaskName::grafit:
+      return std::make_unique<const Grafit>(config, device, data);
+    case TaskName::linear:
+      return std::make_unique<const LinearProbe>(config);
     case TaskName::classification:
       break;
   }

@@ -129,10 +129,7 @@ class WeightSource::OfCheckpoint final : public WeightSource::Stored {
     checkpoint_.verify();
     const auto& parameters = checkpoint_.manifest().parameters;
     for (std::size_t p = 0; p < parameters.size(); ++p) index_[parameters[p].name] = p;
-    for (const std::string& head : task_head(checkpoint_.manifest().settings, name())) {
-      if (std::ranges::find(wanted, head, &models::ParameterSpec::name) == wanted.end())
-        left_out_.insert(head);
-    }
+    left_out_ = head_left_out(checkpoint_.manifest().settings, name(), wanted);
   }
   std::string name() const override { return checkpoint_.folder().string(); }
   std::map<std::string, models::StoredTensor> tensors() const override {
@@ -343,11 +340,14 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
     throw average_of_file("evaluate.weights");
   }
   at::set_num_threads(static_cast<int>(config.run.threads));
-  auto model = models::make_model(config.model);
+  models::ModelConfig network = config.model;
+  if (const auto head = head_asked_for(checkpoint.empty() ? config.model.weights : checkpoint, asked))
+    network.task_head = head;
+  auto model = models::make_model(network);
   const auto& specs = model->parameters();
   const WeightSource source(config, checkpoint, specs);
   const std::vector<std::string> words = source.log_lines();
-  if (asked == Asked::logits) source.refuse_fresh_head();
+  if (asked != Asked::features) source.refuse_fresh_head();
   for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
   const DataType type = compute_type(config.precision.compute);
   std::vector<at::Tensor> tensors;

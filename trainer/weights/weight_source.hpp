@@ -16,6 +16,7 @@
 #include "models/weights/weights.hpp"
 #include "sharding/state/lane_state.hpp"
 #include "trainer/settings/config.hpp"
+#include "trainer/weights/task_head.hpp"
 
 namespace vitrail::trainer {
 
@@ -58,8 +59,6 @@ class WeightSource {
   std::vector<std::int64_t> head_rows_;  // stored ones, by class; of Fit::selected
   std::string note_;                     // weight_normalisation.hpp
 };
-
-enum class Asked { logits, features };
 
 // A model with the weights of a checkpoint or file, in the type of precision.compute, ready to be asked.
 // Error(refused) where logits are asked for and its head would be a fresh one.

@@ -18,11 +18,15 @@ def grad_norm(trained):
 
 
 def save_steps(path, settings, initial, student, trained, optimizer, losses, grad_norms, more):
+    """write_steps with AdamW's moments."""
+    moments = {f"{moment}.{n.removeprefix('body.')}": optimizer.state[p][moment]
+               for n, p in trained for moment in ("exp_avg", "exp_avg_sq")}
+    write_steps(path, settings, initial, student, losses, grad_norms, moments | more)
+
+
+def write_steps(path, settings, initial, student, losses, grad_norms, more):
     """`initial` and `student`: tensors by name, at the first and after the last step. The body's names have no prefix."""
     tensors = {f"initial.{n}": t for n, t in initial.items()} | {f"student.{n}": t for n, t in student.items()}
-    for n, p in trained:
-        for moment in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{moment}.{n.removeprefix('body.')}"] = optimizer.state[p][moment]
     tensors |= {"loss": torch.tensor(losses, dtype=torch.float64), "grad_norm": torch.tensor(grad_norms, dtype=torch.float64)}
     tensors |= more
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,12 @@ WORLDS = (1, 2, 3, 4, 8) if harness.LONG else (1, 3)
 
 class Runs(harness.RunTest):
     TASK = {}  # settings of the subclass
+    WITHOUT = ()  # settings that have no effect there
+
+    @classmethod
+    def prepared(cls):
+        """More of them, of what has to be made first."""
+        return {}
 
     @classmethod
     def setUpClass(cls):
@@ -29,6 +35,9 @@ class Runs(harness.RunTest):
             "checkpoint.every": "2st",
             "evaluate.neighbours": 5,
         } | cls.TASK
+        for key in cls.WITHOUT:
+            del cls.settings[key]
+        cls.settings |= cls.prepared()
         cls.reference = cls.folder / "undisturbed"
         cls.vitrail("launch", "-n", 2, *harness.flags(cls.settings | {"run.dir": cls.reference}))
 

@@ -49,9 +49,9 @@ CommandLine parse_config(const fs::path& file) {
 
 // What decides the outcome of a run; the rest is where things lie and how often they are looked at.
 bool is_hyper_parameter(const std::string& key) {
-  constexpr std::array<const char*, 12> kSections = {"task.",     "dino.",    "mae.",          "model.",
-                                                     "finetune.", "loss.",    "distillation.", "optimizer.",
-                                                     "schedule.", "augment.", "ema.",          "precision."};
+  constexpr std::array<const char*, 14> kSections = {
+      "task.", "dino.",         "mae.",       "grafit.",   "linear.",  "model.", "finetune.",
+      "loss.", "distillation.", "optimizer.", "schedule.", "augment.", "ema.",   "precision."};
   constexpr std::array<const char*, 6> kKeys = {
       "run.epochs",         "run.steps", "run.lanes", "data.global_batch_size", "data.repeated_augmentation",
       "evaluate.crop_ratio"};
@@ -191,13 +191,18 @@ TEST(Recipes, SchedulesReachTheirRatesOverTheWholeRun) {
       EXPECT_NEAR(listing.at("rows").back().at("lr"), config.optimizer.lr / 10, 1e-12) << name;
       continue;
     }
-    EXPECT_EQ(listing.at("rows").front().at("lr"), config.schedule.warmup_lr) << name;
+    const double peak = config.optimizer.lr * scale, low = config.schedule.min_lr;
+    EXPECT_EQ(listing.at("rows").front().at("lr"),
+              config.schedule.warmup.count > 0 ? config.schedule.warmup_lr : peak)
+        << name;
     // timm's cosine, which DeiT leaves standing two epochs before the end.
     const std::int64_t before = config.schedule.warmup_prefix ? config.schedule.warmup.count : 0;
     const double epochs = static_cast<double>(config.run.epochs - before);
     const bool deit = config.schedule.per_epoch == trainer::EpochStepping::deit;
-    const double t = deit ? epochs - 2 : epochs - 1 / static_cast<double>(per_epoch);
-    const double peak = config.optimizer.lr * scale, low = config.schedule.min_lr;
+    const bool whole_epochs = config.schedule.per_epoch == trainer::EpochStepping::timm;
+    const double t = deit           ? epochs - 2
+                     : whole_epochs ? epochs - 1
+                                    : epochs - 1 / static_cast<double>(per_epoch);
     EXPECT_NEAR(listing.at("rows").back().at("lr"),
                 low + (peak - low) / 2 * (1 + std::cos(std::numbers::pi * t / epochs)), 1e-12)
         << name;

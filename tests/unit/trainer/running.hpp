@@ -55,7 +55,8 @@ class Running {
     manifest.writer = "a test";
     manifest.parameters = stored_parameters(run.specs);
     const std::filesystem::path saved =
-        save_checkpoint(directory_.checkpoints(), {}, manifest, run.lane_state, run.communicator);
+        save_checkpoint(directory_.checkpoints(), {}, manifest, run.lane_state, run.communicator,
+                        run.rows ? &*run.rows : nullptr);
     return state_hash(CheckpointReader(saved), StatePart::all);
   }
 

@@ -14,7 +14,7 @@ inline SettingCondition with_images() {
 }
 
 inline SettingCondition with_labels() {
-  return {"task.name", "task.name = classification",
+  return {"task.name", "task.name = classification or linear",
           [](const Config& config) { return learns_labels(config.task.name); }};
 }
 
@@ -26,6 +26,28 @@ inline SettingCondition with_dino() {
 inline SettingCondition with_mae() {
   return {"task.name", "task.name = mae",
           [](const Config& config) { return config.task.name == TaskName::mae; }};
+}
+
+inline SettingCondition with_grafit() {
+  return {"task.name", "task.name = grafit",
+          [](const Config& config) { return config.task.name == TaskName::grafit; }};
+}
+
+inline SettingCondition with_linear() {
+  return {"task.name", "task.name = linear",
+          [](const Config& config) { return config.task.name == TaskName::linear; }};
+}
+
+// All of the network learns.
+inline SettingCondition with_learning_body() {
+  return {"task.name", "a task.name other than linear",
+          [](const Config& config) { return config.task.name != TaskName::linear; }};
+}
+
+// The loss knows of classes.
+inline SettingCondition with_classes() {
+  return {"task.name", "task.name = classification, linear or grafit",
+          [](const Config& config) { return uses_labels(config.task.name); }};
 }
 
 // Others draw their views by settings of their own.

@@ -122,6 +122,13 @@ void add_data_settings(std::vector<Setting>& table) {
            {.help = "text file with a class a line, by wnid or name: only their images, labels in that order",
             .placeholder = "FILE",
             .absent = "all classes"});
+  data.add(
+      "coarse", &DataConfig::coarse, Effect::result,
+      {.help = "text file with a line CLASS,COARSE for each class, by wnid or name: the coarse classes are "
+               "learned; neighbours and retrieval are judged by the classes themselves",
+       .placeholder = "FILE",
+       .absent = "the classes themselves",
+       .when = {with_classes()}});
   add_few_labels(table);
   data.add("stage_dir", &DataConfig::stage_dir, Effect::place,
            {.help = "folder on the node's own disk: data.train is copied there while the run reads it",

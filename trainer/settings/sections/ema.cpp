@@ -12,7 +12,7 @@ SettingCondition with_average() {
 
 // The task's own average is the teacher.
 SettingCondition without_teacher() {
-  return {"task.name", "a task.name other than dino",
+  return {"task.name", "a task.name without a teacher of its own",
           [](const Config& config) { return !has_teacher(config); }};
 }
 

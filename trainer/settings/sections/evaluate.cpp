@@ -25,9 +25,21 @@ void add_neighbour_settings(const Section<Reach>& evaluate) {
                 .placeholder = "SOURCE",
                 .absent = "data.train, or that of the checkpoint",
                 .when = {by_neighbours()}});
+  evaluate.add("neighbours", &EvaluationConfig::neighbours, Effect::result,
+               {.help = "how many neighbours vote (k)",
+                .bounds = from_to(1, 1e6),
+                .when = {by_neighbours(),
+                         {"evaluate.cross_validated", "evaluate.cross_validated = false",
+                          [](const Config& config) { return !config.evaluation.cross_validated; }}}});
   evaluate.add(
-      "neighbours", &EvaluationConfig::neighbours, Effect::result,
-      {.help = "how many neighbours vote (k)", .bounds = from_to(1, 1e6), .when = {by_neighbours()}});
+      "cross_validated", &EvaluationConfig::cross_validated, Effect::result,
+      {.help = "10, 15, 20, 25 or 30 neighbours vote, as the known images tell each other's labels best",
+       .when = {by_neighbours()}});
+  evaluate.add(
+      "retrieval", &EvaluationConfig::retrieval, Effect::result,
+      {.help = "mean average precision of the ranking of all known images as well; with data.coarse also "
+               "under the condition of coarse probabilities and of coarse classes",
+       .when = {by_neighbours()}});
   evaluate.add("temperature", &EvaluationConfig::temperature, Effect::result,
                {.help = "of the neighbours' votes, exp(cosine / temperature)",
                 .bounds = above(0),
@@ -35,10 +47,11 @@ void add_neighbour_settings(const Section<Reach>& evaluate) {
   evaluate.add(
       "features", &EvaluationConfig::features, Effect::result,
       {.help = "of each image: what the head reads, the mean over patches, or the pooled outputs of the "
-               "last N blocks side by side",
-       .placeholder = "head|mean|last:N",
+               "last N blocks side by side; both of the first in turn (head+mean); or the embedding that "
+               "task.name = grafit learned (projection)",
+       .placeholder = "head|mean|head+mean|last:N|projection",
        .when = {by_neighbours()}},
-      {"head, mean or last:N",
+      {"head, mean, head+mean, last:N or projection",
        [](const std::string& text) { return models::read_feature_choice(text).has_value(); }});
 }
 

@@ -1,4 +1,5 @@
 #include "models/layers/activation_checkpointing.hpp"
+#include "trainer/settings/sections/conditions.hpp"
 #include "trainer/settings/sections/sections.hpp"
 
 namespace vitrail::trainer {
@@ -49,13 +50,16 @@ void add_model_settings(std::vector<Setting>& table) {
             {.help = "outputs of the head", .bounds = from_to(1, 1e6), .unit = "classes"});
   add_overrides(model);
   model.add("drop_path", &ModelConfig::drop_path, Effect::identity,
-            {.help = "share of images for which a branch is left out", .bounds = from_below(0, 1)});
+            {.help = "share of images for which a branch is left out",
+             .bounds = from_below(0, 1),
+             .when = {with_learning_body()}});
   model.add(
       "dropout", &ModelConfig::dropout, Effect::identity,
       {.help =
            "share of the numbers behind positions and linear layers that are set to 0 in training; of ViT "
            "and DeiT",
-       .bounds = from_below(0, 1)});
+       .bounds = from_below(0, 1),
+       .when = {with_learning_body()}});
   model.choice(
       "drop_path_law", &ModelConfig::drop_path_law,
       {{DropPathLaw::of_model, "own"}, {DropPathLaw::constant, "constant"}, {DropPathLaw::linear, "linear"}},

@@ -1,3 +1,4 @@
+#include "trainer/settings/sections/conditions.hpp"
 #include "trainer/settings/sections/sections.hpp"
 
 namespace vitrail::trainer {
@@ -106,7 +107,7 @@ void add_schedule_settings(std::vector<Setting>& table) {
                {.help = "drop-path rate at the beginning, from where it goes straight to model.drop_path",
                 .bounds = from_below(0, 1),
                 .absent = "the same all the time",
-                .when = {with_drop_path()}});
+                .when = {with_learning_body(), with_drop_path()}});
 }
 
 }  // namespace vitrail::trainer

@@ -16,6 +16,8 @@ void add_finetune_settings(std::vector<Setting>& table);
 void add_loss_settings(std::vector<Setting>& table);
 void add_dino_settings(std::vector<Setting>& table);
 void add_mae_settings(std::vector<Setting>& table);
+void add_grafit_settings(std::vector<Setting>& table);
+void add_linear_settings(std::vector<Setting>& table);
 void add_distillation_settings(std::vector<Setting>& table);
 void add_optimizer_settings(std::vector<Setting>& table);
 void add_ema_settings(std::vector<Setting>& table);

@@ -62,6 +62,18 @@ void fill(sharding::LaneState& state) {
   });
 }
 
+// Number k of sample s is 3 s + k.
+template <class Real>
+void fill_rows(sharding::SampleRows& rows) {
+  for (std::int64_t lane = 0; lane < rows.shape().lanes; ++lane) {
+    std::vector<Real> values;
+    for (std::int64_t sample = lane; sample < rows.shape().samples; sample += rows.shape().lanes) {
+      for (std::int64_t k = 0; k < 3; ++k) values.push_back(static_cast<Real>(3 * sample + k));
+    }
+    rows.write(lane, std::as_bytes(std::span(values)).data());
+  }
+}
+
 inline CheckpointManifest manifest_of(std::int64_t step, std::int64_t lanes, int world, DataType type) {
   CheckpointManifest manifest;
   manifest.state = {step,
@@ -96,6 +108,7 @@ class CheckpointTest : public testing::Test {
     std::int64_t lanes = 4;
     std::int64_t keep_last = 100;
     std::int64_t bucket_elements = 2000;
+    std::int64_t samples = 0;  // of which three numbers are remembered; 0: nothing
   };
 
   // Saves the known state from `world` ranks; `change` may alter it first.
@@ -110,8 +123,11 @@ class CheckpointTest : public testing::Test {
                                 host);
       fill<Real>(state);
       if (change) change(state);
+      std::optional<sharding::SampleRows> rows;
+      if (how.samples > 0)
+        fill_rows<Real>(rows.emplace(sharding::RowsShape{how.samples, 3, how.lanes}, type, host));
       save_checkpoint(checkpoints_, {.last = how.keep_last}, manifest_of(how.step, how.lanes, world, type),
-                      state, communicator);
+                      state, communicator, rows ? &*rows : nullptr);
     });
     return checkpoints_ / checkpoint_name(how.step);
   }

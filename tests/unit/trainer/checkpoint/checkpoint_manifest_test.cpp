@@ -17,7 +17,7 @@ using testing::HasSubstr;
 
 class Manifest : public CheckpointTest {
  protected:
-  Manifest() : folder_(save<float>(2, {})), text_(read_text(folder_ / "manifest.json")) {}
+  Manifest() : folder_(save<float>(2, {.samples = 10})), text_(read_text(folder_ / "manifest.json")) {}
 
   void write(const std::string& text) const { std::ofstream(folder_ / "manifest.json") << text; }
 

@@ -62,6 +62,58 @@ TEST_F(KnnTest, AccuraciesAreTorchsAtAnyNumberOfRanks) {
   }
 }
 
+TEST_F(KnnTest, MeanAveragePrecisionsAreTorchsAtAnyNumberOfRanks) {
+  const auto expected = nlohmann::json::parse(file_.metadata().at("retrieval"));
+  for (const int ranks : {1, 2, 3, 4}) {
+    tests::run_world(ranks, [&](sharding::Communicator& communicator) {
+      KnnOptions options{kClassesOfSets};
+      options.retrieval = true;
+      const auto plain = classify_by_neighbours(set_of("known", communicator), set_of("asked", communicator),
+                                                options, communicator);
+      options.coarse_of = expected.at("coarse_of").get<std::vector<std::int64_t>>();
+      const auto given = classify_by_neighbours(set_of("known", communicator), set_of("asked", communicator),
+                                                options, communicator);
+      EXPECT_EQ(plain.list.size(), 3U);
+      EXPECT_EQ(plain["map"], given["map"]);
+      for (const char* const name : {"map", "map_conditional", "map_oracle"})
+        EXPECT_NEAR(given[name], expected.at(name).get<double>(), 1e-9) << name << ", " << ranks << " ranks";
+    });
+  }
+  EXPECT_GT(expected.at("map_oracle").get<double>(), expected.at("map").get<double>() + 5);
+}
+
+// The relevant ones come last of all that are alike: 1/299, 2/300.
+TEST_F(KnnTest, OfEqualImagesTheLowerIsRankedFirst) {
+  tests::run_world(3, [&](sharding::Communicator& communicator) {
+    FeatureSet known = set_of("known", communicator);
+    for (LaneFeatures& lane : known.own) {
+      lane.rows = at::ones_like(lane.rows);
+      for (std::size_t i = 0; i < lane.labels.size(); ++i)
+        lane.labels[i] = lane.lane + kLanesOfSets * static_cast<std::int64_t>(i) < 298 ? 0 : 6;
+    }
+    FeatureSet asked = set_of("asked", communicator);
+    for (LaneFeatures& lane : asked.own) std::fill(lane.labels.begin(), lane.labels.end(), 6);
+    KnnOptions options{kClassesOfSets};
+    options.retrieval = true;
+    EXPECT_NEAR(classify_by_neighbours(known, asked, options, communicator)["map"],
+                100 * (1.0 / 299 + 2.0 / 300) / 2, 1e-12);
+  });
+}
+
+TEST_F(KnnTest, TheNumberOfNeighboursIsTheOneThatKnownImagesTellByThemselves) {
+  const auto expected = nlohmann::json::parse(file_.metadata().at("cross_validated"));
+  for (const int ranks : {1, 3}) {
+    tests::run_world(ranks, [&](sharding::Communicator& communicator) {
+      KnnOptions options{kClassesOfSets};
+      options.cross_validated = true;
+      const auto scores = classify_by_neighbours(set_of("known", communicator), set_of("asked", communicator),
+                                                 options, communicator);
+      EXPECT_EQ(scores["neighbours"], expected.at("k").get<double>());
+      EXPECT_NEAR(scores["top1"], expected.at("top1").get<double>(), 1e-9);
+    });
+  }
+}
+
 // All known images alike: only numbers tell them apart.
 TEST_F(KnnTest, OfEqualNeighboursTheLowerImageCounts) {
   for (const int ranks : {1, 2, 4}) {

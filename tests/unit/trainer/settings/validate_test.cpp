@@ -131,6 +131,36 @@ TEST(Validate, MaskedPatchesWantAVisionTransformer) {
   EXPECT_EQ(mae("deit_b16", 0.999).substr(0, 24), "78 mae.masked = 0.999: o");
 }
 
+TEST(Validate, EmbeddingsWantAPlaceForThem) {
+  const auto learned = [](TaskName task, const std::function<void(Config&)>& change) {
+    return rule_refusal([&](Config& c) {
+      c.task.name = task;
+      c.model.name = "deit_s16";
+      change(c);
+    });
+  };
+  const auto begins = [](const std::string& text, const std::string& with) {
+    EXPECT_EQ(text.substr(0, with.size()), with);
+  };
+  const auto by_embedding = [](Config& c) { c.evaluation.features = "projection"; };
+  EXPECT_EQ(learned(TaskName::grafit, by_embedding), "");
+  begins(learned(TaskName::dino, by_embedding), "78 evaluate.features = projection with task.name = dino: ");
+  begins(learned(TaskName::grafit, [](Config& c) { c.model.name = "deit_s16_distilled"; }),
+         "78 model.name = deit_s16_distilled: ");
+  const auto of_tensors = [](Config& c) { c.data.train = "tensor:a.safetensors"; };
+  begins(learned(TaskName::grafit, of_tensors),
+         "78 task.name = grafit with data.train = tensor:a.safetensors: ");
+  EXPECT_EQ(learned(TaskName::grafit,
+                    [&](Config& c) {
+                      of_tensors(c);
+                      c.grafit.instance_weight = 0;  // one view is one view
+                    }),
+            "");
+  EXPECT_EQ(learned(TaskName::linear, [](Config&) {}), "");
+  begins(learned(TaskName::linear, [](Config& c) { c.finetune.train_only = "head.*"; }),
+         "78 finetune.train_only = head.* with task.name = linear: ");
+}
+
 TEST(Validate, AcceptsAGoodConfiguration) {
   EXPECT_EQ(rule_refusal([](Config&) {}), "");
   EXPECT_EQ(rule_refusal([](Config& c) {

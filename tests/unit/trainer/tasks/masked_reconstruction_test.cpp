@@ -1,6 +1,6 @@
 // MAE against PyTorch, tests/peers/unlabelled/make_mae_fixtures.py; and that ranks and interruptions change
 // no bit.
-#include "trainer/tasks/masked_reconstruction.hpp"
+#include "trainer/tasks/unlabelled/masked_reconstruction.hpp"
 
 #include <filesystem>
 #include <mutex>
@@ -16,18 +16,12 @@
 #include "tests/unit/trainer/tasks/peer_run.hpp"
 #include "tests/unit/trainer/tiny_run.hpp"
 #include "trainer/settings/task_network.hpp"
-#include "trainer/tasks/patch_mask.hpp"
+#include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 namespace vitrail::trainer {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<std::int64_t> whole_numbers(const SafetensorsReader& file, const std::string& name) {
-  std::vector<std::int64_t> values(static_cast<std::size_t>(file.info(name).elements()));
-  file.read(name, std::as_writable_bytes(std::span(values)), 0);
-  return values;
-}
 
 // What the fixture's run saw in place of what the loader and the draws bring.
 class GivenPatches final : public Task {

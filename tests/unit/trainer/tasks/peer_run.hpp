@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -43,6 +44,12 @@ struct PeerRun {
     return config;
   }
 };
+
+inline std::vector<std::int64_t> whole_numbers(const SafetensorsReader& file, const std::string& name) {
+  std::vector<std::int64_t> values(static_cast<std::size_t>(file.info(name).elements()));
+  file.read(name, std::as_writable_bytes(std::span(values)), 0);
+  return values;
+}
 
 inline void write_initial(Assembly& run, const PeerRun& peer) {
   for (const sharding::Piece& piece : run.plan.pieces) {

@@ -1,6 +1,6 @@
 // DINO against PyTorch, tests/peers/unlabelled/make_dino_fixtures.py: losses, gradients, centres and
 // teachers; and that ranks, interruptions and views change no bit.
-#include "trainer/tasks/self_distillation.hpp"
+#include "trainer/tasks/unlabelled/self_distillation.hpp"
 
 #include <filesystem>
 #include <mutex>
@@ -40,8 +40,8 @@ class GivenViews final : public Task {
         {lane.student, lane.batch, given, lane.state, lane.pass, lane.teacher, lane.teacher_pass}, shared);
   }
   std::size_t shared_values() const override { return task_.shared_values(); }
-  void after_exchange(std::span<const double> sums, TaskState& state) const override {
-    task_.after_exchange(sums, state);
+  void after_exchange(const LaneValues& shared, TaskState& state, sharding::SampleRows* rows) const override {
+    task_.after_exchange(shared, state, rows);
   }
   void before_update(std::int64_t step, sharding::ShardedOptimizer& optimizer,
                      TaskState& state) const override {

@@ -39,7 +39,9 @@ class Consistency final : public Task {
            (first - second).pow(2).mean();
   }
   std::size_t shared_values() const override { return classes() + 1; }
-  void after_exchange(std::span<const double> sums, TaskState& state) const override {
+  void after_exchange(const LaneValues& shared, TaskState& state, sharding::SampleRows* rows) const override {
+    EXPECT_EQ(rows, nullptr);
+    const std::vector<double> sums = shared.sums();
     const auto lanes = static_cast<double>(config_.run.lanes);
     for (std::size_t k = 0; k < classes(); ++k)
       state.at("centre")[k] = 0.9 * state.at("centre")[k] + 0.1 * sums[k] / lanes;

@@ -1,4 +1,4 @@
-#include "trainer/tasks/masked_reconstruction.hpp"
+#include "trainer/tasks/unlabelled/masked_reconstruction.hpp"
 
 #include <utility>
 
@@ -11,7 +11,7 @@
 #include "models/layers/patch_choice.hpp"
 #include "models/layers/precision.hpp"
 #include "trainer/settings/task_network.hpp"
-#include "trainer/tasks/patch_mask.hpp"
+#include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 namespace vitrail::trainer {
 namespace {

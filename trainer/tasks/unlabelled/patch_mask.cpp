@@ -1,4 +1,4 @@
-#include "trainer/tasks/patch_mask.hpp"
+#include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 #include <algorithm>
 #include <utility>

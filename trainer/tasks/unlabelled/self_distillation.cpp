@@ -1,9 +1,6 @@
-#include "trainer/tasks/self_distillation.hpp"
+#include "trainer/tasks/unlabelled/self_distillation.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
-#include <numbers>
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -14,6 +11,7 @@
 #include "models/layers/precision.hpp"
 #include "models/on_device.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/tasks/unlabelled/pass_statistics.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -38,23 +36,6 @@ datasets::ViewPlan view(double min_area, double max_area, double blur, double so
                         .solarize = solarize};
   return {augment, image_size};
 }
-
-// Batch statistics of several passes, of which a step wants one: their mean.
-class PassStatistics {
- public:
-  void listen(models::Pass& pass) {
-    pass.batch_statistic = [this](models::ParameterId parameter, const at::Tensor& value) {
-      found_[parameter].push_back(value);
-    };
-  }
-  void report(const models::Pass& pass) const {
-    if (!pass.batch_statistic) return;
-    for (const auto& [parameter, values] : found_) pass.batch_statistic(parameter, at::stack(values).mean(0));
-  }
-
- private:
-  std::map<models::ParameterId, std::vector<at::Tensor>> found_;
-};
 
 at::Tensor joined(std::span<const at::Tensor> views) {
   return at::cat(at::TensorList(views.data(), views.size()));
@@ -134,7 +115,9 @@ at::Tensor SelfDistillation::lane_loss(const LaneInput& lane, std::span<double> 
                                 static_cast<std::int64_t>(lane.views.size()));
 }
 
-void SelfDistillation::after_exchange(std::span<const double> sums, TaskState& state) const {
+void SelfDistillation::after_exchange(const LaneValues& shared, TaskState& state,
+                                      sharding::SampleRows* /*rows*/) const {
+  const std::vector<double> sums = shared.sums();
   std::vector<double>& centre = state.at(kCentre);
   const double kept = dino_.centre_momentum;
   for (std::size_t k = 0; k < centre.size(); ++k)
@@ -150,8 +133,7 @@ void SelfDistillation::before_update(std::int64_t step, sharding::ShardedOptimiz
 }
 
 double SelfDistillation::teacher_momentum(std::int64_t step) const {
-  const double done = static_cast<double>(step) / static_cast<double>(total_steps_);
-  return 1 - (1 - dino_.momentum) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+  return rising_momentum(dino_.momentum, step, total_steps_);
 }
 
 double SelfDistillation::teacher_temperature(std::int64_t epoch) const {

@@ -20,7 +20,7 @@ class SelfDistillation final : public Task {
   std::vector<datasets::ViewPlan> views() const override;
   at::Tensor lane_loss(const LaneInput& lane, std::span<double> shared) const override;
   std::size_t shared_values() const override { return outputs(); }
-  void after_exchange(std::span<const double> sums, TaskState& state) const override;
+  void after_exchange(const LaneValues& shared, TaskState& state, sharding::SampleRows* rows) const override;
   void before_update(std::int64_t step, sharding::ShardedOptimizer& optimizer,
                      TaskState& state) const override;
   double teacher_momentum(std::int64_t step) const override;
