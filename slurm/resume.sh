@@ -9,8 +9,9 @@
 # Slurm has taken the new one; one that runs is left alone.
 # shellcheck disable=SC2154  # job, script, config, words and on_a_node come from the run's job.sh
 set -euo pipefail
-[[ -f slurm/site.sh ]] || { echo "run this from the repository's root" >&2; exit 2; }
 run=${1:-}
+# Jobs of `vitrail submit` need no clone: their script and settings lie in the run's folder.
+[[ -f slurm/site.sh ]] || compgen -G "$run/submitted-*.sh" >/dev/null || { echo "run this from the repository's root" >&2; exit 2; }
 [[ -f $run/job.sh && $# -ge 2 ]] || { echo "usage: slurm/resume.sh RUN_FOLDER --nodes=K [words of sbatch]; the folder has no job.sh if no job of slurm/ has begun it" >&2; exit 2; }
 shift
 [[ " $* " =~ \ (--nodes[=\ ]|-N) && $1 == -* ]] || { echo "say on how many nodes: slurm/resume.sh $run --nodes=K [words of sbatch]" >&2; exit 2; }

@@ -3,8 +3,11 @@
 # VITRAIL_CONFIG and VITRAIL_RUN_DIR name another config, another folder; --run.name and --run.dir among the script's words
 # win over both, run.name and run.dir in the config over its file's name.
 
-source slurm/site.sh
-source slurm/requeue.sh
+scripts=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=slurm/site.sh
+source "$scripts/site.sh"
+# shellcheck source=slurm/requeue.sh
+source "$scripts/requeue.sh"
 
 # The folder that words name, if any does; as in the program, run.dir wins over run.name.
 named_folder() {  # WORDS...

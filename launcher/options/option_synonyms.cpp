@@ -201,6 +201,7 @@ constexpr Synonym kCommands[] = {
     {"predict", "infer inference classify prediction"},
     {"train", "fit pretrain finetune fine-tune fine_tune training"},
     {"launch", "run start torchrun mpirun srun resume continue restart"},
+    {"submit", "sbatch slurm queue job enqueue"},
     {"sweep", "hpo grid search tune"},
     {"watch", "status monitor progress tail top"},
     {"report", "tensorboard wandb plot curves dashboard"},

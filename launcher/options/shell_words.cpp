@@ -1,5 +1,7 @@
 #include "launcher/options/shell_words.hpp"
 
+#include <string_view>
+
 #include <boost/program_options/parsers.hpp>
 #include <boost/token_functions.hpp>
 
@@ -23,6 +25,15 @@ std::optional<std::vector<std::string>> shell_words(const std::string& text) {
   } catch (const boost::escaped_list_error&) {
     return std::nullopt;
   }
+}
+
+std::string shell_quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:=,+@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
 }
 
 }  // namespace vitrail::launcher

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <memory>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
-#include <sys/wait.h>
 
+#include "launcher/ranks/command_output.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 
@@ -19,31 +17,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr int kPatience = 30;  // seconds that Slurm may take to answer
-
-std::string quoted(const std::string& word) {
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
-struct Output {
-  int status = 0;
-  std::string text;
-};
-
-Output output_of(const std::vector<std::string>& words, const std::string& more = "") {
-  std::string command;
-  for (const std::string& word : words) command += quoted(word) + " ";
-  Output output;
-  FILE* pipe = ::popen((command + more).c_str(), "re");
-  if (pipe == nullptr) return {127, ""};
-  std::array<char, 4096> piece{};
-  for (std::size_t size = 0; (size = std::fread(piece.data(), 1, piece.size(), pipe)) > 0;)
-    output.text.append(piece.data(), size);
-  const int status = ::pclose(pipe);
-  output.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return output;
-}
 
 std::vector<std::string> fields_of(const std::string& line) {
   std::vector<std::string> fields;
@@ -124,9 +97,10 @@ SweepQueue ask_queue(const fs::path& folder, const std::set<std::string>& more_j
   if (!queue.asked) return queue;
   std::string ids;
   for (const std::string& job : jobs) ids += (ids.empty() ? "" : ",") + job;
-  const Output output = output_of({"timeout", "-s", "KILL", std::to_string(kPatience), "squeue", "--noheader",
-                                   "--array", "--jobs=" + ids, fmt::format("--format={}", kQueueFormat)},
-                                  "2>&1");
+  const CommandOutput output =
+      output_of({"timeout", "-s", "KILL", std::to_string(kPatience), "squeue", "--noheader", "--array",
+                 "--jobs=" + ids, fmt::format("--format={}", kQueueFormat)},
+                "2>&1");
   // A single job that has been forgotten is an error of its own.
   queue.answered = output.status == 0 || output.text.find("Invalid job id") != std::string::npos;
   if (!queue.answered) return queue;
@@ -138,16 +112,6 @@ SweepQueue ask_queue(const fs::path& folder, const std::set<std::string>& more_j
     }
   }
   return queue;
-}
-
-Submitted submit_array(const std::vector<std::string>& words) {
-  const Output output = output_of(words);
-  fmt::print("{}", output.text);
-  // "Submitted batch job 12", or with --parsable "12;cluster".
-  const std::size_t first = output.text.find_first_of("0123456789");
-  const std::size_t end = output.text.find_first_not_of("0123456789", first);
-  if (output.status != 0 || first == std::string::npos) return {output.status, ""};
-  return {0, output.text.substr(first, end - first)};
 }
 
 void note_array(const Sweep& sweep, const std::string& job, const std::vector<std::size_t>& tasks) {

@@ -35,12 +35,6 @@ SweepQueue ask_queue(const std::filesystem::path& folder, const std::set<std::st
 inline constexpr const char* kQueueFormat = "%A|%F|%K|%T|%N";
 std::vector<std::pair<std::string, QueueEntry>> parse_queue(const std::string& text);  // by the job's own id
 
-struct Submitted {
-  int status = 0;   // of sbatch
-  std::string job;  // the array's id; empty: it was not submitted
-};
-// `words`: sbatch and its own; what it prints goes to our stdout.
-Submitted submit_array(const std::vector<std::string>& words);
 void note_array(const Sweep& sweep, const std::string& job, const std::vector<std::size_t>& tasks);
 
 }  // namespace vitrail::launcher

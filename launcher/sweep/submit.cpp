@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "launcher/options/shell_words.hpp"
+#include "launcher/submit/sbatch.hpp"
 #include "launcher/sweep/actions.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
@@ -11,13 +12,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kScript = "slurm/sweep.sh";
-
-// For a name in which sbatch replaces %A and others.
-std::string literal(const std::string& path) {
-  std::string text;
-  for (const char c : path) text += c == '%' ? std::string("%%") : std::string(1, c);
-  return text;
-}
 
 std::vector<std::size_t> without_queued(const std::vector<TaskResult>& results,
                                         std::vector<std::size_t> tasks) {
@@ -58,15 +52,17 @@ ExitCode submit_sweep(const SweepFlags& flags, Sweep& sweep) {
   const fs::path grid = sweep.folder / fmt::format("grid-{}.ini", hash_text(sweep.text).hex().substr(0, 8));
   write_text_atomically(grid, sweep.text);
   freeze(sweep);
-  std::vector<std::string> words = {
-      "sbatch", fmt::format("--array={}%{}", array_ranges(tasks), flags.at_once),
-      fmt::format("--job-name={}", sweep.name), fmt::format("--output={}/%A_%a.log", literal(logs.string()))};
+  std::vector<std::string> words = {"sbatch",
+                                    fmt::format("--array={}%{}", array_ranges(tasks), flags.at_once),
+                                    fmt::format("--job-name={}", sweep.name),
+                                    fmt::format("--output={}/%A_%a.log", without_patterns(logs.string()))};
   const auto more = shell_words(flags.sbatch_args).value_or(std::vector<std::string>{});
   words.insert(words.end(), more.begin(), more.end());
   words.insert(words.end(), {kScript, grid.string(), "--output", sweep.folder.string()});
   words.insert(words.end(), sweep.launch_words.begin(), sweep.launch_words.end());
   const auto diverged = forget_diverged(sweep, tasks);
-  const Submitted array = submit_array(words);
+  const Submitted array = submit_job(words);
+  fmt::print("{}", array.said);
   if (!array.job.empty()) {
     note_array(sweep, array.job, tasks);
   } else {
