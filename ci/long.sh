@@ -2,9 +2,10 @@
 # The checks that do not fit into .ci/run: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
 # each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the worked
-# examples, the bundle for GPU machines.
+# examples, the bundle for GPU machines, the containers' recipes, compilers.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, examples, faults, bundle
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, examples, faults,
+#                               bundle, containers, compilers
 #   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/campaigns/long.py does, after its builds; the table
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -83,6 +84,33 @@ bundle() {
   rm -rf "$folder"
 }
 
+# What others compile with: all that needs no LibTorch, without a warning, and the program by the oldest of each kind. Those that are not
+# here come from apt, where it has them and we may install.
+compilers() {
+  local version cxx folder built=() program
+  for version in gcc-11 gcc-12 gcc-13 clang-14 clang-15 clang-16; do
+    cxx=${version/gcc/g++} cxx=${cxx/clang/clang++}
+    command -v "$cxx" >/dev/null || as_root_install "${cxx/clang++/clang}" || continue
+    folder=build/$version
+    build release "$folder" -DVITRAIL_TORCH=OFF -DVITRAIL_WARNINGS_AS_ERRORS=ON -DCMAKE_C_COMPILER="$version" -DCMAKE_CXX_COMPILER="$cxx" || return
+    built+=("$version")
+  done
+  for program in gcc-11 clang-14; do
+    [[ " ${built[*]} " == *" $program "* ]] || continue
+    cxx=${program/gcc/g++} cxx=${cxx/clang/clang++}
+    build release "build/$program-torch" -DCMAKE_C_COMPILER="$program" -DCMAKE_CXX_COMPILER="$cxx" || return
+    "build/$program-torch/vitrail" --version || return
+  done
+  say "built by ${built[*]:-none}"
+  ((${#built[@]}))
+}
+
+# as_root_install PACKAGE: fails where apt has none, or may not be asked.
+as_root_install() {
+  ((EUID == 0)) && [[ $(apt-cache policy "$1" 2>/dev/null) == *Candidate:\ [0-9]* ]] &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$1" >/dev/null
+}
+
 stage install ci/install.sh
 stage lint --needs install ci/lint.sh --all
 stage asan --needs install asan
@@ -93,4 +121,6 @@ stage cluster --needs install cluster
 stage examples --needs install examples
 stage faults --needs install faults all
 stage bundle --needs install bundle
+stage containers --needs install ci/containers/check.sh
+stage compilers --needs install compilers
 finish

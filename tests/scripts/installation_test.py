@@ -32,10 +32,10 @@ class InstallationTest(unittest.TestCase):
         if os.geteuid() == 0:
             os.chown(cls.work, NOBODY, NOBODY)
 
-    def call(self, *words, expect=0):
-        """As nobody, if we may, with nothing in the environment but a path; what it prints."""
+    def call(self, *words, expect=0, environment=()):
+        """As nobody, if we may, with nothing else in the environment but a path; what it prints."""
         other = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
-        line = [*other, "env", "-i", "PATH=/usr/bin:/bin", self.program, *words]
+        line = [*other, "env", "-i", "PATH=/usr/bin:/bin", *environment, self.program, *words]
         done = subprocess.run(list(map(str, line)), cwd=self.work, capture_output=True, text=True)
         self.assertEqual(done.returncode, expect, f"{done.stdout}{done.stderr}")
         return done.stdout
@@ -52,6 +52,13 @@ class InstallationTest(unittest.TestCase):
         self.assertRegex(scores, r"top-1 +\d")
         self.call("report", "runs/quickstart", "--output", "report.html")
         self.assertIn("</html>", (self.work / "report.html").read_text())
+
+    def test_a_job_needs_no_clone(self):
+        """Recipes and job scripts are found beside the program."""
+        script = self.call("submit", "quickstart", "--dry-run", environment=["VITRAIL_RANKS_PER_NODE=2"])
+        self.assertIn(f"export VITRAIL={self.program}\n", script)
+        self.assertIn(f"source {self.prefix}/share/vitrail/slurm/train.sh\n", script)
+        self.assertIn("#SBATCH --ntasks-per-node=2\n", script)
 
     def test_nothing_refers_to_where_it_was_built(self):
         """The dynamic section names folders beside the program only."""

@@ -65,7 +65,18 @@ class SubmitTest(cluster.ClusterTest):
         self.assertIn("2 ranks by srun on 2 nodes", log.read_text())
         self.assertEqual([line["step"] for line in harness.read_metrics(run)[0]], list(range(1, STEPS + 1)))
         self.check_same_state(run, undisturbed)
-        self.assertEqual((run / "job.sh").read_text().count(f"job={job}\n"), 1, "what resume.sh submits again")
+        self.check_same_after_resume(run)
+
+    def check_same_after_resume(self, run):
+        """resume.sh finds script, settings and words in the run's folder: on another number of nodes, nothing is left to do."""
+        before = self.hash_of(run)
+        words = [self.scripts / "resume.sh", "runs/first", "--nodes=1"]
+        told = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=True).stdout
+        job = re.search(r"Submitted batch job (\d+)", told)[1]
+        log = run / f"first-{job}.log"
+        self.assertEqual(self.end_of(job, log), ("COMPLETED", 0), log.read_text())
+        self.assertIn("1 rank by srun on 1 node", log.read_text())
+        self.assertEqual(self.hash_of(run), before)
 
     def test_one_error_for_each_wrong_input(self):
         config = self.config("wrong", **SMALL | {"data.train": "synthetic:1024,10,28"})
