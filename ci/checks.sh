@@ -25,7 +25,7 @@ cuda() {
     return
   fi
   local programs=(vitrail unit_models_cuda unit_sharding_cuda unit_nccl_failures mpi_contract)
-  configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" && cmake --build build/cuda --target "${programs[@]}" || return
+  configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" -DCMAKE_CUDA_ARCHITECTURES="80;90" && cmake --build build/cuda --target "${programs[@]}" || return
   ensure_peers  # libraries that LibTorch loads beside CUDA's own
   with_torch build/cuda/vitrail --version && ctest --test-dir build/cuda -R '^unit_nccl_failures$' --output-on-failure || return
   if [[ -e /dev/nvidia0 ]]; then
