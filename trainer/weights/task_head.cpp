@@ -7,8 +7,8 @@
 
 #include "models/families/catalogue.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
+#include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
 
@@ -56,7 +56,7 @@ std::set<std::string> head_left_out(const SettingsMap& settings, const std::stri
 std::optional<models::TaskHead> head_asked_for(const std::string& weights, Asked asked) {
   std::optional<models::TaskHead> head;
   if (std::filesystem::is_directory(weights)) {
-    const auto folder = find_checkpoint(weights);
+    const auto folder = checkpoint_in(weights);
     head = task_head_of(read_checkpoint_manifest(folder).settings, folder.string());
   }
   if (asked == Asked::projection) {

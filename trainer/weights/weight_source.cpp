@@ -29,6 +29,16 @@
 
 namespace vitrail::trainer {
 
+std::filesystem::path checkpoint_in(const std::string& path) {
+  const std::filesystem::path file = std::filesystem::path(path) / "model.safetensors";
+  try {
+    return find_checkpoint(path);
+  } catch (const Error& e) {
+    if (std::error_code none; !std::filesystem::exists(file, none)) throw;
+    throw Error(e.code(), e.what(), fmt::format("set model.weights = {}", file.string()));
+  }
+}
+
 using models::Fit;
 
 namespace {
@@ -45,17 +55,6 @@ std::int64_t heads_of(const models::ModelConfig& model) {
         return 0;
       },
       models::resolve(model));
-}
-
-// A clone of somebody's repository is no run.
-std::filesystem::path checkpoint_in(const std::string& path) {
-  const std::filesystem::path file = std::filesystem::path(path) / "model.safetensors";
-  try {
-    return find_checkpoint(path);
-  } catch (const Error& e) {
-    if (std::error_code none; !std::filesystem::exists(file, none)) throw;
-    throw Error(e.code(), e.what(), fmt::format("set model.weights = {}", file.string()));
-  }
 }
 
 // Heads share a width between them: no shape tells how many they were.

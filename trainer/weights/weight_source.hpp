@@ -4,6 +4,7 @@
 // every tensor that does not fit or is not finite; Error(io).
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -19,6 +20,9 @@
 #include "trainer/weights/task_head.hpp"
 
 namespace vitrail::trainer {
+
+// As find_checkpoint; a clone of somebody's repository is no run, and its file of weights is named.
+std::filesystem::path checkpoint_in(const std::string& path);
 
 class WeightSource {
  public:
