@@ -83,10 +83,7 @@ TEST_P(LinearPeerTest, TwentyStepsAreTheirs) {
     Assembly& run = assembled.run;
     Log silent(false);
     run.initialise_weights(silent);
-    {
-      const std::lock_guard lock(mutex);
-      write_initial(run, peer);
-    }
+    write_initial(run, peer);
     TrainState state;
     run.start_loader(state);
     PhaseLog phases(ranks.rank(), std::nullopt);
