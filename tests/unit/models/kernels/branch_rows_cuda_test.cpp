@@ -21,7 +21,7 @@ constexpr double kScale = 1 / (1 - 0.4);
 
 using Rows = std::optional<std::vector<std::int64_t>>;
 
-struct Case {
+struct RowsCase {
   Rows rows;
   std::int64_t tokens, width;
   at::ScalarType type;  // of what the branch computes with
@@ -29,16 +29,16 @@ struct Case {
   double tolerance;
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& c) {
+std::ostream& operator<<(std::ostream& out, const RowsCase& c) {
   return out << (c.rows ? static_cast<std::int64_t>(c.rows->size()) : -1) << " images of " << c.tokens << "x"
              << c.width << " " << c.type << (c.has_gamma ? " with gamma" : "");
 }
 
-struct Inputs {
+struct RowsInputs {
   at::Tensor x, gain, bias, gamma, weight, probe;
 };
 
-Inputs random_inputs(const Case& c) {
+RowsInputs random_rows(const RowsCase& c) {
   at::Generator generator = at::detail::createCPUGenerator(7);
   const auto random = [&](const std::vector<std::int64_t>& shape) {
     return at::randn(shape, generator, at::kDouble).to(at::kFloat);
@@ -56,7 +56,7 @@ at::Tensor indices(const Rows& rows, at::Device device) {
 }
 
 // Two branches one after another, of which the first passes its sum on to the second, as a block does.
-at::Tensor by_ours(const Case& c, const Inputs& in, const at::Tensor& rows) {
+at::Tensor by_ours(const RowsCase& c, const RowsInputs& in, const at::Tensor& rows) {
   const Affine norm{in.gain, in.bias, /*as_on_gpu=*/true};
   at::Tensor sum = in.x;
   for (int branch = 0; branch < 2; ++branch) {
@@ -67,7 +67,7 @@ at::Tensor by_ours(const Case& c, const Inputs& in, const at::Tensor& rows) {
   return sum;
 }
 
-at::Tensor by_operators(const Case& c, const Inputs& in, const at::Tensor& rows) {
+at::Tensor by_operators(const RowsCase& c, const RowsInputs& in, const at::Tensor& rows) {
   at::Tensor sum = in.x;
   for (int branch = 0; branch < 2; ++branch) {
     const at::Tensor kept = rows.defined() ? sum.index_select(0, rows) : sum;
@@ -79,13 +79,13 @@ at::Tensor by_operators(const Case& c, const Inputs& in, const at::Tensor& rows)
 }
 
 template <class Compute>
-std::vector<at::Tensor> outcome(const Case& c, const Inputs& in, at::Device device, at::ScalarType type,
-                                Compute compute) {
+std::vector<at::Tensor> outcome_of_rows(const RowsCase& c, const RowsInputs& in, at::Device device,
+                                        at::ScalarType type, Compute compute) {
   const auto leaf = [&](const at::Tensor& x) {
     return x.defined() ? x.to(device, type).detach().requires_grad_() : x;
   };
-  const Inputs own{leaf(in.x),     leaf(in.gain),   leaf(in.bias),
-                   leaf(in.gamma), leaf(in.weight), in.probe.to(device, type)};
+  const RowsInputs own{leaf(in.x),     leaf(in.gain),   leaf(in.bias),
+                       leaf(in.gamma), leaf(in.weight), in.probe.to(device, type)};
   std::vector<at::Tensor> leaves{own.x, own.gain, own.bias, own.weight};
   if (c.has_gamma) leaves.push_back(own.gamma);
   const at::Tensor value = compute(c, own, indices(c.rows, device));
@@ -103,13 +103,13 @@ class BranchRowsGpuTest : public ::testing::Test {
   static at::Device device() { return torch::cuda::is_available() ? at::kCUDA : at::kCPU; }
 };
 
-class BranchRowsCudaTest : public BranchRowsGpuTest, public ::testing::WithParamInterface<Case> {};
+class BranchRowsCudaTest : public BranchRowsGpuTest, public ::testing::WithParamInterface<RowsCase> {};
 
 TEST_P(BranchRowsCudaTest, ValuesAndGradientsAreThoseOfOperators) {
-  const Case& c = GetParam();
-  const Inputs inputs = random_inputs(c);
-  const std::vector<at::Tensor> reference = outcome(c, inputs, at::kCPU, at::kDouble, by_operators);
-  const std::vector<at::Tensor> ours = outcome(c, inputs, device(), at::kFloat, by_ours);
+  const RowsCase& c = GetParam();
+  const RowsInputs inputs = random_rows(c);
+  const std::vector<at::Tensor> reference = outcome_of_rows(c, inputs, at::kCPU, at::kDouble, by_operators);
+  const std::vector<at::Tensor> ours = outcome_of_rows(c, inputs, device(), at::kFloat, by_ours);
   for (std::size_t i = 0; i < ours.size(); ++i) {
     const double error = (ours[i].to(at::kCPU, at::kDouble) - reference[i]).norm().item<double>();
     EXPECT_LE(error, c.tolerance * std::max(reference[i].norm().item<double>(), 1e-3)) << i;
@@ -121,14 +121,13 @@ const Rows kAll, kNone = Rows(std::in_place), kSome = std::vector<std::int64_t>{
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, BranchRowsCudaTest,
-    ::testing::Values(Case{kSome, 7, 64, at::kFloat, true, 1e-6}, Case{kSome, 7, 64, at::kFloat, false, 1e-6},
-                      Case{kAll, 7, 64, at::kFloat, true, 1e-6}, Case{kNone, 7, 64, at::kFloat, true, 1e-6},
-                      Case{kOne, 1, 4, at::kFloat, true, 1e-6}, Case{kSome, 33, 516, at::kFloat, true, 1e-6},
-                      Case{kSome, 17, 1280, at::kFloat, true, 1e-6},
-                      Case{kOne, 3, 2048, at::kFloat, false, 1e-6}, Case{kSome, 7, 64, at::kHalf, true, 2e-3},
-                      Case{kAll, 7, 768, at::kHalf, false, 2e-3},
-                      Case{kSome, 7, 768, at::kBFloat16, true, 2e-2},
-                      Case{kNone, 7, 64, at::kHalf, true, 2e-3}));
+    ::testing::Values(
+        RowsCase{kSome, 7, 64, at::kFloat, true, 1e-6}, RowsCase{kSome, 7, 64, at::kFloat, false, 1e-6},
+        RowsCase{kAll, 7, 64, at::kFloat, true, 1e-6}, RowsCase{kNone, 7, 64, at::kFloat, true, 1e-6},
+        RowsCase{kOne, 1, 4, at::kFloat, true, 1e-6}, RowsCase{kSome, 33, 516, at::kFloat, true, 1e-6},
+        RowsCase{kSome, 17, 1280, at::kFloat, true, 1e-6}, RowsCase{kOne, 3, 2048, at::kFloat, false, 1e-6},
+        RowsCase{kSome, 7, 64, at::kHalf, true, 2e-3}, RowsCase{kAll, 7, 768, at::kHalf, false, 2e-3},
+        RowsCase{kSome, 7, 768, at::kBFloat16, true, 2e-2}, RowsCase{kNone, 7, 64, at::kHalf, true, 2e-3}));
 
 // What lies in somebody else's hands is not added to.
 TEST_F(BranchRowsGpuTest, AGradientThatOthersHoldIsLeftAsItIs) {
