@@ -16,8 +16,8 @@
 namespace vitrail::models {
 namespace {
 
-constexpr std::int64_t kImages = 5;
-constexpr double kScale = 1 / (1 - 0.4);
+constexpr std::int64_t kRowImages = 5;
+constexpr double kRowScale = 1 / (1 - 0.4);
 
 using Rows = std::optional<std::vector<std::int64_t>>;
 
@@ -43,12 +43,12 @@ RowsInputs random_rows(const RowsCase& c) {
   const auto random = [&](const std::vector<std::int64_t>& shape) {
     return at::randn(shape, generator, at::kDouble).to(at::kFloat);
   };
-  return {random({kImages, c.tokens, c.width}) * 3 + 1,
+  return {random({kRowImages, c.tokens, c.width}) * 3 + 1,
           random({c.width}),
           random({c.width}),
           c.has_gamma ? random({c.width}) : at::Tensor(),
           random({c.width}).to(c.type).to(at::kFloat),
-          random({kImages, c.tokens, c.width})};
+          random({kRowImages, c.tokens, c.width})};
 }
 
 at::Tensor indices(const Rows& rows, at::Device device) {
@@ -62,7 +62,7 @@ at::Tensor by_ours(const RowsCase& c, const RowsInputs& in, const at::Tensor& ro
   for (int branch = 0; branch < 2; ++branch) {
     const BranchInput entered = norm_of_rows(sum, rows, norm, c.type);
     EXPECT_EQ(entered.rows.scalar_type(), c.type);
-    sum = add_to_rows(entered.passing, entered.rows * in.weight.to(c.type), in.gamma, rows, kScale, true);
+    sum = add_to_rows(entered.passing, entered.rows * in.weight.to(c.type), in.gamma, rows, kRowScale, true);
   }
   return sum;
 }
@@ -73,7 +73,7 @@ at::Tensor by_operators(const RowsCase& c, const RowsInputs& in, const at::Tenso
     const at::Tensor kept = rows.defined() ? sum.index_select(0, rows) : sum;
     at::Tensor y = at::layer_norm(kept, {c.width}, in.gain, in.bias, 1e-6) * in.weight;
     if (c.has_gamma) y = y * in.gamma;
-    sum = rows.defined() ? sum.index_add(0, rows, y, kScale) : sum + kScale * y;
+    sum = rows.defined() ? sum.index_add(0, rows, y, kRowScale) : sum + kRowScale * y;
   }
   return sum;
 }
