@@ -51,6 +51,19 @@ class SourcesTest(harness.RunTest):
             line = f"vitrail pack --source {name}:"
             self.assertEqual((run / "log.txt").read_text().count(line), 0 if name == "pack" else 1, said[name])
 
+    def test_an_empty_file_is_replaced(self):
+        """As a damaged one is: what a pack would quarantine does not end a run that reads it directly."""
+        photos = self.folder / "with-an-empty-one"
+        for label in range(2):
+            (photos / f"class{label}").mkdir(parents=True)
+            for number in range(20):
+                harness.write_png(photos / f"class{label}" / f"{number:04}.png", number)
+        (photos / "class0/0003.png").write_bytes(b"")
+        run = self.folder / "empty"
+        self.launch(run, 2, settings_of(f"folder:{photos}") | {"data.global_batch_size": 16})
+        self.assertIn("replaced: ", (run / "log.txt").read_text())
+        self.assertIn("0003.png", (run / "log.txt").read_text())
+
     def test_a_part_of_the_data_is_the_runs_identity(self):
         run = self.folder / "few"
         few = settings_of(self.pack) | {"data.subset": "10/class", "data.global_batch_size": 16}

@@ -7,10 +7,21 @@
 
 #include "models/families/catalogue.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
-#include "trainer/weights/weight_source.hpp"
 
 namespace vitrail::trainer {
+
+std::filesystem::path checkpoint_in(const std::string& path) {
+  const std::filesystem::path file = std::filesystem::path(path) / "model.safetensors";
+  try {
+    return find_checkpoint(path);
+  } catch (const Error& e) {
+    if (std::error_code none; !std::filesystem::exists(file, none)) throw;
+    throw Error(e.code(), e.what(), fmt::format("set model.weights = {}", file.string()));
+  }
+}
+
 
 namespace {
 

@@ -2,6 +2,7 @@
 // unless it is what is asked for.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,6 +21,9 @@ std::set<std::string> task_head(const SettingsMap& settings, const std::string& 
 // with rows as long. A probe's classifier counts here as such a head.
 std::set<std::string> head_left_out(const SettingsMap& settings, const std::string& place,
                                     const models::ParameterSpecs& wanted);
+
+// As find_checkpoint; a clone of somebody's repository is no run, and its file of weights is named.
+std::filesystem::path checkpoint_in(const std::string& path);
 
 enum class Asked { logits, features, projection };
 

@@ -29,16 +29,6 @@
 
 namespace vitrail::trainer {
 
-std::filesystem::path checkpoint_in(const std::string& path) {
-  const std::filesystem::path file = std::filesystem::path(path) / "model.safetensors";
-  try {
-    return find_checkpoint(path);
-  } catch (const Error& e) {
-    if (std::error_code none; !std::filesystem::exists(file, none)) throw;
-    throw Error(e.code(), e.what(), fmt::format("set model.weights = {}", file.string()));
-  }
-}
-
 using models::Fit;
 
 namespace {

@@ -4,7 +4,6 @@
 // every tensor that does not fit or is not finite; Error(io).
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -20,9 +19,6 @@
 #include "trainer/weights/task_head.hpp"
 
 namespace vitrail::trainer {
-
-// As find_checkpoint; a clone of somebody's repository is no run, and its file of weights is named.
-std::filesystem::path checkpoint_in(const std::string& path);
 
 class WeightSource {
  public:

@@ -5,7 +5,6 @@
 namespace vitrail::launcher {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Two ranks on each of two nodes that lack nothing.
