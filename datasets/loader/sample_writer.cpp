@@ -14,7 +14,8 @@ void write_once(const Dataset& dataset, std::int64_t index, const std::function<
     transform(sample);
   } catch (const Error& error) {
     const std::string place = dataset.place(index);
-    const bool ready = sample.image.width > 0 || !sample.tensor.empty();  // nothing that a file can have spoilt
+    const bool ready =
+        sample.image.width > 0 || !sample.tensor.empty();  // nothing that a file can have spoilt
     if (error.code() != ExitCode::bad_data || ready) throw error.in(place);
     throw DamagedRecord(error.in(place));
   }

@@ -22,7 +22,6 @@ std::filesystem::path checkpoint_in(const std::string& path) {
   }
 }
 
-
 namespace {
 
 models::ParameterSpecs specs_of_head(const models::TaskHead& head, const SettingsMap& settings,

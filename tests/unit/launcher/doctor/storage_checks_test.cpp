@@ -9,7 +9,6 @@ namespace vitrail::launcher {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 constexpr CheckpointNeed kNeed{1'000'000'000, 3, 0};
 

@@ -8,8 +8,6 @@
 namespace vitrail::launcher {
 namespace {
 
-using ::testing::HasSubstr;
-
 MeasuredLinks links_of_two_nodes() {
   MeasuredLinks links{.node_gb_per_s = 200, .node_us = 4, .network_gb_per_s = 10, .network_us = 30};
   links.device = "NVIDIA A100-SXM4-80GB, 16 on 2 nodes, exchange by NCCL";

@@ -74,11 +74,11 @@ TEST(JobScript, SaysNothingOfWhatTheSiteLeavesOpen) {
 
 class SubmissionTest : public ::testing::Test {
  protected:
-  Submission plan(const std::vector<std::string>& words, SubmitFlags flags = {}) const {
+  Submission plan(const std::vector<std::string>& words, const SubmitFlags& flags = {}) const {
     return plan_submission(flags, config_, words, site_of_gpus(), "/opt/share/vitrail/slurm",
                            "/opt/bin/vitrail");
   }
-  std::string refused(const std::vector<std::string>& words, SubmitFlags flags = {}) const {
+  std::string refused(const std::vector<std::string>& words, const SubmitFlags& flags = {}) const {
     try {
       plan(words, flags);
     } catch (const Error& e) {
