@@ -81,7 +81,7 @@ std::byte* HostDevice::allocate(std::size_t bytes, Memory) {
 void HostDevice::release(std::byte* bytes, Memory) noexcept { std::free(bytes); }
 
 void HostDevice::copy(const std::byte* from, std::size_t bytes, std::byte* to) {
-  std::memcpy(to, from, bytes);
+  if (bytes > 0) std::memcpy(to, from, bytes);  // nothing may lie nowhere
 }
 
 // Piece by piece, so that what is between two additions stays in the second-level cache.
