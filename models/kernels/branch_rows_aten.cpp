@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "models/kernels/branch_rows_passes.hpp"
+#include "models/layers/precision.hpp"
 
 namespace vitrail::models {
 

@@ -8,6 +8,7 @@
 #include "models/kernels/branch_rows_cuda_kernels.hpp"
 #include "models/kernels/branch_rows_passes.hpp"
 #include "models/kernels/stored_type_of.hpp"
+#include "models/layers/precision.hpp"
 
 // B images, R of them kept, T tokens, D width.
 namespace vitrail::models {

@@ -34,8 +34,6 @@ struct BranchRowsPasses {
                                const at::Tensor& gamma, const at::Tensor& rows, double scale);
 };
 
-inline constexpr double kNormEpsilon = 1e-6;
-
 // By LibTorch's operators, on any device.
 NormedRows norm_of_rows_aten(const at::Tensor& x, const at::Tensor& rows, const at::Tensor& gain,
                              const at::Tensor& bias, at::ScalarType type);

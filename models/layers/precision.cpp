@@ -57,8 +57,7 @@ class HalfLinear : public torch::autograd::Function<HalfLinear> {
 Tensor widened(const Tensor& x) { return x.defined() && is_half(x) ? x.to(at::kFloat) : x; }
 
 Tensor norm(const Tensor& x, const Affine& p) {
-  constexpr double kNormEps = 1e-6;
-  return at::layer_norm(x.to(p.weight.scalar_type()), {x.size(-1)}, p.weight, p.bias, kNormEps);
+  return at::layer_norm(x.to(p.weight.scalar_type()), {x.size(-1)}, p.weight, p.bias, kNormEpsilon);
 }
 
 Tensor linear(const Tensor& x, const Affine& p) {

@@ -21,7 +21,8 @@ struct Affine {  // of a linear layer or a norm
   bool as_on_gpu = false;  // computed so on a CPU, too: for tests
 };
 
-at::Tensor norm(const at::Tensor& x, const Affine& p);    // LayerNorm, eps 1e-6
+inline constexpr double kNormEpsilon = 1e-6;
+at::Tensor norm(const at::Tensor& x, const Affine& p);    // LayerNorm
 at::Tensor linear(const at::Tensor& x, const Affine& p);  // the bias may be undefined, as a convolution's
 // of two tensors that the network computed, of one type
 at::Tensor product(const at::Tensor& a, const at::Tensor& b);

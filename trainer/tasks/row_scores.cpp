@@ -6,6 +6,8 @@
 
 #include <ATen/ATen.h>
 
+#include "models/on_device.hpp"
+
 namespace vitrail::trainer {
 namespace {
 
@@ -58,7 +60,7 @@ std::vector<Number> to_host(const Tensor& values) {
 }
 
 Tensor column(const std::vector<std::int64_t>& numbers, const Tensor& beside) {
-  return at::tensor(numbers, at::kLong).to(beside.device()).unsqueeze(1);
+  return models::on_device(numbers, beside.device()).unsqueeze(1);
 }
 
 std::vector<std::int64_t> ranks_on_gpu(const Tensor& logits, const std::vector<RowLabel>& labels) {

@@ -12,6 +12,7 @@
 #include "models/features.hpp"
 #include "models/heads/logits.hpp"
 #include "models/layers/layers.hpp"
+#include "models/on_device.hpp"
 #include "models/weights/init.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/tasks/unlabelled/pass_statistics.hpp"
@@ -34,7 +35,7 @@ at::Tensor row_numbers(std::span<const std::uint64_t> samples, const sharding::S
   std::vector<std::int64_t> numbers;
   for (const std::uint64_t sample : samples)
     numbers.push_back(rows.row_of(static_cast<std::int64_t>(sample)));
-  return at::tensor(numbers, at::kLong).to(device);
+  return models::on_device(numbers, device);
 }
 
 // Rows of embeddings, each with the number of its sample before it, in an order that ranks do not change. A
@@ -99,7 +100,7 @@ Grafit::Grafit(const Config& config, c10::Device device, const datasets::Dataset
     for (std::int64_t sample = lane; sample < samples_; sample += config.lane_groups())
       labels.push_back(data.label(sample));
   }
-  labels_ = at::tensor(labels, at::kLong).to(device);
+  labels_ = models::on_device(labels, device);
 }
 
 std::vector<datasets::ViewPlan> Grafit::views() const {
@@ -149,7 +150,8 @@ void Grafit::after_exchange(const LaneValues& shared, TaskState& /*state*/,
   at::Tensor table = table_of(*rows, labels_.device());
   for (const Seen& seen : in_rounds(shared, static_cast<std::size_t>(row_width()))) {
     const at::Tensor which = row_numbers(seen.samples, *rows, table.device());
-    const at::Tensor found = at::tensor(seen.values, at::kDouble).view({-1, row_width()}).to(table.options());
+    const at::Tensor found =
+        models::on_device(seen.values, table.device()).view({-1, row_width()}).to(table.scalar_type());
     const double kept = grafit_.memory_momentum;
     at::Tensor moved = table.index_select(0, which) * kept + found * (1 - kept);
     if (grafit_.memory_renormalised) moved = models::over_length(moved);
