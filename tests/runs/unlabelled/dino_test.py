@@ -1,7 +1,6 @@
 """DINO in a user's hands: the same run on any ranks, killed or not; judged by neighbours while it goes on and afterwards; what
 it learned taken by others; what cannot be learned so, refused."""
 
-import signal
 import unittest
 
 import tiny
@@ -32,13 +31,7 @@ class DinoTest(tiny.Runs):
 
     def test_killed_and_resumed_on_other_ranks(self):
         """While the last layer waits, and when it learns."""
-        run = self.folder / "killed"
-        for ranks, step in ((2, 3), (4, 7)):
-            job, _ = self.start_held(self.settings | {"run.dir": run}, ranks, step, "update")
-            self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
-        self.launch(run, 3, self.settings)
-        harness.check_same_metrics(self, run, self.reference)
-        self.check_same_state(run, self.reference)
+        self.check_killed_and_resumed((2, 3), (4, 7))
 
     def test_neighbours_during_the_run_and_afterwards(self):
         evaluations = harness.read_metrics(self.reference)[1]

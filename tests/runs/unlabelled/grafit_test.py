@@ -2,7 +2,6 @@
 ranks, killed or not; beside a classifier of the same coarse classes. What cannot be learned so, refused."""
 
 import json
-import signal
 import unittest
 
 import tiny
@@ -35,13 +34,7 @@ class GrafitTest(tiny.Runs):
         self.check_any_number_of_ranks()
 
     def test_killed_and_resumed_on_other_ranks(self):
-        run = self.folder / "killed"
-        for ranks, step in ((2, 3), (4, 7)):
-            job, _ = self.start_held(self.settings | {"run.dir": run}, ranks, step, "update")
-            self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
-        self.launch(run, 3, self.settings)
-        harness.check_same_metrics(self, run, self.reference)
-        self.check_same_state(run, self.reference)
+        self.check_killed_and_resumed((2, 3), (4, 7))
 
     def test_what_is_remembered_is_shared_by_lanes(self):
         manifest = json.loads((self.reference / "checkpoints/latest/manifest.json").read_text())

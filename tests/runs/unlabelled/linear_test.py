@@ -1,7 +1,6 @@
 """A linear probe in a user's hands: of what DINO learned, the same on any ranks, killed or not; evaluated, exported, and its body
 left as it was."""
 
-import signal
 import unittest
 
 import tiny
@@ -37,11 +36,7 @@ class LinearTest(tiny.Runs):
         self.check_any_number_of_ranks()
 
     def test_killed_and_resumed_on_other_ranks(self):
-        run = self.folder / "killed"
-        job, _ = self.start_held(self.settings | {"run.dir": run}, 4, 4, "update")
-        self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
-        self.launch(run, 3, self.settings)
-        self.check_same_state(run, self.reference)
+        self.check_killed_and_resumed((4, 4))
 
     def test_it_is_evaluated_as_it_learned(self):
         evaluations = harness.read_metrics(self.reference)[1]

@@ -1,7 +1,6 @@
 """MAE in a user's hands: the same run on any ranks, killed or not; its encoder fine-tuned, evaluated by neighbours and exported;
 what has no patches to leave out, refused."""
 
-import signal
 import unittest
 
 import tiny
@@ -26,11 +25,7 @@ class MaeTest(tiny.Runs):
         self.check_any_number_of_ranks()
 
     def test_killed_and_resumed_on_other_ranks(self):
-        run = self.folder / "killed"
-        job, _ = self.start_held(self.settings | {"run.dir": run}, 4, 4, "update")
-        self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
-        self.launch(run, 3, self.settings)
-        self.check_same_state(run, self.reference)
+        self.check_killed_and_resumed((4, 4))
 
     def test_the_encoder_goes_on_with_a_norm_and_a_head_of_its_own(self):
         weights = self.folder / "encoder.safetensors"

@@ -1,6 +1,7 @@
 """What runs of tasks without labels are tried on: a small network, two packs, and one undisturbed run."""
 
 import pathlib
+import signal
 import sys
 
 sys.path.append(str(pathlib.Path(__file__).parents[1]))
@@ -48,6 +49,16 @@ class Runs(harness.RunTest):
                 self.launch(run, ranks, self.settings)
                 harness.check_same_metrics(self, run, self.reference)
                 self.check_same_state(run, self.reference)
+
+    def check_killed_and_resumed(self, *kills):
+        """Killed with so many ranks in the update of each of these steps, then on three to the end."""
+        run = self.folder / "killed"
+        for ranks, step in kills:
+            job, _ = self.start_held(self.settings | {"run.dir": run}, ranks, step, "update")
+            self.assertEqual(job.kill(), -signal.SIGKILL, job.report())
+        self.launch(run, 3, self.settings)
+        harness.check_same_metrics(self, run, self.reference)
+        self.check_same_state(run, self.reference)
 
     def refused(self, expect, **more):
         """What `train` says of these settings besides."""

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,19 @@ class Running {
   PhaseLog phases_;
   TrainRequest request_;
 };
+
+// Of this rank's pieces of those parameters, one after another.
+inline std::vector<float> values_of(Assembly& run, sharding::StateKind kind,
+                                    const std::function<bool(const models::ParameterSpec&)>& chosen) {
+  std::vector<float> all;
+  for (const sharding::Piece& piece : run.plan.pieces) {
+    if (!chosen(run.specs[piece.parameter])) continue;
+    std::vector<float> values(static_cast<std::size_t>(piece.elements));
+    run.lane_state.read(kind, piece, std::as_writable_bytes(std::span(values)).data());
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
 
 // Runs in folders of their own below one that is removed at the end.
 class RunsTest : public ::testing::Test {

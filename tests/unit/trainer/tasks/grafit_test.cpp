@@ -3,7 +3,6 @@
 #include "trainer/tasks/unlabelled/grafit.hpp"
 
 #include <filesystem>
-#include <mutex>
 
 #include <gmock/gmock.h>
 
@@ -129,48 +128,29 @@ void write_memory(sharding::SampleRows& rows, std::span<const double> all) {
 class GrafitPeerTest : public ::testing::TestWithParam<std::tuple<const char*, int>> {};
 
 TEST_P(GrafitPeerTest, TwentyStepsAreTheirs) {
-  constexpr double kNear = 1e-10;
   const PeerRun peer("grafit", std::get<0>(GetParam()));
-  const auto losses = peer.file.read_as_double("loss"), norms = peer.file.read_as_double("grad_norm"),
-             memories = peer.file.read_as_double("memory");
-  std::mutex mutex;
-  tests::run_world(std::get<1>(GetParam()), [&](sharding::Communicator& ranks) {
-    tests::Assembled assembled(grafit_like(peer), ranks,
-                               [&](const Config& config, c10::Device, const datasets::Dataset&) {
-                                 const std::lock_guard lock(mutex);
-                                 return std::make_unique<const GivenSamples>(config, peer);
-                               });
-    Assembly& run = assembled.run;
-    Log silent(false);
-    run.initialise_weights(silent);
-    {
-      const std::lock_guard lock(mutex);
-      write_memory(*run.rows, peer.file.read_as_double("initial_memory"));
-    }
-    write_initial(run, peer);
-    TrainState state;
-    run.start_loader(state);
-    PhaseLog phases(ranks.rank(), std::nullopt);
-    for (std::size_t step = 0; step < losses.size(); ++step) {
-      StepContext context = run.context(phases);
-      const StepResult result = train_step(context, state, {}, {});
-      const std::lock_guard lock(mutex);
-      ASSERT_NEAR(result.loss, losses[step], kNear) << "step " << step;
-      ASSERT_NEAR(result.grad_norm, norms[step], kNear * norms[step]) << "step " << step;
-      const std::vector<double> memory = memory_of(*run.rows);
-      for (std::size_t i = 0; i < memory.size(); ++i)
-        ASSERT_NEAR(memory[i], memories[step * memory.size() + i], kNear)
-            << "step " << step << ", number " << i;
-    }
-    const std::lock_guard lock(mutex);
-    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNear);
-    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "momentum."), kNear);
+  const auto memories = peer.file.read_as_double("memory");
+  const auto given = [&](const Config& config, c10::Device, const datasets::Dataset&) {
+    return std::make_unique<const GivenSamples>(config, peer);
+  };
+  PeerLooks looks;
+  looks.before = [&](Assembly& run) { write_memory(*run.rows, peer.file.read_as_double("initial_memory")); };
+  looks.after_step = [&](Assembly& run, const TrainState&, std::size_t step) {
+    const std::vector<double> memory = memory_of(*run.rows);
+    for (std::size_t i = 0; i < memory.size(); ++i)
+      ASSERT_NEAR(memory[i], memories[step * memory.size() + i], kNearPeer)
+          << "step " << step << ", number " << i;
+  };
+  looks.at_the_end = [&](Assembly& run) {
+    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNearPeer);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "momentum."), kNearPeer);
     EXPECT_GT(distance(run, sharding::StateKind::weight, peer, "initial."), 0.01);
     ASSERT_EQ(has_teacher(run.config), run.config.grafit.instance_weight > 0);
     if (!has_teacher(run.config)) return;
-    EXPECT_LT(distance(run, sharding::StateKind::ema, peer, "teacher."), kNear);
+    EXPECT_LT(distance(run, sharding::StateKind::ema, peer, "teacher."), kNearPeer);
     EXPECT_GT(distance(run, sharding::StateKind::weight, peer, "teacher."), 1e-4);
-  });
+  };
+  expect_their_steps(peer, grafit_like(peer), std::get<1>(GetParam()), given, looks);
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, GrafitPeerTest,

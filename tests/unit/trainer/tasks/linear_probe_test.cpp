@@ -3,7 +3,6 @@
 #include "trainer/tasks/linear_probe.hpp"
 
 #include <filesystem>
-#include <mutex>
 
 #include <gmock/gmock.h>
 
@@ -70,35 +69,17 @@ Config linear_like(const PeerRun& peer) {
 class LinearPeerTest : public ::testing::TestWithParam<std::tuple<const char*, int>> {};
 
 TEST_P(LinearPeerTest, TwentyStepsAreTheirs) {
-  constexpr double kNear = 1e-10;
   const PeerRun peer("linear", std::get<0>(GetParam()));
-  const auto losses = peer.file.read_as_double("loss"), norms = peer.file.read_as_double("grad_norm");
-  std::mutex mutex;
-  tests::run_world(std::get<1>(GetParam()), [&](sharding::Communicator& ranks) {
-    tests::Assembled assembled(linear_like(peer), ranks,
-                               [&](const Config& config, c10::Device, const datasets::Dataset&) {
-                                 const std::lock_guard lock(mutex);
-                                 return std::make_unique<const GivenLabels>(config, peer);
-                               });
-    Assembly& run = assembled.run;
-    Log silent(false);
-    run.initialise_weights(silent);
-    write_initial(run, peer);
-    TrainState state;
-    run.start_loader(state);
-    PhaseLog phases(ranks.rank(), std::nullopt);
-    for (std::size_t step = 0; step < losses.size(); ++step) {
-      StepContext context = run.context(phases);
-      const StepResult result = train_step(context, state, {}, {});
-      const std::lock_guard lock(mutex);
-      ASSERT_NEAR(result.loss, losses[step], kNear) << "step " << step;
-      ASSERT_NEAR(result.grad_norm, norms[step], kNear * norms[step]) << "step " << step;
-    }
-    const std::lock_guard lock(mutex);
-    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNear);
-    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "momentum."), kNear);
+  const auto given = [&](const Config& config, c10::Device, const datasets::Dataset&) {
+    return std::make_unique<const GivenLabels>(config, peer);
+  };
+  PeerLooks looks;
+  looks.at_the_end = [&](Assembly& run) {
+    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNearPeer);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "momentum."), kNearPeer);
     EXPECT_EQ(peer.file.read_as_double("student.cls_token"), peer.file.read_as_double("initial.cls_token"));
-  });
+  };
+  expect_their_steps(peer, linear_like(peer), std::get<1>(GetParam()), given, looks);
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, LinearPeerTest,
@@ -144,22 +125,15 @@ TEST_F(LinearProbeTest, NothingButTheClassifierMoves) {
   tests::run_world(1, [&](sharding::Communicator& ranks) {
     Running running(config, ranks, folder_ / "still");
     Assembly& run = running.run();
-    const auto values_of = [&](bool head) {
-      std::vector<float> all;
-      for (const sharding::Piece& piece : run.plan.pieces) {
-        if (run.specs[piece.parameter].head != head) continue;
-        std::vector<float> values(static_cast<std::size_t>(piece.elements));
-        run.lane_state.read(sharding::StateKind::weight, piece,
-                            std::as_writable_bytes(std::span(values)).data());
-        all.insert(all.end(), values.begin(), values.end());
-      }
-      return all;
+    const auto part = [&](bool head) {
+      return values_of(run, sharding::StateKind::weight,
+                       [head](const models::ParameterSpec& spec) { return spec.head == head; });
     };
-    const auto body = values_of(false), head = values_of(true);
+    const auto body = part(false), head = part(true);
     running.step();
     running.step();
-    EXPECT_EQ(values_of(false), body);
-    EXPECT_NE(values_of(true), head);
+    EXPECT_EQ(part(false), body);
+    EXPECT_NE(part(true), head);
     run.finish_publishing();
     EXPECT_EQ(evaluate_run(run, config, [] { return false; })->list.size(), 3U);
   });

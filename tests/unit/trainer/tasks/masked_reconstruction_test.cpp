@@ -3,7 +3,6 @@
 #include "trainer/tasks/unlabelled/masked_reconstruction.hpp"
 
 #include <filesystem>
-#include <mutex>
 
 #include <gmock/gmock.h>
 
@@ -74,41 +73,21 @@ Config mae_like(const PeerRun& peer) {
 class MaePeerTest : public ::testing::TestWithParam<std::tuple<const char*, int>> {};
 
 TEST_P(MaePeerTest, TwentyStepsAreTheirs) {
-  constexpr double kNear = 1e-10;
   const PeerRun peer("mae", std::get<0>(GetParam()));
-  const auto losses = peer.file.read_as_double("loss"), norms = peer.file.read_as_double("grad_norm");
   const auto seen = whole_numbers(peer.file, "seen");
   const auto given = [&](const Config& config, c10::Device, const datasets::Dataset&) {
     return std::make_unique<const GivenPatches>(config, seen);
   };
-  std::mutex mutex;
-  tests::run_world(std::get<1>(GetParam()), [&](sharding::Communicator& ranks) {
-    tests::Assembled assembled(mae_like(peer), ranks, given);
-    Assembly& run = assembled.run;
-    Log silent(false);
-    run.initialise_weights(silent);
-    {
-      const std::lock_guard lock(mutex);
-      for (const char* const table : {"initial.pos_embed", "initial.decoder_pos_embed"})
-        ASSERT_TRUE(peer.file.tensors().contains(table));
-    }
-    write_initial(run, peer);
-    TrainState state;
-    run.start_loader(state);
-    PhaseLog phases(ranks.rank(), std::nullopt);
-    for (std::size_t step = 0; step < losses.size(); ++step) {
-      StepContext context = run.context(phases);
-      const StepResult result = train_step(context, state, {}, {});
-      const std::lock_guard lock(mutex);
-      ASSERT_NEAR(result.loss, losses[step], kNear) << "step " << step;
-      ASSERT_NEAR(result.grad_norm, norms[step], kNear * norms[step]) << "step " << step;
-    }
-    const std::lock_guard lock(mutex);
-    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNear);
-    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "exp_avg."), kNear);
-    EXPECT_LT(distance(run, sharding::StateKind::exp_avg_sq, peer, "exp_avg_sq."), kNear);
+  for (const char* const table : {"initial.pos_embed", "initial.decoder_pos_embed"})
+    ASSERT_TRUE(peer.file.tensors().contains(table));
+  PeerLooks looks;
+  looks.at_the_end = [&](Assembly& run) {
+    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNearPeer);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "exp_avg."), kNearPeer);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg_sq, peer, "exp_avg_sq."), kNearPeer);
     EXPECT_GT(distance(run, sharding::StateKind::weight, peer, "initial."), 0.01);
-  });
+  };
+  expect_their_steps(peer, mae_like(peer), std::get<1>(GetParam()), given, looks);
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, MaePeerTest,

@@ -4,11 +4,16 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/assembled.hpp"
+#include "tests/support/thread_world.hpp"
 #include "trainer/assembly.hpp"
 #include "trainer/base/files/safetensors.hpp"
 #include "trainer/settings/task_network.hpp"
@@ -78,6 +83,52 @@ inline double distance(Assembly& run, sharding::StateKind kind, const PeerRun& p
       most = std::max(most, std::abs(values[i] - wanted[static_cast<std::size_t>(piece.in_parameter) + i]));
   }
   return most;
+}
+
+inline constexpr double kNearPeer = 1e-10;
+
+// What a task's test does and looks at beside losses and norms, one rank at a time, so nothing collective.
+struct PeerLooks {
+  std::function<void(Assembly& run)> before = [](Assembly&) {};
+  std::function<void(Assembly& run, const TrainState& state, std::size_t step)> after_step =
+      [](Assembly&, const TrainState&, std::size_t) {};
+  std::function<void(Assembly& run)> at_the_end = [](Assembly&) {};
+};
+
+// Losses and gradient norms of all their steps, on so many ranks.
+inline void expect_their_steps(const PeerRun& peer, const Config& config, int world,
+                               const Assembly::TaskMaker& make, const PeerLooks& looks) {
+  const auto losses = peer.file.read_as_double("loss"), norms = peer.file.read_as_double("grad_norm");
+  std::mutex mutex;
+  const auto make_alone = [&](const Config& own, c10::Device device, const datasets::Dataset& data) {
+    const std::lock_guard lock(mutex);
+    return make(own, device, data);
+  };
+  tests::run_world(world, [&](sharding::Communicator& ranks) {
+    tests::Assembled assembled(config, ranks, make_alone);
+    Assembly& run = assembled.run;
+    Log silent(false);
+    run.initialise_weights(silent);
+    {
+      const std::lock_guard lock(mutex);
+      looks.before(run);
+    }
+    write_initial(run, peer);
+    TrainState state;
+    state.task = run.task->initial_state();
+    run.start_loader(state);
+    PhaseLog phases(ranks.rank(), std::nullopt);
+    for (std::size_t step = 0; step < losses.size(); ++step) {
+      StepContext context = run.context(phases);
+      const StepResult result = train_step(context, state, {}, {});
+      const std::lock_guard lock(mutex);
+      ASSERT_NEAR(result.loss, losses[step], kNearPeer) << "step " << step;
+      ASSERT_NEAR(result.grad_norm, norms[step], kNearPeer * norms[step]) << "step " << step;
+      looks.after_step(run, state, step);
+    }
+    const std::lock_guard lock(mutex);
+    looks.at_the_end(run);
+  });
 }
 
 }  // namespace vitrail::trainer

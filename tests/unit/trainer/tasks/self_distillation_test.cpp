@@ -3,7 +3,6 @@
 #include "trainer/tasks/unlabelled/self_distillation.hpp"
 
 #include <filesystem>
-#include <mutex>
 
 #include <gtest/gtest.h>
 
@@ -91,39 +90,23 @@ Config dino_like(const PeerRun& peer) {
 class DinoPeerTest : public ::testing::TestWithParam<std::tuple<const char*, int>> {};
 
 TEST_P(DinoPeerTest, TwentyStepsAreTheirs) {
-  constexpr double kNear = 1e-10;
   const PeerRun peer("dino", std::get<0>(GetParam()));
-  const auto losses = peer.file.read_as_double("loss"), norms = peer.file.read_as_double("grad_norm"),
-             centres = peer.file.read_as_double("centre");
-  std::mutex mutex;
-  tests::run_world(std::get<1>(GetParam()), [&](sharding::Communicator& ranks) {
-    tests::Assembled assembled(dino_like(peer), ranks, given_views);
-    Assembly& run = assembled.run;
-    Log silent(false);
-    run.initialise_weights(silent);
-    write_initial(run, peer);
-    TrainState state;
-    state.task = run.task->initial_state();
-    run.start_loader(state);
-    PhaseLog phases(ranks.rank(), std::nullopt);
-    for (std::size_t step = 0; step < losses.size(); ++step) {
-      StepContext context = run.context(phases);
-      const StepResult result = train_step(context, state, {}, {});
-      const std::lock_guard lock(mutex);
-      ASSERT_NEAR(result.loss, losses[step], kNear) << "step " << step;
-      ASSERT_NEAR(result.grad_norm, norms[step], kNear * norms[step]) << "step " << step;
-      const std::vector<double>& centre = state.task.at("centre");
-      for (std::size_t k = 0; k < centre.size(); ++k)
-        ASSERT_NEAR(centre[k], centres[step * centre.size() + k], kNear) << "step " << step;
-    }
-    const std::lock_guard lock(mutex);
-    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNear);
-    EXPECT_LT(distance(run, sharding::StateKind::ema, peer, "teacher."), kNear);
-    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "exp_avg."), kNear);
-    EXPECT_LT(distance(run, sharding::StateKind::exp_avg_sq, peer, "exp_avg_sq."), kNear);
+  const auto centres = peer.file.read_as_double("centre");
+  PeerLooks looks;
+  looks.after_step = [&](Assembly&, const TrainState& state, std::size_t step) {
+    const std::vector<double>& centre = state.task.at("centre");
+    for (std::size_t k = 0; k < centre.size(); ++k)
+      ASSERT_NEAR(centre[k], centres[step * centre.size() + k], kNearPeer) << "step " << step;
+  };
+  looks.at_the_end = [&](Assembly& run) {
+    EXPECT_LT(distance(run, sharding::StateKind::weight, peer, "student."), kNearPeer);
+    EXPECT_LT(distance(run, sharding::StateKind::ema, peer, "teacher."), kNearPeer);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg, peer, "exp_avg."), kNearPeer);
+    EXPECT_LT(distance(run, sharding::StateKind::exp_avg_sq, peer, "exp_avg_sq."), kNearPeer);
     EXPECT_GT(distance(run, sharding::StateKind::weight, peer, "initial."), 0.01);
     EXPECT_GT(distance(run, sharding::StateKind::weight, peer, "teacher."), 1e-4);
-  });
+  };
+  expect_their_steps(peer, dino_like(peer), std::get<1>(GetParam()), given_views, looks);
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, DinoPeerTest,
@@ -168,28 +151,21 @@ TEST_F(DinoTest, TheLastLayerWaitsForItsEpoch) {
   tests::run_world(1, [&](sharding::Communicator& ranks) {
     Running running(config, ranks, folder_ / "waits");
     Assembly& run = running.run();
-    const auto values_of = [&](const std::string& name, sharding::StateKind kind) {
-      std::vector<float> all;
-      for (const sharding::Piece& piece : run.plan.pieces) {
-        if (run.specs[piece.parameter].name != name) continue;
-        std::vector<float> values(static_cast<std::size_t>(piece.elements));
-        run.lane_state.read(kind, piece, std::as_writable_bytes(std::span(values)).data());
-        all.insert(all.end(), values.begin(), values.end());
-      }
-      return all;
+    const auto tensor_of = [&](const std::string& name, sharding::StateKind kind) {
+      return values_of(run, kind, [&](const models::ParameterSpec& spec) { return spec.name == name; });
     };
     const auto weight = sharding::StateKind::weight;
-    const auto last = values_of("head.last_layer.weight_v", weight);
-    const auto other = values_of("head.mlp.0.weight", weight);
+    const auto last = tensor_of("head.last_layer.weight_v", weight);
+    const auto other = tensor_of("head.mlp.0.weight", weight);
     running.step();
     running.step();
-    EXPECT_EQ(values_of("head.last_layer.weight_v", weight), last);
-    for (const float moment : values_of("head.last_layer.weight_v", sharding::StateKind::exp_avg_sq))
+    EXPECT_EQ(tensor_of("head.last_layer.weight_v", weight), last);
+    for (const float moment : tensor_of("head.last_layer.weight_v", sharding::StateKind::exp_avg_sq))
       ASSERT_EQ(moment, 0);
-    EXPECT_NE(values_of("head.mlp.0.weight", weight), other);
+    EXPECT_NE(tensor_of("head.mlp.0.weight", weight), other);
     EXPECT_EQ(running.state.task.at("last_layer_steps").front(), 0);
     running.step();
-    EXPECT_NE(values_of("head.last_layer.weight_v", weight), last);
+    EXPECT_NE(tensor_of("head.last_layer.weight_v", weight), last);
     EXPECT_EQ(running.state.task.at("last_layer_steps").front(), 1);
   });
 }
