@@ -47,9 +47,13 @@ def run(vitrail, *words):
     demand(done.returncode == 0, f"{' '.join(done.args)}: {done.stderr}")
 
 
+@torch.no_grad()
 def randomise(network):
     networks.randomise(network, seed=3, scale=0.05)
     generator = torch.Generator().manual_seed(5)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:  # a convolution's outputs as large as its inputs: sums in another order stay within the bound
+            parameter.copy_(parameter / (0.05 * parameter[0].numel() ** 0.5))
     for name, buffer in network.named_buffers():  # running statistics of batch norms
         if name.endswith("running_mean"):
             buffer.copy_(0.1 * torch.randn(buffer.shape, generator=generator))
