@@ -56,6 +56,7 @@ std::shared_ptr<const datasets::Dataset> known_images(const Config& config,
 sharding::ReducerOptions settings_on(c10::Device device, const Config& config,
                                      const sharding::ExchangePlan& exchange) {
   const sharding::ReducerOptions settings = gradient_settings(config, exchange.world);
+  if (!device.is_cpu()) return with_turns(settings, exchange.route);
   if (exchange.by_library() && device.is_cpu() && exchange.world > 1 && size_of(settings.matrix_type) == 2) {
     throw Error(ExitCode::refused,
                 fmt::format("MPI adds no {} values, as sharding.reduction = fast wants",

@@ -10,14 +10,8 @@
 
 namespace vitrail::trainer {
 
-// More ranks send smaller parts of a bucket, each in as many messages: `vitrail plan` finds these best.
-std::int64_t bucket_mib_of(const Config& config) {
-  if (config.sharding.bucket_mib > 0) return config.sharding.bucket_mib;
-  return config.lane_groups() < 256 ? 32 : config.lane_groups() < 1024 ? 64 : 128;
-}
-
 sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters) {
-  const std::int64_t bytes = bucket_mib_of(config) << 20;
+  const std::int64_t bytes = config.sharding.bucket_mib << 20;
   const auto width = static_cast<std::int64_t>(size_of(compute_type(config.precision.compute)));
   return make_bucket_plan(shapes_for_plan(parameters), config.lane_groups(), bytes / width);
 }

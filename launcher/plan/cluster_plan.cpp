@@ -26,12 +26,20 @@ using trainer::Config;
 
 constexpr double kFlopsPerMac = 2;
 
-// Bytes of memory that a parameter moves: adding a lane's gradient (read, widen, add), the update (as
-// tests/bench/README.md counts them), the average, the new weights.
-constexpr double kLaneSumBytes = 16, kAverageBytes = 12, kTakeBytes = 6;
+// Bytes of memory that a parameter moves: the update (as tests/bench/README.md counts them), the average, the
+// new weights.
+constexpr double kAverageBytes = 12, kTakeBytes = 6;
 double update_bytes(sharding::OptimizerName name) {
   if (name == sharding::OptimizerName::lamb) return 44;
   return name == sharding::OptimizerName::adamw ? 28 : 20;
+}
+
+// Likewise, for the last of so many lanes of a rank: its gradient and the sums that it completes are read,
+// one is written.
+double lane_sum_bytes(std::int64_t lanes, DataType compute, const sharding::ReducerOptions& sums) {
+  const int completed = std::countr_zero(static_cast<std::uint64_t>(lanes));
+  return static_cast<double>(size_of(compute)) +
+         static_cast<double>(size_of(sums.matrix_type)) * (completed + 1);
 }
 
 void refuse_impossible(const PlanInput& in) {
@@ -187,9 +195,13 @@ ClusterPlan plan_cluster(const PlanInput& in) {
   plan.exchange = in.ranks == 1 ? "none" : name_of(layout.exchange.route);
   plan.macs = models::describe_model(in.config.model).macs_in_training;
   plan.step.compute = lanes * (forward + backward);
-  plan.step.lane_sums = lanes * elements * kLaneSumBytes / links.memory;
+  double last_lane_sum = 0;
+  for (std::int64_t lane = 1; lane <= layout.most_lanes; ++lane) {
+    last_lane_sum = elements * lane_sum_bytes(lane, layout.compute, layout.settings) / links.memory;
+    plan.step.lane_sums += last_lane_sum;
+  }
   plan.step.update = held * elements * per_element / links.memory;
-  plan_exchanges(in, layout, links, forward, backward, plan);
+  plan_exchanges(in, layout, links, forward, backward + last_lane_sum, plan);
   plan.step.norms = norm_seconds(in, layout, links);
   if (in.ranks > 1) {
     plan.step.stragglers =

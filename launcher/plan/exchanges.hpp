@@ -62,8 +62,9 @@ struct Links {
 
   // A call of a plan: sharding/plan/exchange_traffic.hpp.
   double planned(const sharding::ExchangeTraffic& traffic, double opening, double closing) const {
-    return sharding::seconds(traffic, opening, closing, {node, network, message});
+    return sharding::seconds(traffic, opening, closing, of_a_call());
   }
+  sharding::Links of_a_call() const { return {node, network, message}; }
   // Rings over all ranks, one for each link out of a node.
   double ring(double bytes_in_all) const {
     if (ranks == 1) return 0;

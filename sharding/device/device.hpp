@@ -56,6 +56,8 @@ class Device {
   virtual Stream& compute() = 0;
   // Of the calls to other ranks, on whatever thread they run.
   virtual Stream& exchange() = 0;
+  // Of the sums of what those calls bring, beside the next call where the device can; else exchange().
+  virtual Stream& sums() = 0;
   virtual std::size_t most_addends() const = 0;  // of one Stream::add; more than a tree has levels
 };
 

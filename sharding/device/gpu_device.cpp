@@ -141,7 +141,7 @@ class GpuDevice final : public Device {
   std::byte* allocate(std::size_t bytes, Memory memory) override {
     void* address = memory_.allocate(bytes, memory);
     check_cuda(cudaMemset(address, 0, bytes), "cudaMemset", gpu_);
-    check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize", gpu_);  // for the other stream
+    check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize", gpu_);  // for the other streams
     return static_cast<std::byte*>(address);
   }
 
@@ -162,14 +162,16 @@ class GpuDevice final : public Device {
 
   Stream& compute() override { return compute_; }
   GpuStream& exchange() override { return exchange_; }
+  Stream& sums() override { return sums_; }
   std::size_t most_addends() const override { return gpu::kMostAddends; }
 
  private:
   int gpu_;
   GpuMemory memory_;
-  CudaStream own_{gpu_};
+  CudaStream of_calls_{gpu_}, of_sums_{gpu_};
   GpuStream compute_{gpu_, nullptr, memory_};
-  GpuStream exchange_{gpu_, own_.get(), memory_};
+  GpuStream exchange_{gpu_, of_calls_.get(), memory_};
+  GpuStream sums_{gpu_, of_sums_.get(), memory_};
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // A GPU as a device. compute() is CUDA's default stream, on which LibTorch computes unless it is told
-// otherwise; exchange() is a stream of its own. Sums and updates have the bits of the host's.
+// otherwise; exchange() and sums() are streams of their own. Sums and updates have the bits of the host's.
 #pragma once
 
 #include <chrono>

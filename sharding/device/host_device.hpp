@@ -17,6 +17,7 @@ class HostDevice final : public Device, private Stream {
   void release(std::byte* bytes, Memory memory) noexcept override;
   Stream& compute() override { return *this; }
   Stream& exchange() override { return *this; }
+  Stream& sums() override { return *this; }
   std::size_t most_addends() const override { return std::numeric_limits<std::size_t>::max(); }
 
  private:

@@ -96,9 +96,12 @@ std::vector<std::size_t> backward_order(const BucketPlan& plan) {
   return order;
 }
 
-std::vector<std::size_t> forward_order(const BucketPlan& plan) {
-  std::vector<std::size_t> order = backward_order(plan);
-  std::ranges::reverse(order);
+std::vector<std::vector<std::size_t>> forward_order(const BucketPlan& plan, std::size_t together) {
+  std::vector<std::vector<std::size_t>> order = {{0}};
+  for (std::size_t b = plan.buckets.size(); b-- > 1;) {
+    if (order.size() == 1 || order.back().size() == together) order.emplace_back();
+    order.back().push_back(b);
+  }
   return order;
 }
 

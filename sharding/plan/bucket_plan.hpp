@@ -60,8 +60,9 @@ BucketPlan make_bucket_plan(std::vector<ParameterShape> parameters, std::int64_t
                             std::int64_t bucket_elements);
 
 // As backward completes the buckets: it comes to the matrices as they lie; the first bucket, of vectors, is
-// used in every layer. And as a forward pass needs them, the other way round.
+// used in every layer. And as a forward pass needs them, the other way round: matrices up to so many
+// together.
 std::vector<std::size_t> backward_order(const BucketPlan& plan);
-std::vector<std::size_t> forward_order(const BucketPlan& plan);
+std::vector<std::vector<std::size_t>> forward_order(const BucketPlan& plan, std::size_t together);
 
 }  // namespace vitrail::sharding

@@ -65,6 +65,8 @@ struct ExchangePlan {
   bool is_pipelined() const { return rounds_inside > 0 && rounds_inside < rounds; }
   int opening_rounds() const { return is_pipelined() ? rounds_inside : rounds; }
   int opening_rounds_back() const { return is_pipelined() ? rounds - rounds_inside : rounds; }
+  // Weights have nothing to be added to between their rounds: where these are many, two buckets share them.
+  std::size_t buckets_back() const { return route == ExchangeRoute::halving ? 2 : 1; }
 };
 
 SliceOrder slice_order(ExchangeRoute route);  // by_rank where ranks send to all others at once

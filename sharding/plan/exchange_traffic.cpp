@@ -8,8 +8,10 @@ namespace vitrail::sharding {
 namespace {
 
 void count(const Topology& topology, int from, int to, LaneRange slices, Sent& sent) {
-  (topology.together(from, to) ? sent.inside : sent.across) += slices.count();
+  const bool inside = topology.together(from, to);
+  (inside ? sent.inside : sent.across) += slices.count();
   ++sent.messages;
+  if (!inside) ++sent.messages_across;
 }
 
 // Every rank to all others at once, without a look at each of the N^2 messages: each of its blocks'
@@ -36,9 +38,9 @@ ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool
       const auto blocks =
           static_cast<std::int64_t>(aligned_blocks(lanes_of_rank(plan.lanes, plan.world, rank)).size());
       sent = {blocks * (node(rank).slices - slices(rank)), blocks * (plan.lanes - node(rank).slices),
-              blocks * (plan.world - 1)};
+              blocks * (plan.world - 1), blocks * away};
     } else {
-      sent = {others * slices(rank), away * slices(rank), plan.world - 1};
+      sent = {others * slices(rank), away * slices(rank), plan.world - 1, away};
     }
   }
   return traffic;
@@ -50,6 +52,7 @@ Sent& Sent::operator+=(const Sent& other) {
   inside += other.inside;
   across += other.across;
   messages += other.messages;
+  messages_across += other.messages_across;
   return *this;
 }
 
@@ -67,6 +70,7 @@ Sent ExchangeTraffic::of_busiest() const {
     most.inside = std::max(most.inside, own.inside);
     most.across = std::max(most.across, own.across);
     most.messages = std::max(most.messages, own.messages);
+    most.messages_across = std::max(most.messages_across, own.messages_across);
   }
   return most;
 }
@@ -114,29 +118,37 @@ ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topolog
   return traffic;
 }
 
-double seconds(const ExchangeTraffic& traffic, double opening, double closing, const Links& links) {
+std::vector<RoundCost> round_costs(const ExchangeTraffic& traffic, double opening, double closing,
+                                   const Links& links) {
   const std::vector<std::vector<Sent>>& rounds = traffic.rounds();
   const std::size_t begin = opening > 0 ? traffic.opening() : 0;
   const std::size_t end = closing > 0 ? rounds.size() - traffic.opening() : 0;
   const std::size_t all = std::max(begin, end);
-  double seconds = 0;
+  std::vector<RoundCost> costs(all);
   for (std::size_t r = 0; r < all; ++r) {
     // Of a half of so many rounds: which one, if any, is in this exchange.
     const auto round_of = [&](std::size_t half) { return traffic.backwards() ? r + half - all : r; };
-    double longest = 0;
     for (std::size_t rank = 0; rank < rounds.front().size(); ++rank) {
-      double inside = 0, across = 0, messages = 0;
+      double inside = 0, across = 0, bytes = 0;
       const auto add = [&](const Sent& sent, double slice_bytes) {
-        inside += static_cast<double>(sent.inside) * slice_bytes / links.node_bytes_per_s;
-        across += static_cast<double>(sent.across) * slice_bytes / links.network_bytes_per_s;
-        messages += static_cast<double>(sent.messages) * links.message_s;
+        inside += static_cast<double>(sent.inside) * slice_bytes / links.node_bytes_per_s +
+                  static_cast<double>(sent.messages - sent.messages_across) * links.message_s;
+        across += static_cast<double>(sent.across) * slice_bytes / links.network_bytes_per_s +
+                  static_cast<double>(sent.messages_across) * links.message_s;
+        bytes += static_cast<double>(sent.slices()) * slice_bytes;
       };
       if (round_of(begin) < begin) add(rounds[round_of(begin)][rank], opening);
       if (round_of(end) < end) add(rounds[traffic.opening() + round_of(end)][rank], closing);
-      longest = std::max(longest, std::max(inside, across) + messages);
+      costs[r].seconds = std::max({costs[r].seconds, inside, across});
+      costs[r].bytes = std::max(costs[r].bytes, bytes);
     }
-    seconds += longest;
   }
+  return costs;
+}
+
+double seconds(const ExchangeTraffic& traffic, double opening, double closing, const Links& links) {
+  double seconds = 0;
+  for (const RoundCost& round : round_costs(traffic, opening, closing, links)) seconds += round.seconds;
   return seconds;
 }
 

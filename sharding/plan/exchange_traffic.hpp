@@ -12,7 +12,7 @@ namespace vitrail::sharding {
 struct Sent {
   std::int64_t inside = 0;  // slices that stay on their node
   std::int64_t across = 0;  // slices that leave it
-  std::int64_t messages = 0;
+  std::int64_t messages = 0, messages_across = 0;
 
   std::int64_t slices() const { return inside + across; }
   Sent& operator+=(const Sent& other);
@@ -57,8 +57,17 @@ struct Links {
   double message_s = 0;
 };
 
-// The opening rounds of one bucket beside the others of the bucket before, each as long as its busiest rank
-// takes; both kinds of links work at a time. Arguments: bytes of a slice of the two, 0 where there is none.
+// Of one call: how long its busiest rank takes while both kinds of links work at a time, and the most bytes
+// that a rank sends in it, as many as another adds.
+struct RoundCost {
+  double seconds = 0;
+  double bytes = 0;
+};
+
+// The opening rounds of one bucket beside the others of the bucket before. Arguments: bytes of a slice of the
+// two, 0 where there is none.
+std::vector<RoundCost> round_costs(const ExchangeTraffic& traffic, double opening, double closing,
+                                   const Links& links);
 double seconds(const ExchangeTraffic& traffic, double opening, double closing, const Links& links);
 
 // What the choice of a route assumes, so that a plan of a run and the run choose alike: only how much slower

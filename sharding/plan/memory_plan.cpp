@@ -57,8 +57,9 @@ MemoryPlan memory_plan(const BucketPlan& plan, const ExchangePlan& exchange, con
       own.gradients += own.full_sums * slice.sums * plan.lanes;
     }
     const bool by_library = exchange.by_library() && exchange.world > 1;
-    own.exchange =
-        slice.widest_sum * (by_library ? layout.own.count() : received[static_cast<std::size_t>(rank)]);
+    const auto in_turn = static_cast<std::int64_t>(settings.in_turn);
+    own.exchange = slice.widest_sum *
+                   (by_library ? layout.own.count() : in_turn * received[static_cast<std::size_t>(rank)]);
     if (own.total() > most.total()) most = own;
   }
   return most;

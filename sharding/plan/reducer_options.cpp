@@ -12,4 +12,9 @@ std::int64_t widest_slice(const BucketPlan& plan, const ReducerOptions& options)
   return widest;
 }
 
+ReducerOptions with_turns(ReducerOptions options, ExchangeRoute route) {
+  if (route == ExchangeRoute::halving && !options.stage.frees_gradients) options.in_turn = 2;
+  return options;
+}
+
 }  // namespace vitrail::sharding

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "sharding/plan/bucket_plan.hpp"
+#include "sharding/plan/exchange_plan.hpp"
 #include "sharding/plan/shard_layout.hpp"
 #include "trainer/base/data_type.hpp"
 
@@ -19,11 +20,17 @@ struct ReducerOptions {
   DataType type = DataType::f32;         // of the sums that the update reads: f32 or f64
   DataType matrix_type = DataType::f32;  // in which matrices' gradients are kept, sent and rounded to
   Stage stage{};
+  // Buckets whose rounds take turns, so that what came for one is added beside the call for another.
+  std::size_t in_turn = 1;
 
   DataType type_of(const Bucket& bucket) const { return bucket.matrices ? matrix_type : type; }
 };
 
 // Bytes of one slice of the bucket whose sums are the widest.
 std::int64_t widest_slice(const BucketPlan& plan, const ReducerOptions& options);
+
+// On a device that adds beside calls: where a bucket has many, and not in stage 2, which holds too few
+// buckets.
+ReducerOptions with_turns(ReducerOptions options, ExchangeRoute route);
 
 }  // namespace vitrail::sharding

@@ -28,61 +28,98 @@ std::vector<Round> take_from(std::vector<Round>& rounds, int first) {
 
 }  // namespace
 
-ReduceExecutor::ReduceExecutor(const ExchangePlan& plan, int rank, std::int64_t widest_slice, Device& device)
+ReduceExecutor::ReduceExecutor(const ExchangePlan& plan, int rank, std::int64_t widest_slice,
+                               std::size_t in_turn, Device& device)
     : opening_(reduce_rounds(plan, rank)),
       closing_(take_from(opening_, plan.opening_rounds())),
-      device_(device),
-      received_opening_(DataType::u8, most_received(opening_) * widest_slice, device),
-      received_closing_(DataType::u8, most_received(closing_) * widest_slice, device) {}
-
-void ReduceExecutor::begin(Bucket bucket, Communicator& communicator) {
-  if (open_ && open_->type != bucket.type) finish(communicator);  // a call is of one type
-  run(&bucket, open_ ? &*open_ : nullptr, communicator);
-  if (open_) open_->ended(communicator);
-  open_.reset();
-  if (!is_pipelined()) return bucket.ended(communicator);
-  open_ = std::move(bucket);
-}
-
-void ReduceExecutor::finish(Communicator& communicator) {
-  if (!open_) return;
-  run(nullptr, &*open_, communicator);
-  open_->ended(communicator);
-  open_.reset();
-}
-
-void ReduceExecutor::run(const Bucket* opening, const Bucket* closing, Communicator& communicator) {
-  const Half halves[] = {{opening, opening_, received_opening_.data()},
-                         {closing, closing_, received_closing_.data()}};
-  const DataType type = (opening != nullptr ? opening : closing)->type;
-  for (std::size_t r = 0; halves[0].has(r) || halves[1].has(r); ++r) {
-    std::vector<Outgoing> send;
-    std::vector<Incoming> receive;
-    for (const Half& half : halves) {
-      if (!half.has(r)) continue;
-      const std::int64_t slice = half.bucket->slice;
-      for (const Message& m : half.rounds[r].send) {
-        std::byte* sum = half.bucket->sums[static_cast<std::size_t>(m.place)];
-        send.push_back({m.peer, at_slice(sum, m.slices.begin, slice, type), m.slices.count() * slice});
-      }
-      for (const Message& m : half.rounds[r].receive) {
-        receive.push_back(
-            {m.peer, at_slice(half.received, m.received_at, slice, type), m.slices.count() * slice});
-      }
-    }
-    communicator.exchange(send, receive, type);
-    for (const Half& half : halves) {
-      if (!half.has(r)) continue;
-      for (const LocalAddition& addition : half.rounds[r].additions) add(addition, half);
-    }
+      device_(device) {
+  for (std::size_t c = 0; c < in_turn; ++c) {
+    chains_.push_back({.received_opening{DataType::u8, most_received(opening_) * widest_slice, device},
+                       .received_closing{DataType::u8, most_received(closing_) * widest_slice, device},
+                       .added = device.sums().mark()});
   }
 }
 
+void ReduceExecutor::begin(Bucket bucket, Communicator& communicator) {
+  Chain& chain = chains_[begun_];
+  // A call is of one type.
+  if (chain.closing && chain.closing->type != bucket.type) run({&chain, 1}, communicator);
+  chain.opening = std::move(bucket);
+  if (++begun_ < chains_.size()) return;
+  run(chains_, communicator);
+  begun_ = 0;
+}
+
+void ReduceExecutor::finish(Communicator& communicator) {
+  const auto is_busy = [](const Chain& chain) { return chain.opening || chain.closing; };
+  while (std::ranges::any_of(chains_, is_busy)) run(chains_, communicator);
+  begun_ = 0;
+}
+
+std::size_t ReduceExecutor::ended_by(std::size_t bucket, std::size_t buckets) const {
+  const std::size_t runs = bucket / chains_.size() + (closing_.empty() ? 1 : 2);
+  return std::min(runs * chains_.size() - 1, buckets);
+}
+
+// One run of the opening rounds of what has been begun, beside the closing ones of what was begun before.
+// While the call for one chain is under way, what came for the other is added.
+void ReduceExecutor::run(std::span<Chain> chains, Communicator& communicator) {
+  for (std::size_t r = 0; r < std::max(opening_.size(), closing_.size()); ++r) {
+    for (Chain& chain : chains) {
+      const std::vector<Half> both = halves(chain, r);
+      if (both.empty()) continue;
+      device_.exchange().begin_after(*chain.added);
+      call(both, communicator);
+      device_.sums().begin_after(*device_.exchange().mark());
+      for (const Half& half : both) {
+        for (const LocalAddition& addition : half.round.additions) add(addition, half);
+      }
+      chain.added = device_.sums().mark();
+    }
+  }
+  for (Chain& chain : chains) end_closing(chain, communicator);
+}
+
+std::vector<ReduceExecutor::Half> ReduceExecutor::halves(Chain& chain, std::size_t round) const {
+  std::vector<Half> both;
+  if (chain.opening && round < opening_.size())
+    both.push_back({*chain.opening, opening_[round], chain.received_opening.data()});
+  if (chain.closing && round < closing_.size())
+    both.push_back({*chain.closing, closing_[round], chain.received_closing.data()});
+  return both;
+}
+
+void ReduceExecutor::call(const std::vector<Half>& halves, Communicator& communicator) const {
+  const DataType type = halves.front().bucket.type;
+  std::vector<Outgoing> send;
+  std::vector<Incoming> receive;
+  for (const auto& [bucket, round, received] : halves) {
+    const std::int64_t slice = bucket.slice;
+    for (const Message& m : round.send) {
+      std::byte* sum = bucket.sums[static_cast<std::size_t>(m.place)];
+      send.push_back({m.peer, at_slice(sum, m.slices.begin, slice, type), m.slices.count() * slice});
+    }
+    for (const Message& m : round.receive) {
+      receive.push_back({m.peer, at_slice(received, m.received_at, slice, type), m.slices.count() * slice});
+    }
+  }
+  communicator.exchange(send, receive, type);
+}
+
+// What has been opened closes next, or has ended, too.
+void ReduceExecutor::end_closing(Chain& chain, Communicator& communicator) {
+  if (chain.closing) chain.closing->ended(communicator);
+  chain.closing = std::exchange(chain.opening, std::nullopt);
+  if (!chain.closing || !closing_.empty()) return;
+  chain.closing->ended(communicator);
+  chain.closing.reset();
+}
+
 void ReduceExecutor::add(const LocalAddition& addition, const Half& half) {
-  const std::int64_t slice = half.bucket->slice;
-  const DataType type = half.bucket->type;
+  const std::int64_t slice = half.bucket.slice;
+  const DataType type = half.bucket.type;
   const auto at = [&](int place) {
-    std::byte* sum = half.bucket->sums[static_cast<std::size_t>(place)];
+    std::byte* sum = half.bucket.sums[static_cast<std::size_t>(place)];
     return at_slice(sum, addition.slices.begin, slice, type);
   };
   std::vector<Node> nodes;
@@ -118,7 +155,7 @@ void ReduceExecutor::add(std::span<const Node> nodes, DataType type, std::int64_
       open.back().end = end;
     }
   }
-  if (addends.size() > 1) device_.exchange().add(type, addends, n, to);
+  if (addends.size() > 1) device_.sums().add(type, addends, n, to);
 }
 
 GatherExecutor::GatherExecutor(const ExchangePlan& plan, int rank) : slices_(plan.slices) {
@@ -127,29 +164,35 @@ GatherExecutor::GatherExecutor(const ExchangePlan& plan, int rank) : slices_(pla
   closing_ = take_from(opening_, plan.opening_rounds_back());
 }
 
-void GatherExecutor::begin(const Bucket& bucket, Communicator& communicator) {
-  if (opening_.empty()) {
+void GatherExecutor::begin(std::vector<Bucket> buckets, Communicator& communicator) {
+  if (opening_.empty()) return gather_at_once(buckets, communicator);
+  if (!open_.empty() && open_.front().type != buckets.front().type)
+    finish(communicator);  // a call is of one type
+  run(buckets, open_, communicator);
+  open_.clear();
+  if (is_pipelined()) open_ = std::move(buckets);
+}
+
+void GatherExecutor::finish(Communicator& communicator) {
+  if (!open_.empty()) run({}, open_, communicator);
+  open_.clear();
+}
+
+void GatherExecutor::gather_at_once(std::span<const Bucket> buckets, Communicator& communicator) const {
+  for (const Bucket& bucket : buckets) {
     std::vector<Segment> segments;
     for (const LaneRange& of_rank : slices_) {
       segments.push_back({of_rank.begin * bucket.slice, of_rank.count() * bucket.slice});
     }
-    return communicator.all_gather(bucket.data, segments, bucket.type);
+    communicator.all_gather(bucket.data, segments, bucket.type);
   }
-  if (open_ && open_->type != bucket.type) finish(communicator);  // a call is of one type
-  run(&bucket, open_ ? &*open_ : nullptr, communicator);
-  open_.reset();
-  if (is_pipelined()) open_ = bucket;
 }
 
-void GatherExecutor::finish(Communicator& communicator) {
-  if (open_) run(nullptr, &*open_, communicator);
-  open_.reset();
-}
-
-void GatherExecutor::run(const Bucket* opening, const Bucket* closing, Communicator& communicator) const {
-  const DataType type = (opening != nullptr ? opening : closing)->type;
-  const std::size_t begin = opening != nullptr ? opening_.size() : 0;
-  const std::size_t end = closing != nullptr ? closing_.size() : 0;
+void GatherExecutor::run(std::span<const Bucket> opening, std::span<const Bucket> closing,
+                         Communicator& communicator) const {
+  const DataType type = (opening.empty() ? closing : opening).front().type;
+  const std::size_t begin = opening.empty() ? 0 : opening_.size();
+  const std::size_t end = closing.empty() ? 0 : closing_.size();
   // The last rounds carry most: both halves come to theirs at the same time.
   for (std::size_t left = std::max(begin, end); left > 0; --left) {
     std::vector<Outgoing> send;
@@ -161,8 +204,12 @@ void GatherExecutor::run(const Bucket* opening, const Bucket* closing, Communica
       for (const Part& p : round.send) send.push_back({p.peer, at(p), p.slices.count() * bucket.slice});
       for (const Part& p : round.receive) receive.push_back({p.peer, at(p), p.slices.count() * bucket.slice});
     };
-    if (left <= begin) collect(*opening, opening_[begin - left]);
-    if (left <= end) collect(*closing, closing_[end - left]);
+    for (const Bucket& bucket : opening) {
+      if (left <= begin) collect(bucket, opening_[begin - left]);
+    }
+    for (const Bucket& bucket : closing) {
+      if (left <= end) collect(bucket, closing_[end - left]);
+    }
     communicator.exchange(send, receive, type);
   }
 }

@@ -17,7 +17,7 @@ GradientReducer::GradientReducer(const BucketPlan& plan, const ExchangePlan& exc
       by_library_(exchange.by_library() && communicator.size() > 1),
       full_sums_(static_cast<std::size_t>(layout_.full_sums)),
       widest_slice_(widest_slice(plan, settings)),
-      reduce_(exchange, communicator.rank(), widest_slice_, device),
+      reduce_(exchange, communicator.rank(), widest_slice_, settings.in_turn, device),
       gather_(exchange, communicator.rank()),
       arrived_(plan.parameters.size(), 0),
       order_(backward_order(plan)),
@@ -81,15 +81,10 @@ void GradientReducer::borrow_bucket(std::size_t bucket) {
 }
 
 void GradientReducer::return_first_posted() {
-  posted_.compute_after(ended_with(returned_));
+  posted_.compute_after(reduce_.ended_by(returned_, order_.size()));
   spare_.push_back(std::move(full_sums_.front()[order_[returned_]]));
   full_sums_.front()[order_[returned_]] = Buffer();
   ++returned_;
-}
-
-// A bucket ends with the call that begins the next one, or with the last call, which begins none.
-std::size_t GradientReducer::ended_with(std::size_t posted) const {
-  return posted + (reduce_.is_pipelined() ? 1 : 0);
 }
 
 void GradientReducer::post_ready_buckets() {
@@ -134,7 +129,7 @@ std::byte* GradientReducer::sum(std::size_t bucket) {
 
 void GradientReducer::exchange() {
   while (posted_.size() < order_.size()) post_next_bucket();
-  if (reduce_.is_pipelined()) posted_.post([this](Communicator& c) { reduce_.finish(c); });
+  posted_.post([this](Communicator& c) { reduce_.finish(c); });
   while (frees_buckets() && returned_ < order_.size()) return_first_posted();
   returned_ = 0;
   posted_.finish();
@@ -154,9 +149,10 @@ void GradientReducer::hand_over(std::size_t bucket, const std::byte* own, Commun
   const std::int64_t slice = plan_.buckets[bucket].slice;
   std::byte* to = sum(bucket) + static_cast<std::size_t>((layout_.own.begin - layout_.held.begin) * slice) *
                                     size_of(settings_.type);
-  if (own != to) device_.exchange().widen(bucket_type(bucket), own, slice * layout_.own.count(), to);
+  if (own != to) device_.sums().widen(bucket_type(bucket), own, slice * layout_.own.count(), to);
   if (!layout_.shares_sums()) return;
-  gather_.begin({sum(bucket), slice, settings_.type}, communicator);
+  device_.exchange().begin_after(*device_.sums().mark());
+  gather_.begin({{sum(bucket), slice, settings_.type}}, communicator);
   gather_.finish(communicator);
 }
 
@@ -165,10 +161,12 @@ const std::byte* GradientReducer::reduce_by_library(std::span<std::byte* const> 
                                                     Communicator& communicator) {
   const std::int64_t slice = plan_.buckets[bucket].slice;
   const DataType type = bucket_type(bucket);
+  device_.exchange().begin_after(*device_.sums().mark());  // reads what stands in received_
   std::vector<Addend> addends;
   for (const std::byte* sum : sums) addends.push_back({sum, type, addends.empty() ? 0 : 1});
   if (sums.size() > 1) device_.exchange().add(type, addends, slice * plan_.lanes, sums.front());
   communicator.reduce_scatter(sums.front(), received_.data(), slice * layout_.own.count(), type);
+  device_.sums().begin_after(*device_.exchange().mark());
   return received_.data();
 }
 

@@ -56,8 +56,7 @@ class GradientReducer {
                                      Communicator& communicator);
   void borrow_bucket(std::size_t bucket);
   void return_first_posted();
-  std::size_t ended_with(std::size_t posted) const;  // call of posted_, of order_[posted]
-  std::byte* own_slices(std::size_t bucket);         // in the first of the full sums
+  std::byte* own_slices(std::size_t bucket);  // in the first of the full sums
   bool frees_buckets() const { return settings_.stage.frees_gradients; }
 
   const BucketPlan& plan_;

@@ -33,7 +33,8 @@ class ParameterGather {
 
  private:
   const BucketPlan& plan_;
-  bool complete_;  // this rank has all slices
+  bool complete_;         // this rank has all slices
+  std::size_t together_;  // buckets of a call
   GatherExecutor gather_;
   std::vector<std::size_t> call_;  // by bucket, that completes it
   PostedCalls calls_;              // last: they use the rest

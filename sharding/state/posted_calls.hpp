@@ -30,7 +30,12 @@ class PostedCalls {
   Communicator& communicator_;
   Device& device_;
   std::vector<Communicator::Ticket> tickets_;
-  std::deque<std::shared_ptr<const Mark>> ended_;  // by call; there when it has been given to the device
+  struct Ended {
+    std::shared_ptr<const Mark> calls, sums;
+  };
+  void compute_after(const Ended& ended);
+
+  std::deque<Ended> ended_;  // by call; there when it has been given to the device
 };
 
 }  // namespace vitrail::sharding

@@ -35,6 +35,7 @@ class LazyDevice final : public sharding::Device {
     const std::lock_guard lock(mutex_);
     compute_.run_until(compute_.given);
     exchange_.run_until(exchange_.given);
+    sums_.run_until(sums_.given);
     if (memory == sharding::Memory::pinned) {
       pinned_.erase(bytes);
       return host_.release(bytes, memory);
@@ -44,10 +45,12 @@ class LazyDevice final : public sharding::Device {
   }
   sharding::Stream& compute() override { return compute_; }
   sharding::Stream& exchange() override { return exchange_; }
+  sharding::Stream& sums() override { return sums_; }
   std::size_t most_addends() const override { return 4; }
 
   // Work of exchange(), which may look at the device's memory where real() says.
   void in_order_of_exchange(std::function<void()> work) { exchange_.give(std::move(work)); }
+  std::uint64_t sums_made() const { return sums_.added; }
   // Only while work is done.
   std::byte* real(const std::byte* address) {
     const auto* region = region_of(address);
@@ -92,6 +95,7 @@ class LazyDevice final : public sharding::Device {
       give([=, this, own = std::vector(addends.begin(), addends.end())]() mutable {
         for (sharding::Addend& addend : own) addend.sum = device.real(addend.sum);
         device.host().add(type, own, n, device.real(to));
+        ++added;
       });
     }
     void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override {
@@ -119,7 +123,7 @@ class LazyDevice final : public sharding::Device {
     }
     LazyDevice& device;
     std::deque<std::function<void()>> work;
-    std::uint64_t given = 0, done = 0;
+    std::uint64_t given = 0, done = 0, added = 0;
   };
 
   sharding::Stream& host() { return host_.compute(); }
@@ -141,7 +145,7 @@ class LazyDevice final : public sharding::Device {
   sharding::HostDevice host_;
   std::map<std::byte*, std::vector<std::byte>> regions_;
   std::map<std::byte*, std::size_t> pinned_;
-  LazyStream compute_{*this}, exchange_{*this};
+  LazyStream compute_{*this}, exchange_{*this}, sums_{*this};
 };
 
 }  // namespace vitrail::tests

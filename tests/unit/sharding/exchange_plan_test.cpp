@@ -247,8 +247,8 @@ TEST(ExchangePlans, ACallTakesAsLongAsTheLinksThatAreBusiest) {
   const ExchangeTraffic traffic = reduce_traffic(plan, topology);
   EXPECT_EQ(seconds(traffic, 1, 0, links), 2 + 1 + 0.5 + 3 * 0.125);
   EXPECT_EQ(seconds(traffic, 0, 1, links), 4 + 2 + 2 * 0.125);
-  EXPECT_EQ(seconds(traffic, 1, 1, links), 4 + 2 + 0.5 + 5 * 0.125);
-  EXPECT_EQ(seconds(traffic, 8, 1, links), 16 + 8 + 4 + 5 * 0.125);
+  EXPECT_EQ(seconds(traffic, 1, 1, links), 4 + 2 + 0.5 + 3 * 0.125);
+  EXPECT_EQ(seconds(traffic, 8, 1, links), 16 + 8 + 4 + 3 * 0.125);
   const ExchangeTraffic back = gather_traffic(plan, topology);
   EXPECT_EQ(seconds(back, 1, 0, links), 4 + 2 + 2 * 0.125);
   EXPECT_EQ(seconds(back, 0, 1, links), 2 + 1 + 0.5 + 3 * 0.125);

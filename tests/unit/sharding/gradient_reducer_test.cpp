@@ -143,8 +143,13 @@ TEST(GradientReducer, StagesAndTypesOfSumsDoNotDependOnRanks) {
         for (const ExchangeRoute route : kTreeRoutes) {
           const ExchangePlan exchange = exchange_plan(route, kLanes, full_nodes(world, 3));
           for (const tests::Way way : tests::kWays) {
-            EXPECT_EQ(reduce<float>(settings, exchange, 500, way), expected)
-                << name_of(matrix_type) << ", " << world << " ranks, stage " << stage << ", " << name_of(way);
+            ReducerOptions in_turn = settings;
+            if (stage != 2) in_turn.in_turn = 2;
+            for (const ReducerOptions& options : {settings, in_turn}) {
+              EXPECT_EQ(reduce<float>(options, exchange, 500, way), expected)
+                  << name_of(matrix_type) << ", " << world << " ranks, stage " << stage << ", "
+                  << name_of(way) << ", " << options.in_turn << " in turn";
+            }
           }
         }
       }
@@ -176,6 +181,43 @@ TEST(GradientReducer, FastSumsAreThoseOfTheRanksInTheLibrarysOrder) {
       }
     }
   }
+}
+
+// How many sums a device has made when each call is carried out.
+class SumsBeforeCalls final : public InterceptedCommunicator {
+ public:
+  explicit SumsBeforeCalls(Communicator& inner) : InterceptedCommunicator(inner) {}
+  const tests::LazyDevice* device = nullptr;
+  std::vector<std::uint64_t> sums;
+
+ private:
+  void around(const Call& call, const std::function<void()>& forward) override {
+    if (call.kind == CallKind::exchange) sums.push_back(device->sums_made());
+    forward();
+  }
+};
+
+std::vector<std::uint64_t> sums_before_calls(std::size_t in_turn) {
+  constexpr int kRanks = 4;
+  const ExchangePlan exchange = on_one_node(kRanks, kRanks, ExchangeRoute::halving);
+  const BucketPlan plan = make_bucket_plan(parameters(), kRanks, 500);
+  std::vector<std::uint64_t> sums;
+  tests::run_world(kRanks, [&](Communicator& communicator) {
+    SumsBeforeCalls counter(communicator);
+    tests::Place place(counter, tests::Way::device);
+    counter.device = &dynamic_cast<tests::LazyDevice&>(place.device());
+    GradientReducer(plan, exchange, {.in_turn = in_turn}, place.ranks(), place.device()).exchange();
+    place.device().exchange().finish();
+    if (communicator.rank() == 0) sums = counter.sums;
+  });
+  return sums;
+}
+
+// A rank of four has two rounds with an addition each for a bucket; the three buckets' calls follow each
+// other.
+TEST(GradientReducer, ACallDoesNotWaitForTheSumsOfTheBucketThatItTakesTurnsWith) {
+  EXPECT_EQ(sums_before_calls(1), (std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(sums_before_calls(2), (std::vector<std::uint64_t>{0, 0, 1, 2, 3, 5}));
 }
 
 TEST(GradientReducer, SendsTheBoundAtPowersOfTwo) {

@@ -122,12 +122,13 @@ ReducerOptions in_stage(std::int64_t stage, DataType matrix_type = DataType::f32
   return {.matrix_type = matrix_type, .stage = stage_of(stage)};
 }
 
-INSTANTIATE_TEST_SUITE_P(Stages, MemoryPlans,
-                         testing::Values(Planned{in_stage(0)}, Planned{in_stage(1)}, Planned{in_stage(2)},
-                                         Planned{in_stage(1, DataType::f16)},
-                                         Planned{in_stage(2, DataType::f16)},
-                                         Planned{in_stage(1), ExchangeRoute::two_level},
-                                         Planned{in_stage(2), ExchangeRoute::halving}));
+INSTANTIATE_TEST_SUITE_P(
+    Stages, MemoryPlans,
+    testing::Values(Planned{in_stage(0)}, Planned{in_stage(1)}, Planned{in_stage(2)},
+                    Planned{in_stage(1, DataType::f16)}, Planned{in_stage(2, DataType::f16)},
+                    Planned{in_stage(1), ExchangeRoute::two_level},
+                    Planned{with_turns(in_stage(1), ExchangeRoute::halving), ExchangeRoute::halving},
+                    Planned{in_stage(2), ExchangeRoute::halving}));
 
 }  // namespace
 }  // namespace vitrail::sharding

@@ -254,7 +254,8 @@ void check_gather(Communicator& communicator, tests::Way way) {
   }
   ParameterGather gather(plan, tests::direct_plan(kLanes, communicator), own, place.ranks(), place.device());
   gather.start(whole);
-  for (const std::size_t b : forward_order(plan)) {
+  for (const std::vector<std::size_t>& group : forward_order(plan, 1)) {
+    const std::size_t b = group.front();
     gather.compute_after(b);
     const Buffer& buffer = buckets[b];
     std::vector<float> values(static_cast<std::size_t>(buffer.elements()));
