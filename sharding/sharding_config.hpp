@@ -19,7 +19,7 @@ struct ShardingConfig {
   ExchangeChoice exchange = ExchangeChoice::automatic;  // how sums and weights travel; no bit depends on it
   CommunicatorKind communicator = CommunicatorKind::automatic;
   std::int64_t bucket_mib = 32;  // size of a bucket of matrices in the compute type
-  bool overlap = true;          // exchanges on a thread of their own, under computation
+  bool overlap = true;           // exchanges on a thread of their own, under computation
   Duration timeout{10 * 60, Duration::Unit::seconds};   // longest wait in one call; 0: no limit
   Duration compare_every{1000, Duration::Unit::steps};  // of the weights of all ranks
 };

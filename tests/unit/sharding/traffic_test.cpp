@@ -138,7 +138,8 @@ TEST(Traffic, RanksSendWhatThePlanSaysWhereItSays) {
 }
 
 // Four buckets, each with two rounds inside a node of four ranks and one between two nodes: the exchanges
-// that begin a bucket end the one before, and at last there is one more. Back, the last two matrices go together.
+// that begin a bucket end the one before, and at last there is one more. Back, the last two matrices go
+// together.
 TEST(Traffic, BucketsShareCallsWhereSomeRoundsLeaveNoNode) {
   constexpr std::int64_t kWorldLanes = 16;
   const BucketPlan plan = make_bucket_plan(

@@ -95,6 +95,8 @@ class GpuStepTest : public testing::TestWithParam<Case> {
     config.optimizer.name = GetParam().optimizer;
     config.sharding.stage = GetParam().stage;
     config.sharding.bucket_mib = 1;
+    if (GetParam().stage == 1)
+      config.sharding.exchange = sharding::ExchangeChoice::halving;  // buckets in turn
     config.ema.decay = 0.9;
     return config;
   }
