@@ -2,7 +2,8 @@
 """clang-tidy over our sources, several at once. A source that was clean is not parsed again until it, a header of
 ours that it includes, its flags, .clang-tidy or the tool changes (stamps in build/tidy).
 
-    check_tidy.py BUILD [--torch]   sources of that build folder; --torch: also those that include torch
+    check_tidy.py BUILD [--torch]   sources of the program in that build folder; --torch: also those that include torch,
+                                    and tests
 """
 
 import hashlib
@@ -46,6 +47,11 @@ def complaint(tool, build, path, stamp):
     return run.stdout or run.stderr
 
 
+def is_quick(path):
+    """Of the program, and parsed in seconds."""
+    return path.parts[0] != "tests" and not sources.sees_torch(path)
+
+
 def self_test():
     example = Path("ci/check_tidy.py")
     assert fingerprint(example, ["g++"], "14") == fingerprint(example, ["g++"], "14")
@@ -63,7 +69,7 @@ def main():
     commands = {
         path: command
         for path, command in sources.compile_commands(build).items()
-        if "--torch" in sys.argv or not sources.sees_torch(path)
+        if "--torch" in sys.argv or is_quick(path)
     }
     STAMPS.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that is checked without running the program. Files that include torch take half a minute each to
-# parse, so tidy and header builds leave them to --all.
+# parse, so tidy and header builds leave them to --all; tidy leaves tests to it, too.
 #
 #   ci/lint.sh [--all] [--stage NAME]   only that one: format, shell, layers, style, headers, tidy
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
