@@ -2,10 +2,10 @@
 # The checks that do not fit into .ci/run: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
 # each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the worked
-# examples, the bundle for GPU machines, the containers' recipes, compilers.
+# examples, the bundle for GPU machines, the containers' recipes, compilers, a run in Weights & Biases.
 #
 #   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, examples, faults,
-#                               bundle, containers, compilers
+#                               bundle, containers, compilers, wandb
 #   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/campaigns/long.py does, after its builds; the table
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -105,6 +105,13 @@ compilers() {
   ((${#built[@]}))
 }
 
+# The line of launcher/README.md that gives a run to Weights & Biases, without a network. 60 MB of packages, so not in .ci/run.
+wandb() {
+  build dev build/dev
+  python3 -m venv --clear build/wandb && build/wandb/bin/pip install --quiet --disable-pip-version-check --no-deps -r ci/wandb.txt &&
+    build/wandb/bin/python tests/peers/report/wandb_interop.py build/dev/vitrail
+}
+
 # as_root_install PACKAGE: fails where apt has none, or may not be asked.
 as_root_install() {
   ((EUID == 0)) && [[ $(apt-cache policy "$1" 2>/dev/null) == *Candidate:\ [0-9]* ]] &&
@@ -123,4 +130,5 @@ stage faults --needs install faults all
 stage bundle --needs install bundle
 stage containers --needs install ci/containers/check.sh
 stage compilers --needs install compilers
+stage wandb --needs install wandb
 finish

@@ -15,9 +15,9 @@ rm -rf "$pack"
 "$vitrail" pack --source "$source" --output "$pack"
 "$peers/bin/python" tests/peers/pack_interop.py "$pack"
 "$peers/bin/python" tests/peers/preview_interop.py "$vitrail"
-"$peers/bin/python" tests/peers/tensorboard_interop.py "$vitrail"
+"$peers/bin/python" tests/peers/report/tensorboard_interop.py "$vitrail"
 ci/install.sh peers
-"$peers/bin/python" tests/peers/report_in_browser.py "$vitrail" build/peers/report
+"$peers/bin/python" tests/peers/report/report_in_browser.py "$vitrail" build/peers/report
 
 if peers_have_cuda; then
   weights=$(mktemp -d)

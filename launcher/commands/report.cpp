@@ -1,5 +1,7 @@
 #include "launcher/options/flag_table.hpp"
+#include "launcher/ranks/environment.hpp"
 #include "launcher/report/forms.hpp"
+#include "launcher/report/pictures.hpp"
 #include "launcher/report/read_run.hpp"
 #include "launcher/report/tensorboard/event_file.hpp"
 #include "trainer/base/files/atomic_file.hpp"
@@ -13,6 +15,8 @@ struct ReportFlags {
   std::string output;
   ReportForm form = ReportForm::by_ending;
   std::optional<std::int64_t> points;
+  std::string attention, preview;
+  std::int64_t samples = PicturesAsked().samples;
 };
 
 struct Ending {
@@ -43,6 +47,13 @@ Condition drawn() {
           }};
 }
 
+Condition with_pictures() {
+  return {"format", "format = html, json or tensorboard", [](const CommandLine& line) {
+            const auto form = form_of(line.own<ReportFlags>());
+            return form == ReportForm::html || form == ReportForm::json || form == ReportForm::tensorboard;
+          }};
+}
+
 std::vector<Option> report_options() {
   FlagTable<ReportFlags> flags;
   flags.add("output", &ReportFlags::output,
@@ -67,6 +78,24 @@ std::vector<Option> report_options() {
              .unit = "points",
              .absent = "500, fewer for more than 10 runs",
              .when = {drawn()}});
+  flags.add("attention", &ReportFlags::attention,
+            {.help = "images of which the page shows where the best 4 runs look, by their newest checkpoints",
+             .placeholder = "SOURCE",
+             .absent = "none",
+             .when = {with_pictures()}});
+  flags.add("preview", &ReportFlags::preview,
+            {.help = "images that the page shows as the best 4 runs see them in training",
+             .placeholder = "SOURCE",
+             .absent = "none",
+             .when = {with_pictures()}});
+  flags.add("samples", &ReportFlags::samples,
+            {.help = "the first so many of these images; in a preview an even number",
+             .bounds = from_to(1, 64),
+             .unit = "images",
+             .when = {{"attention", "attention or preview", [](const CommandLine& line) {
+                         const auto& own = line.own<ReportFlags>();
+                         return !own.attention.empty() || !own.preview.empty();
+                       }}}});
   return flags.done();
 }
 
@@ -114,9 +143,10 @@ void write_event_files(const Report& report, const std::filesystem::path& folder
              files == 1 ? "" : "s", files == 1 ? "it" : "them", folder.string());
 }
 
-ExitCode run_report(const CommandLine& line, const Environment&) {
+ExitCode run_report(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<ReportFlags>();
-  const Report report = read_report(line.arguments);
+  Report report = read_report(line.arguments);
+  add_pictures(report, {flags.attention, flags.preview, flags.samples, environment.gpus});
   if (form_of(flags) == ReportForm::tensorboard) {
     write_event_files(report, flags.output);
     return ExitCode::done;

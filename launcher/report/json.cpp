@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -84,9 +86,42 @@ Json evaluation_of(const FinalEvaluation& evaluation) {
     classes.push_back(
         {{"name", one.name}, {"images", one.images}, {"top1", number(one.top1)}, {"top5", number(one.top5)}});
   }
+  Json confusion = Json::array();
+  for (const ReportedMistakes& one : evaluation.confusion)
+    confusion.push_back({one.label, one.taken_for, one.images});
   return {{"images", evaluation.images},   {"scores", scores_of(evaluation.scores)},
           {"weights", evaluation.weights}, {"data", evaluation.data},
-          {"date", evaluation.date},       {"classes", classes}};
+          {"date", evaluation.date},       {"classes", classes},
+          {"confusion", confusion}};
+}
+
+std::string in_base64(const std::string& bytes) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t own = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t three = 0;
+    for (std::size_t b = 0; b < 3; ++b)
+      three = three << 8 | (b < own ? static_cast<unsigned char>(bytes[i + b]) : 0U);
+    for (std::size_t digit = 0; digit < 4; ++digit)
+      text += digit <= own ? kDigits[three >> (18 - 6 * digit) & 63] : '=';
+  }
+  return text;
+}
+
+Json pictures_of(const RunReport& run) {
+  Json pictures = Json::array();
+  for (const ReportedPicture& one : run.pictures) {
+    pictures.push_back({{"kind", one.kind},
+                        {"step", one.step},
+                        {"title", one.title},
+                        {"text", one.text},
+                        {"columns", one.columns},
+                        {"width", one.width},
+                        {"height", one.height},
+                        {"png", in_base64(one.png)}});
+  }
+  return pictures;
 }
 
 Json run_of(const RunReport& run, std::size_t points) {
@@ -105,6 +140,7 @@ Json run_of(const RunReport& run, std::size_t points) {
   json.update(history_of(run));
   json["settings"] = run.settings;
   json["evaluation"] = run.evaluation ? evaluation_of(*run.evaluation) : Json();
+  json["pictures"] = pictures_of(run);
   return json;
 }
 

@@ -113,6 +113,11 @@ std::vector<std::string> class_names(const trainer::RunDirectory& directory) {
   return {};
 }
 
+Error unlike_an_evaluation(const fs::path& file) {
+  return {ExitCode::bad_data, fmt::format("{}: not what `vitrail eval --format json` prints", file.string()),
+          "remove it, or run the evaluation again"};
+}
+
 FinalEvaluation final_evaluation(const fs::path& file, const std::vector<std::string>& names) {
   FinalEvaluation result;
   try {
@@ -130,10 +135,13 @@ FinalEvaluation final_evaluation(const fs::path& file, const std::vector<std::st
       result.classes.push_back({number < names.size() ? names[number] : fmt::to_string(number),
                                 one.at("images"), one.at("top1"), one.at("top5")});
     }
+    for (const nlohmann::json& one : root.value("confusion", nlohmann::json::array())) {
+      const ReportedMistakes cell{one.at(0), one.at(1), one.at(2)};
+      if (std::max(cell.label, cell.taken_for) >= result.classes.size()) throw unlike_an_evaluation(file);
+      result.confusion.push_back(cell);
+    }
   } catch (const nlohmann::json::exception&) {
-    throw Error(ExitCode::bad_data,
-                fmt::format("{}: not what `vitrail eval --format json` prints", file.string()),
-                "remove it, or run the evaluation again");
+    throw unlike_an_evaluation(file);
   }
   return result;
 }

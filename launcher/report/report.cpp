@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <numeric>
 
 #include "trainer/base/median.hpp"
@@ -89,6 +91,14 @@ Ranking ranking_of(const Report& report) {
     return evaluated ? x > y : x < y;
   });
   return ranking;
+}
+
+std::vector<ReportedMistakes> mistakes_of(const FinalEvaluation& evaluation) {
+  std::vector<ReportedMistakes> wrong;
+  std::ranges::copy_if(evaluation.confusion, std::back_inserter(wrong),
+                       [](const ReportedMistakes& one) { return one.label != one.taken_for; });
+  std::ranges::stable_sort(wrong, std::ranges::greater(), &ReportedMistakes::images);
+  return wrong;
 }
 
 }  // namespace vitrail::launcher

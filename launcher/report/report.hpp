@@ -62,12 +62,29 @@ struct ReportedClass {
   double top1 = 0, top5 = 0;
 };
 
+// Images of class `label` that were taken for another one, or for it: places in `classes`.
+struct ReportedMistakes {
+  std::size_t label = 0, taken_for = 0;
+  std::int64_t images = 0;
+};
+
 // evaluation.json, as slurm/evaluate.sh keeps it.
 struct FinalEvaluation {
   std::int64_t images = 0;
   std::vector<std::pair<std::string, double>> scores;
   std::string weights, data, date;
   std::vector<ReportedClass> classes;
+  std::vector<ReportedMistakes> confusion;
+};
+
+// Made for the report if asked for (pictures.hpp).
+struct ReportedPicture {
+  std::string kind;       // "attention": of one image; "preview"
+  std::int64_t step = 0;  // of the checkpoint that looks
+  std::string title, text;
+  std::vector<std::string> columns;  // names of equal parts, side by side; empty: it has its own
+  int width = 0, height = 0;
+  std::string png;  // empty: the image could not be read, as `text` says
 };
 
 struct RunReport {
@@ -84,6 +101,7 @@ struct RunReport {
   std::vector<ReportedEvent> events;
   SettingsMap settings;
   std::optional<FinalEvaluation> evaluation;
+  std::vector<ReportedPicture> pictures;
 
   double score(const std::string& name) const;  // of the last evaluation
   double loss() const;                          // of training, mean of the last 20 steps
@@ -106,5 +124,8 @@ struct Ranking {
 };
 Ranking ranking_of(const Report& report);
 double ranked_value(const RunReport& run, const Ranking& ranking);
+
+// Those where the class is not right, the most images first.
+std::vector<ReportedMistakes> mistakes_of(const FinalEvaluation& evaluation);
 
 }  // namespace vitrail::launcher

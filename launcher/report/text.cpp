@@ -89,11 +89,27 @@ std::string classes_text(const RunReport& run) {
                      run.name, in_columns(rows));
 }
 
+std::string mistakes_text(const RunReport& run) {
+  constexpr std::size_t kShown = 10;
+  if (!run.evaluation) return "";
+  std::vector<ReportedMistakes> wrong = mistakes_of(*run.evaluation);
+  if (wrong.empty()) return "";
+  wrong.resize(std::min(kShown, wrong.size()));
+  const std::vector<ReportedClass>& classes = run.evaluation->classes;
+  Rows rows = {{"class", "taken for", "images", "of"}};
+  for (const ReportedMistakes& one : wrong) {
+    rows.push_back({classes[one.label].name, classes[one.taken_for].name, fmt::to_string(one.images),
+                    fmt::to_string(classes[one.label].images)});
+  }
+  return fmt::format("\nmost frequent mistakes of {}\n{}", run.name, in_columns(rows));
+}
+
 }  // namespace
 
 std::string report_text(const Report& report) {
   std::string text = runs_text(report) + differences_text(report);
-  for (const RunReport& run : report.runs) text += attempts_text(run) + events_text(run) + classes_text(run);
+  for (const RunReport& run : report.runs)
+    text += attempts_text(run) + events_text(run) + classes_text(run) + mistakes_text(run);
   return text;
 }
 

@@ -1,6 +1,7 @@
 """Runs that begin with another run's weights, train a part of the network, or learn from a teacher; and what `eval` tells
 beside top-1: reassessed labels and single classes."""
 
+import collections
 import json
 import math
 import re
@@ -247,6 +248,8 @@ class FinetuneTest(harness.RunTest):
                     own = [i for i in range(IMAGES) if labels[i] == k]
                     self.assertEqual((row["class"], row["images"]), (k, len(own)))
                     self.assertAlmostEqual(row[key], 100 * sum(k in rows[i][:top] for i in own) / max(1, len(own)))
+            pairs = collections.Counter((labels[i], rows[i][0]) for i in range(IMAGES))
+            self.assertEqual(report["confusion"], [[*pair, pairs[pair]] for pair in sorted(pairs)])
         for content, words_of_error in (("{}", "no labels for"), ("{", "no JSON list"), (json.dumps({f"{i:08}": [10] for i in range(IMAGES)}), "the label 10, the model 10 classes")):
             file.write_text(content)
             self.assertIn(words_of_error, self.vitrail("eval", *words, "--evaluate.real_labels", file, expect=65)[1])

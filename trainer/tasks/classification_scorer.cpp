@@ -1,11 +1,15 @@
 #include "trainer/tasks/classification_scorer.hpp"
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include <ATen/ATen.h>
 
 #include "models/heads/logits.hpp"
+#include "sharding/agreement/gather_text.hpp"
 #include "trainer/tasks/loss.hpp"
 #include "trainer/tasks/row_scores.hpp"
 
@@ -60,6 +64,12 @@ void ClassificationScorer::add(const models::Model& model, const at::Tensor& ima
     count(kReal, *std::min_element(of_real, of_real + static_cast<std::ptrdiff_t>(right)));
     of_real += static_cast<std::ptrdiff_t>(right);
   }
+  if (options_.classes > 0) {
+    const std::vector<std::int64_t> firsts = scores.firsts(logits);
+    for (std::size_t i = 0; i < batch.labels.size(); ++i) {
+      if (firsts[i] != kNoClass) ++taken_[{batch.labels[i], firsts[i]}];
+    }
+  }
   double loss = 0;
   for (const double of_image : scores.cross_entropies(logits, batch.labels)) loss += of_image;
   values_[static_cast<std::size_t>(batch.lane)] += loss;
@@ -78,6 +88,20 @@ Accuracy ClassificationScorer::accuracy(std::size_t row) const {
   return {static_cast<std::int64_t>(counts[0]), 100 * counts[1] / images, 100 * counts[2] / images};
 }
 
+std::vector<Confusion> ClassificationScorer::confusion(sharding::Communicator& communicator) const {
+  std::string own;
+  for (const auto& [pair, images] : taken_) own += fmt::format("{} {} {}\n", pair.first, pair.second, images);
+  auto all = decltype(taken_)();
+  for (const std::string& of_rank : sharding::gather_text(communicator, own)) {
+    std::istringstream lines(of_rank);
+    for (Confusion one; lines >> one.label >> one.taken_for >> one.images;)
+      all[{one.label, one.taken_for}] += one.images;
+  }
+  std::vector<Confusion> list;
+  for (const auto& [pair, images] : all) list.push_back({pair.first, pair.second, images});
+  return list;
+}
+
 Scores ClassificationScorer::finish(sharding::Communicator& communicator) {
   communicator.all_reduce_sum(values_);
   const Accuracy all = accuracy(kAll);
@@ -89,6 +113,7 @@ Scores ClassificationScorer::finish(sharding::Communicator& communicator) {
   if (options_.real) scores.real = accuracy(kReal);
   for (std::int64_t k = 0; k < options_.classes; ++k)
     scores.by_class.push_back(accuracy(kFirstClass + static_cast<std::size_t>(k)));
+  if (options_.classes > 0) scores.confusion = confusion(communicator);
   return scores;
 }
 

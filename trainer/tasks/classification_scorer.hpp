@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "trainer/tasks/real_labels.hpp"
@@ -24,7 +26,7 @@ class ClassificationScorer final : public Scorer {
     std::int64_t lanes = 1;
     bool flip = false;
     std::shared_ptr<const RealLabels> real = nullptr;  // null: none
-    std::int64_t classes = 0;                          // of which accuracies are told one by one; 0: none
+    std::int64_t classes = 0;  // told one by one, with what they are taken for; 0: none
   };
 
   explicit ClassificationScorer(Options options);
@@ -35,12 +37,15 @@ class ClassificationScorer final : public Scorer {
 
  private:
   void count(std::size_t row, std::int64_t rank);
+  std::vector<Confusion> confusion(sharding::Communicator& communicator) const;
   Accuracy accuracy(std::size_t row) const;
 
   Options options_;
   // What ranks add up: each lane's sum of losses, which one rank fills, and rows of counts, which doubles
   // hold exactly: of all images, of those with reassessed labels, of each class.
   std::vector<double> values_;
+  // Of this rank: class and what its images were taken for, to their number. Of all pairs few occur.
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> taken_;
 };
 
 }  // namespace vitrail::trainer

@@ -45,6 +45,18 @@ std::vector<std::int64_t> ranks_on_host(const Tensor& logits, const std::vector<
   return ranks;
 }
 
+std::int64_t first_of(std::span<const double> logits) {
+  if (std::ranges::any_of(logits, [](double logit) { return std::isnan(logit); })) return kNoClass;
+  return std::ranges::max_element(logits) - logits.begin();
+}
+
+std::vector<std::int64_t> firsts_on_host(const Tensor& logits) {
+  const Tensor wide = logits.to(at::kCPU, at::kDouble).contiguous();
+  std::vector<std::int64_t> firsts;
+  for (std::int64_t row = 0; row < wide.size(0); ++row) firsts.push_back(first_of(row_of(wide, row)));
+  return firsts;
+}
+
 std::vector<double> cross_entropies_on_host(const Tensor& logits, const std::vector<std::int64_t>& labels) {
   const Tensor wide = logits.to(at::kCPU, at::kDouble).contiguous();
   std::vector<double> losses;
@@ -78,6 +90,14 @@ std::vector<std::int64_t> ranks_on_gpu(const Tensor& logits, const std::vector<R
   return to_host<std::int64_t>(before.masked_fill(own.isnan(), kNoHit));
 }
 
+std::vector<std::int64_t> firsts_on_gpu(const Tensor& logits) {
+  const Tensor wide = logits.to(at::kDouble);
+  const Tensor classes_here = at::arange(wide.size(1), wide.options().dtype(at::kLong)).unsqueeze(0);
+  const Tensor largest = wide.eq(wide.amax(1, /*keepdim=*/true));
+  const Tensor first = classes_here.masked_fill(largest.logical_not(), wide.size(1)).amin(1);
+  return to_host<std::int64_t>(first.masked_fill(wide.isnan().any(1), kNoClass));
+}
+
 std::vector<double> cross_entropies_on_gpu(const Tensor& logits, const std::vector<std::int64_t>& labels) {
   const Tensor wide = logits.to(at::kDouble).narrow(0, 0, static_cast<std::int64_t>(labels.size()));
   const Tensor largest = wide.amax(1, /*keepdim=*/true);
@@ -88,8 +108,8 @@ std::vector<double> cross_entropies_on_gpu(const Tensor& logits, const std::vect
 }  // namespace
 
 RowScores row_scores_on(at::DeviceType device) {
-  if (device == at::kCPU) return {ranks_on_host, cross_entropies_on_host};
-  return {ranks_on_gpu, cross_entropies_on_gpu};
+  if (device == at::kCPU) return {ranks_on_host, firsts_on_host, cross_entropies_on_host};
+  return {ranks_on_gpu, firsts_on_gpu, cross_entropies_on_gpu};
 }
 
 }  // namespace vitrail::trainer

@@ -1,6 +1,6 @@
-// How a row of logits [n,K] judges a label: its rank, and the cross entropy. Computed in doubles where the
-// logits lie: element by element on a host, as tensors on a GPU, which so hands over a few numbers instead of
-// all logits. Ties go to the lower class; NaN ranks before every number.
+// How a row of logits [n,K] judges a label: its rank, the cross entropy; and what it says itself. Computed in
+// doubles where the logits lie: element by element on a host, as tensors on a GPU, which so hands over a few
+// numbers instead of all logits. Ties go to the lower class; NaN ranks before every number.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,13 @@ using Ranks = std::vector<std::int64_t> (*)(const at::Tensor& logits, const std:
 using CrossEntropies = std::vector<double> (*)(const at::Tensor& logits,
                                                const std::vector<std::int64_t>& labels);
 
+// The class of rank 0 in each row; kNoClass where a logit is NaN: a label's rank is not 0 there either.
+using Firsts = std::vector<std::int64_t> (*)(const at::Tensor& logits);
+inline constexpr std::int64_t kNoClass = -1;
+
 struct RowScores {
   Ranks ranks;
+  Firsts firsts;
   CrossEntropies cross_entropies;
 };
 RowScores row_scores_on(at::DeviceType device);

@@ -22,11 +22,18 @@ struct Accuracy {
   double top1 = 0, top5 = 0;  // percent
 };
 
+// Images of class `label` that were taken for another one, or for it.
+struct Confusion {
+  std::int64_t label = 0, taken_for = 0, images = 0;
+};
+
 struct Scores {
   std::int64_t images = 0;
   std::vector<Score> list = {};
   std::optional<Accuracy> real = {};    // where any of an image's labels is right; images that have some
   std::vector<Accuracy> by_class = {};  // if asked for
+  // With by_class: all pairs that there are, in their order. An image whose logits are no numbers is in none.
+  std::vector<Confusion> confusion = {};
 
   const Score& at(std::string_view name) const;  // Error(refused) naming those that there are
   double operator[](std::string_view name) const { return at(name).value; }

@@ -57,6 +57,8 @@ std::string evaluation_json(const trainer::Evaluated& evaluated) {
     json["classes"].push_back({{"class", k}});
     json["classes"].back().update(accuracy(metrics.by_class[k]));
   }
+  for (const trainer::Confusion& one : metrics.confusion)
+    json["confusion"].push_back({one.label, one.taken_for, one.images});
   json["used"] = json_of(evaluated.used);
   return json.dump();
 }

@@ -11,7 +11,8 @@
 namespace vitrail::launcher {
 
 std::string evaluation_text(const trainer::Evaluated& evaluated);
-// {images, top1, top5, loss, real: {images, top1, top5}, classes: [{class, images, top1, top5}], used: {...}}
+// {images, top1, top5, loss, real: {images, top1, top5}, classes: [{class, images, top1, top5}], confusion:
+// [[class, taken for, images]], used: {...}}
 std::string evaluation_json(const trainer::Evaluated& evaluated);
 // {weights, ema, step, planned_steps, weights_hash, data, data_fingerprint, date}: what a result was made
 // from. Steps are null where no run tells them.

@@ -511,6 +511,45 @@
     }
   }
 
+  // A row a class; how strong a cell is: the share of the class's images, its root, so that few are seen.
+  function matrix(classes, cells) {
+    const name = (k) => (classes[k].name.length > 22 ? `${classes[k].name.slice(0, 21)}…` : classes[k].name);
+    const longest = d3.max(classes, (_, k) => name(k).length);
+    const size = Math.max(15, Math.min(30, 660 / classes.length)), left = 14 + 6.5 * longest, top = 18 + 5 * longest;
+    const width = left + classes.length * size + 60, height = top + classes.length * size + 4;
+    const svg = page.append("figure").append("svg").attr("viewBox", `0 0 ${width} ${height}`).style("width", `${width}px`).style("max-width", "100%")
+      .attr("role", "img").attr("aria-label", "confusion of classes");
+    classes.forEach((_, k) => {
+      const at = (k + 0.5) * size;
+      svg.append("text").attr("x", left - 8).attr("y", top + at + 4).attr("text-anchor", "end").text(name(k));
+      svg.append("text").attr("transform", `translate(${left + at + 2},${top - 6}) rotate(-48)`).text(name(k));
+    });
+    const cell = svg.selectAll(".cell").data(cells).enter().append("g").attr("class", "cell")
+      .attr("transform", ([label, taken]) => `translate(${left + taken * size},${top + label * size})`);
+    cell.append("rect").attr("width", size - 1).attr("height", size - 1)
+      .style("fill", ([label, taken]) => (label === taken ? "var(--run0)" : "var(--bad)"))
+      .style("opacity", ([label, , images]) => Math.sqrt(images / classes[label].images))
+      .append("title").text(([label, taken, images]) => `${images} of ${classes[label].images} images of ${classes[label].name}: ${classes[taken].name}`);
+    if (size > 24) cell.append("text").attr("x", (size - 1) / 2).attr("y", size / 2 + 3).attr("text-anchor", "middle").text((one) => short(one[2]));
+    svg.append("rect").attr("class", "frame").attr("x", left - 0.5).attr("y", top - 0.5).attr("width", classes.length * size).attr("height", classes.length * size);
+  }
+
+  function confusion(evaluation) {
+    const most = 44, few = 15;
+    const { classes, confusion: cells } = evaluation;
+    page.append("h3").attr("class", "part").text("What classes were taken for");
+    if (classes.length <= most) {
+      matrix(classes, cells);
+      page.append("p").attr("class", "note").text("A row is a class, a column what its images were taken for.");
+    }
+    const wrong = cells.filter(([label, taken]) => label !== taken).sort((a, b) => b[2] - a[2]);
+    if (!wrong.length) return;
+    page.append("p").attr("class", "quiet").text("The most frequent mistakes:");
+    table(page, ["class", "taken for", "images", "of the class, %"],
+      wrong.slice(0, few).map(([label, taken, images]) =>
+        [classes[label].name, classes[taken].name, images, d3.format(".2f")((100 * images) / classes[label].images)]), [0, 1]);
+  }
+
   function evaluations() {
     for (const run of runs) {
       if (!run.evaluation) continue;
@@ -523,6 +562,41 @@
       page.append("p").text(`${scores.join(", ")} of ${d3.format(",")(one.images)} images`);
       page.append("p").attr("class", "quiet").text([one.weights, one.data && `on ${one.data}`, one.date].filter(Boolean).join(" · "));
       if (one.classes.length) classTable(run);
+      if (one.confusion.length) confusion(one);
+    }
+  }
+
+  // ---- pictures
+
+  // Small images are shown larger, pixel by pixel.
+  function picture(one, tile, heads) {
+    const zoom = Math.max(1, Math.round(112 / tile));
+    const box = page.append("figure").attr("class", "picture scroll");
+    if (heads) {
+      const line = box.append("div").attr("class", "columns").style("width", `${one.width * zoom}px`);
+      line.selectAll("span").data(one.columns).enter().append("span").text((name) => name);
+    }
+    if (one.png)
+      box.append("img").attr("src", `data:image/png;base64,${one.png}`).attr("alt", `${one.kind} of ${one.title}`)
+        .attr("width", one.width * zoom).attr("height", one.height * zoom).style("image-rendering", zoom > 1 ? "pixelated" : null);
+  }
+
+  function pictures() {
+    for (const run of data.ranking.map((i) => runs[i])) {
+      const looks = run.pictures.filter((one) => one.kind === "attention");
+      if (looks.length) {
+        page.append("h2").text(several ? `Where ${run.name} looks` : "Where it looks");
+        page.append("p").attr("class", "note").text(`Attention after step ${looks[0].step}; each map from its least weight, dark, to its largest.`);
+      }
+      looks.forEach((one, i) => {
+        page.append("p").attr("class", "part").text(one.title).append("span").attr("class", "quiet").text(`  ${one.text}`);
+        picture(one, one.height, i === 0 || one.columns.join() !== looks[i - 1].columns.join());
+      });
+      for (const one of run.pictures.filter((other) => other.kind === "preview")) {
+        page.append("h2").text(several ? `What ${run.name} sees` : "What it sees");
+        page.append("p").attr("class", "note").text(`${one.title}: ${one.text}, augmented as in training.`);
+        picture(one, one.width < 560 ? 56 : 112);
+      }
     }
   }
 
@@ -551,6 +625,7 @@
   attempts();
   events();
   evaluations();
+  pictures();
   settings();
   page.append("footer").text("Made by vitrail report. Curves are drawn by D3, copyright Mike Bostock, BSD-3-Clause licence.");
   document.body.setAttribute("data-drawn", "true");

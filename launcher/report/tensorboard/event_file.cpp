@@ -19,6 +19,17 @@ Message scalar(const std::string& tag, double value) {
   return Message().add(1, std::string_view(tag)).add(2, static_cast<float>(value));
 }
 
+// All that TensorBoard shows is colour; a PNG tells how it is coded itself.
+Message image(const std::string& tag, const ReportedPicture& picture) {
+  constexpr std::int64_t kColours = 3;
+  const Message pixels = Message()
+                             .add(1, std::int64_t{picture.height})
+                             .add(2, std::int64_t{picture.width})
+                             .add(3, kColours)
+                             .add(4, std::string_view(picture.png));
+  return Message().add(1, std::string_view(tag)).add(4, pixels);
+}
+
 // What the hparams plugin keeps in the metadata of a value that has no number.
 Message of_plugin(std::string_view tag, const Message& content) {
   const Message data = Message().add(1, "hparams"sv).add(2, content);
@@ -52,6 +63,19 @@ std::string end_of_session(const RunReport& run, double begin) {
   return record_of(event_at(begin + run.seconds, run.step).add(5, Message().add(1, session)));
 }
 
+// attention/0, attention/1, ..., preview: at the end of what is known of the run.
+std::string pictures(const RunReport& run, double begin) {
+  std::string records;
+  int seen = 0;
+  for (const ReportedPicture& one : run.pictures) {
+    const std::string tag = one.kind == "attention" ? fmt::format("attention/{}", seen++) : one.kind;
+    if (one.png.empty()) continue;
+    const Message summary = Message().add(1, image(tag, one));
+    records += record_of(event_at(begin + run.seconds, one.step).add(5, summary));
+  }
+  return records;
+}
+
 double begin_of(const RunReport& run) { return seconds_of_utc(run.begin).value_or(0); }
 
 }  // namespace
@@ -75,7 +99,7 @@ std::string event_file(const RunReport& run) {
     const double time = std::isnan(evaluation.seconds) ? begin : begin + evaluation.seconds;
     file += record_of(event_at(time, evaluation.step).add(5, summary));
   }
-  return file + end_of_session(run, begin);
+  return file + pictures(run, begin) + end_of_session(run, begin);
 }
 
 std::string event_file_name(const RunReport& run) {

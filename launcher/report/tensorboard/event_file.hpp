@@ -1,6 +1,6 @@
 // A run as TensorBoard's event file: every step's numbers as scalars train/NAME, evaluations as eval/NAME,
-// the settings as hyperparameters. Pure functions. The fields' numbers are those of TensorBoard's
-// event.proto, summary.proto and of the hparams plugin's.
+// the settings as hyperparameters, pictures as attention/N and preview. Pure functions. The fields' numbers
+// are those of TensorBoard's event.proto, summary.proto and of the hparams plugin's.
 #pragma once
 
 #include <string>

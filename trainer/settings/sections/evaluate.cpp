@@ -94,7 +94,8 @@ void add_evaluate_settings(std::vector<Setting>& table) {
              .placeholder = "real.json",
              .absent = "none"});
   alone.add("per_class", &EvaluationConfig::per_class, Effect::result,
-            {.help = "images, top-1 and top-5 of each class as well", .when = {by_classifier()}});
+            {.help = "images, top-1 and top-5 of each class as well; in JSON also what it was taken for",
+             .when = {by_classifier()}});
   alone.choice(
       "protocol", &EvaluationConfig::protocol, {{Protocol::classifier, "classifier"}, {Protocol::knn, "knn"}},
       Effect::result,

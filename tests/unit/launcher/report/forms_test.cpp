@@ -116,6 +116,22 @@ TEST(ReportForms, APageNeedsNothingButItself) {
   EXPECT_THAT(page, HasSubstr("Mike Bostock. All rights reserved."));
 }
 
+// RFC 4648, 10.
+TEST(ReportForms, PicturesAreInBase64) {
+  for (const auto& [bytes, text] : {std::pair("f", "Zg=="),
+                                    {"fo", "Zm8="},
+                                    {"foo", "Zm9v"},
+                                    {"foob", "Zm9vYg=="},
+                                    {"\xff\xfe\xfd", "//79"}}) {
+    Report report = two_runs();
+    report.runs[0].pictures = {{"attention", 4, "a.png", "cat 0.98", {"image", "mean"}, 60, 28, bytes}};
+    const json picture = json::parse(report_json(report, 2))["runs"][0]["pictures"][0];
+    EXPECT_EQ(picture["png"], text);
+    EXPECT_EQ(picture["columns"], json({"image", "mean"}));
+    EXPECT_EQ(picture["height"], 28);
+  }
+}
+
 TEST(ReportForms, CsvHasALineForEachStepAndEvaluation) {
   Report report = two_runs();
   report.runs[0].name = "first, \"a\"";
@@ -130,12 +146,15 @@ TEST(ReportForms, CsvHasALineForEachStepAndEvaluation) {
 TEST(ReportForms, TextHasRunsDifferencesAttemptsAndEvents) {
   Report report = two_runs();
   report.runs[0].evaluation = FinalEvaluation{8, {}, "", "", "", {{"cat", 4, 75, 100}, {"dog", 4, 25, 100}}};
+  report.runs[0].evaluation->confusion = {{0, 0, 3}, {0, 1, 1}, {1, 0, 3}, {1, 1, 1}};
   const std::string text = report_text(report);
   EXPECT_THAT(text, HasSubstr("run.seed  1      2\n"));
   EXPECT_THAT(text, HasSubstr("attempts of first\nattempt  ranks  nodes   steps   time       end\n"));
   EXPECT_THAT(text, HasSubstr("events of first\n"));
   EXPECT_THAT(text, Not(HasSubstr("saved it")));
   EXPECT_THAT(text, HasSubstr("class  images  top-1   top-5\n  dog       4  25.00  100.00\n"));
+  EXPECT_THAT(text, HasSubstr("most frequent mistakes of first\nclass  taken for  images  of\n"
+                              "  dog        cat       3   4\n  cat        dog       1   4\n"));
 }
 
 TEST(ReportForms, PointsAreSharedBetweenManyRuns) {

@@ -113,7 +113,7 @@ TEST(ReadRun, TakesAnEvaluationWithItsClasses) {
   folder.add(
       "evaluation.json",
       R"({"images":4,"top1":75.0,"loss":0.5,"classes":[{"class":0,"images":3,"top1":100.0,"top5":100.0},)"
-      R"({"class":1,"images":1,"top1":0.0,"top5":100.0}],"used":{"weights":"runs/x","data":"d","date":"t"}})");
+      R"({"class":1,"images":1,"top1":0.0,"top5":100.0}],"confusion":[[0,0,3],[1,0,1]],"used":{"weights":"runs/x","data":"d","date":"t"}})");
   const RunReport run = read_run(folder.path());
   ASSERT_TRUE(run.evaluation.has_value());
   EXPECT_EQ(run.evaluation->images, 4);
@@ -121,6 +121,12 @@ TEST(ReadRun, TakesAnEvaluationWithItsClasses) {
   EXPECT_EQ(run.evaluation->classes[1].name, "1");
   EXPECT_EQ(run.evaluation->classes[1].top1, 0);
   EXPECT_EQ(run.evaluation->data, "d");
+  ASSERT_EQ(run.evaluation->confusion.size(), 2);
+  const std::vector<ReportedMistakes> wrong = mistakes_of(*run.evaluation);
+  ASSERT_EQ(wrong.size(), 1);
+  EXPECT_EQ(wrong[0].label, 1);
+  EXPECT_EQ(wrong[0].taken_for, 0);
+  EXPECT_EQ(wrong[0].images, 1);
 }
 
 void expect_refused(const std::filesystem::path& folder, const std::string& words) {
@@ -134,10 +140,14 @@ void expect_refused(const std::filesystem::path& folder, const std::string& word
 }
 
 TEST(ReadRun, RefusesWhatNoRunWrites) {
-  const RunFolder evaluated("odd_evaluation"), events("odd_events"), metrics("odd_metrics");
+  const RunFolder evaluated("odd_evaluation"), confused("odd_confusion"), events("odd_events"),
+      metrics("odd_metrics");
   evaluated.step(1, 2, 1, 1);
   evaluated.add("evaluation.json", R"({"top1":75.0})");
   expect_refused(evaluated.path(), "evaluation.json: not what `vitrail eval --format json` prints");
+  confused.step(1, 2, 1, 1);
+  confused.add("evaluation.json", R"({"images":1,"classes":[],"confusion":[[0,0,1]]})");
+  expect_refused(confused.path(), "evaluation.json: not what `vitrail eval --format json` prints");
   events.step(1, 2, 1, 1);
   events.add("events.jsonl", R"({"kind":7})");
   expect_refused(events.path(), "events.jsonl:1: no line that a run writes");

@@ -69,6 +69,13 @@ TEST(EventFile, HasARecordForTheVersionTheSettingsEachStepEvaluationAndTheEnd) {
   EXPECT_THAT(all[4], HasSubstr("eval/top1"));
   EXPECT_THAT(all[5], HasSubstr("_hparams_/session_end_info"));
   EXPECT_EQ(event_file_name(run), "events.out.tfevents.1795933810.vitrail");
+  run.pictures = {{"attention", 2, "a", "", {}, 8, 4, "PNG"},
+                  {"attention", 2, "damaged", "why", {}, 0, 0, ""},
+                  {"preview", 0, "b", "", {}, 8, 4, "PNG"}};
+  const auto with_pictures = records(event_file(run));
+  ASSERT_EQ(with_pictures.size(), 8);
+  EXPECT_THAT(with_pictures[5], HasSubstr("attention/0\x22\x0b\x08\x04\x10\x08\x18\x03\x22\x03PNG"));
+  EXPECT_THAT(with_pictures[6], HasSubstr("preview\x22"));
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 // Evaluation of a "network" whose logits are the first numbers of each image: every count is known.
 #include "trainer/evaluation/evaluate.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include <gtest/gtest.h>
 
@@ -201,6 +203,36 @@ TEST(Evaluate, LabelsBeyondTheModelsClassesAreBadData) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ExitCode::bad_data);
     EXPECT_STREQ(e.what(), "label 2 in the data, but the model has 2 classes");
+  }
+}
+
+TEST(Evaluate, TellsWhatEachClassIsTakenFor) {
+  constexpr std::int64_t kClasses = 4;
+  std::vector<Example> examples = random_examples(50, kClasses);
+  examples[7].logits[2] = std::nanf("");  // taken for nothing
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> expected;
+  for (const Example& example : examples) {
+    if (&example == &examples[7]) continue;
+    const auto first = std::ranges::max_element(example.logits) - example.logits.begin();
+    ++expected[{example.label, first}];
+  }
+  for (const int ranks : {1, 3}) {
+    tests::run_world(ranks, [&](sharding::Communicator& communicator) {
+      ClassificationScorer scorer({.lanes = 4, .classes = kClasses});
+      const auto scores =
+          evaluate(FirstNumbers(kClasses), std::make_shared<Examples>(examples),
+                   {4, 5, 1, {kSide, 1.0}, DataType::f32}, scorer, communicator, [] { return false; })
+              .value();
+      std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> told;
+      for (const Confusion& one : scores.confusion) told[{one.label, one.taken_for}] = one.images;
+      EXPECT_EQ(told, expected);
+      EXPECT_EQ(scores.confusion.size(), expected.size());
+      for (std::int64_t k = 0; k < kClasses; ++k) {
+        const Accuracy& one = scores.by_class[static_cast<std::size_t>(k)];
+        EXPECT_NEAR(one.top1 * static_cast<double>(one.images) / 100, static_cast<double>(told[{k, k}]),
+                    1e-9);
+      }
+    });
   }
 }
 

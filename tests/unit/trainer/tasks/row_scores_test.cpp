@@ -1,6 +1,7 @@
 // A GPU's way to judge rows, on CPU tensors, against the loops of the host.
 #include "trainer/tasks/row_scores.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -29,6 +30,30 @@ TEST(RowScoresTest, AGpuRanksAsTheHostDoes) {
   EXPECT_EQ(row_scores_on(at::kCUDA).ranks(logits, labels), ranks);
   EXPECT_EQ(ranks[0], 6);  // row 0 is 0 2 4 1 3 0 2 4 1 3 0 2: before its last 2 come 4s, 3s and other 2s
   EXPECT_EQ(ranks[static_cast<std::size_t>(kClasses + 8)], kNoHit);
+}
+
+TEST(RowScoresTest, TheFirstClassIsTheOneOfRankZero) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
+                   kInf = std::numeric_limits<double>::infinity();
+  at::Tensor logits =
+      at::arange(kRows * kClasses, at::kDouble).mul(7).fmod(5).view({kRows, kClasses});  // many ties
+  logits[1][3] = kNan;
+  logits[2] = kNan;
+  logits[3][7] = kInf;
+  logits[4] = -kInf;
+  const std::vector<std::int64_t> firsts = row_scores_on(at::kCPU).firsts(logits);
+  EXPECT_EQ(row_scores_on(at::kCUDA).firsts(logits), firsts);
+  ASSERT_EQ(firsts.size(), kRows);
+  EXPECT_EQ(firsts[0], 2);  // the first of two 4s
+  EXPECT_EQ(firsts[3], 7);
+  EXPECT_EQ(firsts[4], 0);
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    std::vector<RowLabel> labels;
+    for (std::int64_t label = 0; label < kClasses; ++label) labels.push_back({row, label});
+    const std::vector<std::int64_t> ranks = row_scores_on(at::kCPU).ranks(logits, labels);
+    const auto zero = std::ranges::find(ranks, 0);
+    EXPECT_EQ(firsts[static_cast<std::size_t>(row)], zero == ranks.end() ? kNoClass : zero - ranks.begin());
+  }
 }
 
 TEST(RowScoresTest, AGpuHasTheHostsCrossEntropy) {

@@ -1,8 +1,10 @@
-"""TensorBoard's own reader opens the event files of `vitrail report`: every step's numbers, the evaluations, the settings.
+"""TensorBoard's own reader opens the event files of `vitrail report`: every step's numbers, the evaluations, the settings;
+of a real run also pictures: maps of attention, pixel by pixel those of `vitrail attention`, and a preview.
 
     tensorboard_interop.py VITRAIL
 """
 
+import io
 import json
 import pathlib
 import struct
@@ -10,10 +12,14 @@ import subprocess
 import sys
 import tempfile
 
+from PIL import Image
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 STEPS = 300
+SAMPLES = 2
+TINY = {"model.name": "vit_xxs4", "model.image_size": 28, "model.classes": 10, "model.width": 32, "model.depth": 2, "model.heads": 2,
+        "run.lanes": 4, "run.steps": 3, "data.global_batch_size": 32, "data.train": "synthetic:64,10,28"}
 
 
 def write_run(folder):
@@ -41,9 +47,38 @@ def check(found, expected, what):
         sys.exit(f"{what}: TensorBoard reads {found}, written was {expected}")
 
 
+def pictures_of(read, tag):
+    """(step, picture) of each, whichever form TensorBoard keeps them in."""
+    if tag in read.Tags()["images"]:
+        return [(one.step, one.encoded_image_string) for one in read.Images(tag)]
+    return [(one.step, one.tensor_proto.string_val[2]) for one in read.Tensors(tag)]
+
+
+def check_pictures(vitrail, folder):
+    run = folder / "seen"
+    source = TINY["data.train"]
+
+    def quietly(*words):
+        subprocess.run([vitrail, *map(str, words)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    quietly("train", "--run.dir", run, *(word for key, value in TINY.items() for word in (f"--{key}", value)))
+    quietly("attention", "--checkpoint", run, "--data", source, "--output", folder / "maps", "--samples", SAMPLES)
+    quietly("report", run, "--format", "tensorboard", "--output", folder / "pictures", "--attention", source, "--preview", source, "--samples", SAMPLES)
+    read = event_accumulator.EventAccumulator(str(folder / "pictures/seen"))
+    read.Reload()
+    for i in range(SAMPLES):
+        expected = Image.open(folder / f"maps/{i:06}.png").convert("RGB")
+        (step, found), = pictures_of(read, f"attention/{i}")
+        check((step, Image.open(io.BytesIO(found)).convert("RGB").tobytes()), (3, expected.tobytes()), f"attention/{i}")
+    (step, found), = pictures_of(read, "preview")
+    if step != 0 or Image.open(io.BytesIO(found)).height < SAMPLES * 28:
+        sys.exit(f"preview: step {step}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
+        check_pictures(sys.argv[1], folder)
         lines = write_run(folder / "runs/first")
         events = folder / "events"
         for _ in range(2):  # the second time they are replaced
@@ -70,7 +105,7 @@ def main():
         end = metadata.parse_session_end_info_plugin_data(plugin["_hparams_/session_end_info"].plugin_data.content)
         check(plugin_data_pb2.SessionEndInfo.DESCRIPTOR.full_name, end.DESCRIPTOR.full_name, "end")
         check(end.end_time_secs - start.start_time_secs, STEPS - 1.0, "seconds of the session")
-    print(f"tensorboard: {len(found)} scalars of {STEPS} steps, {len(settings)} hyperparameters, read by TensorBoard")
+    print(f"tensorboard: {len(found)} scalars of {STEPS} steps, {len(settings)} hyperparameters, {SAMPLES + 1} pictures, read by TensorBoard")
 
 
 if __name__ == "__main__":
