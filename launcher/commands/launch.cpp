@@ -210,7 +210,7 @@ ExitCode check_before_start(const CommandLine& line, const Environment& environm
   question.signal_lead_s = flags.signal_lead;
   const Examined examined = examine_before_start(environment, question);
   fmt::print("{}", flags.format == OutputFormat::json ? examined_json(examined) : examined_text(examined));
-  return worst_of(examined.findings) == Verdict::failed ? ExitCode::refused : ExitCode::done;
+  return status_of(examined.findings);
 }
 
 ExitCode start_doctor(const std::vector<std::string>& words) {

@@ -1,9 +1,12 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "launcher/doctor/examine.hpp"
+#include "launcher/doctor/facts/slurm.hpp"
 #include "launcher/options/flag_table.hpp"
 #include "launcher/options/shell_words.hpp"
 #include "launcher/ranks/command_output.hpp"
+#include "launcher/submit/job_script.hpp"
 #include "launcher/submit/sbatch.hpp"
 #include "launcher/submit/submission.hpp"
 #include "trainer/base/files/atomic_file.hpp"
@@ -32,6 +35,11 @@ std::vector<Option> submit_options() {
              .absent = "slurm of this folder, else that beside the program"});
   flags.add("dry-run", &SubmitFlags::dry_run,
             {.help = "print the job script; nothing is written or submitted"});
+  flags.add("unchecked", &SubmitFlags::unchecked,
+            {.help = "do not look first at what `vitrail launch --check` looks at: for data and folders that "
+                     "only the nodes see",
+             .when = {{"dry-run", "no --dry-run",
+                       [](const CommandLine& line) { return !line.own<SubmitFlags>().dry_run; }}}});
   return flags.done();
 }
 
@@ -75,7 +83,30 @@ ExitCode show(const Submission& submission) {
   return ExitCode::done;
 }
 
-ExitCode run_submit(const CommandLine& line, const Environment&) {
+// What would end the job is said before it waits. What is not as it should be is shown.
+void look_first(const Submission& submission, const Environment& environment) {
+  Question question;
+  question.config = submission.settings;
+  question.run = asked_run(question.config, true);
+  question.ranks = submission.ranks;
+  question.time_limit_s = sbatch_seconds(submission.time_limit);
+  question.signal_lead_s = kWarningSeconds;
+  Environment outside = environment;
+  outside.slurm.reset();  // a job that submits another one
+  Examined examined = examine_before_start(outside, question);
+  const ExitCode status = status_of(examined.findings);
+  std::erase_if(examined.findings, [](const Finding& finding) {
+    return finding.verdict != Verdict::failed && finding.verdict != Verdict::warning;
+  });
+  if (examined.findings.empty()) return;
+  examined.what = "before it waits";
+  std::fputs(examined_text(examined).c_str(), stderr);
+  if (status == ExitCode::done) return;
+  throw Error(status, "not submitted: the job would end as the table says",
+              "mend it; --unchecked where only the nodes see data or folders");
+}
+
+ExitCode run_submit(const CommandLine& line, const Environment& environment) {
   const auto& flags = line.own<SubmitFlags>();
   const fs::path program = fs::read_symlink("/proc/self/exe");
   const fs::path scripts = scripts_folder(flags.scripts, program);
@@ -86,6 +117,7 @@ ExitCode run_submit(const CommandLine& line, const Environment&) {
     throw Error(ExitCode::refused, "sbatch: there is no such program in PATH",
                 "submit where jobs of this cluster are submitted; --dry-run shows the job script anywhere");
   }
+  if (!flags.unchecked) look_first(submission, environment);
   NewFiles files(submission);
   const Submitted submitted = submit_job(submission.words);
   if (submitted.job.empty()) {

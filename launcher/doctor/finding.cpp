@@ -32,6 +32,16 @@ Verdict worst_of(const Findings& findings) {
   return Verdict::ok;
 }
 
+ExitCode status_of(const Findings& findings) {
+  bool failed = false;
+  for (const Finding& finding : findings) {
+    if (finding.verdict != Verdict::failed) continue;
+    if (!finding.may_pass) return ExitCode::refused;
+    failed = true;
+  }
+  return failed ? ExitCode::io : ExitCode::done;
+}
+
 std::string some_of(const std::vector<std::string>& names) {
   constexpr std::size_t kNamed = 4;
   std::vector<std::string> once;

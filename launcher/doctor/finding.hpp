@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "trainer/base/error.hpp"
+
 namespace vitrail::launcher {
 
 enum class Verdict { ok, warning, failed, unknown };  // unknown: this machine does not tell
@@ -18,10 +20,14 @@ struct Finding {
   std::string figure = {};
   std::string remedy = {};                     // empty: there is nothing to do
   std::map<std::string, double> numbers = {};  // of the figure, for programs; units in their names
+  bool may_pass = false;  // failed: refused by a file system that may not refuse it again
 };
 using Findings = std::vector<Finding>;
 
 Verdict worst_of(const Findings& findings);  // failed, warning or ok
+
+// Of what is looked at before a start: done, refused, or io where all that failed may pass.
+ExitCode status_of(const Findings& findings);
 
 // "n0, n1 and 6 more": which of many.
 std::string some_of(const std::vector<std::string>& names);

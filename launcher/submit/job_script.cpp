@@ -10,9 +10,6 @@
 namespace vitrail::launcher {
 namespace {
 
-// As in the scripts of slurm/, whose requeue.sh reads it here: seconds that a checkpoint may take.
-constexpr const char* kAcrossRequeues = "#SBATCH --requeue --open-mode=append --signal=B:USR1@180\n";
-
 std::string asked_of_slurm(const Site& site, const JobOfRun& job) {
   const std::string log = without_patterns((job.run / "").string()) + "%x-%j.log";
   const std::pair<const char*, std::string> options[] = {
@@ -43,12 +40,12 @@ std::string job_script(const Site& site, const JobOfRun& job) {
       "# A run across requeues, by `vitrail submit`. Words after the script's name go to `vitrail launch` "
       "and win over the\n"
       "# settings.\n"
-      "{}{}\n"
+      "{}#SBATCH --requeue --open-mode=append --signal=B:USR1@{}\n\n"
       "export VITRAIL={}\n"
       "export VITRAIL_CONFIG={}\n"
       "source {}\n"
       "train {} \"$@\"\n",
-      asked_of_slurm(site, job), kAcrossRequeues, shell_quoted(job.program.string()),
+      asked_of_slurm(site, job), kWarningSeconds, shell_quoted(job.program.string()),
       shell_quoted(job.config.string()), shell_quoted((job.scripts / "train.sh").string()),
       shell_quoted(job.name()));
 }

@@ -21,6 +21,9 @@ struct JobOfRun {
   std::string name() const { return run.filename().string(); }
 };
 
+// As in the scripts of slurm/, whose requeue.sh reads it there: before the limit, for a last checkpoint.
+inline constexpr std::int64_t kWarningSeconds = 180;
+
 std::string job_script(const Site& site, const JobOfRun& job);
 
 }  // namespace vitrail::launcher

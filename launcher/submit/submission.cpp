@@ -42,6 +42,17 @@ fs::path folder_of(const trainer::RunConfig& run, const std::string& config, con
   return fs::path(site.runs) / fs::path(config).stem();
 }
 
+// sbatch's own words win over the script's.
+std::string time_limit_of(const std::vector<std::string>& words, const std::string& of_script) {
+  std::string limit = of_script;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    constexpr std::string_view kLong = "--time=";
+    if (words[i].starts_with(kLong)) limit = words[i].substr(kLong.size());
+    if ((words[i] == "--time" || words[i] == "-t") && i + 1 < words.size()) limit = words[i + 1];
+  }
+  return limit;
+}
+
 fs::path named_by_content(const fs::path& folder, const std::string& text, const char* ending) {
   return folder / fmt::format("submitted-{}.{}", hash_text(text).hex().substr(0, 8), ending);
 }
@@ -59,8 +70,10 @@ Submission plan_submission(const SubmitFlags& flags, const std::string& config,
   std::vector<std::string> launch = {"launch", "-n", std::to_string(submission.ranks)};
   for (const std::string& file : given.files) launch.insert(launch.end(), {"--config", file});
   launch.insert(launch.end(), given.flag_words.begin(), given.flag_words.end());
-  const fs::path run = folder_of(parse_command_line(launch).config.run, given.files.front(), site);
+  submission.settings = parse_command_line(launch).config;
+  const fs::path run = folder_of(submission.settings.run, given.files.front(), site);
   submission.run = (run / "").parent_path();
+  submission.settings.run.dir = submission.run.string();
   submission.config_text = frozen_text(given.files);
   submission.config = named_by_content(submission.run, submission.config_text, "cfg");
   submission.script_text =
@@ -70,6 +83,7 @@ Submission plan_submission(const SubmitFlags& flags, const std::string& config,
   submission.words = {"sbatch", "--parsable"};
   const auto more = shell_words(flags.sbatch_args).value_or(std::vector<std::string>{});
   submission.words.insert(submission.words.end(), more.begin(), more.end());
+  submission.time_limit = time_limit_of(more, flags.time_limit.empty() ? site.time_limit : flags.time_limit);
   submission.words.push_back(submission.script.string());
   submission.words.insert(submission.words.end(), given.flag_words.begin(), given.flag_words.end());
   submission.words.insert(submission.words.end(), {"--run.dir", submission.run.string()});

@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "launcher/submit/site.hpp"
+#include "trainer/settings/config.hpp"
 
 namespace vitrail::launcher {
 
 struct SubmitFlags {
   std::int64_t nodes = 1;
   std::string time_limit, sbatch_args, scripts;
-  bool dry_run = false;
+  bool dry_run = false, unchecked = false;
 };
 
 struct Submission {
@@ -24,6 +25,8 @@ struct Submission {
   std::filesystem::path config, script;
   std::string config_text, script_text;
   std::vector<std::string> words;  // sbatch and its own
+  trainer::Config settings;        // of the run
+  std::string time_limit;          // of an attempt; empty: the partition's
 };
 
 // `launch_words`: flags of the command line that are `launch`'s. `scripts`: folder of site.sh.

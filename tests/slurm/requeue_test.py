@@ -73,6 +73,19 @@ class RequeueTest(unittest.TestCase):
                                   cwd=ROOT, capture_output=True, text=True, check=True)
             self.assertEqual(done.stdout.strip(), folder, printed)
 
+    def test_what_the_look_before_a_start_found(self):
+        """I/O that may pass is tried again, without another look; what is wrong for good is not."""
+        program, started = self.folder / "program", self.folder / "started"
+        program.write_text(f'#!/bin/sh\ncase "$*" in *--check*) exit $LOOK ;; esac\necho "$*" >>{started}\nexit 78\n')
+        program.chmod(0o755)
+        for look, requeued in ((74, True), (78, False)):
+            before = f"export VITRAIL={program} VITRAIL_STAGE= LOOK={look}; source slurm/train.sh"
+            said, calls = self.job("checked -n 1", before=before)
+            self.assertEqual("requeue 7" in calls, requeued, said)
+            self.assertFalse(started.exists())
+        self.job("checked -n 1", before="SLURM_RESTART_COUNT=1; attempt=1; " + before)
+        self.assertEqual(started.read_text(), "launch -n 1\n")
+
     def test_asked_before_the_command_runs(self):
         said, calls = self.job("python3 -c 'import time; time.sleep(60)'", before="kill -TERM $$")
         self.assertEqual(calls, ["requeue 7"], said)

@@ -91,6 +91,10 @@ class SubmitTest(cluster.ClusterTest):
             (2, "--nodes 0: expected a whole number", ["--nodes", "0"], {}),
             (2, "no site.sh with a train.sh beside it", ["--scripts", str(tools)], {}),
             (78, "--ranks 5 with run.lanes = 4", ["--nodes", "5"], {}),
+            (78, "not submitted: the job would end as the table says", ["--data.train", "packs/none"], {}),
+            (78, "packs/none: no such folder", ["--data.train", "packs/none"], {}),
+            (78, "3 min; the warning comes 3 min before its end", ["--time-limit", "3"], {}),
+            (78, "3 min; the warning comes 3 min before its end", ["--sbatch-args", "-t 3"], {}),
         ]
         for status, text, words, environment in cases:
             with self.subTest(text=text):
@@ -98,8 +102,15 @@ class SubmitTest(cluster.ClusterTest):
                 said, complaint = self.submit(*given, expect=status, **environment)
                 self.assertEqual(said, "")
                 self.assertEqual(complaint.count("vitrail: "), 1, complaint)
-                self.assertIn(text, complaint)
+                self.assertIn(text, " ".join(complaint.split()))
                 self.assertFalse((self.folder / "runs/wrong").exists())
+
+    def test_data_that_only_the_nodes_see(self):
+        config = self.config("unseen", **SMALL | {"data.train": "packs/of-the-nodes"})
+        said, _ = self.submit(config, "--unchecked", "--sbatch-args", "--hold")
+        job = re.match(r"job (\d+) ", said)[1]
+        slurm("scancel", job)
+        self.assertIn("nothing uses this", self.submit(config, "--unchecked", "--dry-run", expect=2)[1])
 
     def test_dry_run_writes_nothing(self):
         config = self.config("dry", **SMALL | {"data.train": "synthetic:1024,10,28"})

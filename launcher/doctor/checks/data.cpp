@@ -14,7 +14,10 @@ Finding check_source(const DataFacts& facts, const std::optional<std::int64_t>& 
   if (!facts.refused.empty()) {
     const std::string damaged =
         fmt::format("vitrail verify {} tells all that is damaged; copy or pack it again", facts.source);
-    return {kData, facts.key, Verdict::failed, facts.refused, facts.hint.empty() ? damaged : facts.hint};
+    Finding refused{kData, facts.key, Verdict::failed, facts.refused,
+                    facts.hint.empty() ? damaged : facts.hint};
+    refused.may_pass = facts.may_pass;
+    return refused;
   }
   Finding finding{kData, facts.key};
   finding.figure = fmt::format("{}: {} images of {} classes", facts.source, facts.images, facts.classes);

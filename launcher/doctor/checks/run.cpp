@@ -44,6 +44,7 @@ Findings check_run(const RunFacts& facts) {
                              facts.progress.empty() ? "begins" : "goes on after " + facts.progress);
   if (!facts.refused.empty()) {
     state = {kRun, "state", Verdict::failed, facts.refused, "another run.name or run.dir"};
+    state.may_pass = facts.may_pass;
   } else if (!facts.owner.empty()) {
     state.verdict = Verdict::warning;
     state.figure =
@@ -57,7 +58,12 @@ Findings check_run(const RunFacts& facts) {
   Findings findings = {state};
   for (const RunWeights& weights : facts.weights) {
     Finding& finding = findings.emplace_back(Finding{kRun, weights.key, Verdict::ok, weights.path});
-    if (!weights.there) {
+    if (!weights.refused.empty()) {
+      finding.verdict = Verdict::failed;
+      finding.figure += ": " + weights.refused;
+      finding.remedy = "its file system does not answer as it should: try again, or ask the site";
+      finding.may_pass = true;
+    } else if (!weights.there) {
       finding.verdict = Verdict::failed;
       finding.figure += ": there is no such file or folder";
       finding.remedy =

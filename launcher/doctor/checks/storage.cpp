@@ -19,6 +19,7 @@ Finding check_folder(const StorageFacts& facts) {
     finding.verdict = Verdict::failed;
     finding.figure = fmt::format("{}: {}", rank.host, rank.refused);
     finding.remedy = "set run.dir to a folder that you may write to, or have this one mended";
+    finding.may_pass = facts.may_pass;
     return finding;
   }
   if (facts.kind == "tmpfs" || facts.kind == "ramfs" || facts.kind == "overlay") {
@@ -137,6 +138,7 @@ Finding check_quota(const StorageFacts& facts, const std::optional<CheckpointNee
       break;
     case Reserved::refused:
       finding.verdict = Verdict::failed;
+      finding.may_pass = facts.may_pass;
       finding.figure =
           fmt::format("{} cannot be reserved: {}",
                       bytes_text(need->all() - static_cast<double>(need->already)), facts.why_not);

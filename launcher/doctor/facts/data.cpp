@@ -57,6 +57,7 @@ DataFacts look_at_data(sharding::Communicator& ranks, const std::string& host, c
   } catch (const Error& e) {  // the same on all ranks
     facts.refused = e.what();
     facts.hint = e.hint();
+    facts.may_pass = e.code() == ExitCode::io;
   }
   return facts;
 }

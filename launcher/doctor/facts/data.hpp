@@ -26,6 +26,7 @@ struct DataFacts {
   std::optional<std::uint64_t> shards = {};    // of a pack
   std::vector<std::string> fingerprints = {};  // by rank
   std::vector<DataRate> rates = {};            // empty: not measured
+  bool may_pass = false;                       // refused by the file system, not for what is there
 };
 
 // `seconds`: of each of the two measurements; 0: none.

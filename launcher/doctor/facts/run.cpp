@@ -13,8 +13,9 @@ namespace {
 namespace fs = std::filesystem;
 
 RunWeights look_at_weights(const std::string& key, const std::string& path) {
-  std::error_code none;
-  RunWeights weights{key, path, fs::exists(path, none)};
+  std::error_code refused, none;
+  RunWeights weights{key, path, fs::exists(path, refused)};
+  if (refused) weights.refused = refused.message();
   if (!weights.there || !fs::is_directory(path, none)) return weights;
   try {
     weights.unfinished = trainer::unfinished_note(trainer::resolved_checkpoint(path));
@@ -42,6 +43,7 @@ RunFacts look_at_run(const trainer::Config& config) {
     if (owner && owner->life == trainer::LastOwner::Life::alive) facts.owner = owner->attempt.description();
   } catch (const Error& e) {
     facts.refused = e.what();
+    facts.may_pass = e.code() == ExitCode::io;
   }
   facts.checkpoint_bytes = trainer::bytes_of_tree(directory.checkpoints());
   if (!config.model.weights.empty() && facts.progress.empty())

@@ -15,11 +15,13 @@ struct RunWeights {
   std::string key = {}, path = {};  // "model.weights"
   bool there = false;
   std::string unfinished = {};  // "unfinished: step 20 of 5000"
+  std::string refused = {};     // by the file system; empty: it is not, or there is none
 };
 
 struct RunFacts {
   std::filesystem::path folder;
-  std::string refused;  // it is there and no folder
+  std::string refused;    // it is there and no folder, or cannot be read
+  bool may_pass = false;  // refused by the file system
   bool finished = false;
   std::string progress;                // "step 20 of 5000"; empty: no checkpoint
   std::string owner;                   // who is using it now; empty: nobody

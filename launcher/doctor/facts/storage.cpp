@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StorageOfRank, host, refused, sees, exclusive, rename_s, write_bytes_per_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StorageFacts, folder, kind, free_bytes, free_files, reserved, why_not,
-                                   ranks)
+                                   may_pass, ranks)
 
 namespace {
 
@@ -40,6 +40,14 @@ fs::path nearest_there(fs::path path) {
   path = fs::absolute(path, none);
   while (!fs::is_directory(path, none) && path.has_relative_path()) path = path.parent_path();
   return path;
+}
+
+// Of a small file that could not be written here.
+bool may_pass_in(const fs::path& folder) {
+  struct statvfs space {};
+  if (::statvfs(folder.c_str(), &space) != 0) return true;
+  const bool full = space.f_bavail == 0 || (space.f_files > 0 && space.f_favail == 0);
+  return !full && ::access(folder.c_str(), W_OK | X_OK) == 0;
 }
 
 // What was made in it goes with it.
@@ -135,6 +143,7 @@ void reserve(const fs::path& folder, const CheckpointNeed& need, int ranks, Stor
     const bool offered = failed != EOPNOTSUPP && failed != ENOSYS && failed != EINVAL;
     facts.reserved = offered ? StorageFacts::Reserved::refused : StorageFacts::Reserved::not_offered;
     facts.why_not = system_words(failed);
+    facts.may_pass = failed == EIO || failed == ESTALE || failed == ETIMEDOUT;
     return;
   }
 }
@@ -202,8 +211,12 @@ StorageFacts try_storage(sharding::Communicator& ranks, const std::string& host,
     } catch (const Error& e) {
       facts.reserved = StorageFacts::Reserved::refused;
       facts.why_not = e.what();
+      facts.may_pass = may_pass_in(facts.folder);
     }
   }
+  const bool any_refused =
+      std::ranges::any_of(facts.ranks, [](const StorageOfRank& rank) { return !rank.refused.empty(); });
+  if (ranks.rank() == 0 && any_refused) facts.may_pass = may_pass_in(facts.folder);
   made.reset();
   return gather_facts(ranks, facts).front();
 }

@@ -39,6 +39,8 @@ struct StorageFacts {
   enum class Reserved { yes, refused, not_offered, not_tried };
   Reserved reserved = Reserved::not_tried;  // all checkpoints' bytes at once
   std::string why_not;                      // refused: the operating system's words
+  // What was refused may pass: it is no question of rights, room or limits.
+  bool may_pass = false;
   std::vector<StorageOfRank> ranks;
 };
 

@@ -36,6 +36,9 @@ TEST(DataChecks, WhatCannotBeLearnedFrom) {
   ASSERT_EQ(check_data(facts, 10, {}).size(), 1);
   EXPECT_EQ(check_data(facts, 10, {}).front().verdict, Verdict::failed);
   EXPECT_EQ(check_data(facts, 10, {}).front().remedy, "make it");
+  EXPECT_EQ(status_of(check_data(facts, 10, {})), ExitCode::refused);
+  facts.may_pass = true;
+  EXPECT_EQ(status_of(check_data(facts, 10, {})), ExitCode::io);
   EXPECT_EQ(check_data(good_data(), 9, {}).front().verdict, Verdict::failed);
   EXPECT_EQ(check_data(good_data(), 11, {}).front().verdict, Verdict::warning);
   EXPECT_EQ(check_data(good_data(), std::nullopt, {}).front().verdict, Verdict::ok);

@@ -96,6 +96,20 @@ TEST(StorageChecks, Quota) {
   EXPECT_EQ(of_storage(facts, "quota").verdict, Verdict::unknown);
 }
 
+TEST(StorageChecks, WhatMayPassIsToldFromWhatStays) {
+  StorageFacts facts = good_storage();
+  facts.reserved = StorageFacts::Reserved::refused;
+  EXPECT_EQ(status_of(check_storage(facts, kNeed, {})), ExitCode::refused);
+  facts.may_pass = true;
+  EXPECT_EQ(status_of(check_storage(facts, kNeed, {})), ExitCode::io);
+  facts.ranks[0].refused = "cannot create x: Input/output error";
+  EXPECT_EQ(status_of(check_storage(facts, kNeed, {})), ExitCode::io);
+  Findings findings = check_storage(facts, kNeed, {});
+  findings.push_back({"run", "settings", Verdict::failed, "bad", "mend"});
+  EXPECT_EQ(status_of(findings), ExitCode::refused) << "another try would end there again";
+  EXPECT_EQ(status_of(check_storage(good_storage(), kNeed, 600)), ExitCode::done);
+}
+
 TEST(StorageFacts, FileSystemOfTheLongestMount) {
   const std::string mounts =
       "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
