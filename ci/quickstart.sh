@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained model: installs what is missing, builds, packs Fashion-MNIST, trains a small ViT on
-# two ranks and evaluates it; and shows beside it that a run killed with -9 and started again ends in the same bits as
+# two ranks, evaluates it and writes a report with what it saw and where it looks; and shows beside it that a run killed with -9 and started again ends in the same bits as
 # one that nobody disturbed. What is done already is not done again; --fresh starts over.
 #
 #   ci/quickstart.sh [--fresh]
@@ -76,8 +76,12 @@ print(round(statistics.median(step["images_per_s"] for step in steps if "images_
 }
 
 evaluate() {
-  "$vitrail" eval --checkpoint runs/quickstart/checkpoints/latest --data "$test_pack" --format json \
+  "$vitrail" eval --checkpoint runs/quickstart/checkpoints/latest --data "$test_pack" --evaluate.per_class true --format json \
     >runs/quickstart/evaluation.json
+}
+
+report() {
+  "$vitrail" report runs/quickstart --output runs/quickstart/report.html --attention "$test_pack" --preview "$train_pack"
 }
 
 print_results() {
@@ -91,6 +95,7 @@ training                       $(median_rate runs/quickstart/metrics.jsonl) imag
 state after $steps steps
   undisturbed                  $undisturbed
   killed with -9, resumed      $killed
+report, to open in a browser   runs/quickstart/report.html
 files                          $train_pack  $test_pack  runs/quickstart  runs/quickstart-{undisturbed,killed}
 this took                      $((SECONDS / 60)) min $((SECONDS % 60)) s
 TABLE
@@ -113,6 +118,7 @@ say "training runs/quickstart ($config)"
 (launch)
 say "evaluating"
 evaluate
+report
 say "training quickstart-undisturbed for $steps steps"
 (launch_short quickstart-undisturbed)
 run_killed_on_the_way quickstart-killed
