@@ -174,14 +174,14 @@ const models::Model& Assembly::evaluated_model() {
   return *average->model;
 }
 
-void Assembly::start_loader(const TrainState& state) {
+void Assembly::start_loader(const TrainState& state, const datasets::ImageWatch& watch) {
   const sharding::LaneRange groups = gradients.layout().lanes;
   const std::int64_t together = config.model.batch_norm_lanes;
   const datasets::LaneShare lanes{config.run.seed, config.run.lanes, groups.begin * together,
                                   groups.end * together};
   loader_.emplace(train_data,
                   datasets::TrainLoaderOptions{lanes, config.data, task->views(), state.next_batch(),
-                                               state.damaged, batch_memory(device)});
+                                               state.damaged, batch_memory(device), watch});
 }
 
 datasets::DamageLedger Assembly::share_damage() {

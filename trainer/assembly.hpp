@@ -32,7 +32,8 @@ class Assembly {
   Network* teacher();        // null: the task has none
   // What evaluations look at: the student, or the average of its weights as it is now. Collective.
   const models::Model& evaluated_model();
-  void start_loader(const TrainState& state);  // batches from there on
+  // Batches from there on. `watch`: is told of every image.
+  void start_loader(const TrainState& state, const datasets::ImageWatch& watch = {});
   // Collective: damaged samples that any rank's loader met since the last call; all loaders know them now.
   datasets::DamageLedger share_damage();
   StepContext context(PhaseLog& phases);

@@ -41,28 +41,38 @@ class JsonLine {
 }  // namespace
 
 std::string to_json_line(const StepMetrics& m) {
-  return JsonLine()
-             .add("step", m.step)
-             .add("epoch", m.epoch)
-             .add("images", m.images)
-             .add("loss", m.loss)
-             .add("lr", m.lr)
-             .add("weight_decay", m.weight_decay)
-             .add("grad_norm", m.grad_norm)
-             .add("loss_scale", m.loss_scale)
-             .add("skipped", m.skipped)
-             .add_text("order_hash", '"' + m.order_hash + '"')
-             .add("images_per_s", m.images_per_s)
-             .add("mfu", m.mfu)
-             .add("data_wait", m.data_wait)
-             .add("read_mb_per_s", m.read_mb_per_s)
-             .add("decode_images_per_s", m.decode_images_per_s)
-             .add("queue_depth", m.queue_depth)
-             .add("comm_exposed", m.comm_exposed)
-             .add("memory_bytes", m.memory_bytes)
-             .add("seconds", m.seconds)
-             .object() +
-         "\n";
+  const StepMetrics::Phases& phases = m.phases;
+  const std::string seconds = JsonLine()
+                                  .add("data", phases.data)
+                                  .add("forward", phases.forward)
+                                  .add("backward", phases.backward)
+                                  .add("reduce", phases.reduce)
+                                  .add("update", phases.update)
+                                  .object();
+  JsonLine line = JsonLine()
+                      .add("step", m.step)
+                      .add("epoch", m.epoch)
+                      .add("images", m.images)
+                      .add("loss", m.loss)
+                      .add("lr", m.lr)
+                      .add("weight_decay", m.weight_decay)
+                      .add("grad_norm", m.grad_norm)
+                      .add("loss_scale", m.loss_scale)
+                      .add("skipped", m.skipped)
+                      .add_text("order_hash", '"' + m.order_hash + '"')
+                      .add("images_per_s", m.images_per_s)
+                      .add("mfu", m.mfu)
+                      .add("data_wait", m.data_wait)
+                      .add("read_mb_per_s", m.read_mb_per_s)
+                      .add("decode_images_per_s", m.decode_images_per_s)
+                      .add("queue_depth", m.queue_depth)
+                      .add("comm_exposed", m.comm_exposed)
+                      .add("memory_bytes", m.memory_bytes)
+                      .add("seconds", m.seconds)
+                      .add_text("phase", seconds);
+  if (m.gpu_utilisation) line.add("gpu_utilisation", m.gpu_utilisation);
+  if (m.gpu_power_w) line.add("gpu_power_w", m.gpu_power_w);
+  return line.object() + "\n";
 }
 
 std::string describe(const Rollback& back) {

@@ -36,6 +36,14 @@ struct StepMetrics {
   double comm_exposed = 0;        // seconds of this step that rank 0 waited in communication
   std::int64_t memory_bytes = 0;  // resident set of rank 0, or the most that its GPU ever held
   double seconds = 0;             // of this step
+  // Seconds of it that rank 0 spent in each phase; what a GPU still computes is in the phase that waits for
+  // it.
+  struct Phases {
+    double data = 0, forward = 0, backward = 0, reduce = 0, update = 0;
+  } phases;
+  std::optional<double>
+      gpu_utilisation;  // share of the last second or less; absent: no GPU, or it does not tell
+  std::optional<double> gpu_power_w;
 };
 
 // The loss diverged after step `from`: the run rolled back to step `to` and skipped batches.

@@ -16,11 +16,12 @@
 #include "trainer/base/hash.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/lane.hpp"
+#include "trainer/watch/operator_trace.hpp"
 
 namespace vitrail::trainer {
 namespace {
 
-using Span = StepTrace::Span;
+using Span = StepPart;
 
 // What ranks tell each other once a step, as doubles in one all-reduce. Each entry is filled by one rank and
 // zero elsewhere (news: counted), so every rank reads what one rank alone would have written.

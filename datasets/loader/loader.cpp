@@ -121,10 +121,13 @@ class TrainLoader::Impl {
     recipe.items = [this](std::int64_t) { return lane_batch_; };
     recipe.allocate = [this](std::int64_t k) { return allocate(k); };
     recipe.fill = [this](LaneBatch& batch, std::int64_t k, std::int64_t item, std::size_t worker) {
+      using Clock = std::chrono::steady_clock;
+      const Clock::time_point began = plan_.watch ? Clock::now() : Clock::time_point();
       const double begin = thread_seconds();
       fill(batch, k, item, transformers_[worker]);
       nanoseconds_ += static_cast<std::int64_t>(1e9 * (thread_seconds() - begin));
       ++images_;
+      if (plan_.watch) plan_.watch(worker, began, Clock::now());
     };
     recipe.finish = [this](LaneBatch& batch, std::int64_t k) { finish(batch, k); };
     return recipe;

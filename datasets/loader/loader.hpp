@@ -5,7 +5,9 @@
 // comes out of next() of the batch it belongs to, naming data set and sample, and out of every later next().
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,6 +25,10 @@ struct LaneShare {
   std::int64_t end_lane = 1;
 };
 
+// Told of every image by the thread that made it: its number among the loader's, begin and end.
+using ImageWatch = std::function<void(std::size_t worker, std::chrono::steady_clock::time_point begin,
+                                      std::chrono::steady_clock::time_point end)>;
+
 struct TrainLoaderOptions {
   LaneShare lanes;
   DataConfig data;
@@ -30,6 +36,7 @@ struct TrainLoaderOptions {
   std::int64_t first_step = 0;  // 0-based step of the run at which to begin; epoch = step / steps_per_epoch
   DamageLedger damaged = {};    // samples that are replaced, as the run knows so far
   PixelMemory memory = ordinary_memory;  // of the batches
+  ImageWatch watch = {};                 // empty: nobody
 };
 
 // Totals since the loader began.

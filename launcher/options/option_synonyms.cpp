@@ -170,6 +170,7 @@ constexpr Synonym kSynonyms[] = {
     {"sharding.timeout", "ddp_timeout dist_timeout nccl_timeout"},
     {"log.every", "log_interval print_freq logging_steps log_every log_freq log_every_n_steps"},
     {"log.trace_step", "profile profiler trace"},
+    {"log.trace_operators", "kernels kineto"},
     {"ranks", "np nproc nproc_per_node ntasks num_processes world_size gpus num_gpus devices ngpus"},
     {"nodes", "nnodes num_nodes n_nodes num_machines"},
     {"", "wandb use_wandb wandb_project log_wandb tensorboard report_to logger mlflow neptune comet",

@@ -30,27 +30,20 @@ ReportedPicture as_png(const datasets::Image& image) {
 }
 
 #ifdef VITRAIL_TORCH
-// The name of a map of one class ends with its number.
-std::string column_of(const trainer::AttentionMap& map, const ClassNames& names) {
-  constexpr std::string_view kClass = "class ";
-  if (!map.name.starts_with(kClass)) return map.name;
-  return names[std::stoll(map.name.substr(kClass.size()))];
-}
-
 ReportedPicture picture_of(const trainer::AttentionOfImage& one, const ClassNames& names) {
   constexpr double kOpacity = 0.6;
   std::vector<datasets::Image> row = {one.picture};
   std::vector<std::string> columns = {"image"};
   for (const trainer::AttentionMap& map : one.maps) {
     row.push_back(trainer::painted(one.picture, map, kOpacity));
-    columns.push_back(column_of(map, names));
+    columns.push_back(map.label ? names[*map.label] : map.name);
   }
   ReportedPicture picture = as_png(trainer::in_rows({row}));
   picture.columns = columns;
   picture.title = one.image;
   for (const trainer::Prediction& guess : one.likeliest)
-    picture.text +=
-        fmt::format("{}{} {:.2f}", picture.text.empty() ? "" : ", ", names[guess.label], guess.probability);
+    picture.text += fmt::format("{}{} ({:.0f} %)", picture.text.empty() ? "" : ", ", names[guess.label],
+                                100 * guess.probability);
   return picture;
 }
 
@@ -78,6 +71,7 @@ std::vector<ReportedPicture> attention_of(const RunReport& run, const PicturesAs
     ReportedPicture none;
     none.title = image;
     none.text = "not shown: " + reason;
+    request.say(none.text);
     add(none);
   };
   trainer::show_attention(config, request);

@@ -3,6 +3,7 @@ and folders that differ between ranks, links of a known rate, packs that are dam
 not there."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -17,7 +18,8 @@ import harness
 sys.path.append(str(harness.ROOT / "tests" / "bench" / "simulated"))
 import nodes
 
-REFUSED, USAGE = 78, 2
+REFUSED, IO, USAGE = 78, 74, 2
+FAILING_IO = os.environ.get("VITRAIL_FAILING_IO", harness.ROOT / "build/dev/libfailing_io.so")
 SETTINGS = harness.TINY_RUN | {"data.workers": 1, "checkpoint.every": "10min"}
 MIB = 1 << 20
 
@@ -44,7 +46,7 @@ class DoctorTest(harness.RunTest):
         """{check: what was found} of a command that prints JSON."""
         out = self.run_words(words, expect, environment).stdout
         document = json.loads(out)
-        self.assertEqual(document["verdict"] == "failed", expect == REFUSED)
+        self.assertEqual(document["verdict"] == "failed", expect in (IO, REFUSED))
         for check in document["checks"]:
             self.assertTrue(check["figure"], check)
             if check["verdict"] in ("warning", "failed"):
@@ -275,6 +277,17 @@ class DoctorTest(harness.RunTest):
         plain.write_text("")
         found = self.before_start(settings=self.settings | {"run.dir": plain}, expect=REFUSED)
         self.check_found(found["state"], "failed", "there is a file of this name", remedy="run.dir")
+
+    def test_a_disk_that_refuses_once(self):
+        """I/O may pass: in a job, the status lets it be tried again."""
+        place = self.folder / "flaky"
+        place.mkdir()
+        failing = {"LD_PRELOAD": str(FAILING_IO), "FAILING_IO": f"0:1:{errno.EIO}:{place}"}
+        found = self.before_start(settings=self.settings | {"run.dir": place / "run"}, expect=IO, **failing)
+        self.check_found(found["file system"], "failed", "Input/output error", remedy="run.dir")
+        wrong = self.settings | {"run.dir": place / "run", "data.global_batch_size": 30}
+        self.before_start(settings=wrong, expect=REFUSED, **failing)
+        self.before_start(settings=self.settings | {"run.dir": place / "run"})
 
     def test_limit_of_files(self):
         """As a quota: there is room, and not for this user."""

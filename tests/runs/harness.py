@@ -30,7 +30,7 @@ METRICS_TAIL = 8192  # bytes; more than its last two lines
 SETTLE_S = 60  # a rank that was killed may still be going when its launcher has gone
 MEASURED = (  # in metrics.jsonl; all else is computed
     "images_per_s", "data_wait", "read_mb_per_s", "decode_images_per_s", "queue_depth", "comm_exposed", "memory_bytes",
-    "seconds", "time", "attempt",
+    "seconds", "phase", "gpu_utilisation", "gpu_power_w", "time", "attempt",
 )
 SAFETENSORS_CODES = {"F32": "f", "F64": "d", "I64": "q", "U8": "B"}
 

@@ -3,6 +3,7 @@
 // one. Only what the program asks for.
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace {
 
@@ -28,6 +29,19 @@ int nvmlDeviceGetCount_v2(unsigned* count) { return *count = 2, kDone; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** gpu) {
   *gpu = reinterpret_cast<void*>(std::size_t{index} + 1);
   return kDone;
+}
+int nvmlDeviceGetHandleByPciBusId_v2(const char* on_bus, void** gpu) {
+  *gpu = reinterpret_cast<void*>(2);
+  return std::strcmp(on_bus, "0000:65:00.0") == 0 ? kDone : kNotFound;
+}
+int nvmlDeviceGetUtilizationRates(void* gpu, unsigned* percent) {  // of its processors, of its memory
+  percent[0] = 97;
+  percent[1] = 40;
+  return is_second(gpu) ? kDone : kNotFound;
+}
+int nvmlDeviceGetPowerUsage(void* gpu, unsigned* milliwatts) {
+  *milliwatts = 512'500;
+  return is_second(gpu) ? kDone : kNotFound;
 }
 int nvmlDeviceGetName(void*, char* text, unsigned size) {
   std::snprintf(text, size, "NVIDIA H100 80GB HBM3");

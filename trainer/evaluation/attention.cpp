@@ -48,10 +48,11 @@ datasets::Image picture_of(std::span<const float> planes, int size, const datase
   return image;
 }
 
-AttentionMap one_map(std::string name, const at::Tensor& weights, std::int64_t cell) {
+AttentionMap one_map(std::string name, std::optional<std::int64_t> label, const at::Tensor& weights,
+                     std::int64_t cell) {
   const at::Tensor values = weights.to(at::kFloat).contiguous();
   const float* const first = values.const_data_ptr<float>();
-  return {std::move(name), values.size(0), cell, {first, first + values.numel()}};
+  return {std::move(name), values.size(0), cell, {first, first + values.numel()}, label};
 }
 
 // weights: [M,G,G]
@@ -60,12 +61,13 @@ std::vector<AttentionMap> shown_maps(const at::Tensor& weights, const models::At
   std::vector<AttentionMap> shown;
   if (maps.of_classes) {
     for (const Prediction& guess : likeliest)
-      shown.push_back(one_map(fmt::format("class {}", guess.label), weights[guess.label], maps.cell));
+      shown.push_back(
+          one_map(fmt::format("class {}", guess.label), guess.label, weights[guess.label], maps.cell));
     return shown;
   }
-  if (weights.size(0) > 1) shown.push_back(one_map("mean", weights.mean(0), maps.cell));
+  if (weights.size(0) > 1) shown.push_back(one_map("mean", {}, weights.mean(0), maps.cell));
   for (std::int64_t head = 0; head < weights.size(0); ++head)
-    shown.push_back(one_map(fmt::format("head {}", head + 1), weights[head], maps.cell));
+    shown.push_back(one_map(fmt::format("head {}", head + 1), {}, weights[head], maps.cell));
   return shown;
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,11 @@
 namespace vitrail::trainer {
 
 struct AttentionMap {
-  std::string name;            // what it is of: "head 1", "mean", a class
-  std::int64_t side = 0;       // G
-  std::int64_t cell = 0;       // pixels a side of the image that a weight stands for
-  std::vector<float> weights;  // [G,G]
+  std::string name;                        // what it is of: "head 1", "mean", a class
+  std::int64_t side = 0;                   // G
+  std::int64_t cell = 0;                   // pixels a side of the image that a weight stands for
+  std::vector<float> weights;              // [G,G]
+  std::optional<std::int64_t> label = {};  // of a class: its number
 };
 
 std::array<double, 3> colour_of(double value);  // 0 (black) .. 1 (white) -> red, green, blue in [0,1]

@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 
 #include "sharding/agreement/gather_text.hpp"
+#include "sharding/device/gpu_device.hpp"
 #include "trainer/base/seconds_since.hpp"
 #include "trainer/base/text/progress.hpp"
 #include "trainer/checkpoint/checkpoint_size.hpp"
@@ -24,6 +25,19 @@ datasets::LoaderStats since(datasets::LoaderStats now, const datasets::LoaderSta
   return now;
 }
 
+PhaseLog::Seconds since(PhaseLog::Seconds now, const PhaseLog::Seconds& before) {
+  for (std::size_t i = 0; i < now.size(); ++i) now[i] -= before[i];
+  return now;
+}
+
+// Images as they are made, to the trace.
+datasets::ImageWatch image_watch(StepTrace* trace) {
+  if (trace == nullptr) return {};
+  return [trace](std::size_t worker, StepTrace::Clock::time_point begin, StepTrace::Clock::time_point end) {
+    trace->add("image", {TraceTrack::Kind::worker, static_cast<std::int64_t>(worker)}, begin, end);
+  };
+}
+
 }  // namespace
 
 TrainLoop::TrainLoop(Assembly& run, TrainState state, const RunServices& services, MetricsLogger* metrics)
@@ -33,7 +47,10 @@ TrainLoop::TrainLoop(Assembly& run, TrainState state, const RunServices& service
       metrics_(metrics),
       deadline_(services.request.job_ends, services.request.config.run.stop_before),
       saver_(run, state_, services, metrics != nullptr ? &metrics->file() : nullptr),
-      slow_ranks_(services.request.config.watchdog.slow) {}
+      slow_ranks_(services.request.config.watchdog.slow) {
+  if (metrics != nullptr && run.device.is_cuda() && sharding::built_with_cuda())
+    gpu_meter_.emplace(sharding::name_on_bus(run.device.index()));
+}
 
 std::optional<ExitCode> TrainLoop::run() {
   try {
@@ -56,7 +73,7 @@ std::optional<ExitCode> TrainLoop::run_to_the_end() {
   check_checkpoint_space(services_.directory.checkpoints(),
                          {saver_.bytes_of_rank(), most_checkpoints(services_.request.config)},
                          services_.writer, run_.communicator, services_.log);
-  run_.start_loader(state_);
+  run_.start_loader(state_, image_watch(services_.trace));
   for (;;) {
     if (!agreed_.stop && evaluation_due() && !evaluate_now()) agreed_.stop = true;
     const bool finished = state_.step == run_.total_steps;
@@ -160,10 +177,13 @@ bool TrainLoop::wants_to_stop() {
 void TrainLoop::step() {
   doing_ = fmt::format("step {} (epoch {})", state_.step + 1, state_.step / run_.steps_per_epoch);
   run_.communicator.limit_wait(services_.watchdog.longest_wait());
-  const bool traced = state_.step + 1 == services_.request.config.log.trace_step;
+  if (traces_from(state_.step + 1)) begin_trace();
+  const bool traced = trace_begin_.has_value();
   StepContext context = run_.context(services_.phases);
   if (traced) context.trace = services_.trace;
   const auto begin = Clock::now();
+  if (traces_from(state_.step + 1)) trace_begin_ = begin;
+  const PhaseLog::Seconds phases_before = services_.phases.seconds();
   const datasets::LoaderStats data_before = context.loader.stats();
   const double comm_before = run_.communicator.traffic().seconds_waited;
   const StepResult result = train_step(context, state_, own_signals(), work_);
@@ -175,10 +195,13 @@ void TrainLoop::step() {
   const auto lanes = static_cast<double>(run_.gradients.layout().lanes.count());
   work_ = {data.seconds_waited / lanes, (step_seconds_ - data.seconds_waited - comm_wait) / lanes};
   services_.phases.enter(Phase::record, state_.step);
+  if (traced) {
+    services_.trace->add(fmt::format("step {}", state_.step), {TraceTrack::Kind::steps}, begin, Clock::now());
+  }
   services_.guard.look_at(result.loss, result.grad_norm);
-  record(result, step_seconds_, data, comm_wait);
+  record(result, {step_seconds_, comm_wait, data, since(services_.phases.seconds(), phases_before)});
   name_slow_ranks(result.work);
-  if (traced) write_trace(begin);
+  if (traced && (traces_to(state_.step) || agreed_.stop)) write_trace();
   if (agreed_.damage) settle_damage();
   compare_weights();
   doing_ = fmt::format("saving while step {} was over", state_.step);
@@ -199,17 +222,38 @@ void TrainLoop::name_slow_ranks(const std::vector<OwnWork>& work) {
   }
 }
 
-void TrainLoop::write_trace(Clock::time_point begin) {
+bool TrainLoop::traces_from(std::int64_t step) const {
+  return step == services_.request.config.log.trace_step;
+}
+
+bool TrainLoop::traces_to(std::int64_t step) const {
+  const LogConfig& log = services_.request.config.log;
+  return step == log.trace_step + log.trace_steps - 1 || step == run_.total_steps;
+}
+
+// Clocks of several machines have nothing in common but that all come out of a barrier together.
+void TrainLoop::begin_trace() {
+  run_.communicator.barrier();
+  trace_begin_ = Clock::now();
+  if (services_.request.config.log.trace_operators) operators_.emplace(*services_.trace, run_.device);
+}
+
+void TrainLoop::write_trace() {
+  operators_.reset();
+  const int rank = run_.communicator.rank();
+  const std::string& host = services_.hosts.at(static_cast<std::size_t>(rank));
   const auto events =
-      sharding::gather_text(run_.communicator, services_.trace->events(run_.communicator.rank(), begin));
-  const auto file = services_.directory.root / fmt::format("trace-step-{:08}.json", state_.step);
-  if (run_.communicator.rank() != 0) return;
+      sharding::gather_text(run_.communicator, services_.trace->events(rank, host, *trace_begin_));
+  trace_begin_.reset();
+  const auto first = services_.request.config.log.trace_step;
+  const auto file = services_.directory.root / fmt::format("trace-step-{:08}.json", first);
+  if (rank != 0) return;
   try {
     write_text_atomically(file, trace_file(events));
     services_.log.line(
         fmt::format("wrote {}: open it in chrome://tracing or ui.perfetto.dev", file.string()));
   } catch (const Error& e) {  // a run is worth more than a picture of it
-    services_.log.line(fmt::format("no trace of step {}: {}", state_.step, e.what()));
+    services_.log.line(fmt::format("no trace of step {}: {}", first, e.what()));
   }
 }
 
@@ -231,9 +275,9 @@ void TrainLoop::settle_damage() {
   });
 }
 
-void TrainLoop::record(const StepResult& result, double seconds, const datasets::LoaderStats& data,
-                       double comm_wait) {
+void TrainLoop::record(const StepResult& result, const StepCosts& costs) {
   if (metrics_ == nullptr) return;
+  const auto& [seconds, comm_wait, data, phases] = costs;
   const auto batch = services_.request.config.data.global_batch_size;
   StepMetrics m;
   m.step = state_.step;
@@ -255,6 +299,13 @@ void TrainLoop::record(const StepResult& result, double seconds, const datasets:
   m.comm_exposed = comm_wait;
   m.memory_bytes = run_.device.is_cpu() ? resident_bytes() : run_.most_memory();
   m.seconds = seconds;
+  const auto in = [&phases = phases](Phase phase) { return phases.at(static_cast<std::size_t>(phase)); };
+  m.phases = {in(Phase::data), in(Phase::forward), in(Phase::backward), in(Phase::reduce), in(Phase::update)};
+  if (gpu_meter_) {
+    const GpuReading gpu = gpu_meter_->read();
+    m.gpu_utilisation = gpu.busy;
+    m.gpu_power_w = gpu.watts;
+  }
   metrics_->record(m);
 }
 

@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "trainer/assembly.hpp"
+#include "trainer/device/gpu_meter.hpp"
 #include "trainer/run/deadline.hpp"
 #include "trainer/run/metrics_logger.hpp"
 #include "trainer/run/run_saver.hpp"
 #include "trainer/run/run_services.hpp"
+#include "trainer/watch/operator_trace.hpp"
 #include "trainer/watch/slow_ranks.hpp"
 
 namespace vitrail::trainer {
@@ -35,9 +37,18 @@ class TrainLoop {
   bool evaluate_now();                 // false: interrupted
   bool is_best(const Scores& result);  // so far; remembers it
   void step();
-  void record(const StepResult& result, double seconds, const datasets::LoaderStats& data, double comm_wait);
+  struct StepCosts {
+    double seconds = 0, comm_wait = 0;
+    datasets::LoaderStats data;
+    PhaseLog::Seconds phases;
+  };
+  void record(const StepResult& result, const StepCosts& costs);
   void compare_weights();  // of all ranks, when it is time
-  void write_trace(Clock::time_point begin);
+  // Of log.trace_step and those after it. Collective.
+  void begin_trace();
+  void write_trace();
+  bool traces_from(std::int64_t step) const;
+  bool traces_to(std::int64_t step) const;
   void settle_damage();  // after a step that replaced damaged samples
   void name_slow_ranks(const std::vector<OwnWork>& work);
   StepSignals own_signals();
@@ -52,8 +63,11 @@ class TrainLoop {
   SlowRanks slow_ranks_;
   std::string doing_ = "starting";  // for error messages
   StepSignals agreed_;
-  OwnWork work_;             // in the last step
-  double step_seconds_ = 0;  // of the last step
+  OwnWork work_;                                  // in the last step
+  std::optional<Clock::time_point> trace_begin_;  // absent: no trace is under way
+  std::optional<OperatorTrace> operators_;
+  std::optional<GpuMeter> gpu_meter_;  // of rank 0's
+  double step_seconds_ = 0;            // of the last step
 };
 
 }  // namespace vitrail::trainer

@@ -10,6 +10,7 @@
 #include "models/model_config.hpp"
 #include "sharding/sharding_config.hpp"
 #include "trainer/base/text/duration.hpp"
+#include "trainer/settings/log_config.hpp"
 
 namespace vitrail::trainer {
 
@@ -162,11 +163,6 @@ struct EvaluationConfig {
   bool cross_validated = false;   // k is chosen by the known images
   bool retrieval = false;         // mAP as well
   std::string features = "head";  // models::read_feature_choice
-};
-
-struct LogConfig {
-  Duration every{10, Duration::Unit::seconds};  // the console line
-  std::int64_t trace_step = 0;                  // its course goes to trace files; 0: no step's
 };
 
 struct Config {

@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kSlowness{100};  // an injected slow rank's,
 
 void PhaseLog::enter(Phase phase, std::int64_t step, Track track) {
   Place& place = places_.at(static_cast<std::size_t>(track));
+  if (track == Track::training) end_stay();
   place.phase = phase;
   place.step = step;
   place.since = Clock::now();
@@ -29,6 +30,12 @@ void PhaseLog::enter(Phase phase, std::int64_t step, Track track) {
   if (fault_->kind == FaultKind::kill) ::kill(::getpid(), SIGKILL);
   if (fault_->kind == FaultKind::stop && !struck_.exchange(true)) ::kill(::getpid(), SIGSTOP);
   if (fault_->kind == FaultKind::ask && !struck_.exchange(true)) std::raise(SIGUSR1);
+}
+
+void PhaseLog::end_stay() {
+  const Place& place = places_.front();
+  seconds_.at(static_cast<std::size_t>(place.phase.load())) +=
+      std::chrono::duration<double>(Clock::now() - place.since.load()).count();
 }
 
 bool PhaseLog::injects(FaultKind kind, std::int64_t step) {

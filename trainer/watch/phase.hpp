@@ -28,11 +28,15 @@ class PhaseLog {
   // From now on. A fault that is to be injected here happens here.
   void enter(Phase phase, std::int64_t step, Track track = Track::training);
   Stay stay(Track track) const;
+  // That the training thread has spent in each phase before the present one; of that thread. By Phase.
+  using Seconds = std::array<double, static_cast<std::size_t>(Phase::prune) + 1>;
+  const Seconds& seconds() const { return seconds_; }
   // While it lives, the training thread waits for other ranks. The phase then begins anew.
   class Wait {
    public:
     explicit Wait(PhaseLog& log) : log_(log) { log_.waits_ = true; }
     ~Wait() {
+      log_.end_stay();
       log_.places_[0].since = Clock::now();
       log_.waits_ = false;
     }
@@ -53,11 +57,14 @@ class PhaseLog {
     std::atomic<std::int64_t> step = 0;
     std::atomic<Clock::time_point> since = Clock::now();
   };
+  void end_stay();  // of the training thread
+
   const int rank_;
   const std::optional<FaultInjection> fault_;
   std::atomic<bool> struck_ = false;
   std::atomic<bool> waits_ = false;
   std::array<Place, 2> places_;
+  Seconds seconds_{};
 };
 
 }  // namespace vitrail::trainer

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "launcher/doctor/facts/facts_json.hpp"
-#include "launcher/doctor/facts/nvml.hpp"
+#include "trainer/device/nvml.hpp"
 
 namespace vitrail::launcher {
 
@@ -16,9 +16,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GpusOfRank, host, library, driver, gpus)
 
 namespace {
 
+using trainer::Nvml;
+
 std::vector<std::int64_t> others_on(const Nvml& library, Nvml::Gpu gpu,
                                     const std::vector<std::int64_t>& own) {
-  std::array<NvmlProcess, 64> processes{};
+  std::array<trainer::NvmlProcess, 64> processes{};
   auto count = static_cast<unsigned>(processes.size());
   if (!library.get("nvmlDeviceGetComputeRunningProcesses_v3", gpu, &count, processes.data())) return {};
   std::vector<std::int64_t> others;
@@ -40,7 +42,7 @@ GpuFacts facts_of(const Nvml& library, Nvml::Gpu gpu, const std::vector<std::int
                  others_on(library, gpu, own)};
   int mode = 0, current = 0, pending = 0;
   unsigned long long errors = 0;
-  NvmlMemory memory;
+  trainer::NvmlMemory memory;
   if (library.get("nvmlDeviceGetComputeMode", gpu, &mode)) facts.compute_mode = mode;
   if (library.get("nvmlDeviceGetEccMode", gpu, &current, &pending)) facts.corrects_errors = current != 0;
   if (library.get("nvmlDeviceGetTotalEccErrors", gpu, kUncorrected, kSinceLoaded, &errors))

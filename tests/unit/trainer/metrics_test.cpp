@@ -69,7 +69,7 @@ TEST(Metrics, AStepIsOneLineWithEveryKey) {
       "step",         "epoch",        "images",       "loss",          "lr",
       "weight_decay", "grad_norm",    "loss_scale",   "skipped",       "order_hash",
       "images_per_s", "mfu",          "data_wait",    "read_mb_per_s", "decode_images_per_s",
-      "queue_depth",  "comm_exposed", "memory_bytes", "seconds"};
+      "queue_depth",  "comm_exposed", "memory_bytes", "seconds",       "phase"};
   std::vector<std::string> keys;
   for (const auto& [key, unused] : json.items()) keys.push_back(key);
   EXPECT_EQ(keys, expected);
@@ -77,7 +77,13 @@ TEST(Metrics, AStepIsOneLineWithEveryKey) {
   EXPECT_EQ(json.at("order_hash"), "0123456789abcdef");
   EXPECT_TRUE(json.at("mfu").is_null());
   m.mfu = 0.25;
-  EXPECT_EQ(Json::parse(to_json_line(m)).at("mfu"), 0.25);
+  m.gpu_utilisation = 0.97;
+  m.phases.forward = 0.5;
+  const Json more = Json::parse(to_json_line(m));
+  EXPECT_EQ(more.at("mfu"), 0.25);
+  EXPECT_EQ(more.at("gpu_utilisation"), 0.97);
+  EXPECT_FALSE(more.contains("gpu_power_w")) << "nobody told it";
+  EXPECT_EQ(more.at("phase").at("forward"), 0.5);
 }
 
 TEST(Metrics, WhatJsonHasNoNumberForIsAWord) {

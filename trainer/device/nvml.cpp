@@ -1,8 +1,8 @@
-#include "launcher/doctor/facts/nvml.hpp"
+#include "trainer/device/nvml.hpp"
 
 #include <dlfcn.h>
 
-namespace vitrail::launcher {
+namespace vitrail::trainer {
 namespace {
 
 constexpr std::size_t kText = 96;  // letters of the library's longest name
@@ -43,4 +43,4 @@ std::string Nvml::text(const char* call, Gpu gpu) const {
   return get(call, gpu, text.data(), static_cast<unsigned>(text.size())) ? text.data() : "";
 }
 
-}  // namespace vitrail::launcher
+}  // namespace vitrail::trainer

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace vitrail::launcher {
+namespace vitrail::trainer {
 
 class Nvml {
  public:
@@ -38,6 +38,10 @@ class Nvml {
   bool answers_ = false;
 };
 
+struct NvmlUtilization {  // percent of its last period
+  unsigned int gpu = 0, memory = 0;
+};
+
 struct NvmlMemory {
   unsigned long long total = 0, free = 0, used = 0;
 };
@@ -48,4 +52,4 @@ struct NvmlProcess {  // version 3 of the call that lists them
   unsigned int gpu_instance = 0, compute_instance = 0;
 };
 
-}  // namespace vitrail::launcher
+}  // namespace vitrail::trainer
