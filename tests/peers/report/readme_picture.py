@@ -13,8 +13,8 @@ from PIL import Image
 from report_in_browser import visit
 
 WIDTH, HEIGHT = 1280, 10_000
-CURVES = 880  # pixels of the page's beginning
-LOOKS = 560
+CURVES = 870  # pixels of the page's beginning
+LOOKS = 432
 COLOURS = 128
 
 

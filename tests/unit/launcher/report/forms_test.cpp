@@ -145,8 +145,13 @@ TEST(ReportForms, CsvHasALineForEachStepAndEvaluation) {
 
 TEST(ReportForms, TextHasRunsDifferencesAttemptsAndEvents) {
   Report report = two_runs();
-  report.runs[0].evaluation = FinalEvaluation{8, {}, "", "", "", {{"cat", 4, 75, 100}, {"dog", 4, 25, 100}}};
-  report.runs[0].evaluation->confusion = {{0, 0, 3}, {0, 1, 1}, {1, 0, 3}, {1, 1, 1}};
+  report.runs[0].evaluation = FinalEvaluation{8,
+                                              {},
+                                              "",
+                                              "",
+                                              "",
+                                              {{"cat", 4, 75, 100}, {"dog", 4, 25, 100}},
+                                              {{0, 0, 3}, {0, 1, 1}, {1, 0, 3}, {1, 1, 1}}};
   const std::string text = report_text(report);
   EXPECT_THAT(text, HasSubstr("run.seed  1      2\n"));
   EXPECT_THAT(text, HasSubstr("attempts of first\nattempt  ranks  nodes   steps   time       end\n"));
