@@ -69,4 +69,8 @@ void pass_on_job_end(std::chrono::system_clock::time_point end);
 // only where it is told to: for this process, before it computes anything. What the user has set stays.
 void ask_for_same_sums();
 
+// LibTorch's profiler looks for GPUs, and on a machine without NVIDIA's driver complains that there is none.
+// What the user has set stays.
+void hush_profiler();
+
 }  // namespace vitrail::launcher
