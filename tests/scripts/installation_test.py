@@ -50,8 +50,10 @@ class InstallationTest(unittest.TestCase):
         self.call("launch", "-n", 2, "--config", config, *settings)
         scores = self.call("eval", "--checkpoint", "runs/quickstart", "--data", "packs/fashion-mnist-test")
         self.assertRegex(scores, r"top-1 +\d")
-        self.call("report", "runs/quickstart", "--output", "report.html")
-        self.assertIn("</html>", (self.work / "report.html").read_text())
+        self.call("report", "runs/quickstart", "--output", "report.html", "--attention", "packs/fashion-mnist-test")
+        page = (self.work / "report.html").read_text()
+        self.assertIn("</html>", page)
+        self.assertRegex(page, r'"kind":"attention"[^}]*"png":"\w')
 
     def test_a_job_needs_no_clone(self):
         """Recipes and job scripts are found beside the program."""
