@@ -38,8 +38,10 @@ std::vector<Option> predict_options() {
   add_checkpoint(flags);
   flags.alias(
       "data", "data.val",
-      {.help = "images to look at: a pack's folder, folder:DIR, tensor:FILE.safetensors (labels are not "
-               "needed) or synthetic:; short for data.val",
+      {.help =
+           "images to look at: a pack's folder; folder:DIR (every image below it), wds:TARS or "
+           "tensor:FILE.safetensors (labels are not needed), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
+           "idx:IMAGES,LABELS or synthetic:IMAGES,CLASSES,SIZE; short for data.val",
        .placeholder = "SOURCE",
        .required = true});
   flags.add(
@@ -199,7 +201,7 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
 Command predict_command() {
   return {.name = "predict",
           .usage = "--data SOURCE [--checkpoint DIR] [--output FILE] [--section.key VALUE ...]",
-          .summary = "logits or likeliest classes of images in a pack, a folder or a tensor file",
+          .summary = "logits or likeliest classes of images in a pack, a folder, tars or a tensor file",
           .example = "vitrail predict --checkpoint runs/quickstart/checkpoints/latest --data folder:photos",
           .note = kCheckpointsOwn,
           .uses = these_settings(settings_of_asking({"sharding.timeout"})),
