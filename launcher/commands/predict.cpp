@@ -1,5 +1,8 @@
 #include "launcher/commands/asking/asked_weights.hpp"
 #ifdef VITRAIL_TORCH
+#include <cerrno>
+#include <filesystem>
+
 #include <nlohmann/json.hpp>
 
 #include "datasets/pack/pack_format.hpp"
@@ -86,6 +89,7 @@ class Answers {
       take_damaged(image, reason);
     };
     if (!prints() && !tabulates()) return;
+    if (tabulates()) require_folder_of(flags_.output);
     names_.emplace(flags_.names, flags_.checkpoint, config_);
     request.take = [this](const std::string& image, std::span<const trainer::Prediction> guesses) {
       if (tabulates()) {
@@ -158,6 +162,12 @@ class Answers {
     ++listed_;
     table_ += csv_line({image, std::to_string(guess.label), (*names_)[guess.label],
                         fmt::format("{:.6f}", guess.probability)});
+  }
+
+  // It is written at the end; where that cannot be, nothing is computed.
+  static void require_folder_of(const std::filesystem::path& table) {
+    const std::filesystem::path folder = table.has_parent_path() ? table.parent_path() : ".";
+    if (!std::filesystem::is_directory(folder)) throw io_error("--output", table, ENOENT);
   }
 
   const PredictFlags& flags_;

@@ -99,8 +99,8 @@ class WebDatasetSource final : public ListedSource {
           ExitCode::bad_data,
           fmt::format("no sample with a label{}",
                       options.labels.empty() ? "" : " in a field " + options.labels + " of its .json"),
-          "a sample is x.jpg (or .jpeg, .png, .webp) and x.cls, or x.json with a field label; --labels "
-          "names another field");
+          "a sample is x.jpg (or .jpeg, .png, .webp) and behind it x.cls, or x.json with a field label "
+          "(vitrail pack --labels names another)");
     }
     KnownClasses known;
     const fs::path beside = paths_.front().parent_path() / kNamesFile;
