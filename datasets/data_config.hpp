@@ -13,7 +13,7 @@ namespace vitrail::datasets {
 enum class Order { shuffled, window, sequential };
 
 struct DataConfig {
-  std::string train;  // pack folder, tensor:FILE or synthetic:...
+  std::string train;  // a source that dataset.hpp knows
   std::string val;
   std::string classes;    // file that lists the classes to keep; empty: all
   std::string labels;     // file of images and labels that replaces those of train; empty: its own
@@ -32,7 +32,11 @@ struct DataConfig {
 
 // Training data as the settings cut them, not staged.
 inline OpenOptions training_data(const DataConfig& data) {
-  return {.classes = data.classes, .labels = data.labels, .subset = data.subset, .coarse = data.coarse};
+  return {.given_as = "data.train =",
+          .classes = data.classes,
+          .labels = data.labels,
+          .subset = data.subset,
+          .coarse = data.coarse};
 }
 
 enum class Crop { rrc, src, none, pad };
@@ -75,6 +79,7 @@ struct AugmentConfig {
 struct ViewPlan {
   AugmentConfig augment;
   std::int64_t image_size = 224;
+  std::string name = {};  // where a sample has several
 };
 
 // What the evaluation transform needs: shorter side to floor(image_size / crop_ratio), then the centre,

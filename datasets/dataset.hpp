@@ -60,6 +60,7 @@ class Dataset {
   virtual std::optional<std::int64_t> tensor_image_size() const = 0;  // S where read() gives tensors
   virtual std::string fingerprint() const = 0;  // 32 hex digits; equal only for equal content
   virtual std::string describe() const = 0;     // for error messages and logs: the source as the user gave it
+  virtual std::vector<std::string> warnings() const { return {}; }  // what its owner should look at
 };
 
 // "DIR" a pack · "folder:DIR", "wds:TARS" and their like: images as they lie (source_dataset.hpp) ·
@@ -67,8 +68,8 @@ class Dataset {
 // textures with class-dependent structure, for dry runs.
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options = {});
 
-// The same, where labels are not looked at: a tensor file may do without, and "folder:DIR" is every image
-// below a folder, in name order; options.classes cuts neither of these.
+// The same, where labels are not looked at: a tensor file and tars ("wds:") may do without, and "folder:DIR"
+// is every image below a folder, in name order; options.classes cuts none of these.
 std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options = {});
 
 }  // namespace vitrail::datasets

@@ -7,6 +7,8 @@
 
 namespace vitrail::datasets {
 
+enum class Labels { needed, unused };
+
 // Which images count (sample_subset.hpp).
 struct SubsetOptions {
   std::string part = {};  // "1%", "25/class", "list:FILE"; empty: all
@@ -15,6 +17,8 @@ struct SubsetOptions {
 };
 
 struct OpenOptions {
+  std::string given_as = "data source";  // what names the source, for errors: "data.train =", "--data"
+
   // Others may have looked already: what is then wrong all the same is found when it is used.
   bool check_index = true;   // a pack's index by its hash
   bool check_shards = true;  // that all files of a pack are there, with the right sizes

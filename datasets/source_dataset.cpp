@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <string_view>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "datasets/packing/pack.hpp"
 #include "datasets/packing/pack_sources.hpp"
@@ -19,25 +21,28 @@ namespace {
 // Neither streams, which have to be sorted first, nor collections with splits, of which nobody could say
 // which.
 constexpr std::array<std::string_view, 6> kDirect = {
-    "folder:", "wds:", "csv:", "flat:", "inaturalist:", "idx:"};
+    "folder:DIR", "wds:TARS", "csv:LIST", "flat:DIR,LABELS", "inaturalist:JSON", "idx:IMAGES,LABELS"};
 
 class SourceDataset final : public Dataset {
  public:
-  explicit SourceDataset(const std::string& source)
+  SourceDataset(const std::string& source, Labels labels)
       : name_(source),
         source_(open_source({.source = source,
+                             .labelled = labels == Labels::needed,
                              .shard_bytes = PackOptions{}.shard_bytes,
                              .threads = static_cast<int>(available_processors())})),
         fingerprint_(hash_text("unpacked\n" + source_->identity()).hex()) {
     for (std::uint64_t shard = 0; shard < source_->shards(); ++shard) {
       for (const SourceItem& item : source_->items(shard)) {
-        if (item.flaw == Flaw::none) images_.add(item);
+        if (item.flaw == Flaw::none) {
+          images_.add(item);
+        } else if (left_out_[item.flaw]++ == 0) {
+          first_left_out_[item.flaw] = item.key;
+        }
       }
     }
     images_.shrink();
-    if (images_.size() == 0) {
-      throw Error(ExitCode::bad_data, fmt::format("{}: no image inside that could be used", source));
-    }
+    if (images_.size() == 0) throw Error(ExitCode::bad_data, "no image inside that could be used");
   }
 
   std::int64_t size() const override { return static_cast<std::int64_t>(images_.size()); }
@@ -62,6 +67,18 @@ class SourceDataset final : public Dataset {
   std::string fingerprint() const override { return fingerprint_; }
   std::string describe() const override { return name_; }
 
+  // Of what a pack would have quarantined nothing is seen; so it is counted, by its reason. Sources
+  // themselves say which images have no label, or another one's name.
+  std::vector<std::string> warnings() const override {
+    std::vector<std::string> lines = source_->warnings();
+    for (const auto& [flaw, files] : left_out_) {
+      if (flaw == Flaw::no_label || flaw == Flaw::repeated_name) continue;
+      lines.push_back(fmt::format("{}: {} left out, as in a pack: {}; the first: {}", name_, files,
+                                  datasets::describe(flaw), printable(first_left_out_.at(flaw))));
+    }
+    return lines;
+  }
+
  private:
   const ClassEntry& entry(std::int64_t label) const {
     return source_->classes().at(static_cast<std::size_t>(label));
@@ -77,16 +94,21 @@ class SourceDataset final : public Dataset {
   const std::unique_ptr<const Source> source_;
   const std::string fingerprint_;
   Listing images_;  // in the order of a pack, without what is no image by name or size
+  std::map<Flaw, std::uint64_t> left_out_;
+  std::map<Flaw, std::string> first_left_out_;
 };
 
 }  // namespace
 
 bool is_direct_source(const std::string& source) {
-  return std::ranges::any_of(kDirect, [&](std::string_view kind) { return source.starts_with(kind); });
+  return std::ranges::any_of(
+      kDirect, [&](std::string_view form) { return source.starts_with(form.substr(0, form.find(':') + 1)); });
 }
 
-std::shared_ptr<const Dataset> open_source_dataset(const std::string& source) try {
-  return std::make_shared<const SourceDataset>(source);
+std::string direct_source_forms() { return fmt::format("{}", fmt::join(kDirect, ", ")); }
+
+std::shared_ptr<const Dataset> open_source_dataset(const std::string& source, Labels labels) try {
+  return std::make_shared<const SourceDataset>(source, labels);
 } catch (const Error& e) {
   if (e.code() != ExitCode::refused) throw;
   throw Error(e.code(), e.what(),

@@ -14,6 +14,9 @@ namespace vitrail::datasets {
 
 bool is_direct_source(const std::string& source);  // one of these kinds
 
-std::shared_ptr<const Dataset> open_source_dataset(const std::string& source);
+std::string direct_source_forms();  // of all of them, for help and hints
+
+// `labels`: where they are unused, samples of tars need none; there are no classes then if none has one.
+std::shared_ptr<const Dataset> open_source_dataset(const std::string& source, Labels labels);
 
 }  // namespace vitrail::datasets

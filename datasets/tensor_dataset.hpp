@@ -10,8 +10,7 @@
 
 namespace vitrail::datasets {
 
-enum class Labels { needed, unused };  // unused: a file may do without, and all are 0
-
+// Where labels are unused a file may do without them; all are 0 then.
 std::shared_ptr<const Dataset> open_tensor_dataset(const std::string& file, Labels labels = Labels::needed);
 
 }  // namespace vitrail::datasets

@@ -49,7 +49,7 @@ std::shared_ptr<const datasets::Dataset> known_images(const Config& config,
   if (config.evaluation.known.empty())
     return config.data.coarse.empty() ? trained : open_together(data, DataUse::training, communicator);
   data.val = config.evaluation.known;
-  return open_together(data, DataUse::evaluation, communicator);
+  return open_together(data, DataUse::evaluation, communicator, "evaluate.known");
 }
 
 // MPI's own sums know no half types.

@@ -6,11 +6,13 @@
 namespace vitrail::trainer {
 
 std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfig& config, DataUse use,
-                                                       sharding::Communicator& communicator) {
+                                                       sharding::Communicator& communicator,
+                                                       const std::string& key) {
   const bool training = use == DataUse::training;
   datasets::OpenOptions options =
-      training ? datasets::training_data(config)
-               : datasets::OpenOptions{.classes = config.classes, .coarse = config.coarse};
+      training
+          ? datasets::training_data(config)
+          : datasets::OpenOptions{.given_as = key + " =", .classes = config.classes, .coarse = config.coarse};
   options.check_shards = communicator.rank() == 0;
   options.check_index = sharding::rank_on_node(communicator) == 0;
   if (training) options.stage_dir = config.stage_dir;

@@ -14,7 +14,9 @@ namespace vitrail::trainer {
 
 enum class DataUse { training, evaluation };
 
+// `key`: the setting that errors name, where data.val stands for another one.
 std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfig& config, DataUse use,
-                                                       sharding::Communicator& communicator);
+                                                       sharding::Communicator& communicator,
+                                                       const std::string& key = "data.val");
 
 }  // namespace vitrail::trainer

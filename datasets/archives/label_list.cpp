@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <optional>
 #include <span>
 
 #include <fmt/format.h>
@@ -35,6 +36,7 @@ bool names_paths(std::string field) {
 struct Columns {
   std::size_t path = 0, label = 1;
   bool has_header = false;
+  std::optional<std::size_t> name = {};
 };
 
 std::vector<std::string> without(std::vector<std::string> fields, std::size_t column) {
@@ -68,6 +70,9 @@ Columns columns_in(const TableLine& first, const std::string& labels, const std:
     }
     columns.label = static_cast<std::size_t>(usual - first.fields.begin());
   }
+  const auto name = std::ranges::find(first.fields, "class");
+  const auto place = static_cast<std::size_t>(name - first.fields.begin());
+  if (name != first.fields.end() && place != columns.label && place != columns.path) columns.name = place;
   return columns;
 }
 
@@ -106,6 +111,8 @@ std::vector<LabelLine> read_labelled_table(const std::filesystem::path& path, co
                   "every line has as many fields as the first; names with blanks want commas between fields");
     }
     lines.push_back({row.fields[columns.path], label_in(row.fields[columns.label]), row.line});
+    if (columns.name && *columns.name < row.fields.size())
+      lines.back().class_name = row.fields[*columns.name];
   }
   return lines;
 }

@@ -12,7 +12,8 @@ namespace vitrail::datasets {
 
 struct LabelLine {
   std::string file, label;
-  std::size_t line = 0;  // from 1
+  std::size_t line = 0;         // from 1
+  std::string class_name = {};  // of a column `class` beside that of the labels, where there is one
 };
 
 std::string label_in(const std::string& field);  // without boxes behind it

@@ -75,6 +75,17 @@ void check_mixing(const AugmentConfig& config, std::int64_t lane_batch_size) {
       "change data.global_batch_size or run.lanes so that it is even");
 }
 
+void check_mixing(const std::vector<ViewPlan>& views, std::int64_t lane_batch_size) {
+  for (const ViewPlan& view : views) {
+    check_mixing(view.augment, lane_batch_size);
+    if (views.size() == 1 || !mixes(view.augment)) continue;
+    throw Error(
+        ExitCode::refused,
+        fmt::format("augment.mixup and augment.cutmix mix one view of a sample, there are {}", views.size()),
+        "set both to 0");
+  }
+}
+
 std::vector<Mix> draw_mixes(const AugmentConfig& config, int image_size, std::int64_t images,
                             Philox& stream) {
   const auto count = static_cast<std::size_t>(images);

@@ -1,6 +1,7 @@
 // Mixup and CutMix of a lane batch with itself reversed: timm 1.0.31's batch, pair and elem modes. The
 // partner of image i is image b - 1 - i; `weight` is the share of an image's own label. Throws:
-// Error(refused) naming data.global_batch_size and run.lanes when b is odd. Source: Zhang et al., mixup
+// Error(refused) naming data.global_batch_size and run.lanes when b is odd, and for several views of a
+// sample. Source: Zhang et al., mixup
 // (arXiv:1710.09412); Yun et al., CutMix (arXiv:1905.04899).
 #pragma once
 
@@ -24,6 +25,7 @@ struct Mix {
 
 inline bool mixes(const AugmentConfig& config) { return config.mixup > 0.0 || config.cutmix > 0.0; }
 void check_mixing(const AugmentConfig& config, std::int64_t lane_batch_size);
+void check_mixing(const std::vector<ViewPlan>& views, std::int64_t lane_batch_size);  // of every sample
 
 // One for each of the batch's images; by augment.mix_mode one draw for all, for each pair or for each image.
 // weight ~ Beta(alpha, alpha); with both alphas positive, CutMix with augment.switch_probability.

@@ -37,12 +37,7 @@ void check(const TrainLoaderOptions& plan) {
           "raise run.lanes, or lower data.repeated_augmentation");
   const auto views = static_cast<std::int64_t>(plan.views.size());
   require(views >= 1 && views <= kMostViews, fmt::format("{} views of a sample: 1 to {}", views, kMostViews));
-  for (const ViewPlan& view : plan.views) {
-    check_mixing(view.augment, data.global_batch_size / plan.lanes.lanes);
-    require(views == 1 || !mixes(view.augment),
-            fmt::format("augment.mixup and augment.cutmix mix one view of a sample, there are {}", views),
-            "set both to 0");
-  }
+  check_mixing(plan.views, data.global_batch_size / plan.lanes.lanes);
   require(views == 1 || data.repeated_augmentation <= kMostCopiesInViews,
           fmt::format("data.repeated_augmentation = {} with {} views of a sample: at most {}",
                       data.repeated_augmentation, views, kMostCopiesInViews));
@@ -193,10 +188,10 @@ class TrainLoader::Impl {
         const Sample whole = several ? decoded(read) : Sample();
         const Sample& sample = several ? whole : read;
         for (std::uint32_t v = 0; v < plan_.views.size(); ++v) {
-          const auto& [augment, size] = plan_.views[v];
+          const ViewPlan& view = plan_.views[v];
           const SampleKey key{plan_.lanes.seed, epoch, id, pick.copy, v};
-          transformer.train(sample, augment, key, static_cast<int>(size), normaliser_,
-                            floats_of(batch.views[v], item, size));
+          transformer.train(sample, view.augment, key, static_cast<int>(view.image_size), normaliser_,
+                            floats_of(batch.views[v], item, view.image_size));
         }
       });
     } catch (const DamagedRecord& error) {
@@ -221,12 +216,12 @@ class TrainLoader::Impl {
   }
 
   void finish(LaneBatch& batch, std::int64_t k) const {
-    const auto& [augment, image_size] = plan_.views.front();
-    if (!mixes(augment)) return;
+    const ViewPlan& view = plan_.views.front();
+    if (!mixes(view.augment)) return;
     Philox stream(plan_.lanes.seed, Purpose::mixing, static_cast<std::uint64_t>(step_of(k)),
                   static_cast<std::uint64_t>(batch.lane));
-    const auto size = static_cast<int>(image_size);
-    apply_mixes(draw_mixes(augment, size, lane_batch_, stream), size, batch);
+    const auto size = static_cast<int>(view.image_size);
+    apply_mixes(draw_mixes(view.augment, size, lane_batch_, stream), size, batch);
   }
 
   const std::shared_ptr<const Dataset> dataset_;

@@ -14,8 +14,8 @@ using Clock = std::chrono::steady_clock;
 void measure_stages(const Dataset& dataset, const TrainLoaderOptions& plan, double seconds,
                     LoaderBench& bench) {
   const OrderPlan order{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset.size()), 1};
-  const auto& [augment, image_size] = plan.views.front();
-  const auto size = static_cast<int>(image_size);
+  const AugmentConfig& augment = plan.views.front().augment;
+  const auto size = static_cast<int>(plan.views.front().image_size);
   const Normaliser normaliser(plan.data.normalisation);
   std::vector<float> out(static_cast<std::size_t>(3 * size * size));
   Transformer transformer;

@@ -98,6 +98,23 @@ void check_output(const PackOptions& options) {
               "choose another --output");
 }
 
+std::unique_ptr<Source> source_of(const PackOptions& options) {
+  const std::string asked = "--source " + options.source;
+  try {
+    return open_source({.source = options.source,
+                        .devkit = options.devkit,
+                        .split = options.split,
+                        .labels = options.labels,
+                        .class_names = options.class_names,
+                        .partition = partition_of(options),
+                        .shard_bytes = options.shard_bytes,
+                        .threads = options.threads,
+                        .progress = options.progress});
+  } catch (const Error& e) {
+    throw e.in(asked);
+  }
+}
+
 Job prepare(const PackOptions& given) {
   const PackOptions options = with_own_split(given);
   check_output(options);
@@ -106,17 +123,7 @@ Job prepare(const PackOptions& given) {
   if (!is_utf8(options.source) || !is_utf8(options.split)) {
     throw Error(ExitCode::usage, "source and split must be UTF-8: they are written into the manifest");
   }
-  Job job{options,
-          open_source({.source = options.source,
-                       .devkit = options.devkit,
-                       .split = options.split,
-                       .labels = options.labels,
-                       .class_names = options.class_names,
-                       .partition = partition_of(options),
-                       .shard_bytes = options.shard_bytes,
-                       .threads = options.threads,
-                       .progress = options.progress}),
-          {}};
+  Job job{options, source_of(options), {}};
   job.id =
       hash_text(fmt::format("vitrail-pack {}\n{}\n{}\n{} shards\nre-encoded {}\n", kPackVersion,
                             job.source->identity(), options.split, job.shards(), text_of(options.reencode)))

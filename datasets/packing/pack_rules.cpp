@@ -10,6 +10,7 @@
 
 #include "datasets/codec/codec.hpp"
 #include "datasets/codec/jpeg_encoder.hpp"
+#include "datasets/pack/pack_format.hpp"
 #include "datasets/pixels/resize.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/text/utf8.hpp"
@@ -87,6 +88,23 @@ Flaw flaw_of(const std::string& key, std::uint64_t bytes, bool is_file) {
   if (key.empty() || !is_utf8(key) || key.find('\0') != std::string::npos) return Flaw::odd_name;
   if (key.size() > kMaxKeyBytes) return Flaw::long_name;
   return bytes > kMaxImageFileBytes ? Flaw::too_large : Flaw::none;
+}
+
+bool leads_out(std::string_view key) {
+  if (key.starts_with('/')) return true;
+  for (std::size_t begin = 0; begin <= key.size();) {
+    const std::size_t end = std::min(key.find('/', begin), key.size());
+    if (key.substr(begin, end - begin) == "..") return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+void refuse_leading_out(std::string_view key) {
+  if (!leads_out(key)) return;
+  throw Error(ExitCode::bad_data,
+              fmt::format("the name {} leads out of the source", printable(std::string(key))),
+              "names begin at the source's own folder, without / in front and without ..: rename it");
 }
 
 Reencode parse_reencode(const std::string& text) {

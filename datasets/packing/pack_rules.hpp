@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "datasets/bytes.hpp"
 
@@ -37,6 +38,10 @@ const char* describe(Flaw flaw);
 
 // The flaw of a file with this key, from its name and size.
 Flaw flaw_of(const std::string& key, std::uint64_t bytes, bool is_file);
+
+// "/a", "a/../b": unpacked, such a file would lie somewhere else than in its folder.
+bool leads_out(std::string_view key);
+void refuse_leading_out(std::string_view key);  // Error(bad_data)
 
 // Larger images shrink to this short side and become JPEGs of this quality; others stay as they are.
 struct Reencode {

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "datasets/archives/compression.hpp"
+#include "datasets/packing/foreign_source.hpp"
 #include "datasets/packing/labelled/labelled_files.hpp"
 #include "datasets/packing/parquet/parquet_source.hpp"
 #include "datasets/packing/sources/class_archives.hpp"
@@ -30,12 +31,11 @@ struct Kind {
 
 std::unique_ptr<Source> open_archives(const std::string& kind, const std::string& path,
                                       const SourceOptions& options) {
-  require_path("--source " + options.source, path);
+  require_path(path);
   const Compression compression = compression_of(path);
   if (compression == Compression::none) return open_class_archives(kind, path, options);
   if (is_stream(compression)) return open_class_stream(kind, path, options);
-  throw Error(ExitCode::bad_data,
-              fmt::format("--source {}: a {} archive, not a tar", options.source, name_of(compression)),
+  throw Error(ExitCode::bad_data, fmt::format("a {} archive, not a tar", name_of(compression)),
               way_out_of(compression));
 }
 
@@ -70,26 +70,6 @@ constexpr Kind kKinds[] = {
     {"parquet", "DIR|FILES (Hugging Face's)", kLabels | kNames, opened<open_parquet_source>},
     {"idx", "IMAGES,LABELS", kNothing, opened<open_idx_source>}};
 
-// Formats of others that cannot be read, and a way from them.
-struct Foreign {
-  std::string_view name;
-  const char* what;
-  const char* way;
-};
-constexpr Foreign kForeign[] = {
-    {"mds", "MosaicML's shards",
-     "write their samples as WebDataset tars: for each sample s of streaming.StreamingDataset(local=DIR), "
-     "webdataset.TarWriter's write({'__key__': '%09d' % i, 'jpg': the image's bytes, 'cls': s['y']}); then "
-     "wds:"},
-    {"lmdb", "a database of LMDB",
-     "write its values as files: a folder for each class (folder:), or WebDataset tars (wds:), with the "
-     "cursor "
-     "of Python's lmdb"},
-    {"beton", "FFCV's file",
-     "it holds no files but pages of them: pack what it was written from, a folder (folder:) or WebDataset "
-     "tars "
-     "(wds:)"}};
-
 void refuse_foreign_options(const Kind& kind, const SourceOptions& options) {
   struct Asked {
     bool is_asked;
@@ -108,17 +88,9 @@ void refuse_foreign_options(const Kind& kind, const SourceOptions& options) {
     for (const Kind& other : kKinds) {
       if ((other.takes & asked.what) != 0) takers.push_back(other.name);
     }
-    throw Error(ExitCode::refused, fmt::format("{} with source {}", asked.option, options.source),
+    throw Error(ExitCode::refused, fmt::format("not with {}", asked.option),
                 fmt::format(fmt::runtime(asked.hint), fmt::join(takers, ", ")));
   }
-}
-
-// By the ending, what somebody took for the source itself.
-const Foreign* foreign_of(const std::string& kind, const std::string& source) {
-  for (const Foreign& foreign : kForeign) {
-    if (kind == foreign.name || source.ends_with("." + std::string(foreign.name))) return &foreign;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -139,22 +111,19 @@ std::unique_ptr<Source> open_source(const SourceOptions& options) {
   const auto colon = options.source.find(':');
   const std::string name = options.source.substr(0, colon);
   const std::string path = colon == std::string::npos ? "" : options.source.substr(colon + 1);
+  if (const auto foreign = foreign_source(options.source)) {
+    throw Error(ExitCode::usage, foreign->what, foreign->way);
+  }
   const auto kind = std::ranges::find(kKinds, name, &Kind::name);
   if (kind != std::end(kKinds) && !path.empty()) {
     refuse_foreign_options(*kind, options);
     return kind->open(name, path, options);
   }
-  if (const Foreign* foreign = foreign_of(name, options.source)) {
-    throw Error(
-        ExitCode::usage,
-        fmt::format("--source {}: {}, which cannot be packed as they are", options.source, foreign->what),
-        foreign->way);
-  }
   const bool is_missing = colon == std::string::npos && !std::filesystem::exists(options.source);
-  throw Error(ExitCode::usage,
-              fmt::format("--source {}: not one that can be packed{}", options.source,
-                          is_missing ? ", and there is no such file or folder" : ""),
-              "sources are " + source_forms());
+  throw Error(
+      ExitCode::usage,
+      fmt::format("not one that can be packed{}", is_missing ? ", and there is no such file or folder" : ""),
+      "sources are " + source_forms());
 }
 
 }  // namespace vitrail::datasets

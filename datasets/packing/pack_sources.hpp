@@ -26,6 +26,7 @@ struct SourceOptions {
   std::string labels = {};  // which of several kinds: a column, a rank, coarse; empty: the usual ones
   std::filesystem::path class_names =
       {};                    // a file with a class a line, where labels are numbers; empty: none
+  bool labelled = true;      // images without a label do not count; of WebDataset's tars
   Partition partition = {};  // of ImageNet-21k
   std::uint64_t shard_bytes = 0;
   int threads = 1;
@@ -60,6 +61,7 @@ class Source {
   virtual void release(std::uint64_t /*shard*/) const {}  // it is written and will not be asked for again
 };
 
+// What it throws names files, but not the source as a whole: who asked knows how it was given.
 std::unique_ptr<Source> open_source(const SourceOptions& options);
 
 bool is_packed_source(const std::string& source);  // KIND: of one of these, whatever comes behind it

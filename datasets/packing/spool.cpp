@@ -65,6 +65,7 @@ SpoolWriter::SpoolWriter(const fs::path& folder, std::uint64_t shards)
 }
 
 void SpoolWriter::add(const SourceItem& item, std::span<const std::byte> bytes) {
+  if (item.flaw == Flaw::none) refuse_leading_out(item.key);
   const std::uint64_t shard = plan_key(item.key, pending_.size()).shard;
   const Head head{item.label,  static_cast<std::uint16_t>(item.key.size()), item.flaw, 0, item.bytes,
                   bytes.size()};

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "datasets/dataset.hpp"
 #include "datasets/subsets/sparse_selection.hpp"
@@ -37,6 +38,7 @@ class KeptSamples : public Dataset {
 
   std::optional<std::int64_t> tensor_image_size() const override { return base_->tensor_image_size(); }
   std::string fingerprint() const override { return fingerprint_; }
+  std::vector<std::string> warnings() const override { return base_->warnings(); }
 
  protected:
   const std::shared_ptr<const Dataset> base_;

@@ -53,7 +53,7 @@ class SampleSubset final : public KeptSamples {
       : KeptSamples(std::move(base)), options_(options) {
     const auto part = parse(options.part);
     if (!part) {
-      throw Error(ExitCode::usage, fmt::format("data.subset = {}: no part of a data set", options.part),
+      throw Error(ExitCode::usage, "no part of a data set",
                   "for example 1%, 25/class or list:FILE");
     }
     if (!part->list.empty()) {
@@ -63,8 +63,8 @@ class SampleSubset final : public KeptSamples {
     }
     kept_.close();
     if (kept_.count() == 0) {
-      throw Error(ExitCode::refused, fmt::format("data.subset = {}: leaves no image of the {} of {}",
-                                                 options.part, base_->size(), base_->describe()));
+      throw Error(ExitCode::refused,
+                  fmt::format("leaves no image of the {} of {}", base_->size(), base_->describe()));
     }
     Hasher hasher;
     for (std::int64_t n = 0; n < kept_.count(); ++n) {
@@ -122,7 +122,7 @@ class SampleSubset final : public KeptSamples {
       if (found == sample_of.end() || found->second == kAmbiguous) {
         throw Error(
             ExitCode::refused,
-            fmt::format("data.subset: {}: line {}: {} has {} image {}", file, line, base_->describe(),
+            fmt::format("{}: line {}: {} has {} image {}", file, line, base_->describe(),
                         found == sample_of.end() ? "no" : "more than one", text),
             "a list has the name of an image a line, as `vitrail predict` prints it, or its last part");
       }
@@ -139,7 +139,11 @@ bool is_subset(const std::string& text) { return parse(text).has_value(); }
 
 std::shared_ptr<const Dataset> keep_subset(std::shared_ptr<const Dataset> dataset,
                                            const SubsetOptions& options) {
-  return std::make_shared<const SampleSubset>(std::move(dataset), options);
+  try {
+    return std::make_shared<const SampleSubset>(std::move(dataset), options);
+  } catch (const Error& e) {
+    throw e.in("data.subset = " + options.part);
+  }
 }
 
 }  // namespace vitrail::datasets

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "datasets/archives/file_tree.hpp"
+#include "datasets/packing/pack_rules.hpp"
 #include "datasets/packing/sources/source_path.hpp"
 #include "datasets/packing/sources/webdataset_tar.hpp"
 #include "trainer/base/error.hpp"
@@ -21,16 +22,6 @@ std::string ending_of(std::span<const std::byte> image) {
                               std::min<std::size_t>(image.size(), 4));
   if (head.starts_with("\x89PNG")) return "png";
   return head == "RIFF" ? "webp" : "jpg";
-}
-
-// A key of an archive's may be "../x" or "/x".
-void check_inside(const std::string& key) {
-  const std::filesystem::path path(key);
-  const bool leaves = path.is_absolute() || key.empty() || path.lexically_normal().generic_string() != key ||
-                      *path.begin() == "..";
-  if (!leaves) return;
-  throw Error(ExitCode::bad_data, fmt::format("the key {} is no path below a folder", printable(key)),
-              "unpack with --format wds");
 }
 
 }  // namespace
@@ -54,9 +45,13 @@ std::vector<std::string> class_folders(const std::vector<ClassEntry>& classes) {
   return folders;
 }
 
+bool is_path_below(const std::string& key) {
+  return !key.empty() && !leads_out(key) &&
+         std::filesystem::path(key).lexically_normal().generic_string() == key;
+}
+
 std::string path_in_folder(const std::string& key, const std::string& folder,
                            std::span<const std::byte> image) {
-  check_inside(key);
   std::string path = key.starts_with(folder + "/") ? key : folder + "/" + key;
   if (!looks_like_image(path)) path += "." + ending_of(image);
   return path;
@@ -65,7 +60,8 @@ std::string path_in_folder(const std::string& key, const std::string& folder,
 SampleNames::Name SampleNames::of(const std::string& key, std::uint64_t number,
                                   std::span<const std::byte> image) {
   const WebName web = web_name_of(key);
-  if (is_image_ending(web.ending) && used_.insert(web.sample).second) return {web.sample, key, false};
+  const bool is_usable = is_image_ending(web.ending) && !leads_out(key);
+  if (is_usable && used_.insert(web.sample).second) return {web.sample, key, false};
   std::string sample = fmt::format("{:09}", number);
   while (!used_.insert(sample).second) sample.insert(0, "_");
   return {sample, sample + "." + ending_of(image), true};

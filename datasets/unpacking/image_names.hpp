@@ -1,6 +1,5 @@
 // What the files of an unpacked pack are called: by their keys, so that packing them again gives the same
-// ones. Throws: Error(bad_data) for a key that would lead out of the folder; Error(refused) where two classes
-// would be one folder.
+// ones. Throws: Error(refused) where two classes would be one folder.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +14,9 @@ namespace vitrail::datasets {
 
 // The folder of each class: its wnid, or its name, in which "/" becomes "_".
 std::vector<std::string> class_folders(const std::vector<ClassEntry>& classes);
+
+// Packs of before could have keys such as "../x", "/x" and "a//b".
+bool is_path_below(const std::string& key);
 
 // CLASS/PATH; the key itself where it begins with its class's folder. An ending is added where there is none.
 std::string path_in_folder(const std::string& key, const std::string& folder,

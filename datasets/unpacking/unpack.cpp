@@ -38,6 +38,7 @@ class Unpacking {
         progress_("unpack", "images", index_.manifest().images, options.progress) {
     index_.check_shards();
     require_new(options.output);
+    if (options.format == UnpackFormat::folder) refuse_odd_keys();
     make_directories(options.output);
   }
 
@@ -80,6 +81,26 @@ class Unpacking {
   }
 
  private:
+  // Before anything is written.
+  void refuse_odd_keys() const {
+    std::vector<std::string> odd(shards());
+    std::atomic<std::uint64_t> count = 0;
+    parallel_for(shards(), options_.threads, [&](std::size_t shard) {
+      for (std::uint64_t image = index_.first_image(shard); image < index_.first_image(shard + 1); ++image) {
+        const std::string key = reader_.key(image);
+        if (is_path_below(key)) continue;
+        if (odd[shard].empty()) odd[shard] = printable(key);
+        ++count;
+      }
+    });
+    if (count == 0) return;
+    const auto first = std::ranges::find_if_not(odd, &std::string::empty);
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}: {} keys are no paths below a folder; the first: {}", options_.pack.string(),
+                            count.load(), *first),
+                "unpack with --format wds, where samples are numbered and keys written beside them");
+  }
+
   std::size_t shards() const { return index_.manifest().shards.size(); }
 
   template <class Use>
@@ -93,6 +114,12 @@ class Unpacking {
   }
 
   UnpackReport finished() {
+    if (const std::uint64_t missing = index_.manifest().quarantined; missing > 0) {
+      report_.warnings.push_back(
+          fmt::format("{}: {} files were quarantined when it was packed and are not in it; a pack of what is "
+                      "written now may be cut into other shards",
+                      options_.pack.string(), missing));
+    }
     report_.images = index_.manifest().images;
     report_.bytes = bytes_;
     return report_;

@@ -1,6 +1,6 @@
 // A pack back into files that any program reads: folders of classes, or WebDataset tars (one for each shard).
 // Bytes of images are as they were packed; each is checked by its CRC on the way. What is written follows
-// from the pack alone. Throws: Error(bad_data) naming a record that is damaged or a key that would leave the
+// from the pack alone. Throws: Error(bad_data) naming a record that is damaged, or keys that would leave the
 // folder; Error(refused) for an output that is there, and for classes whose folders would be one; Error(io).
 #pragma once
 

@@ -1,5 +1,8 @@
 #include "launcher/commands/asking/asked_weights.hpp"
 #ifdef VITRAIL_TORCH
+#include <cerrno>
+#include <filesystem>
+
 #include <nlohmann/json.hpp>
 
 #include "datasets/pack/pack_format.hpp"
@@ -38,8 +41,10 @@ std::vector<Option> predict_options() {
   add_checkpoint(flags);
   flags.alias(
       "data", "data.val",
-      {.help = "images to look at: a pack's folder, folder:DIR, tensor:FILE.safetensors (labels are not "
-               "needed) or synthetic:; short for data.val",
+      {.help =
+           "images to look at: a pack's folder; folder:DIR (every image below it), wds:TARS or "
+           "tensor:FILE.safetensors (labels are not needed), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
+           "idx:IMAGES,LABELS or synthetic:IMAGES,CLASSES,SIZE; short for data.val",
        .placeholder = "SOURCE",
        .required = true});
   flags.add(
@@ -84,6 +89,7 @@ class Answers {
       take_damaged(image, reason);
     };
     if (!prints() && !tabulates()) return;
+    if (tabulates()) require_folder_of(flags_.output);
     names_.emplace(flags_.names, flags_.checkpoint, config_);
     request.take = [this](const std::string& image, std::span<const trainer::Prediction> guesses) {
       if (tabulates()) {
@@ -158,6 +164,12 @@ class Answers {
                         fmt::format("{:.6f}", guess.probability)});
   }
 
+  // It is written at the end; where that cannot be, nothing is computed.
+  static void require_folder_of(const std::filesystem::path& table) {
+    const std::filesystem::path folder = table.has_parent_path() ? table.parent_path() : ".";
+    if (!std::filesystem::is_directory(folder)) throw io_error("--output", table, ENOENT);
+  }
+
   const PredictFlags& flags_;
   const trainer::Config& config_;
   Json rows_ = Json::array();  // into a file: of the damaged images alone
@@ -199,7 +211,7 @@ ExitCode run_predict(const CommandLine& line, const Environment& environment) {
 Command predict_command() {
   return {.name = "predict",
           .usage = "--data SOURCE [--checkpoint DIR] [--output FILE] [--section.key VALUE ...]",
-          .summary = "logits or likeliest classes of images in a pack, a folder or a tensor file",
+          .summary = "logits or likeliest classes of images in a pack, a folder, tars or a tensor file",
           .example = "vitrail predict --checkpoint runs/quickstart/checkpoints/latest --data folder:photos",
           .note = kCheckpointsOwn,
           .uses = these_settings(settings_of_asking({"sharding.timeout"})),

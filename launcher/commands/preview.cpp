@@ -2,6 +2,8 @@
 
 #include "datasets/dataset.hpp"
 #include "launcher/options/flag_table.hpp"
+#include "trainer/tasks/task_views.hpp"
+#include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -19,10 +21,13 @@ bool is_preview_file(const std::string& path) {
 
 std::vector<Option> preview_options() {
   FlagTable<PreviewFlags> flags;
-  flags.alias("data", "data.train",
-              {.help = "images to look at: a pack's folder, folder:DIR or synthetic:; short for data.train",
-               .placeholder = "SOURCE",
-               .required = true});
+  flags.alias(
+      "data", "data.train",
+      {.help = "images to look at: a pack's folder; folder:DIR (every image below it), wds:TARS (with "
+               "labels or without), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, idx:IMAGES,LABELS or "
+               "synthetic:IMAGES,CLASSES,SIZE; short for data.train",
+       .placeholder = "SOURCE",
+       .required = true});
   flags.add(
       "output", &PreviewFlags::output,
       {.help = "a picture with a row for each image and a column for each draw (.jpg, .png), or the pixels "
@@ -40,32 +45,35 @@ std::vector<Option> preview_options() {
   return flags.done();
 }
 
-std::shared_ptr<const datasets::Dataset> images_to_look_at(const std::string& source) {
-  try {
-    return datasets::open_unlabelled(source);
-  } catch (const Error& e) {
-    throw e.in("--data " + source);
-  }
+datasets::PreviewPlan plan_of(const trainer::Config& config, const PreviewFlags& flags) {
+  datasets::PreviewPlan plan{.views = trainer::task_views(config),
+                             .seed = config.run.seed,
+                             .samples = flags.samples,
+                             .draws = flags.draws,
+                             .normalisation = config.data.normalisation};
+  if (config.task.name != trainer::TaskName::mae) return plan;
+  const trainer::MaskedPatches masked = trainer::masked_patches(config);
+  plan.masked = {masked.side, masked.patches, masked.seen,
+                 [seed = plan.seed, masked](std::uint64_t draw, std::int64_t images) {
+                   return trainer::draw_seen_patches({.seed = seed, .step = draw}, images, masked.patches,
+                                                     masked.seen);
+                 }};
+  return plan;
 }
 
 ExitCode run_preview(const CommandLine& line, const Environment&) {
   const auto& flags = line.own<PreviewFlags>();
   const trainer::Config& config = line.config;
-  const auto dataset = images_to_look_at(config.data.train);
-  const datasets::Preview preview =
-      datasets::make_preview(*dataset, {.augment = config.augment,
-                                        .seed = config.run.seed,
-                                        .image_size = config.model.image_size,
-                                        .samples = flags.samples,
-                                        .draws = flags.draws,
-                                        .normalisation = config.data.normalisation});
+  const auto dataset = datasets::open_unlabelled(config.data.train, {.given_as = "--data"});
+  for (const std::string& words : dataset->warnings()) fmt::print(stderr, "warning: {}\n", words);
+  const datasets::Preview preview = datasets::make_preview(*dataset, plan_of(config, flags));
   datasets::write_preview(preview, flags.output);
   if (flags.format == OutputFormat::json) {
     fmt::print("{}\n", datasets::to_json(preview));
   } else {
     fmt::print("{}", datasets::to_text(preview));
     fmt::print(stderr, "{}: {} images, {} draws of each\n", flags.output, preview.samples.size(),
-               preview.draws.size());
+               flags.draws);
   }
   return ExitCode::done;
 }
@@ -73,14 +81,18 @@ ExitCode run_preview(const CommandLine& line, const Environment&) {
 }  // namespace
 
 Command preview_command() {
-  return {.name = "preview",
-          .usage = "--data SOURCE --output FILE [--config FILE ...] [--section.key VALUE ...]",
-          .summary = "what a model will see of the first images, and every number that was drawn for it",
-          .example = "vitrail preview --data packs/photos --output grid.jpg --augment.three_augment true",
-          .uses = these_settings({"run.seed", "data.mean", "data.std", "augment.", "model.image_size"}),
-          .flags = PreviewFlags(),
-          .options = preview_options(),
-          .run = run_preview};
+  return {
+      .name = "preview",
+      .usage = "--data SOURCE --output FILE [--config FILE ...] [--section.key VALUE ...]",
+      .summary = "what a model will see of the first images, and every number that was drawn for it",
+      .example = "vitrail preview --data packs/photos --output grid.jpg --augment.three_augment true",
+      .uses = these_settings({"run.seed", "data.mean", "data.std", "augment.", "model.image_size",
+                              "model.name", "model.patch", "task.name", "dino.local_views", "dino.local_size",
+                              "dino.global_min_area", "dino.local_min_area", "dino.local_max_area",
+                              "mae.masked", "grafit.instance_weight", "grafit.views"}),
+      .flags = PreviewFlags(),
+      .options = preview_options(),
+      .run = run_preview};
 }
 
 }  // namespace vitrail::launcher

@@ -4,6 +4,7 @@ way back out of a pack."""
 import csv
 import json
 import shutil
+import tarfile
 import unittest
 
 import harness
@@ -50,6 +51,66 @@ class SourcesTest(harness.RunTest):
             harness.check_same_metrics(self, run, runs["pack"])
             line = f"vitrail pack --source {name}:"
             self.assertEqual((run / "log.txt").read_text().count(line), 0 if name == "pack" else 1, said[name])
+
+    def test_images_of_tars_need_no_labels_to_be_predicted(self):
+        """The same answers from tars with labels, without them, and from the pack; a table goes back to the images."""
+        run = self.folder / "asked"
+        self.launch(run, None, settings_of(self.pack))
+        bare = self.folder / "bare.tar"
+        with tarfile.open(bare, "w") as tar:
+            for path in sorted(self.tars.glob("*.tar")):
+                with tarfile.open(path) as labelled:
+                    for member in labelled:
+                        if member.name.endswith(".png"):
+                            tar.addfile(member, labelled.extractfile(member))
+        answers = [
+            {row["image"]: row["top"] for row in json.loads(self.vitrail(
+                "predict", "--checkpoint", run, "--data", data, "--format", "json", "--top", 3, ranks=ranks)[0])}
+            for data, ranks in ((self.pack, None), (f"wds:{self.tars}", 2), (f"wds:{bare}", None))
+        ]  # fmt: skip
+        self.assertEqual(len(answers[0]), IMAGES)
+        self.assertEqual(answers[1:], answers[:1] * 2)
+        refused = self.vitrail("eval", "--checkpoint", run, "--data", f"wds:{bare}", expect=65)[1]
+        self.assertIn(f"data.val = wds:{bare}: no sample with a label", refused)
+        missing = self.vitrail("predict", "--checkpoint", run, "--data", self.pack, "--output", self.folder / "no/x.csv", expect=74)
+        self.assertIn("no/x.csv: No such file", missing[1])
+        self.assertNotIn("images/s", missing[1])
+
+    def test_formats_of_others_are_told_the_way(self):
+        """By every command that takes images, and the setting that named them."""
+        run = self.folder / "foreign-run"
+        self.launch(run, None, settings_of(self.pack) | {"run.steps": 1})
+        mds = self.folder / "mds"
+        mds.mkdir()
+        (mds / "index.json").write_text(json.dumps({"version": 2, "shards": [{"format": "mds"}]}))
+        given = (
+            ("train", "data.train = ", ["--data.train", mds, "--run.steps", 1, "--run.dir", self.folder / "none"]),
+            ("eval", "data.val = ", ["--checkpoint", run, "--data", mds]),
+            ("predict", "data.val = ", ["--checkpoint", run, "--data", f"folder:{mds}"]),
+            ("features", "data.val = ", ["--checkpoint", run, "--data", mds, "--output", self.folder / "f.safetensors"]),
+            ("attention", "data.val = ", ["--checkpoint", run, "--data", mds, "--output", self.folder / "a.png"]),
+            ("preview", "--data ", ["--data", f"mds:{mds}", "--output", self.folder / "p.png"]),
+            ("pack", "--source ", ["--source", mds, "--output", self.folder / "p"]),
+        )
+        for command, said, words in given:
+            with self.subTest(command):
+                told = self.vitrail(command, *words, expect=2)[1]
+                self.assertRegex(told, f"{said}[a-z:]*{mds}: MosaicML")
+                self.assertIn("webdataset.TarWriter", told)
+
+    def test_what_a_source_leaves_out_is_said(self):
+        twice = self.folder / "twice.tar"
+        with tarfile.open(twice, "w") as tar:
+            for path in sorted(self.tars.glob("*.tar")) * 2:
+                with tarfile.open(path) as labelled:
+                    for member in labelled:
+                        tar.addfile(member, labelled.extractfile(member))
+        run = self.folder / "left-out"
+        self.launch(run, 2, settings_of(f"wds:{twice}"))
+        log = (run / "log.txt").read_text()
+        self.assertEqual(log.count(f"warning: {IMAGES} samples have the name of one before them in their tar"), 1)
+        self.assertIn(f"data: wds:{twice} ({IMAGES} images)", log)
+        self.assertIn("the run ends with the same bits unless images are damaged", log)
 
     def test_an_empty_file_is_replaced(self):
         """As a damaged one is: what a pack would quarantine does not end a run that reads it directly."""

@@ -104,7 +104,8 @@ AttentionCount show_attention(const Config& config, const AttentionRequest& requ
   request.say(describe_devices(device, alone, ""));
   const std::string checkpoint = resolved_checkpoint(request.checkpoint);
   const auto model = load_model(config, checkpoint, device, request.say);
-  const auto dataset = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
+  const auto dataset =
+      datasets::open_unlabelled(config.data.val, {.given_as = "data.val =", .classes = config.data.classes});
   const DataType type = compute_type(config.precision.compute);
   const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio,
                                                 config.data.normalisation};

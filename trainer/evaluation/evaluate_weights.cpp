@@ -47,6 +47,12 @@ Loaded load(const Config& config, const WeightsRequest& request, Asked asked,
   return {checkpoint, device, load_model(config, checkpoint, device, say, asked)};
 }
 
+void tell_warnings(const datasets::Dataset& dataset, const WeightsRequest& request,
+                   const sharding::Communicator& communicator) {
+  if (communicator.rank() != 0) return;
+  for (const std::string& words : dataset.warnings()) request.say("warning: " + words);
+}
+
 // On rank 0.
 UsedRecord used_record(const Config& config, const Loaded& loaded, const datasets::Dataset& dataset,
                        const sharding::Communicator& communicator) {
@@ -85,7 +91,7 @@ std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, c
                                    sharding::Communicator& communicator, UsedRecord& used) {
   datasets::DataConfig data = with_own_classes(config.data);
   data.val = known_images(config, loaded.checkpoint);
-  const auto known = open_together(data, DataUse::evaluation, communicator);
+  const auto known = open_together(data, DataUse::evaluation, communicator, "evaluate.known");
   check_same_classes(class_ids(*known), known->describe(), asked);
   const models::FeatureChoice choice = features_wanted(config);
   FeatureSet features =
@@ -118,6 +124,7 @@ Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
       load(config, request, by_features ? features_asked(config) : Asked::logits, communicator);
   const auto dataset = open_together(by_features ? with_own_classes(config.data) : config.data,
                                      DataUse::evaluation, communicator);
+  tell_warnings(*dataset, request, communicator);
   UsedRecord used = used_record(config, loaded, *dataset, communicator);
   const auto scorer = by_features ? knn_scorer(config, loaded, *dataset, communicator, used)
                                   : classification_scorer(config, loaded, *dataset);
@@ -131,6 +138,7 @@ FeaturesWritten write_features(const Config& config, const WeightsRequest& reque
   constexpr std::int64_t kRowsAtOnce = 1024;
   const Loaded loaded = load(config, request, features_asked(config), communicator);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
+  tell_warnings(*dataset, request, communicator);
   const EvaluationOptions options = evaluation_options(config, loaded.device);
   const models::FeatureChoice choice = features_wanted(config);
   const std::int64_t images = dataset->size(), width = feature_width(*loaded.model, options, choice);

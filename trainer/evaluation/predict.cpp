@@ -73,7 +73,8 @@ std::shared_ptr<const datasets::Dataset> open_images(const Config& config,
                                                      sharding::Communicator& communicator) {
   std::shared_ptr<const datasets::Dataset> dataset;
   sharding::agree(communicator, [&] {
-    dataset = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
+    dataset = datasets::open_unlabelled(config.data.val,
+                                        {.given_as = "data.val =", .classes = config.data.classes});
   });
   sharding::check_agreement(communicator, {{config.data.val, dataset->fingerprint()}}, ExitCode::bad_data,
                             "every rank has to see the same files");
@@ -111,6 +112,7 @@ PredictionCount predict(const Config& config, const PredictionRequest& request,
   const std::string checkpoint = resolved_checkpoint(request.checkpoint);
   const auto model = load_model(config, checkpoint, device, say);
   const auto dataset = open_images(config, communicator);
+  for (const std::string& words : dataset->warnings()) say("warning: " + words);
   const DataType type = compute_type(config.precision.compute);
   const datasets::EvaluationTransform transform{config.model.image_size, config.evaluation.crop_ratio,
                                                 config.data.normalisation, config.evaluation.crops};

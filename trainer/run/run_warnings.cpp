@@ -54,10 +54,8 @@ std::string unpacked_data(const datasets::DataConfig& data) {
   if (!datasets::is_direct_source(data.train)) return "";
   return fmt::format(
       "data.train = {} is read as it lies, a file or a place in a tar for each image; a pack is read in "
-      "large "
-      "pieces, checks every record and has no damaged image: vitrail pack --source {} --output PACK, and the "
-      "run "
-      "ends with the same bits",
+      "large pieces, checks every record and leaves damaged images out: vitrail pack --source {} --output "
+      "PACK; the run ends with the same bits unless images are damaged, which are replaced here",
       data.train, data.train);
 }
 

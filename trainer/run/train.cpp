@@ -174,6 +174,10 @@ ExitCode train(const TrainRequest& request, sharding::Communicator& ranks, Log& 
   log.line(device.describe(communicator));
   for (const std::string& words : run_warnings(request.config, communicator)) log.line("warning: " + words);
   Assembly run(request.config, communicator, device);
+  for (const auto& data : {run.train_data, run.validation_data}) {
+    if (!data) continue;
+    for (const std::string& words : data->warnings()) log.line("warning: " + words);
+  }
   check_same_plan(run, log);
   run.say_what_it_is(log);
   TrainState state = restored_or_new(run, request, directory, phases, log);

@@ -6,6 +6,7 @@
 #include "trainer/tasks/classification_scorer.hpp"
 #include "trainer/tasks/loss.hpp"
 #include "trainer/tasks/same_classes.hpp"
+#include "trainer/tasks/task_views.hpp"
 
 namespace vitrail::trainer {
 
@@ -39,9 +40,7 @@ Classification::Classification(const Config& config, c10::Device device, const d
                      "distillation.teacher_weights = " + config.distillation.teacher_weights, data);
 }
 
-std::vector<datasets::ViewPlan> Classification::views() const {
-  return {{config_.augment, config_.model.image_size}};
-}
+std::vector<datasets::ViewPlan> Classification::views() const { return task_views(config_); }
 
 at::Tensor Classification::lane_loss(const LaneInput& lane, std::span<double> /*shared*/) const {
   const at::Tensor& images = lane.views.front();

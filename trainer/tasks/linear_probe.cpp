@@ -3,12 +3,11 @@
 #include "models/heads/logits.hpp"
 #include "trainer/tasks/classification.hpp"
 #include "trainer/tasks/classification_scorer.hpp"
+#include "trainer/tasks/task_views.hpp"
 
 namespace vitrail::trainer {
 
-std::vector<datasets::ViewPlan> LinearProbe::views() const {
-  return {{config_.augment, config_.model.image_size}};
-}
+std::vector<datasets::ViewPlan> LinearProbe::views() const { return task_views(config_); }
 
 // What backward keeps begins at the classifier: no parameter before it has gradients.
 at::Tensor LinearProbe::lane_loss(const LaneInput& lane, std::span<double> /*shared*/) const {

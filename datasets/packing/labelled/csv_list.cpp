@@ -1,3 +1,4 @@
+#include <map>
 #include <optional>
 
 #include <fmt/format.h>
@@ -5,6 +6,7 @@
 #include "datasets/archives/label_list.hpp"
 #include "datasets/packing/labelled/label_classes.hpp"
 #include "datasets/packing/labelled/labelled_files.hpp"
+#include "datasets/packing/sources/class_archives.hpp"
 #include "datasets/packing/sources/imagenet_devkit.hpp"
 #include "datasets/packing/sources/source_path.hpp"
 #include "trainer/base/error.hpp"
@@ -30,36 +32,59 @@ KnownClasses known_classes(const SourceOptions& options) {
   return {};
 }
 
+// Indices that the table itself names, as `vitrail predict --output labels.csv` does.
+void take_names(const std::vector<LabelLine>& lines, const std::vector<std::uint32_t>& labels,
+                const std::string& list, LabelClasses& made) {
+  std::map<std::uint32_t, std::string> names;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::string& name = lines[i].class_name;
+    if (name.empty()) continue;
+    const auto [first, is_new] = names.emplace(labels[i], name);
+    if (is_new || first->second == name) continue;
+    made.warnings.push_back(
+        fmt::format("{}: line {}: the label {} is called {}, and {} before: classes have no "
+                    "names of the column class",
+                    list, lines[i].line, lines[i].label, name, first->second));
+    return;
+  }
+  for (const auto& [label, name] : names) made.classes[label] = {name, is_wnid(name) ? name : ""};
+}
+
 }  // namespace
 
 LabelledFiles read_csv_list(const std::string& paths, const SourceOptions& options) {
   const auto comma = paths.rfind(',');
   const fs::path list = paths.substr(0, comma);
-  require_file("--source " + options.source, list, "a table of paths and labels");
+  require_file(list, "a table of paths and labels");
   LabelledFiles files;
   files.kind = "csv";
   files.list = list.string();
   files.folder = comma == std::string::npos ? list.parent_path() : fs::path(paths.substr(comma + 1));
   if (files.folder.empty()) files.folder = ".";
-  require_folder("--source " + options.source, files.folder, "the folder that the paths begin at");
+  require_folder(files.folder, "the folder that the paths begin at");
   const fs::path folder = fs::absolute(files.folder).lexically_normal();
   MetLabels met;
   std::vector<std::uint32_t> numbers;
-  for (const LabelLine& line : read_labelled_table(list, options.labels)) {
+  const std::vector<LabelLine> lines = read_labelled_table(list, options.labels);
+  for (const LabelLine& line : lines) {
     const auto place = [&] { return fmt::format("{}: line {}", files.list, line.line); };
     const auto key = key_below(folder, line.file);
     if (!key) {
       throw Error(ExitCode::bad_data,
                   fmt::format("{}: {} is not below {}", place(), line.file, files.folder.string()),
-                  "name a folder that holds all of them: --source csv:LIST,FOLDER");
+                  "name a folder that holds all of them: csv:LIST,FOLDER");
     }
     files.files.push_back({*key, {}});
     numbers.push_back(met.add(line.label, place));
   }
-  LabelClasses made = classes_of(met, known_classes(options), files.list);
+  const KnownClasses known = known_classes(options);
+  LabelClasses made = classes_of(met, known, files.list);
+  for (std::uint32_t& number : numbers) number = made.index_of[number];
+  const bool are_indices = !lines.empty() && is_class_number(lines.front().label);
+  if (known.classes.empty() && are_indices) take_names(lines, numbers, files.list, made);
   files.classes = std::move(made.classes);
   files.warnings = std::move(made.warnings);
-  for (std::size_t i = 0; i < numbers.size(); ++i) files.files[i].label = made.index_of[numbers[i]];
+  for (std::size_t i = 0; i < numbers.size(); ++i) files.files[i].label = numbers[i];
   if (!options.labels.empty()) files.selection = "labels: " + options.labels;
   return files;
 }

@@ -10,11 +10,11 @@ namespace vitrail::datasets {
 
 // meta/train.txt: lines of CLASS/NUMBER, of which the image is images/CLASS/NUMBER.jpg.
 LabelledFiles read_food101(const std::filesystem::path& folder, const SourceOptions& options) {
-  require_folder("--source " + options.source, folder, "the folder food-101");
+  require_folder(folder, "the folder food-101");
   require_split(options, {"train", "test"});
   const std::filesystem::path list = folder / "meta" / (options.split + ".txt"),
                               names = folder / "meta" / "classes.txt";
-  require_file("--source " + options.source, list, "a list of images");
+  require_file(list, "a list of images");
   LabelledFiles files{"food101", folder / "images", list.string(), {}, {}};
   MetLabels met;
   std::vector<std::uint32_t> numbers;

@@ -111,7 +111,7 @@ Taxonomy read_taxonomy(const fs::path& list, const std::string& rank) {
 }  // namespace
 
 LabelledFiles read_inaturalist(const fs::path& list, const SourceOptions& options) {
-  require_file("--source " + options.source, list, "a list such as train2018.json");
+  require_file(list, "a list such as train2018.json");
   const std::string rank = rank_of(options);
   Taxonomy taxonomy = read_taxonomy(list, rank);
   LabelledFiles files{
@@ -146,6 +146,12 @@ LabelledFiles read_inaturalist(const fs::path& list, const SourceOptions& option
                               list.string(), image));
     }
     files.files[found->second].label = taxonomy.class_of(category, list);
+  }
+  const auto without = [](const LabelledFile& file) { return !file.label; };
+  if (const auto count = std::ranges::count_if(files.files, without); count > 0) {
+    files.warnings.push_back(fmt::format("{}: no annotation of {} images, which are left out; the first: {}",
+                                         list.string(), count,
+                                         printable(std::ranges::find_if(files.files, without)->path)));
   }
   return files;
 }

@@ -94,7 +94,7 @@ std::unique_ptr<Source> open_labelled_files(LabelledFiles files, const SourceOpt
 
 void require_split(const SourceOptions& options, const std::vector<std::string>& splits) {
   if (std::ranges::find(splits, options.split) != splits.end()) return;
-  throw Error(ExitCode::refused, fmt::format("--source {}: has no split {}", options.source, options.split),
+  throw Error(ExitCode::refused, fmt::format("has no split {}", options.split),
               fmt::format("give --split {}", fmt::join(splits, " or ")));
 }
 

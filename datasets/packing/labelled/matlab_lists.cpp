@@ -34,21 +34,21 @@ std::vector<std::uint32_t> numbers_in(const fs::path& path, const std::string& v
 }
 
 // Where people have it: beside the images, or in devkit/.
-fs::path annotation(const fs::path& folder, const std::string& name, const SourceOptions& options) {
+fs::path annotation(const fs::path& folder, const std::string& name) {
   for (const fs::path& path : {folder / name, folder / "devkit" / name}) {
     if (fs::exists(path)) return path;
   }
-  require_file("--source " + options.source, folder / name, "annotations");
+  require_file(folder / name, "annotations");
   return {};
 }
 
 }  // namespace
 
 LabelledFiles read_flowers102(const fs::path& folder, const SourceOptions& options) {
-  require_folder("--source " + options.source, folder, "the folder of jpg/, imagelabels.mat and setid.mat");
+  require_folder(folder, "the folder of jpg/, imagelabels.mat and setid.mat");
   require_split(options, {"train", "val", "trainval", "test"});
-  const fs::path labels_path = annotation(folder, "imagelabels.mat", options),
-                 sets_path = annotation(folder, "setid.mat", options);
+  const fs::path labels_path = annotation(folder, "imagelabels.mat"),
+                 sets_path = annotation(folder, "setid.mat");
   const std::vector<std::uint32_t> labels = numbers_in(labels_path, "labels");
   if (labels.empty()) throw Error(ExitCode::bad_data, fmt::format("{}: no labels", labels_path.string()));
   LabelledFiles files{"flowers102", folder / "jpg", sets_path.string(), {}, {}};
@@ -71,12 +71,12 @@ LabelledFiles read_flowers102(const fs::path& folder, const SourceOptions& optio
 }
 
 LabelledFiles read_cars(const fs::path& folder, const SourceOptions& options) {
-  require_folder("--source " + options.source, folder, "the folder of cars_train/, cars_test/ and devkit/");
+  require_folder(folder, "the folder of cars_train/, cars_test/ and devkit/");
   require_split(options, {"train", "test"});
   const bool is_train = options.split == "train";
-  const fs::path path = annotation(
-                     folder, is_train ? "cars_train_annos.mat" : "cars_test_annos_withlabels.mat", options),
-                 meta = annotation(folder, "cars_meta.mat", options);
+  const fs::path path =
+                     annotation(folder, is_train ? "cars_train_annos.mat" : "cars_test_annos_withlabels.mat"),
+                 meta = annotation(folder, "cars_meta.mat");
   LabelledFiles files{"cars", folder / (is_train ? "cars_train" : "cars_test"), path.string(), {}, {}};
   for (const std::string& name : read_matlab_texts(read_bytes(meta), "class_names", meta.string())) {
     if (name.empty() || !is_utf8(name)) {

@@ -113,7 +113,7 @@ class ParquetSource final : public StreamSource {
     } else {
       for (const std::string& name : expand_braces(pattern)) files_.emplace_back(name);
     }
-    for (const fs::path& path : files_) require_file("--source " + options_.source, path, "a Parquet file");
+    for (const fs::path& path : files_) require_file(path, "a Parquet file");
   }
 
   static std::unique_ptr<parquet::ParquetFileReader> open(const fs::path& path) {
@@ -184,8 +184,7 @@ class ParquetSource final : public StreamSource {
     contents.labels = made.index_of;
     if (!options_.labels.empty()) contents.selection = "labels: " + options_.labels;
     if (sorted.labels.met().empty()) {
-      throw Error(ExitCode::bad_data, fmt::format("--source {}: no image with a label", options_.source),
-                  "test images have none");
+      throw Error(ExitCode::bad_data, options_.source + ": no image with a label", "test images have none");
     }
     writer.finish(contents);
   }

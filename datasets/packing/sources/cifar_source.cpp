@@ -62,7 +62,7 @@ class CifarSource final : public ListedSource {
  public:
   CifarSource(const std::string& kind, const fs::path& path, const SourceOptions& options)
       : form_(form_of(kind, options)) {
-    require_path("--source " + options.source, path);
+    require_path(path);
     require_split(options, {"train", "test"});
     const std::vector<std::string>& wanted = options.split == "train" ? form_.train : form_.test;
     std::map<std::string, std::vector<std::byte>> files = read_files(path, wanted);

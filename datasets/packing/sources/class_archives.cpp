@@ -129,7 +129,7 @@ class ClassArchives final : public ListedSource {
       kept.push_back(std::move(archives_[a]));
     }
     if (listing_.size() == 0 && !partition.text().empty() && largest > 0) {
-      throw empty_part(source, partition, archives_.size(), largest);
+      throw empty_part(partition, archives_.size(), largest);
     }
     archives_ = std::move(kept);
     if (!first_empty.empty()) {
@@ -234,11 +234,10 @@ Error no_class_archives(const std::string& path, const std::string& found) {
   return {ExitCode::bad_data, fmt::format("{}: no nXXXXXXXX.tar inside", path), hint};
 }
 
-Error empty_part(const std::string& source, const Partition& partition, std::uint64_t classes,
-                 std::uint64_t largest) {
+Error empty_part(const Partition& partition, std::uint64_t classes, std::uint64_t largest) {
   return {ExitCode::refused,
-          fmt::format("--source {}: --validation {} leaves no file of {} classes, the largest of {} files",
-                      source, partition.text(), classes, largest),
+          fmt::format("--validation {} leaves no file of {} classes, the largest of {} files",
+                      partition.text(), classes, largest),
           "21k-p keeps classes of more than 500 files; choose --validation hash:FRACTION or another --split"};
 }
 

@@ -44,8 +44,7 @@ std::string selection_text(const Partition& partition, std::uint64_t classes_lef
 // An archive without those of classes; `found`: a member that it has instead, or empty.
 Error no_class_archives(const std::string& path, const std::string& found);
 // A rule that leaves nothing: Error(refused).
-Error empty_part(const std::string& source, const Partition& partition, std::uint64_t classes,
-                 std::uint64_t largest);
+Error empty_part(const Partition& partition, std::uint64_t classes, std::uint64_t largest);
 
 // `kind` (imagenet-train, imagenet-21k) is part of the identity; `path`: a tar of tars, or a folder of tars.
 std::unique_ptr<Source> open_class_archives(const std::string& kind, const std::filesystem::path& path,

@@ -131,7 +131,7 @@ class ClassStream final : public StreamSource {
       contents.labels.push_back(static_cast<std::uint32_t>(place - contents.classes.begin()));
     }
     if (selected == 0 && !options_.partition.text().empty() && largest > 0) {
-      throw empty_part(options_.source, options_.partition, classes.size(), largest);
+      throw empty_part(options_.partition, classes.size(), largest);
     }
     if (selected == 0) {
       throw Error(ExitCode::bad_data, fmt::format("{}: no images inside", file_.path().string()));

@@ -27,8 +27,8 @@ class FlatSource final : public ListedSource {
   FlatSource(const fs::path& folder, const fs::path& list, const SourceOptions& options)
       : folder_(folder), list_(list) {
     kind_ = "flat";
-    require_folder("--source " + options.source, folder_, "a folder of images");
-    require_file("--source " + options.source, list_, "a list of labels");
+    require_folder(folder_, "a folder of images");
+    require_file(list_, "a list of labels");
     files_ = files_below(folder_);
     for (std::size_t i = 0; i < files_.size(); ++i) note_names(i);
     std::vector<LabelLine> lines = read_label_list(list_);
@@ -127,7 +127,7 @@ class FlatSource final : public ListedSource {
 std::unique_ptr<Source> open_flat_source(const std::string& paths, const SourceOptions& options) {
   const auto comma = paths.rfind(',');
   if (comma == std::string::npos || comma == 0 || comma + 1 == paths.size()) {
-    throw Error(ExitCode::usage, fmt::format("--source {}: not flat:FOLDER,LABELS", options.source),
+    throw Error(ExitCode::usage, "not flat:FOLDER,LABELS",
                 "for example flat:val,LOC_val_solution.csv: lines of FILE,LABEL");
   }
   return std::make_unique<FlatSource>(paths.substr(0, comma), paths.substr(comma + 1), options);

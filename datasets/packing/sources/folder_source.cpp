@@ -58,7 +58,7 @@ class FolderSource final : public ListedSource {
  public:
   FolderSource(fs::path folder, const SourceOptions& options) : folder_(std::move(folder)) {
     kind_ = "folder";
-    require_folder("--source " + options.source, folder_, "one with a folder for each class");
+    require_folder(folder_, "one with a folder for each class");
     const auto entries = in_class_order(sorted_entries(folder_));
     refuse_splits(entries);
     if (called_by_number(entries)) check_numbers(entries);
@@ -101,7 +101,7 @@ class FolderSource final : public ListedSource {
     return {ExitCode::bad_data,
             fmt::format("{}: holds {}, which are parts of a data set and not classes", folder.string(),
                         fmt::join(splits, ", ")),
-            fmt::format("go one level down: --source folder:{}", (folder / splits.front()).string())};
+            fmt::format("go one level down: folder:{}", (folder / splits.front()).string())};
   }
 
   // "Data", alone, with train and val inside.
@@ -215,7 +215,7 @@ class FolderSource final : public ListedSource {
             folder_.string());
       }
     }
-    return "give --source folder:DIR the folder that holds the folders of the classes";
+    return "give folder: the folder that holds the folders of the classes";
   }
 
   const fs::path folder_;

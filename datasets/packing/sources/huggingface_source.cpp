@@ -83,18 +83,17 @@ class HuggingFaceTars final : public StreamSource {
  private:
   // One file, several with commas between them, or a folder with those of all parts.
   void find(const std::string& paths) {
-    const std::string option = "--source " + options_.source;
-    if (fs::is_directory(paths)) return find_in_folder(paths, option);
+    if (fs::is_directory(paths)) return find_in_folder(paths);
     for (std::size_t begin = 0; begin <= paths.size();) {
       const std::size_t end = std::min(paths.find(',', begin), paths.size());
       files_.emplace_back(paths.substr(begin, end - begin));
-      require_file(option, files_.back(), "a tar of images");
+      require_file(files_.back(), "a tar of images");
       begin = end + 1;
     }
   }
 
   // Every tar has images of every class: nothing in a pack would show that one of them is not there.
-  void find_in_folder(const fs::path& folder, const std::string& option) {
+  void find_in_folder(const fs::path& folder) {
     std::map<std::size_t, fs::path> tars;
     for (const auto& entry : sorted_entries(folder)) {
       const std::string name = entry.path().filename().string();
@@ -102,21 +101,21 @@ class HuggingFaceTars final : public StreamSource {
       if (!number) continue;
       const auto [place, is_new] = tars.emplace(*number, entry.path());
       if (is_new) continue;
-      throw Error(ExitCode::bad_data,
-                  fmt::format("{}: {} and {} are the same part of the images", option,
-                              place->second.filename().string(), name),
-                  "leave one of them there, or name the files with commas between them");
+      throw Error(
+          ExitCode::bad_data,
+          fmt::format("{} and {} are the same part of the images", place->second.filename().string(), name),
+          "leave one of them there, or name the files with commas between them");
     }
     if (tars.empty()) {
-      throw Error(ExitCode::bad_data, fmt::format("{}: no {}_images*.tar.gz inside", option, options_.split),
+      throw Error(ExitCode::bad_data, fmt::format("no {}_images*.tar.gz inside", options_.split),
                   "--split train takes train_images_0.tar.gz to train_images_4.tar.gz, --split val "
                   "val_images.tar.gz");
     }
     for (const auto& [number, path] : tars) {
       if (number != files_.size()) {
         throw Error(ExitCode::bad_data,
-                    fmt::format("{}: no {}_images_{}.tar.gz inside, but {}", option, options_.split,
-                                files_.size(), path.filename().string()),
+                    fmt::format("no {}_images_{}.tar.gz inside, but {}", options_.split, files_.size(),
+                                path.filename().string()),
                     "fetch the missing one; to pack only some, name the files with commas between them");
       }
       files_.push_back(path);

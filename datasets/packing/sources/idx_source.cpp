@@ -53,12 +53,11 @@ class IdxSource final : public ListedSource {
 std::unique_ptr<Source> open_idx_source(const std::string& files, const SourceOptions& options) {
   const auto comma = files.find(',');
   if (comma == std::string::npos) {
-    throw Error(ExitCode::usage, fmt::format("source {}: not one that can be packed", options.source),
-                "name both files: idx:IMAGES,LABELS");
+    throw Error(ExitCode::usage, "not idx:IMAGES,LABELS", "name both files: idx:IMAGES,LABELS");
   }
   const std::string images = files.substr(0, comma), labels = files.substr(comma + 1);
-  require_file("--source " + options.source, images, "an IDX file of images");
-  require_file("--source " + options.source, labels, "an IDX file of labels");
+  require_file(images, "an IDX file of images");
+  require_file(labels, "an IDX file of labels");
   return std::make_unique<IdxSource>(images, labels, options);
 }
 

@@ -1,6 +1,7 @@
 #include "datasets/packing/sources/imagenet_devkit.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -38,7 +39,7 @@ struct KitFiles {
 };
 
 KitFiles files_of(const fs::path& path) {
-  require_path("--devkit", path);
+  if (!fs::exists(path)) throw io_error("--devkit", path, ENOENT);
   KitFiles files;
   if (fs::is_directory(path)) {
     for (const TreeFile& found : files_below(path)) {

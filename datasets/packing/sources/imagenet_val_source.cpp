@@ -55,13 +55,12 @@ class ImagenetVal final : public ListedSource {
   static const std::filesystem::path& checked(const std::filesystem::path& archive,
                                               const SourceOptions& options) {
     if (options.devkit.empty()) {
-      throw Error(ExitCode::refused, fmt::format("--source {}: its labels are in the devkit", options.source),
+      throw Error(ExitCode::refused, "its labels are in the devkit",
                   "give --devkit ILSVRC2012_devkit_t12.tar.gz");
     }
-    require_file("--source " + options.source, archive, "a tar of images");
+    require_file(archive, "a tar of images");
     if (const Compression compression = compression_of(archive); compression != Compression::none) {
-      throw Error(ExitCode::bad_data,
-                  fmt::format("--source {}: is compressed ({})", options.source, name_of(compression)),
+      throw Error(ExitCode::bad_data, fmt::format("is compressed ({})", name_of(compression)),
                   way_out_of(compression) + "; ILSVRC2012_img_val.tar comes as a plain tar");
     }
     return archive;

@@ -46,6 +46,9 @@ void ListedSource::plan(const std::string& source, std::uint64_t shard_bytes) {
   if (listing_.size() > std::numeric_limits<std::uint32_t>::max()) {
     throw Error(ExitCode::bad_data, source + ": more than 2^32 files");
   }
+  for (std::size_t i = 0; i < listing_.size(); ++i) {
+    if (listing_.flaw(i) == Flaw::none) refuse_leading_out(listing_.key(i));
+  }
   plan_ = plan_shards(listing_, shard_count(listing_.total_bytes(), shard_bytes));
 }
 

@@ -77,6 +77,11 @@ std::uint32_t Listing::label(std::size_t i) const {
   return part.label[row];
 }
 
+Flaw Listing::flaw(std::size_t i) const {
+  const auto& [part, row] = find(i);
+  return part.flaw[row];
+}
+
 std::uint64_t Listing::total_bytes() const {
   std::uint64_t total = 0;
   for (const Part& part : parts_) total = std::accumulate(part.bytes.begin(), part.bytes.end(), total);

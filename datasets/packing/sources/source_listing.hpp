@@ -29,6 +29,7 @@ class Listing {
   std::string_view key(std::size_t i) const;
   SourceItem item(std::size_t i) const;
   std::uint32_t label(std::size_t i) const;
+  Flaw flaw(std::size_t i) const;
 
   std::uint64_t total_bytes() const;
   std::uint64_t longest_key() const;  // of those without a flaw; at least 1

@@ -20,24 +20,22 @@ constexpr const char* kWays =
 
 }  // namespace
 
-void require_path(const std::string& option, const fs::path& path) {
+void require_path(const fs::path& path) {
   std::error_code error;
   if (fs::exists(path, error)) return;
-  throw io_error(option, path, error ? error.value() : ENOENT);
+  throw io_error("cannot look at", path, error ? error.value() : ENOENT);
 }
 
-void require_file(const std::string& option, const fs::path& path, const std::string& form) {
-  require_path(option, path);
+void require_file(const fs::path& path, const std::string& form) {
+  require_path(path);
   if (!fs::is_directory(path)) return;
-  throw Error(ExitCode::bad_data, fmt::format("{}: {} is a folder, not {}", option, path.string(), form),
-              kWays);
+  throw Error(ExitCode::bad_data, fmt::format("{} is a folder, not {}", path.string(), form), kWays);
 }
 
-void require_folder(const std::string& option, const fs::path& path, const std::string& form) {
-  require_path(option, path);
+void require_folder(const fs::path& path, const std::string& form) {
+  require_path(path);
   if (fs::is_directory(path)) return;
-  throw Error(ExitCode::bad_data, fmt::format("{}: {} is a file, not {}", option, path.string(), form),
-              kWays);
+  throw Error(ExitCode::bad_data, fmt::format("{} is a file, not {}", path.string(), form), kWays);
 }
 
 bool looks_like_image(const std::string& name) {

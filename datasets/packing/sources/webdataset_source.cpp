@@ -30,13 +30,13 @@ constexpr const char* kNamesFile = "classes.txt";
 class WebDatasetSource final : public ListedSource {
  public:
   WebDatasetSource(const std::string& pattern, const SourceOptions& options)
-      : paths_(tars_of(pattern, options)), open_(paths_.size()) {
+      : paths_(tars_of(pattern)), open_(paths_.size()) {
     kind_ = "wds";
     if (!options.labels.empty()) selection_ = "labels: " + options.labels;
     std::vector<WebTar> tars(paths_.size());
     parallel_for(tars.size(), options.threads, [&](std::size_t i) {
       auto tar = std::make_shared<const File>(paths_[i], File::Mode::read);
-      tars[i] = read_web_tar(*tar, options.labels);
+      tars[i] = read_web_tar(*tar, {options.labels, options.labelled});
       if (paths_.size() <= kTarsKeptOpen) open_[i] = std::move(tar);
     });
     number_classes(tars, options);
@@ -54,7 +54,7 @@ class WebDatasetSource final : public ListedSource {
   }
 
  private:
-  static std::vector<fs::path> tars_of(const std::string& pattern, const SourceOptions& options) {
+  static std::vector<fs::path> tars_of(const std::string& pattern) {
     std::vector<fs::path> paths;
     if (fs::is_directory(pattern)) {
       for (const auto& entry : sorted_entries(pattern)) {
@@ -62,13 +62,13 @@ class WebDatasetSource final : public ListedSource {
       }
       if (paths.empty()) {
         throw Error(ExitCode::bad_data, fmt::format("{}: no tar inside", pattern),
-                    "give --source wds: a folder of .tar files, or their names: wds:train-{0000..0146}.tar");
+                    "give wds: a folder of .tar files, or their names: wds:train-{0000..0146}.tar");
       }
     } else {
       for (const std::string& name : expand_braces(pattern)) paths.emplace_back(name);
     }
     for (const fs::path& path : paths) {
-      require_file("--source " + options.source, path, "a tar of samples");
+      require_file(path, "a tar of samples");
       if (const Compression compression = compression_of(path); compression != Compression::none) {
         throw Error(ExitCode::bad_data,
                     fmt::format("{}: is compressed ({})", path.string(), name_of(compression)),
@@ -78,8 +78,7 @@ class WebDatasetSource final : public ListedSource {
     auto sorted = paths;
     std::ranges::sort(sorted);
     if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end()) {
-      throw Error(ExitCode::usage,
-                  fmt::format("--source {}: names {} twice", options.source, twice->string()));
+      throw Error(ExitCode::usage, fmt::format("names {} twice", twice->string()));
     }
     return paths;
   }
@@ -94,13 +93,14 @@ class WebDatasetSource final : public ListedSource {
         number[t].push_back(all.add(met.label, [&] { return met.place; }));
       }
     }
+    if (all.met().empty() && !options.labelled) return;
     if (all.met().empty()) {
       throw Error(
           ExitCode::bad_data,
-          fmt::format("--source {}: no sample with a label{}", options.source,
+          fmt::format("no sample with a label{}",
                       options.labels.empty() ? "" : " in a field " + options.labels + " of its .json"),
-          "a sample is x.jpg (or .jpeg, .png, .webp) and x.cls, or x.json with a field label; --labels "
-          "names another field");
+          "a sample is x.jpg (or .jpeg, .png, .webp) and behind it x.cls, or x.json with a field label "
+          "(vitrail pack --labels names another)");
     }
     KnownClasses known;
     const fs::path beside = paths_.front().parent_path() / kNamesFile;
@@ -109,37 +109,63 @@ class WebDatasetSource final : public ListedSource {
     LabelClasses made = classes_of(all, known, options.source);
     for (std::size_t t = 0; t < tars.size(); ++t) {
       for (WebSample& sample : tars[t].samples) {
-        if (sample.flaw == Flaw::none) sample.label = made.index_of[number[t][sample.label]];
+        if (sample.label) sample.label = made.index_of[number[t][*sample.label]];
       }
     }
     classes_ = std::move(made.classes);
-    warnings_ = std::move(made.warnings);
+    if (options.labelled) warnings_ = std::move(made.warnings);
+  }
+
+  struct Met {
+    std::uint64_t samples = 0;
+    std::string first;
+
+    void add(const std::string& key, const fs::path& tar) {
+      if (samples++ == 0) first = fmt::format("{} in {}", printable(key), tar.string());
+    }
+  };
+
+  void refuse_tars_of_one_name() const {
+    std::unordered_map<std::string, const fs::path*> tar_of;
+    for (const fs::path& path : paths_) {
+      const auto [first, is_new] = tar_of.emplace(path.stem().string(), &path);
+      if (is_new) continue;
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{} and {} have the same name, and so have samples of different tars",
+                              first->second->string(), path.string()),
+                  "rename one of them: names of samples begin with their tar's then");
+    }
   }
 
   // A name that two tars use is nobody's: then all names begin with their tar's.
   void add(const std::vector<WebTar>& tars) {
     bool shared = false;
-    std::uint64_t more_images = 0, unlabelled = 0;
+    std::uint64_t more_images = 0;
+    Met unlabelled, repeated;
     std::unordered_map<std::string_view, std::size_t> tar_of;
     for (std::size_t t = 0; t < tars.size(); ++t) {
       more_images += tars[t].more_images;
       for (const WebSample& sample : tars[t].samples) {
-        unlabelled += sample.flaw == Flaw::no_label ? 1 : 0;
+        if (sample.flaw == Flaw::no_label) unlabelled.add(sample.key, paths_[t]);
         const auto [first, is_new] = tar_of.emplace(sample.key, t);
         shared = shared || (!is_new && first->second != t);
       }
     }
     std::unordered_map<std::string_view, std::size_t>().swap(tar_of);
+    if (shared) refuse_tars_of_one_name();
     for (std::size_t t = 0; t < tars.size(); ++t) {
       std::unordered_map<std::string_view, bool> seen;
       for (const WebSample& sample : tars[t].samples) {
         const bool is_new = seen.emplace(sample.key, true).second;
         std::string key = shared ? paths_[t].stem().string() + "/" + sample.key : sample.key;
         Flaw flaw = sample.flaw == Flaw::none ? flaw_of(key, sample.bytes, true) : sample.flaw;
-        if (!is_new && flaw == Flaw::none) flaw = Flaw::repeated_name;
+        if (!is_new && flaw == Flaw::none) {
+          flaw = Flaw::repeated_name;
+          repeated.add(sample.key, paths_[t]);
+        }
         if (flaw != Flaw::none) key = printable(key).substr(0, kMaxKeyBytes);
         const std::uint64_t place = (std::uint64_t{t} << kPositionBits) | sample.position;
-        listing_.add({std::move(key), sample.label, sample.bytes, place, flaw});
+        listing_.add({std::move(key), sample.label.value_or(0), sample.bytes, place, flaw});
       }
     }
     listing_.shrink();
@@ -149,8 +175,15 @@ class WebDatasetSource final : public ListedSource {
                       ".png and .webp",
                       more_images));
     }
-    if (unlabelled > 0)
-      warnings_.push_back(fmt::format("no label for {} samples, which are left out", unlabelled));
+    if (repeated.samples > 0) {
+      warnings_.push_back(fmt::format(
+          "{} samples have the name of one before them in their tar and are left out; the first: {}",
+          repeated.samples, repeated.first));
+    }
+    if (unlabelled.samples > 0) {
+      warnings_.push_back(fmt::format("no label for {} samples, which are left out; the first: {}",
+                                      unlabelled.samples, unlabelled.first));
+    }
   }
 
   const std::vector<fs::path> paths_;

@@ -10,6 +10,7 @@
 
 #include "datasets/archives/archive_reader.hpp"
 #include "datasets/pack/pack_format.hpp"
+#include "datasets/packing/sources/source_path.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -21,27 +22,26 @@ constexpr const char* kNoLabel = "-1";  // how timm's tars say so
 // The members of one sample.
 class Group {
  public:
-  Group(const File& tar, const std::string& field, WebTar& into) : tar_(tar), field_(field), into_(into) {}
+  Group(const File& tar, const WebLabels& labels, WebTar& into) : tar_(tar), labels_(labels), into_(into) {}
 
   void add(const ArchiveMember& member, WebName name) {
     if (name.sample.empty()) {
-      into_.samples.push_back({member.name, 0, 0, member.bytes, Flaw::no_sample});
+      into_.samples.push_back({member.name, {}, 0, member.bytes, Flaw::no_sample});
       return;
     }
-    if (name.sample != sample_) close();
+    if (name.sample != sample_ || find(name.ending) != nullptr) close();  // the same again is another sample
     sample_ = std::move(name.sample);
     members_.push_back({std::move(name.ending), member});
   }
 
   void close() {
     if (members_.empty()) return;
-    WebSample sample{sample_, 0, 0, 0, Flaw::no_image};
+    WebSample sample{sample_, {}, 0, 0, Flaw::no_image};
     std::size_t images = 0;
     for (const char* ending : kImageEndings) {
       const ArchiveMember* image = find(ending);
       if (image == nullptr || images++ > 0) continue;
-      sample = {image->name, 0, image->position, image->bytes, Flaw::none};
-      if (!image->is_file) sample.flaw = Flaw::not_a_file;
+      sample = sample_of(*image);
     }
     if (images > 1) ++into_.more_images;
     if (sample.flaw == Flaw::none) {
@@ -49,11 +49,11 @@ class Group {
       if (const auto label = label_text()) {
         sample.label = into_.labels.add(
             *label, [&] { return fmt::format("{}: {}", tar_.path().string(), printable(sample_)); });
-      } else {
+      } else if (labels_.needed) {
         sample.flaw = Flaw::no_label;
       }
     }
-    into_.samples.push_back(std::move(sample));
+    if (images > 0 || labels_.needed || !take_each_image()) into_.samples.push_back(std::move(sample));
     members_.clear();
   }
 
@@ -62,6 +62,21 @@ class Group {
     std::string ending;
     ArchiveMember member;
   };
+
+  static WebSample sample_of(const ArchiveMember& image) {
+    return {image.name, {}, image.position, image.bytes, image.is_file ? Flaw::none : Flaw::not_a_file};
+  }
+
+  // Of a tar that is of nobody's form: "a.b.jpg".
+  bool take_each_image() {
+    bool found = false;
+    for (const Member& member : members_) {
+      if (!looks_like_image(member.ending)) continue;
+      into_.samples.push_back(sample_of(member.member));
+      found = true;
+    }
+    return found;
+  }
 
   const ArchiveMember* find(const std::string& ending) const {
     const auto found = std::ranges::find(members_, ending, &Member::ending);
@@ -81,16 +96,17 @@ class Group {
   std::optional<std::string> label_text() const {
     constexpr std::uint64_t kMostOfCls = 4096, kMostOfJson = std::uint64_t{1} << 20;
     std::string label;
-    if (const ArchiveMember* cls = find("cls"); cls != nullptr && field_.empty()) {
+    if (const ArchiveMember* cls = find("cls"); cls != nullptr && labels_.field.empty()) {
       label = text_of(*cls, kMostOfCls);
       while (!label.empty() && std::isspace(static_cast<unsigned char>(label.back())) != 0) label.pop_back();
     } else if (const ArchiveMember* json = find("json")) {
       const auto value = nlohmann::json::parse(text_of(*json, kMostOfJson), nullptr, false);
-      if (value.is_discarded()) {
+      if (value.is_discarded() && labels_.needed) {
         throw Error(ExitCode::bad_data,
                     fmt::format("{}: {}: not JSON", tar_.path().string(), printable(json->name)));
       }
-      const auto entry = value.is_object() ? value.find(field_.empty() ? "label" : field_) : value.end();
+      const auto entry =
+          value.is_object() ? value.find(labels_.field.empty() ? "label" : labels_.field) : value.end();
       if (entry != value.end() && entry->is_number_integer()) label = entry->dump();
       if (entry != value.end() && entry->is_string()) label = entry->get<std::string>();
     }
@@ -98,7 +114,7 @@ class Group {
   }
 
   const File& tar_;
-  const std::string& field_;
+  const WebLabels& labels_;
   WebTar& into_;
   std::string sample_;
   std::vector<Member> members_;
@@ -120,9 +136,9 @@ bool is_image_ending(const std::string& ending) {
   return std::ranges::find(kImageEndings, ending) != kImageEndings.end();
 }
 
-WebTar read_web_tar(const File& tar, const std::string& field) {
+WebTar read_web_tar(const File& tar, const WebLabels& labels) {
   WebTar listed;
-  Group group(tar, field, listed);
+  Group group(tar, labels, listed);
   for (const ArchiveMember& member : list_tar(tar, 0, tar.size(), tar.path().string())) {
     group.add(member, web_name_of(member.name));
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,9 @@
 namespace vitrail::datasets {
 
 struct WebSample {
-  std::string key;             // the image's name in the tar; what a member .key says, where there is one
-  std::uint32_t label = 0;     // in `labels`
-  std::uint64_t position = 0;  // of the image
+  std::string key;  // the image's name in the tar; what a member .key says, where there is one
+  std::optional<std::uint32_t> label = {};  // in `labels`
+  std::uint64_t position = 0;               // of the image
   std::uint64_t bytes = 0;
   Flaw flaw = Flaw::none;
 };
@@ -28,8 +29,11 @@ struct WebTar {
       0;  // samples with several images, of which the first of the list above is taken
 };
 
-// `field`: of .json; empty: .cls, else "label" of .json.
-WebTar read_web_tar(const File& tar, const std::string& field);
+struct WebLabels {
+  std::string field;   // of .json; empty: .cls, else "label" of .json
+  bool needed = true;  // else every image counts, of tars without any samples, too
+};
+WebTar read_web_tar(const File& tar, const WebLabels& labels);
 
 inline constexpr const char* kKeyEnding =
     "key";  // of the member that vitrail unpack adds where names would not do

@@ -13,7 +13,7 @@ ClassNames::ClassNames(const std::string& pack, const std::string& checkpoint,
                        const trainer::Config& config) {
   const std::int64_t classes = config.model.classes;
   if (!pack.empty()) {
-    take(*datasets::open_dataset(pack, {.classes = config.data.classes}));
+    take(*datasets::open_dataset(pack, {.given_as = "--names", .classes = config.data.classes}));
     if (count() == classes) return;
     throw Error(ExitCode::refused,
                 fmt::format("--names {}: {} classes, the model has {}", pack, count(), classes),
@@ -22,7 +22,8 @@ ClassNames::ClassNames(const std::string& pack, const std::string& checkpoint,
   if (!checkpoint.empty())
     names_ = trainer::read_checkpoint_manifest(trainer::find_checkpoint(checkpoint)).classes;
   if (!names_.empty()) return;
-  const auto shown = datasets::open_unlabelled(config.data.val, {.classes = config.data.classes});
+  const auto shown =
+      datasets::open_unlabelled(config.data.val, {.given_as = "data.val =", .classes = config.data.classes});
   if (shown->classes() == classes) {
     take(*shown);
   } else if (shown->classes() > 0) {

@@ -10,8 +10,7 @@ std::int64_t training_images(const datasets::DataConfig& data, const std::option
   try {
     return datasets::open_dataset(data.train, datasets::training_data(data))->size();
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("data.train: {}", e.what()),
-                "--images N tells the size of a training set that is not at hand");
+    throw Error(e.code(), e.what(), "--images N tells the size of a training set that is not at hand");
   }
 }
 

@@ -235,8 +235,8 @@ TEST(CommandLineErrors, OfCommands) {
             "2 command line: `vitrail pack` needs --source SPEC: what to pack: " + datasets::source_forms());
   EXPECT_EQ(refusal({"train"}),
             "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder; "
-            "folder:DIR, wds:TARS or csv:LIST as they lie; tensor:FILE.safetensors or "
-            "synthetic:IMAGES,CLASSES,SIZE");
+            "as they lie folder:DIR, wds:TARS, csv:LIST, flat:DIR,LABELS, inaturalist:JSON or "
+            "idx:IMAGES,LABELS; tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
   EXPECT_EQ(
       refusal({"pack", "--run.lanes", "4"}),
       "2 command line: --run.lanes: `vitrail pack` does not use this; it is of launch, train, plan, eval, "

@@ -8,6 +8,7 @@
 #include "launcher/ranks/environment.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 #include "trainer/base/files/safetensors.hpp"
+#include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -91,6 +92,68 @@ TEST(Commands, PreviewWritesWhatAModelWillSee) {
   const SafetensorsReader pixels(file.string());
   ASSERT_EQ(pixels.tensors().size(), 1U);
   EXPECT_EQ(pixels.info(pixels.tensors().begin()->first).shape, (std::vector<std::int64_t>{2, 4, 3, 8, 8}));
+}
+
+// Each task's own views of a sample, with their names; of a masked autoencoder, which patches it sees.
+TEST(Commands, PreviewShowsTheViewsOfTheTask) {
+  const std::filesystem::path file =
+      std::filesystem::path(config_file("")).parent_path() / "views.safetensors";
+  const auto shown = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {
+        "preview", "--data", "synthetic:6,2,16", "--output", file.string(), "--samples", "3",
+        "--draws", "2",      "--format",         "json",     "--run.seed",  "5"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ended ended = run_command(words);
+    EXPECT_EQ(ended.code, ExitCode::done);
+    return nlohmann::json::parse(ended.out);
+  };
+  const auto columns = [](const nlohmann::json& json) {
+    std::vector<std::string> names;
+    for (const auto& draw : json["draws"]) {
+      names.push_back(fmt::format("{} {} {}", draw["epoch"].get<int>(), draw.value("view", ""),
+                                  draw.value("image_size", 0)));
+    }
+    return names;
+  };
+  const auto dino = shown({"--task.name", "dino", "--model.image_size", "16", "--dino.local_size", "8",
+                           "--dino.local_views", "2"});
+  EXPECT_EQ(columns(dino),
+            (std::vector<std::string>{"0 global 1 16", "0 global 2 16", "0 local 1 8", "0 local 2 8",
+                                      "1 global 1 16", "1 global 2 16", "1 local 1 8", "1 local 2 8"}));
+  EXPECT_EQ(dino["draws"][0]["pictures"][0]["operations"].back()["name"], "blur");  // of every first view
+  const SafetensorsReader pixels(file.string());
+  EXPECT_EQ(pixels.info("global_2").shape, (std::vector<std::int64_t>{2, 3, 3, 16, 16}));
+  EXPECT_EQ(pixels.info("local_2").shape, (std::vector<std::int64_t>{2, 3, 3, 8, 8}));
+
+  const auto grafit = shown({"--task.name", "grafit", "--grafit.views", "2", "--model.image_size", "8"});
+  EXPECT_EQ(columns(grafit),
+            (std::vector<std::string>{"0 instance 1 8", "0 instance 2 8", "0 neighbours 8", "1 instance 1 8",
+                                      "1 instance 2 8", "1 neighbours 8"}));
+  EXPECT_EQ(
+      columns(shown({"--task.name", "grafit", "--grafit.instance_weight", "0", "--model.image_size", "8"})),
+      (std::vector<std::string>{"0  0", "1  0"}));
+
+  const auto mae = shown(
+      {"--task.name", "mae", "--model.name", "deit_b16", "--model.image_size", "64", "--mae.masked", "0.75"});
+  EXPECT_EQ(mae["patch"], 16);
+  // The step's draws of lane 0, by which training hides them.
+  const std::vector<std::int64_t> seen =
+      trainer::draw_seen_patches({.seed = 5, .step = 1, .lane = 0}, 3, 16, 4);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto first = seen.begin() + static_cast<std::ptrdiff_t>(4 * i);
+    EXPECT_EQ(mae["draws"][1]["pictures"][i]["seen"], std::vector<std::int64_t>(first, first + 4));
+  }
+  EXPECT_EQ(SafetensorsReader(file.string()).info("seen").shape, (std::vector<std::int64_t>{2, 3, 4}));
+  const CommandLine convnet =
+      parse_command_line({"preview", "--data", "synthetic:6,2,16", "--output", file.string(), "--task.name",
+                          "mae", "--model.name", "resnet50"});
+  try {
+    convnet.command->run(convnet, Environment());
+    FAIL() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::refused);
+    EXPECT_EQ(std::string(e.what()), "model.name = resnet50 with task.name = mae");
+  }
 }
 
 TEST(Commands, CheckpointSaysWhichFolderIsMissing) {

@@ -15,6 +15,7 @@
 #include "models/on_device.hpp"
 #include "models/weights/init.hpp"
 #include "trainer/device/tensor_type.hpp"
+#include "trainer/tasks/task_views.hpp"
 #include "trainer/tasks/unlabelled/pass_statistics.hpp"
 
 namespace vitrail::trainer {
@@ -88,7 +89,7 @@ at::Tensor neighbour_loss(const at::Tensor& embeddings, const at::Tensor& rows, 
 
 Grafit::Grafit(const Config& config, c10::Device device, const datasets::Dataset& data)
     : grafit_(config.grafit),
-      view_{config.augment, config.model.image_size},
+      views_(task_views(config)),
       seed_(config.run.seed),
       lane_images_(config.data.global_batch_size / config.lane_groups()),
       classes_(data.classes()),
@@ -101,10 +102,6 @@ Grafit::Grafit(const Config& config, c10::Device device, const datasets::Dataset
       labels.push_back(data.label(sample));
   }
   labels_ = models::on_device(labels, device);
-}
-
-std::vector<datasets::ViewPlan> Grafit::views() const {
-  return std::vector(static_cast<std::size_t>(instance_views() + 1), view_);
 }
 
 at::Tensor Grafit::loss_of_instances(const LaneInput& lane, const models::Pass& pass) const {

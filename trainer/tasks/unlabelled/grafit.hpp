@@ -24,7 +24,7 @@ class Grafit final : public Task {
   // `data`: whose labels are learned.
   Grafit(const Config& config, c10::Device device, const datasets::Dataset& data);
 
-  std::vector<datasets::ViewPlan> views() const override;
+  std::vector<datasets::ViewPlan> views() const override { return views_; }
   at::Tensor lane_loss(const LaneInput& lane, std::span<double> shared) const override;
   std::size_t shared_values() const override;
   void after_exchange(const LaneValues& shared, TaskState& state, sharding::SampleRows* rows) const override;
@@ -35,11 +35,11 @@ class Grafit final : public Task {
   std::vector<std::string> log_lines() const override;
 
  private:
-  std::int64_t instance_views() const { return grafit_.instance_weight > 0 ? grafit_.views : 0; }
+  std::int64_t instance_views() const { return static_cast<std::int64_t>(views_.size()) - 1; }
   at::Tensor loss_of_instances(const LaneInput& lane, const models::Pass& pass) const;
 
   GrafitConfig grafit_;
-  datasets::ViewPlan view_;
+  std::vector<datasets::ViewPlan> views_;
   std::uint64_t seed_;
   std::int64_t lane_images_, classes_, samples_, total_steps_;
   at::Tensor labels_;  // [N], as rows lie

@@ -4,13 +4,12 @@
 
 #include <ATen/ATen.h>
 
-#include "models/families/families.hpp"
 #include "models/features.hpp"
 #include "models/heads/logits.hpp"
 #include "models/layers/layers.hpp"
 #include "models/layers/patch_choice.hpp"
 #include "models/layers/precision.hpp"
-#include "trainer/settings/task_network.hpp"
+#include "trainer/tasks/task_views.hpp"
 #include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 namespace vitrail::trainer {
@@ -42,15 +41,13 @@ at::Tensor reconstruction_loss(const at::Tensor& painted, const at::Tensor& imag
 
 MaskedReconstruction::MaskedReconstruction(const Config& config, Draw draw)
     : config_(config), draw_(draw ? std::move(draw) : drawn) {
-  const auto vit = std::get<models::VitConfig>(models::resolve(network_of(config)));
-  patch_ = vit.patch;
-  patches_ = vit.patches();
-  seen_ = patches_ - vit.masked;
+  const MaskedPatches masked = masked_patches(config);
+  patch_ = masked.side;
+  patches_ = masked.patches;
+  seen_ = masked.seen;
 }
 
-std::vector<datasets::ViewPlan> MaskedReconstruction::views() const {
-  return {{config_.augment, config_.model.image_size}};
-}
+std::vector<datasets::ViewPlan> MaskedReconstruction::views() const { return task_views(config_); }
 
 at::Tensor MaskedReconstruction::lane_loss(const LaneInput& lane, std::span<double> /*shared*/) const {
   const at::Tensor& images = lane.views.front();

@@ -11,31 +11,14 @@
 #include "models/layers/precision.hpp"
 #include "models/on_device.hpp"
 #include "trainer/base/error.hpp"
+#include "trainer/tasks/task_views.hpp"
 #include "trainer/tasks/unlabelled/pass_statistics.hpp"
 
 namespace vitrail::trainer {
 namespace {
 
-constexpr std::int64_t kGlobalViews = 2;
 const char* const kCentre = "centre";
 const char* const kLastLayerSteps = "last_layer_steps";
-
-// As the authors' code has them.
-datasets::ViewPlan view(double min_area, double max_area, double blur, double solarize,
-                        std::int64_t image_size) {
-  datasets::AugmentConfig augment;
-  augment.crop_min_area = min_area;
-  augment.crop_max_area = max_area;
-  augment.distortion = {.jitter = 0.8,
-                        .brightness = 0.4,
-                        .contrast = 0.4,
-                        .saturation = 0.2,
-                        .hue = 0.1,
-                        .grey = 0.2,
-                        .blur = blur,
-                        .solarize = solarize};
-  return {augment, image_size};
-}
 
 at::Tensor joined(std::span<const at::Tensor> views) {
   return at::cat(at::TensorList(views.data(), views.size()));
@@ -67,18 +50,11 @@ at::Tensor self_distillation_loss(const at::Tensor& students, const at::Tensor& 
 
 SelfDistillation::SelfDistillation(const Config& config, std::int64_t samples)
     : dino_(config.dino),
+      views_(task_views(config)),
       image_size_(config.model.image_size),
       lanes_(config.lane_groups()),
       steps_per_epoch_(datasets::steps_per_epoch(samples, config.data.global_batch_size)),
       total_steps_(config.run.steps > 0 ? config.run.steps : config.run.epochs * steps_per_epoch_) {}
-
-std::vector<datasets::ViewPlan> SelfDistillation::views() const {
-  std::vector<datasets::ViewPlan> views = {view(dino_.global_min_area, 1, 1, 0, image_size_),
-                                           view(dino_.global_min_area, 1, 0.1, 0.2, image_size_)};
-  views.insert(views.end(), static_cast<std::size_t>(dino_.local_views),
-               view(dino_.local_min_area, dino_.local_max_area, 0.5, 0, dino_.local_size));
-  return views;
-}
 
 // A pass for each size of views, then the head once for all of them: [V*b,K].
 at::Tensor SelfDistillation::student_outputs(const LaneInput& lane, const at::Tensor& global) const {

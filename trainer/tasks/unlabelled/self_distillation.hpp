@@ -17,7 +17,7 @@ class SelfDistillation final : public Task {
  public:
   SelfDistillation(const Config& config, std::int64_t samples);
 
-  std::vector<datasets::ViewPlan> views() const override;
+  std::vector<datasets::ViewPlan> views() const override { return views_; }
   at::Tensor lane_loss(const LaneInput& lane, std::span<double> shared) const override;
   std::size_t shared_values() const override { return outputs(); }
   void after_exchange(const LaneValues& shared, TaskState& state, sharding::SampleRows* rows) const override;
@@ -35,6 +35,7 @@ class SelfDistillation final : public Task {
   at::Tensor student_outputs(const LaneInput& lane, const at::Tensor& global) const;
 
   DinoConfig dino_;
+  std::vector<datasets::ViewPlan> views_;
   std::int64_t image_size_, lanes_, steps_per_epoch_, total_steps_;
 };
 

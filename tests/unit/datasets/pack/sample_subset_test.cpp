@@ -114,7 +114,9 @@ TEST_F(SampleSubsetTest, AListNamesImages) {
   EXPECT_THAT(missing.what(), HasSubstr("list: line 2: numbered has no image c3/8.png"));
   put("list", "\n");
   EXPECT_EQ(error_of([&] { kept("list:" + (dir_ / "list").string()); }).code(), ExitCode::refused);
-  EXPECT_EQ(error_of([&] { kept("list:" + (dir_ / "none").string()); }).code(), ExitCode::io);
+  const Error gone = error_of([&] { kept("list:" + (dir_ / "none").string()); });
+  EXPECT_EQ(gone.code(), ExitCode::io);
+  EXPECT_THAT(gone.what(), HasSubstr("data.subset = list:" + (dir_ / "none").string() + ": "));
 }
 
 TEST_F(SampleSubsetTest, WhatIsNoPart) {

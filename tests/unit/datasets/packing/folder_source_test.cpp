@@ -82,7 +82,7 @@ TEST_F(FolderSourceTest, OneLevelTooHighIsRefusedOrSaid) {
   const Error error = refusal("folder:" + path("d"));
   EXPECT_EQ(error.code(), ExitCode::bad_data);
   EXPECT_THAT(error.what(), HasSubstr("holds train, val, which are parts of a data set and not classes"));
-  EXPECT_THAT(error.hint(), HasSubstr("go one level down: --source folder:" + path("d/train")));
+  EXPECT_THAT(error.hint(), HasSubstr("go one level down: folder:" + path("d/train")));
   put_images({"e/Training/1.jpg"});
   EXPECT_EQ(refusal("folder:" + path("e")).code(), ExitCode::bad_data);
   put_images({"f/ILSVRC/a/1.jpg"});
@@ -263,7 +263,7 @@ TEST_F(FolderSourceTest, TwoLevelsTooHighIsRefused) {
   const Error error = refusal("folder:" + path("d"));
   EXPECT_EQ(error.code(), ExitCode::bad_data);
   EXPECT_THAT(error.what(), HasSubstr(path("d/Data") + ": holds train, val, which are parts of a data set"));
-  EXPECT_THAT(error.hint(), HasSubstr("--source folder:" + path("d/Data/train")));
+  EXPECT_THAT(error.hint(), HasSubstr("down: folder:" + path("d/Data/train")));
 }
 
 TEST_F(FolderSourceTest, APackIsCalledAsWhatItsPathsLeadTo) {

@@ -5,6 +5,7 @@
 
 #include "datasets/archives/json_tables.hpp"
 #include "datasets/archives/matlab_file.hpp"
+#include "datasets/dataset.hpp"
 #include "datasets/packing/sources/split_names.hpp"
 #include "tests/archives/matlab_file.hpp"
 #include "tests/unit/datasets/packing/archive_pack_fixture.hpp"
@@ -12,6 +13,7 @@
 namespace vitrail::datasets {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -180,6 +182,18 @@ class INaturalist : public LabelledFilesTest {
     {"id": 3, "image_id": 11, "category_id": 1}, {"id": 4, "image_id": 13, "category_id": 2})";
 };
 
+TEST_F(INaturalist, NamesThatLeadOutAreRefusedFirst) {
+  put("out.jpg", jpeg_);
+  for (const char* name : {"../out.jpg", "train_val2018/../../out.jpg", "/etc/hostname"}) {
+    put("i/train2018.json",
+        fmt::format(
+            R"({{"images": [{}, {{"id": 14, "file_name": "{}"}}], "annotations": [{}, {{"id": 5, "image_id": 14, "category_id": 0}}]}})",
+            kImages, name, kAnnotations));
+    expect_bad(ranked(""), fmt::format("the name {} leads out of the source", name));
+    EXPECT_FALSE(fs::exists(dir_ / "pack/manifest.json"));
+  }
+}
+
 TEST_F(INaturalist, EveryRankIsAKindOfLabels) {
   EXPECT_EQ(labels_of(ranked("")), expected(1, 0, 2));
   EXPECT_THAT(names_, ElementsAre("Zea mays", "Corvus corax", "Anas acuta"));  // by their ids
@@ -228,6 +242,8 @@ TEST_F(INaturalist, ListsThatDoNotFit) {
   expect(list(kImages, R"({"id": 1, "image_id": -10, "category_id": 1})"), "whose image_id is no number");
   put("i/train2018.json", list(kImages, R"({"id": 1, "image_id": 10, "category_id": 1})"));
   EXPECT_EQ(labels_of(ranked("")).size(), 1U);
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("no annotation of 3 images, which are left out; the first: "
+                                               "train_val2018/Aves/1/b.jpg")));
   EXPECT_THAT(quarantine("pack").at("train_val2018/Aves/2/d.jpg"), HasSubstr("no label is known"));
 }
 
@@ -326,7 +342,7 @@ TEST_F(LabelledFilesTest, FoodAndKaggle) {
   expect_bad(with(food, "train"), "train.txt: line 2: tart is no class of");
 
   const std::string base = "k/ILSVRC/Data/CLS-LOC/";
-  put_images(base + "train", {"n01/n01_1.JPEG", "n02000000/n02000000_7.JPEG", "n01000000/n01000000_3.JPEG"});
+  put_images(base + "train", {"n02000000/n02000000_7.JPEG", "n01000000/n01000000_3.JPEG"});
   put_images(base + "val", {"ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000002.JPEG"});
   put("k/LOC_synset_mapping.txt", "n02000000 a dog, hound\nn01000000 a fish\n");
   put("k/LOC_val_solution.csv",
@@ -338,20 +354,78 @@ TEST_F(LabelledFilesTest, FoodAndKaggle) {
   EXPECT_THAT(names_, ElementsAre("a fish", "a dog, hound"));
   EXPECT_EQ(labels_of(with(kaggle, "val")),
             (Labels{{"ILSVRC2012_val_00000001.JPEG", 1}, {"ILSVRC2012_val_00000002.JPEG", 0}}));
+  EXPECT_TRUE(warnings_.empty());
+
+  // Files that no list names are counted; a folder that is no class means another list.
+  put_images(base,
+             {"train/stray.JPEG", "val/ILSVRC2012_val_00000003.JPEG", "val/ILSVRC2012_val_00000004.JPEG"});
+  EXPECT_EQ(labels_of(with(kaggle, "train")).size(), 2U);
+  EXPECT_THAT(warnings_, ElementsAre(AllOf(HasSubstr("1 files are left out"), HasSubstr("stray.JPEG"))));
+  EXPECT_THAT(quarantine("pack").at("stray.JPEG"), HasSubstr("no label"));
+  EXPECT_EQ(labels_of(with(kaggle, "val")).size(), 2U);
+  EXPECT_THAT(warnings_,
+              ElementsAre(AllOf(HasSubstr("2 files are left out, which LOC_val_solution.csv does not"),
+                                HasSubstr("the first: ILSVRC2012_val_00000003.JPEG"))));
+  put_images(base, {"train/n03000000/1.JPEG"});
+  expect_bad(with(kaggle, "train"), "the folder n03000000 is no class of LOC_synset_mapping.txt");
+  fs::remove_all(dir_ / base / "train/n03000000");
   fs::remove_all(dir_ / base / "train/n01000000");
   expect_bad(with(kaggle, "train"), "no folder of the class n01000000");
 }
 
+// As `vitrail predict --output labels.csv` writes them.
+TEST_F(LabelledFilesTest, ATableNamesItsOwnClasses) {
+  put_images("d", {"1.jpg", "2.jpg", "3.jpg"});
+  put("d/l.csv",
+      "image,label,class,confidence\n1.jpg,3,wolf,0.9\n2.jpg,0,\"cat, tame\",0.8\n3.jpg,3,wolf,0.7\n");
+  const std::string source = "csv:" + path("d/l.csv");
+  EXPECT_EQ(labels_of(with(source)), (Labels{{"1.jpg", 3}, {"2.jpg", 0}, {"3.jpg", 3}}));
+  EXPECT_THAT(names_, ElementsAre("cat, tame", "1", "2", "wolf"));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("no image of 2 of these 4 classes")));
+  PackOptions named = with(source);
+  named.class_names = path("names.txt");
+  put("names.txt", "ant\nbee\nfly\nelk\n");  // what is asked for counts
+  labels_of(named);
+  EXPECT_THAT(names_, ElementsAre("ant", "bee", "fly", "elk"));
+  put("d/l.csv", "image,label,class\n1.jpg,0,wolf\n2.jpg,0,cat\n3.jpg,1,elk\n");
+  labels_of(with(source));
+  EXPECT_THAT(names_, ElementsAre("0", "1"));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("line 3: the label 0 is called cat, and wolf before")));
+  put("d/l.csv", "image,label,class\n1.jpg,a,wolf\n2.jpg,b,cat\n3.jpg,a,elk\n");
+  labels_of(with(source));
+  EXPECT_THAT(names_, ElementsAre("a", "b"));  // names are what they say
+}
+
 TEST_F(LabelledFilesTest, FormatsOfOthersAreToldTheWay) {
+  put("m/index.json", R"({"shards": [{"column_names": ["x", "y"], "format": "mds"}], "version": 2})");
+  put("l/data.mdb", "pages");
+  put("photos/a/index.json", "{}");  // nobody's shards
+  put_images("photos/a", {"1.jpg"});
+  EXPECT_EQ(labels_of(with("folder:" + path("photos"))).size(), 1U);
   for (const auto& [source, way] :
        std::map<std::string, std::string>{{"mds:" + path("x"), "webdataset.TarWriter"},
+                                          {path("m"), "webdataset.TarWriter"},
+                                          {"folder:" + path("m"), "webdataset.TarWriter"},
+                                          {path("m/index.json"), "webdataset.TarWriter"},
+                                          {path("l"), "Python's lmdb"},
+                                          {path("l/data.mdb"), "Python's lmdb"},
+                                          {"ffcv:" + path("train.beton"), "what it was written from"},
                                           {path("train.beton"), "what it was written from"},
                                           {"lmdb:" + path("x"), "Python's lmdb"}}) {
     const Error e = refusal(with(source));
     EXPECT_EQ(e.code(), ExitCode::usage) << source;
-    EXPECT_THAT(e.what(), HasSubstr("cannot be packed as they are"));
+    EXPECT_THAT(e.what(), HasSubstr("--source " + source + ": "));
+    EXPECT_THAT(e.what(), HasSubstr("not read"));
     EXPECT_THAT(e.hint(), HasSubstr(way));
     EXPECT_THAT(e.hint(), HasSubstr("wds:"));
+    // The same where no pack is made.
+    for (const auto& open : {open_dataset, open_unlabelled}) {
+      const Error direct = error_of([&] { open(source, {.given_as = "data.train ="}); });
+      EXPECT_EQ(direct.code(), ExitCode::usage);
+      EXPECT_EQ(direct.hint(), e.hint());
+      EXPECT_EQ(std::string(direct.what()),
+                fmt::format("data.train = {}{}", source, std::string(e.what()).substr(9 + source.size())));
+    }
   }
   const Error parquet = refusal(with(path("a.parquet")));
   EXPECT_EQ(parquet.code(), ExitCode::usage);

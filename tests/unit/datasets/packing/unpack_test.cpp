@@ -12,8 +12,10 @@
 namespace vitrail::datasets {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class UnpackTest : public ArchivePackTest {
  protected:
@@ -149,15 +151,49 @@ TEST_F(UnpackTest, NothingIsWrittenOverOrOutside) {
   EXPECT_EQ(tree("there").size(), 1U);
   const std::string jpeg = fixture_image("jpeg_1x1");
   for (const char* key : {"../x.jpg", "/x.jpg", "a/../../x.jpg", "a//x.jpg", "./x.jpg", ""}) {
-    EXPECT_EQ(error_of([&] { path_in_folder(key, "a", std::as_bytes(std::span(jpeg))); }).code(),
-              ExitCode::bad_data)
-        << key;
+    EXPECT_FALSE(is_path_below(key)) << key;
   }
+  for (const char* key : {"x.jpg", "a/..x.jpg", "a/b/.c", "..."}) EXPECT_TRUE(is_path_below(key)) << key;
   EXPECT_EQ(path_in_folder("a/x", "a", std::as_bytes(std::span(jpeg))), "a/x.jpg");
   EXPECT_EQ(path_in_folder("ab/x.png", "a", std::as_bytes(std::span(jpeg))), "a/ab/x.png");
   EXPECT_THAT(class_folders({{"Ram C/V", ""}, {"..", ""}, {"x", "n01440764"}}),
               ElementsAre("Ram C_V", "_..", "n01440764"));
   EXPECT_EQ(error_of([] { class_folders({{"a/b", ""}, {"a_b", ""}}); }).code(), ExitCode::refused);
+}
+
+// As a pack of before has them: the folder of a source is renamed inside of its shard.
+TEST_F(UnpackTest, KeysThatLeadOutAreRefusedBeforeAnythingIsWritten) {
+  PackOptions o = options(make_folder("source", 2, 3), "pack");
+  pack(o);
+  Manifest m = read_manifest(o.output);
+  const fs::path shard = o.output / m.shards[0].file.name;
+  std::string bytes = read_text(shard);
+  const std::string key = records("pack").rbegin()->first, moved = "../" + key.substr(3);
+  const auto at = bytes.find(key);
+  ASSERT_NE(at, std::string::npos);
+  bytes.replace(at, key.size(), moved);
+  std::ofstream(shard, std::ios::binary) << bytes;
+  const Error e = error_of([&] { unpacked("pack", "out", UnpackFormat::folder); });
+  EXPECT_EQ(e.code(), ExitCode::bad_data);
+  EXPECT_THAT(e.what(), HasSubstr("1 keys are no paths below a folder; the first: " + moved));
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+  unpacked("pack", "tars", UnpackFormat::wds);
+  ASSERT_EQ(std::system(fmt::format("cd {} && tar -tf tars/*.tar > list", dir_.string()).c_str()), 0);
+  EXPECT_THAT(read_text(dir_ / "list"), Not(HasSubstr("..")));
+  EXPECT_THAT(read_text(dir_ / "list"), HasSubstr(".key"));
+}
+
+TEST_F(UnpackTest, QuarantinedFilesAreSaid) {
+  make_folder("source", 2, 3);
+  put("source/n00000001/broken.jpg", "no image");
+  pack(options("folder:" + path("source"), "pack"));
+  for (const UnpackFormat format : {UnpackFormat::folder, UnpackFormat::wds}) {
+    const std::string out = format == UnpackFormat::wds ? "wds" : "folder";
+    EXPECT_THAT(unpacked("pack", out, format).warnings,
+                ElementsAre(AllOf(HasSubstr("1 files were quarantined"), HasSubstr("other shards"))));
+    pack(options(out + ":" + path(out), out + "again"));
+    EXPECT_EQ(records(out + "again"), records("pack"));
+  }
 }
 
 TEST_F(UnpackTest, ADamagedRecordEndsItAndLeavesNoTar) {

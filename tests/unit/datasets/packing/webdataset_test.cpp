@@ -4,6 +4,7 @@
 
 #include "datasets/archives/brace_pattern.hpp"
 #include "datasets/codec/codec.hpp"
+#include "datasets/dataset.hpp"
 #include "datasets/packing/pack_sources.hpp"
 #include "tests/unit/datasets/packing/archive_pack_fixture.hpp"
 
@@ -105,10 +106,84 @@ TEST_F(WebDatasetTest, WhatIsNoSampleIsQuarantined) {
   EXPECT_TRUE(reasons.contains("5.jpg"));
   EXPECT_EQ(read_manifest(path("pack")).source_images, 2 + reasons.size());
   EXPECT_THAT(warnings_,
-              ElementsAre(HasSubstr("1 samples have several images"), HasSubstr("no label for 2 samples")));
+              ElementsAre(HasSubstr("1 samples have several images"),
+                          HasSubstr("1 samples have the name of one before them in their tar"),
+                          HasSubstr("no label for 2 samples, which are left out; the first: 2.jpg in")));
+}
+
+TEST_F(WebDatasetTest, ANameThatIsThereTwiceIsSaid) {
+  const Members once = {{"1.jpg", jpeg_}, {"1.cls", "0"}, {"2.jpg", jpeg_}, {"2.cls", "1"}};
+  Members twice = once;
+  twice.insert(twice.end(), once.begin() + 2, once.end());  // the very next sample
+  write_tar("t.tar", twice);
+  EXPECT_EQ(labels_of("wds:" + path("t.tar")), (Labels{{"1.jpg", 0}, {"2.jpg", 1}}));
+  const auto said = HasSubstr(
+      "1 samples have the name of one before them in their tar and are left out; the first: "
+      "2.jpg in " +
+      path("t.tar"));
+  EXPECT_THAT(warnings_, ElementsAre(said));
+  EXPECT_THAT(quarantine("pack").at("2.jpg"), HasSubstr("a second file of this name"));
+  EXPECT_EQ(read_manifest(path("pack")).source_images, 3U);
+  // Read as it lies, too: nothing is lost unsaid.
+  const auto direct = open_dataset("wds:" + path("t.tar"));
+  EXPECT_EQ(direct->size(), 2);
+  EXPECT_THAT(direct->warnings(), ElementsAre(said));
+}
+
+TEST_F(WebDatasetTest, NamesThatLeadOutAreRefused) {
+  for (const char* name : {"../x", "/x", "a/../../x"}) {
+    write_tar("t.tar", {{"1.jpg", jpeg_},
+                        {"1.cls", "0"},
+                        {name + std::string(".jpg"), jpeg_},
+                        {name + std::string(".cls"), "0"}});
+    const Error e = refusal("wds:" + path("t.tar"));
+    EXPECT_EQ(e.code(), ExitCode::bad_data);
+    EXPECT_THAT(e.what(),
+                HasSubstr(fmt::format("--source wds:{}: the name {}.jpg leads out", path("t.tar"), name)));
+    EXPECT_FALSE(fs::exists(dir_ / "pack/manifest.json"));
+  }
+  write_tar("t.tar", {{"a/..b.jpg", jpeg_}, {"a/..b.cls", "0"}, {"...c/1.jpg", jpeg_}, {"...c/1.cls", "1"}});
+  EXPECT_EQ(labels_of("wds:" + path("t.tar")), (Labels{{"...c/1.jpg", 1}}));  // dots alone are no way out
+}
+
+// What a model is asked of: images of tars that nobody has labelled, of WebDataset's form or of none.
+TEST_F(WebDatasetTest, UnlabelledImagesOfTars) {
+  write_tar("t.tar", {{"1.jpg", jpeg_},
+                      {"a/2.PNG", png_},
+                      {"a/2.cls", "1"},
+                      {"3.jpg", jpeg_},
+                      {"3.cls", "-1"},
+                      {"4.json", "not JSON"},
+                      {"4.webp", jpeg_},
+                      {"photo.of.5.jpg", jpeg_},
+                      {"notes.txt", "no image"}});
+  const std::string source = "wds:" + path("t.tar");
+  const auto names = [](const Dataset& dataset) {
+    std::vector<std::string> all;
+    for (std::int64_t i = 0; i < dataset.size(); ++i) all.push_back(dataset.name(i));
+    std::ranges::sort(all);
+    return all;
+  };
+  const auto dataset = open_unlabelled(source);
+  EXPECT_THAT(names(*dataset), ElementsAre("1.jpg", "3.jpg", "4.webp", "a/2.PNG", "photo.of.5.jpg"));
+  EXPECT_EQ(dataset->read(0).encoded.size(), dataset->name(0) == "a/2.PNG" ? png_.size() : jpeg_.size());
+  EXPECT_THAT(dataset->warnings(), ElementsAre(HasSubstr("a sample without a .jpg")));
+  write_tar("plain.tar", {{"1.jpg", jpeg_}, {"2.jpg", jpeg_}});
+  const auto plain = open_unlabelled("wds:" + path("plain.tar"));
+  EXPECT_THAT(names(*plain), ElementsAre("1.jpg", "2.jpg"));
+  EXPECT_EQ(plain->classes(), 0);
+  EXPECT_EQ(plain->label(1), 0);
+  EXPECT_THAT(error_of([&] { open_dataset("wds:" + path("plain.tar")); }).what(),
+              HasSubstr("no sample with a label"));
+  EXPECT_THAT(error_of([&] { open_dataset(path("plain.tar")); }).what(),
+              HasSubstr("wds:" + path("plain.tar")));
 }
 
 TEST_F(WebDatasetTest, NamesThatTarsShareBeginWithTheTars) {
+  write_tar("x/a.tar", {{"0.jpg", jpeg_}, {"0.cls", "0"}});
+  write_tar("y/a.tar", {{"0.jpg", jpeg_}, {"0.cls", "0"}});
+  EXPECT_THAT(refusal("wds:" + path("x/a.tar") + "::" + path("y/a.tar")).what(),
+              HasSubstr("have the same name"));
   write_tar("w/a.tar", {{"0.jpg", jpeg_}, {"0.cls", "0"}});
   write_tar("w/b.tar", {{"0.jpg", jpeg_}, {"0.cls", "1"}, {"1.jpg", jpeg_}, {"1.cls", "0"}});
   EXPECT_EQ(labels_of("wds:" + path("w")), (Labels{{"a/0.jpg", 0}, {"b/0.jpg", 1}, {"b/1.jpg", 0}}));
