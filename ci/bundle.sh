@@ -9,13 +9,13 @@ readonly limit_bytes=60000000
 # Relative, so that they are found wherever the bundle is unpacked.
 nvcc=$(find_nvcc) || die "there is no nvcc on this machine"
 configure cuda build/bundle -DCMAKE_CUDA_COMPILER="$nvcc" -DVITRAIL_FIXTURES=tests/fixtures
-programs=(vitrail unit_sharding unit_sharding_cuda unit_models_torch unit_models_cuda unit_trainer_torch mpi_contract bench_optimizers)
+programs=(vitrail unit_sharding_cuda unit_models_cuda mpi_contract bench_optimizers libcount_kernels.so)
 cmake --build build/bundle --target "${programs[@]}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bundle=$work/vitrail-gpu
-mkdir -p "$bundle"/{build/cuda,lib,share,data}
+mkdir -p "$bundle"/{build/cuda,lib,share}
 for program in "${programs[@]}"; do
   strip -o "$bundle/build/cuda/$program" "build/bundle/$program"
 done
@@ -36,7 +36,6 @@ ldd "$bundle"/build/cuda/* "$bundle"/bin/* "$bundle"/lib/openmpi/*.so "$bundle"/
   grep -vE '/lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|gomp|util|resolv)\.so' | xargs cp -L -t "$bundle/lib"
 
 cp -r ci tests "$bundle"
-cp /usr/share/datasets/fashion-mnist/t10k-*.gz "$bundle/data"
 tar -C "$work" -cJf "$output" vitrail-gpu
 bytes=$(stat -c %s "$output")
 ((bytes < limit_bytes)) || die "$output has $bytes bytes, the limit is $limit_bytes"

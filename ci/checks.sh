@@ -24,10 +24,11 @@ cuda() {
     say "skipped: no nvcc on this machine, so the GPU kernels were not compiled"
     return
   fi
-  local programs=(vitrail unit_models_cuda unit_sharding_cuda unit_nccl_failures mpi_contract)
+  local programs=(vitrail unit_models_cuda unit_sharding_cuda unit_nccl_failures unit_count_kernels count_kernels mpi_contract)
   configure cuda build/cuda -DCMAKE_CUDA_COMPILER="$nvcc" -DCMAKE_CUDA_ARCHITECTURES="80;90" && cmake --build build/cuda --target "${programs[@]}" || return
+  ci/check_kernels.py build/cuda || return
   ensure_peers  # libraries that LibTorch loads beside CUDA's own
-  with_torch build/cuda/vitrail --version && ctest --test-dir build/cuda -R '^unit_nccl_failures$' --output-on-failure || return
+  with_torch build/cuda/vitrail --version && ctest --test-dir build/cuda -R '^unit_(nccl_failures|count_kernels)$' --output-on-failure || return
   if [[ -e /dev/nvidia0 ]]; then
     ctest --test-dir build/cuda -R '^unit_.*_cuda$' --output-on-failure
   else

@@ -2,10 +2,11 @@
 # The checks that do not fit into .ci/run: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
 # each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the worked
-# examples, the bundle for GPU machines, the containers' recipes, compilers, a run in Weights & Biases.
+# examples, the rows of gpu.sh on a processor, the bundle for GPU machines, the containers' recipes, compilers, a run in
+# Weights & Biases.
 #
 #   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, examples, faults,
-#                               bundle, containers, compilers, wandb
+#                               gpu_rows, bundle, containers, compilers, wandb
 #   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/campaigns/long.py does, after its builds; the table
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -84,6 +85,13 @@ bundle() {
   rm -rf "$folder"
 }
 
+# Every row of ci/gpu.sh at a small size on a processor, beside timm, and the optimizer that it compares with.
+gpu_rows() {
+  ensure_peers && ensure_peers_cuda && build dev build/dev || return
+  with_torch "$peers/bin/python" -B tests/bench/gpu/fused_lamb_test.py || return
+  PYTHON=$peers/bin/python VITRAIL_BUILD=build/dev with_torch ci/gpu.sh --on-cpu
+}
+
 # What others compile with: all that needs no LibTorch, without a warning, and the program by the oldest of each kind. Those that are not
 # here come from apt, where it has them and we may install.
 compilers() {
@@ -127,6 +135,7 @@ stage runs --needs install runs
 stage cluster --needs install cluster
 stage examples --needs install examples
 stage faults --needs install faults all
+stage gpu_rows --needs install gpu_rows
 stage bundle --needs install bundle
 stage containers --needs install ci/containers/check.sh
 stage compilers --needs install compilers

@@ -1,10 +1,13 @@
 #include "models/layers/layers.hpp"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace vitrail::models {
 
 using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 Tensor over_length(const Tensor& x) {
   constexpr double kSmallest = 1e-12;
@@ -26,9 +29,49 @@ NormedBranch mlp(const MlpId& layer, const Bound& p, const Dropout& dropout) {
           }};
 }
 
+namespace {
+
+// [B,T,N*D] -> N times [B,H,T,D/H]. Backward, gradients that lie in one tensor as the parts do are that
+// tensor; others are put into one by a single copy.
+class SplitHeads : public torch::autograd::Function<SplitHeads> {
+ public:
+  static variable_list forward(AutogradContext*, const Tensor& x, std::int64_t parts, std::int64_t heads) {
+    const std::int64_t channels = x.size(2) / parts / heads;
+    return x.view({x.size(0), x.size(1), parts, heads, channels}).permute({2, 0, 3, 1, 4}).unbind(0);
+  }
+
+  static variable_list backward(AutogradContext*, const variable_list& gradients) {
+    const Tensor& first = gradients.front();
+    const auto parts = static_cast<std::int64_t>(gradients.size());
+    const std::int64_t width = first.size(1) * first.size(3);
+    if (lie_together(gradients, width)) {
+      return {first.as_strided({first.size(0), first.size(2), parts * width},
+                               {first.size(2) * parts * width, parts * width, 1}, first.storage_offset()),
+              Tensor(), Tensor()};
+    }
+    variable_list by_tokens;
+    for (const Tensor& part : gradients) by_tokens.push_back(part.transpose(1, 2));
+    return {at::stack(by_tokens, 2).flatten(2), Tensor(), Tensor()};
+  }
+
+ private:
+  static bool lie_together(const variable_list& parts, std::int64_t width) {
+    const Tensor& first = parts.front();
+    const std::int64_t token = static_cast<std::int64_t>(parts.size()) * width;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const std::int64_t offset = first.storage_offset() + static_cast<std::int64_t>(i) * width;
+      if (!parts[i].is_alias_of(first) || parts[i].storage_offset() != offset ||
+          parts[i].strides() != at::IntArrayRef({first.size(2) * token, first.size(3), token, 1}))
+        return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
 std::vector<Tensor> split_heads(const Tensor& x, std::int64_t parts, std::int64_t heads) {
-  const std::int64_t channels = x.size(2) / parts / heads;
-  return x.view({x.size(0), x.size(1), parts, heads, channels}).permute({2, 0, 3, 1, 4}).unbind(0);
+  return SplitHeads::apply(x, parts, heads);
 }
 
 Tensor join_heads(const Tensor& x) {

@@ -9,7 +9,7 @@
 #include <span>
 
 #include "sharding/device/addend.hpp"
-#include "sharding/device/update_run.hpp"
+#include "sharding/device/update_list.hpp"
 #include "trainer/base/data_type.hpp"
 
 namespace vitrail::sharding {
@@ -34,8 +34,7 @@ class Stream {
   virtual void add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) = 0;
   virtual void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) = 0;
   // `type`: f32 or f64. `squares`: none, or as many as runs; then this returns when they are there.
-  virtual void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
-                      std::span<Squares> squares) = 0;
+  virtual void update(UpdateKernel kernel, DataType type, UpdateList& list, std::span<Squares> squares) = 0;
   virtual std::shared_ptr<const Mark> mark() = 0;
   // What is given from now on begins after the mark of a stream of this device; this returns at once.
   virtual void begin_after(const Mark& mark) = 0;

@@ -1,6 +1,7 @@
 #include "sharding/device/gpu_device.hpp"
 
 #include <array>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -66,6 +67,68 @@ class GpuScratch {
   std::size_t size_ = 0;
 };
 
+// Memory of the GPU that goes with its last owner.
+std::shared_ptr<void> shared_memory(int gpu, const GpuMemory& memory, std::size_t bytes) {
+  return {memory.allocate(bytes, Memory::device), [gpu](void* address) {
+            cudaSetDevice(gpu);
+            cudaFree(address);
+          }};
+}
+
+// Pinned memory of the host between what is pageable and a stream: two runs that take turns, so that one may
+// be filled while the stream still reads the other.
+class Staging {
+ public:
+  Staging(int gpu, const GpuMemory& memory) : gpu_(gpu), memory_(memory) {}
+  ~Staging() {
+    for (Run& run : runs_) cudaFreeHost(run.bytes);
+  }
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  void upload(std::span<const std::byte> from, void* to, cudaStream_t stream) {
+    Run& run = room(from.size());
+    std::memcpy(run.bytes, from.data(), from.size());
+    check_cuda(cudaMemcpyAsync(to, run.bytes, from.size(), cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync",
+               gpu_);
+    run.used.record(stream);
+  }
+  // Waits for the stream.
+  void download(const void* from, std::span<std::byte> to, cudaStream_t stream) {
+    Run& run = room(to.size());
+    check_cuda(cudaMemcpyAsync(run.bytes, from, to.size(), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync",
+               gpu_);
+    run.used.record(stream);
+    run.used.wait();
+    std::memcpy(to.data(), run.bytes, to.size());
+  }
+
+ private:
+  struct Run {
+    explicit Run(int gpu) : used(gpu) {}
+    void* bytes = nullptr;
+    std::size_t size = 0;
+    CudaEvent used;
+  };
+
+  Run& room(std::size_t bytes) {
+    Run& run = runs_.at(next_++ % runs_.size());
+    if (!run.used.reached()) run.used.wait();
+    if (bytes > run.size) {
+      check_cuda(cudaFreeHost(std::exchange(run.bytes, nullptr)), "cudaFreeHost", gpu_);
+      run.size = 0;
+      run.bytes = memory_.allocate(bytes, Memory::pinned);
+      run.size = bytes;
+    }
+    return run;
+  }
+
+  int gpu_;
+  const GpuMemory& memory_;
+  std::array<Run, 2> runs_{Run(gpu_), Run(gpu_)};
+  std::size_t next_ = 0;
+};
+
 class GpuMark final : public Mark {
  public:
   GpuMark(int gpu, cudaStream_t stream) : gpu_(gpu), event_(gpu) { event_.record(stream); }
@@ -83,7 +146,12 @@ class GpuMark final : public Mark {
 class GpuStream final : public Stream {
  public:
   GpuStream(int gpu, cudaStream_t stream, const GpuMemory& memory)
-      : gpu_(gpu), stream_(stream), runs_(gpu, memory), squares_(gpu, memory) {}
+      : gpu_(gpu),
+        stream_(stream),
+        memory_(memory),
+        staging_(gpu, memory),
+        scalars_(gpu, memory),
+        squares_(gpu, memory) {}
 
   void copy(const std::byte* from, std::size_t bytes, std::byte* to) override {
     use_gpu(gpu_);
@@ -102,19 +170,17 @@ class GpuStream final : public Stream {
     check_cuda(cudaGetLastError(), "a kernel that widens", gpu_);
   }
 
-  void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
-              std::span<Squares> squares) override {
-    if (runs.empty()) return;
+  void update(UpdateKernel kernel, DataType type, UpdateList& list, std::span<Squares> squares) override {
+    if (list.runs.empty()) return;
     use_gpu(gpu_);
-    auto* on_gpu = static_cast<UpdateRun*>(runs_.room(runs.size_bytes()));
-    auto* sums = static_cast<Squares*>(squares.empty() ? nullptr : squares_.room(squares.size_bytes()));
-    copy(std::as_bytes(runs).data(), runs.size_bytes(), reinterpret_cast<std::byte*>(on_gpu));
-    gpu::launch_update(stream_, kernel, type, on_gpu, static_cast<std::int64_t>(runs.size()), sums);
+    const auto scalars = std::as_bytes(std::span(list.scalars));
+    auto* const by_number = static_cast<UpdateScalars*>(scalars_.room(scalars.size()));
+    auto* const sums = static_cast<Squares*>(squares.empty() ? nullptr : squares_.room(squares.size_bytes()));
+    staging_.upload(scalars, by_number, stream_);
+    gpu::launch_update(stream_, kernel, type, kept_runs(list), static_cast<std::int64_t>(list.runs.size()),
+                       by_number, sums);
     check_cuda(cudaGetLastError(), "an update kernel", gpu_);
-    if (squares.empty()) return;
-    copy(reinterpret_cast<const std::byte*>(sums), squares.size_bytes(),
-         std::as_writable_bytes(squares).data());
-    finish();
+    if (!squares.empty()) staging_.download(sums, std::as_writable_bytes(squares), stream_);
   }
 
   std::shared_ptr<const Mark> mark() override {
@@ -129,9 +195,21 @@ class GpuStream final : public Stream {
   cudaStream_t get() const { return stream_; }
 
  private:
+  const UpdateRun* kept_runs(UpdateList& list) {
+    if (!list.kept) {
+      const auto runs = std::as_bytes(std::span(list.runs));
+      const std::shared_ptr<void> kept = shared_memory(gpu_, memory_, runs.size());
+      copy(runs.data(), runs.size(), static_cast<std::byte*>(kept.get()));
+      list.kept = kept;
+    }
+    return static_cast<const UpdateRun*>(list.kept.get());
+  }
+
   int gpu_;
   cudaStream_t stream_;
-  GpuScratch runs_, squares_;
+  const GpuMemory& memory_;
+  Staging staging_;
+  GpuScratch scalars_, squares_;
 };
 
 class GpuDevice final : public Device {

@@ -19,6 +19,6 @@ void launch_widen(cudaStream_t stream, DataType type, const std::byte* from, std
 
 // f32 or f64; `squares`: one for each run, or null for kernels that give none.
 void launch_update(cudaStream_t stream, UpdateKernel kernel, DataType type, const UpdateRun* runs,
-                   std::int64_t count, Squares* squares);
+                   std::int64_t count, const UpdateScalars* scalars, Squares* squares);
 
 }  // namespace vitrail::sharding::gpu

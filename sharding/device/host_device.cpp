@@ -27,40 +27,42 @@ void ask_for_huge_pages(std::byte* bytes, std::size_t size) {
 }
 
 template <class Real>
-Squares update_run(UpdateKernel kernel, const UpdateRun& run) {
+Squares update_run(UpdateKernel kernel, const UpdateRun& run, const UpdateScalars& scalars) {
   const std::int64_t n = run.elements;
+  const UpdateStep& step = scalars.step;
+  const double factor = scalars.factor;
   const auto as = [](std::byte* bytes) { return reinterpret_cast<Real*>(bytes); };
   Real *sum = as(run.sum), *weight = as(run.weight), *exp_avg = as(run.exp_avg),
        *exp_avg_sq = as(run.exp_avg_sq);
   switch (kernel) {
     case UpdateKernel::clip: {
       const double before = sum_of_squares(sum, n);
-      if (run.factor == 0) return {before, before};
-      clamp(static_cast<Real>(run.factor), n, sum);
+      if (factor == 0) return {before, before};
+      clamp(static_cast<Real>(factor), n, sum);
       return {before, sum_of_squares(sum, n)};
     }
     case UpdateKernel::adamw:
-      adamw_update(run.step, n, sum, weight, exp_avg, exp_avg_sq);
+      adamw_update(step, n, sum, weight, exp_avg, exp_avg_sq);
       return {};
     case UpdateKernel::sgd:
-      sgd_update(run.step, n, sum, weight, exp_avg);
+      sgd_update(step, n, sum, weight, exp_avg);
       return {};
     case UpdateKernel::lamb_direction:
-      if (run.factor != 1) multiply(run.factor, n, weight);
-      return lamb_direction(run.step, n, sum, weight, exp_avg, exp_avg_sq);
+      if (factor != 1) multiply(factor, n, weight);
+      return lamb_direction(step, n, sum, weight, exp_avg, exp_avg_sq);
     case UpdateKernel::apply_update:
-      apply_update(run.factor, n, sum, weight);
+      apply_update(factor, n, sum, weight);
       return {};
     case UpdateKernel::move_average:
-      move_towards(run.factor, n, weight, as(run.average));
+      move_towards(factor, n, weight, as(run.average));
       return {};
     case UpdateKernel::squares:
       return {sum_of_squares(sum, n), sum_of_squares(weight, n)};
     case UpdateKernel::scale:
-      multiply(run.factor, n, sum);
+      if (factor != 1) multiply(factor, n, sum);
       return {};
     case UpdateKernel::follow:
-      follow(run.factor, run.step.gradient_scale, n, sum, weight);
+      follow(factor, step.gradient_scale, n, sum, weight);
       return {};
   }
   return {};
@@ -121,12 +123,13 @@ void HostDevice::widen(DataType type, const std::byte* from, std::int64_t n, std
   sharding::widen(type, from, n, to);
 }
 
-void HostDevice::update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
-                        std::span<Squares> squares) {
+void HostDevice::update(UpdateKernel kernel, DataType type, UpdateList& list, std::span<Squares> squares) {
   with_real(type, [&](auto real) {
-    parallel_for_(static_cast<std::int64_t>(runs.size()), [&](std::int64_t begin, std::int64_t end) {
+    parallel_for_(static_cast<std::int64_t>(list.runs.size()), [&](std::int64_t begin, std::int64_t end) {
       for (auto r = static_cast<std::size_t>(begin); r < static_cast<std::size_t>(end); ++r) {
-        const Squares own = update_run<decltype(real)>(kernel, runs[r]);
+        const UpdateRun& run = list.runs[r];
+        const UpdateScalars& scalars = list.scalars[static_cast<std::size_t>(run.scalars)];
+        const Squares own = update_run<decltype(real)>(kernel, run, scalars);
         if (!squares.empty()) squares[r] = own;
       }
     });

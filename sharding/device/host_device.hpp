@@ -24,8 +24,7 @@ class HostDevice final : public Device, private Stream {
   void copy(const std::byte* from, std::size_t bytes, std::byte* to) override;
   void add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) override;
   void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override;
-  void update(UpdateKernel kernel, DataType type, std::span<const UpdateRun> runs,
-              std::span<Squares> squares) override;
+  void update(UpdateKernel kernel, DataType type, UpdateList& list, std::span<Squares> squares) override;
   std::shared_ptr<const Mark> mark() override { return reached_; }
   void begin_after(const Mark&) override {}
 

@@ -1,5 +1,5 @@
 // The optimizers' arithmetic on one element and the order of sums of squares, written once for CPUs
-// (update_kernels_isa.cpp) and GPUs (gpu_kernels.cu). Both compile it without contraction, so both give the
+// (update_kernels_isa.cpp) and GPUs (gpu_updates.cu). Both compile it without contraction, so both give the
 // same bits. C++17, for the CUDA compiler. Sources: see update_kernels.hpp.
 #pragma once
 

@@ -1,4 +1,5 @@
-// What a device's update kernels work on: a run of elements of one parameter. C++17, for the CUDA compiler.
+// What a device's update kernels work on: runs of elements of one parameter, and the numbers of a step that
+// all runs of a parameter share. C++17, for the CUDA compiler.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,7 @@ enum class UpdateKernel : std::uint8_t {
   apply_update,    // weight -= factor * sum
   move_average,    // average += factor * (weight - average)
   squares,         // squares: of sum, of weight
-  scale,           // sum *= factor
+  scale,           // sum *= factor; factor 1 leaves it
   follow,          // weight += factor * (gradient_scale * sum - weight)
 };
 
@@ -32,6 +33,10 @@ struct UpdateRun {
   std::byte* exp_avg = nullptr;
   std::byte* exp_avg_sq = nullptr;
   std::byte* average = nullptr;
+  std::int64_t scalars = 0;  // which of the update's
+};
+
+struct UpdateScalars {
   UpdateStep step;
   double factor = 0;
 };

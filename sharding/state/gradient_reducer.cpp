@@ -127,6 +127,12 @@ std::byte* GradientReducer::sum(std::size_t bucket) {
   return sums_[bucket].elements() > 0 ? sums_[bucket].data() : own_slices(bucket);
 }
 
+std::vector<std::byte*> GradientReducer::sums() {
+  std::vector<std::byte*> all;
+  for (std::size_t bucket = 0; bucket < plan_.buckets.size(); ++bucket) all.push_back(sum(bucket));
+  return all;
+}
+
 void GradientReducer::exchange() {
   while (posted_.size() < order_.size()) post_next_bucket();
   posted_.post([this](Communicator& c) { reduce_.finish(c); });

@@ -38,6 +38,7 @@ class GradientReducer {
   // After exchange(): the sum over all lanes of the layout().held slices of a bucket. The caller may
   // overwrite it until the next begin_lane.
   std::byte* sum(std::size_t bucket);
+  std::vector<std::byte*> sums();  // by bucket
 
   const ShardLayout& layout() const { return layout_; }
   const ReducerOptions& settings() const { return settings_; }

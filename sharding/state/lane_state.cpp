@@ -1,5 +1,6 @@
 #include "sharding/state/lane_state.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vitrail::sharding {
@@ -37,6 +38,20 @@ LaneState::LaneState(const BucketPlan& plan, LaneRange lanes, DataType type, Dev
 
 Buffer& LaneState::slices(StateKind kind, std::size_t bucket) {
   return buffers_.at(static_cast<std::size_t>(kind)).at(bucket);
+}
+
+UpdateList& LaneState::averaged() {
+  for (std::size_t b = 0; averaged_.scalars.empty() && b < plan_.buckets.size(); ++b) {
+    Buffer& weights = slices(StateKind::weight, b);
+    for (std::int64_t first = 0; first < weights.elements(); first += kUpdateRun) {
+      UpdateRun& run = averaged_.runs.emplace_back();
+      run.elements = std::min(kUpdateRun, weights.elements() - first);
+      run.weight = weights.at(first);
+      run.average = slices(StateKind::ema, b).at(first);
+    }
+  }
+  averaged_.scalars.resize(1);
+  return averaged_;
 }
 
 std::byte* LaneState::piece(StateKind kind, const Piece& piece) {

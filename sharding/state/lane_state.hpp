@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sharding/device/buffer.hpp"
+#include "sharding/device/update_list.hpp"
 #include "sharding/plan/bucket_plan.hpp"
 
 namespace vitrail::sharding {
@@ -38,6 +39,8 @@ class LaneState {
   void write(StateKind kind, const Piece& piece, const std::byte* from);
   // This rank's slices of a bucket, lanes in order: plan.buckets[bucket].slice * lanes().count() elements.
   Buffer& slices(StateKind kind, std::size_t bucket);
+  // What move_average works on: all slices of the weights, one set of scalars.
+  UpdateList& averaged();
   // Where an owned piece lies in slices(): elements.
   std::int64_t offset_of(const Piece& piece) const {
     return piece.in_bucket - lanes_.begin * plan_.buckets[piece.bucket].slice;
@@ -50,6 +53,7 @@ class LaneState {
   Device& device_;
   std::vector<StateKind> kinds_;
   std::array<std::vector<Buffer>, kStateKinds.size()> buffers_;  // [kind][bucket]; empty: not of this run
+  UpdateList averaged_;
 };
 
 }  // namespace vitrail::sharding

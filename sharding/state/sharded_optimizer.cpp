@@ -44,60 +44,63 @@ ShardedOptimizer::ShardedOptimizer(const OptimizerConfig& config, std::vector<Pa
       adaptive_(config.clip_adaptive, units_of(rules_)),
       communicator_(communicator) {}
 
-void ShardedOptimizer::add_runs(LaneState& state, GradientReducer& gradients, std::size_t p,
-                                const UpdateStep& step, Runs& all) const {
+bool ShardedOptimizer::belongs(Of which, const ParameterRule& rule) const {
+  const bool is_statistic = rule.statistic_share > 0;
+  return which == Of::statistics ? is_statistic : !is_statistic && (which == Of::all || !rule.late);
+}
+
+ShardedOptimizer::Runs& ShardedOptimizer::runs(Of which, LaneState& state, GradientReducer& gradients) {
+  Runs& known = runs_.at(static_cast<std::size_t>(which));
+  std::vector<std::byte*> sums = gradients.sums();
+  if (!known.sums.empty() && known.sums == sums) return known;
+  known = {};
+  known.sums = std::move(sums);
+  known.list.scalars.resize(rules_.size());
   const bool has_squares = std::ranges::find(state.kinds(), StateKind::exp_avg_sq) != state.kinds().end();
   const auto width = static_cast<std::int64_t>(size_of(state.type()));
-  const Piece& piece = state.plan().pieces[p];
-  for (std::int64_t first = 0; first < piece.elements; first += kUpdateRun) {
-    const auto values = [&](StateKind kind) { return state.piece(kind, piece) + first * width; };
-    UpdateRun& run = all.runs.emplace_back();
-    all.pieces.push_back(p);
-    run.elements = std::min(kUpdateRun, piece.elements - first);
-    run.sum = gradients.sum(piece.bucket) + (state.offset_of(piece) + first) * width;
-    run.weight = values(StateKind::weight);
-    run.exp_avg = values(StateKind::exp_avg);
-    if (has_squares) run.exp_avg_sq = values(StateKind::exp_avg_sq);
-    run.step = step;
+  const auto& pieces = state.plan().pieces;
+  for (std::size_t p = 0; p < pieces.size(); ++p) {
+    const Piece& piece = pieces[p];
+    if (!state.owns(piece) || !belongs(which, rules_[piece.parameter])) continue;
+    for (std::int64_t first = 0; first < piece.elements; first += kUpdateRun) {
+      const auto values = [&](StateKind kind) { return state.piece(kind, piece) + first * width; };
+      UpdateRun& run = known.list.runs.emplace_back();
+      known.pieces.push_back(p);
+      run.elements = std::min(kUpdateRun, piece.elements - first);
+      run.sum = known.sums[piece.bucket] + (state.offset_of(piece) + first) * width;
+      run.weight = values(StateKind::weight);
+      run.exp_avg = values(StateKind::exp_avg);
+      if (has_squares) run.exp_avg_sq = values(StateKind::exp_avg_sq);
+      run.scalars = static_cast<std::int64_t>(piece.parameter);
+    }
+  }
+  return known;
+}
+
+void ShardedOptimizer::set_steps_of(UpdateList& list, double lr, double scale,
+                                    std::span<const double> clips) const {
+  const UpdateStep step = step_number(steps_, lr, scale), late = step_number(late_steps_ + 1, lr, scale);
+  for (std::size_t p = 0; p < rules_.size(); ++p) {
+    UpdateStep& own = list.scalars[p].step;
+    own = rules_[p].late ? late : step;
+    if (!clips.empty()) own.gradient_scale *= clips[p];
+    own.weight_decay = weight_decay_scale_ * rules_[p].weight_decay;
+    own.lr *= rules_[p].lr_scale;
   }
 }
 
-ShardedOptimizer::Runs ShardedOptimizer::owned_runs(LaneState& state, GradientReducer& gradients,
-                                                    const UpdateStep& step,
-                                                    const std::optional<UpdateStep>& late,
-                                                    std::span<const double> clips) const {
-  Runs all;
-  const auto& pieces = state.plan().pieces;
-  for (std::size_t p = 0; p < pieces.size(); ++p) {
-    const ParameterRule& rule = rules_[pieces[p].parameter];
-    if (!state.owns(pieces[p]) || rule.statistic_share > 0 || (rule.late && !late)) continue;
-    UpdateStep own = rule.late ? *late : step;
-    if (!clips.empty()) own.gradient_scale *= clips[pieces[p].parameter];
-    own.weight_decay = weight_decay_scale_ * rule.weight_decay;
-    own.lr *= rule.lr_scale;
-    add_runs(state, gradients, p, own, all);
-  }
-  return all;
-}
-
-void ShardedOptimizer::follow_statistics(LaneState& state, GradientReducer& gradients, double scale) const {
-  Runs all;
-  const auto& pieces = state.plan().pieces;
-  for (std::size_t p = 0; p < pieces.size(); ++p) {
-    const double share = rules_[pieces[p].parameter].statistic_share;
-    if (!state.owns(pieces[p]) || share == 0) continue;
-    const std::size_t first = all.runs.size();
-    add_runs(state, gradients, p, {.gradient_scale = scale}, all);
-    for (std::size_t r = first; r < all.runs.size(); ++r) all.runs[r].factor = share;
-  }
-  state.device().compute().update(UpdateKernel::follow, state.type(), all.runs, {});
+void ShardedOptimizer::follow_statistics(LaneState& state, GradientReducer& gradients, double scale) {
+  UpdateList& list = runs(Of::statistics, state, gradients).list;
+  for (std::size_t p = 0; p < rules_.size(); ++p)
+    list.scalars[p] = {{.gradient_scale = scale}, rules_[p].statistic_share};
+  state.device().compute().update(UpdateKernel::follow, state.type(), list, {});
 }
 
 // Adds the squares that the kernel gives for each run to its piece's, in the order of the runs.
 void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
-                                const Runs& all, PerTensorSums& sums) {
-  std::vector<Squares> squares(all.runs.size());
-  state.device().compute().update(kernel, state.type(), all.runs, squares);
+                                Runs& all, PerTensorSums& sums) {
+  std::vector<Squares> squares(all.list.runs.size());
+  state.device().compute().update(kernel, state.type(), all.list, squares);
   for (std::size_t r = 0; r < squares.size(); ++r) {
     const std::size_t piece = all.pieces[r];
     if (!gradients.layout().own.contains(state.plan().pieces[piece].lane))
@@ -107,11 +110,11 @@ void ShardedOptimizer::sum_runs(UpdateKernel kernel, LaneState& state, const Gra
   }
 }
 
-PerTensorSums ShardedOptimizer::clip_own(LaneState& state, GradientReducer& gradients, double scale) const {
+PerTensorSums ShardedOptimizer::clip_own(LaneState& state, GradientReducer& gradients, double scale) {
   const std::size_t adaptive = adaptive_.is_on() ? AdaptiveClipping::kColumns : 0;
   PerTensorSums squares(state.plan(), 1 + (config_.clip_value > 0 || adaptive > 0 ? 1 : 0) + adaptive);
-  Runs all = owned_runs(state, gradients, {}, UpdateStep(), {});
-  for (UpdateRun& run : all.runs) run.factor = config_.clip_value / scale;
+  Runs& all = runs(Of::all, state, gradients);
+  for (UpdateScalars& scalars : all.list.scalars) scalars.factor = config_.clip_value / scale;
   sum_runs(UpdateKernel::clip, state, gradients, all, squares);
   if (adaptive_.is_on()) adaptive_.clip_whole_units(state, gradients, scale, squares, kAfter);
   return squares;
@@ -122,7 +125,7 @@ double ShardedOptimizer::gradient_norm(const PerTensorSums& squares, double scal
 }
 
 double ShardedOptimizer::clip_the_rest(LaneState& state, GradientReducer& gradients, double scale,
-                                       const PerTensorSums& squares) const {
+                                       const PerTensorSums& squares) {
   if (adaptive_.is_on())
     return std::sqrt(adaptive_.clip_cut_units(state, gradients, scale, squares, kAfter)) * scale;
   return norm_of_column(squares, squares.columns() - 1, scale);
@@ -168,22 +171,21 @@ void ShardedOptimizer::step(LaneState& state, GradientReducer& gradients, double
   if (config_.name == OptimizerName::lamb && config_.lamb_max_grad_norm > 0) {
     scale /= std::max(1.0, norm / config_.lamb_max_grad_norm);
   }
-  std::optional<UpdateStep> late;
-  if (!holds_late_) late = step_number(late_steps_ + 1, lr, scale);
-  Runs all = owned_runs(state, gradients, step_number(steps_, lr, scale), late, clips);
+  Runs& all = runs(holds_late_ ? Of::early : Of::all, state, gradients);
+  set_steps_of(all.list, lr, scale, clips);
   if (config_.name == OptimizerName::lamb) return step_lamb(state, gradients, all);
   const bool adamw = config_.name == OptimizerName::adamw;
-  state.device().compute().update(adamw ? UpdateKernel::adamw : UpdateKernel::sgd, state.type(), all.runs,
+  state.device().compute().update(adamw ? UpdateKernel::adamw : UpdateKernel::sgd, state.type(), all.list,
                                   {});
 }
 
 void ShardedOptimizer::step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const {
-  const auto parameter_of = [&](std::size_t run) { return state.plan().pieces[all.pieces[run]].parameter; };
-  for (UpdateRun& run : all.runs) {
-    run.factor = 1;
-    if (config_.lamb_decoupled_decay && run.step.weight_decay != 0) {
-      run.factor = 1 - run.step.lr * run.step.weight_decay;
-      run.step.weight_decay = 0;
+  std::vector<UpdateScalars>& by_parameter = all.list.scalars;
+  for (UpdateScalars& own : by_parameter) {
+    own.factor = 1;
+    if (config_.lamb_decoupled_decay && own.step.weight_decay != 0) {
+      own.factor = 1 - own.step.lr * own.step.weight_decay;
+      own.step.weight_decay = 0;
     }
   }
   PerTensorSums squares(state.plan(), 2);  // {|weight|^2, |update|^2}
@@ -191,17 +193,15 @@ void ShardedOptimizer::step_lamb(LaneState& state, const GradientReducer& gradie
   communicator_.all_reduce_sum(squares.values());
   const std::vector<double> weights = squares.by_parameter(0);
   const std::vector<double> updates = squares.by_parameter(1);
-  for (std::size_t r = 0; r < all.runs.size(); ++r) {
-    const std::size_t parameter = parameter_of(r);
-    const bool adapts =
-        weight_decay_scale_ * rules_[parameter].weight_decay != 0 || config_.lamb_always_adapt;
-    const double w = std::sqrt(weights[parameter]);
-    const double u = std::sqrt(updates[parameter]);
+  for (std::size_t p = 0; p < by_parameter.size(); ++p) {
+    const bool adapts = weight_decay_scale_ * rules_[p].weight_decay != 0 || config_.lamb_always_adapt;
+    const double w = std::sqrt(weights[p]);
+    const double u = std::sqrt(updates[p]);
     double trust_ratio = adapts && w > 0 && u > 0 ? w / u : 1.0;
     if (config_.lamb_trust_clip) trust_ratio = std::min(trust_ratio, 1.0);
-    all.runs[r].factor = all.runs[r].step.lr * trust_ratio;
+    by_parameter[p].factor = by_parameter[p].step.lr * trust_ratio;
   }
-  state.device().compute().update(UpdateKernel::apply_update, state.type(), all.runs, {});
+  state.device().compute().update(UpdateKernel::apply_update, state.type(), all.list, {});
 }
 
 }  // namespace vitrail::sharding

@@ -4,7 +4,8 @@
 // Hutter 2019; You et al. 2020 as apex and timm implement it; Sutskever et al. 2013.
 #pragma once
 
-#include <optional>
+#include <array>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -40,7 +41,7 @@ class ShardedOptimizer {
   // Clips each element of scale * sums as the configuration says, then what this rank has whole of what is
   // clipped adaptively, in place. Returns the squares of this rank's sums before and, with such clipping,
   // after it: the caller all-reduces them with what else it has to say.
-  PerTensorSums clip_own(LaneState& state, GradientReducer& gradients, double scale) const;
+  PerTensorSums clip_own(LaneState& state, GradientReducer& gradients, double scale);
 
   // Global norm of scale * gradient sums before any clipping, from all-reduced clip_own().
   static double gradient_norm(const PerTensorSums& squares, double scale);
@@ -63,24 +64,24 @@ class ShardedOptimizer {
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
  private:
-  // Cut from this rank's pieces; by run: the index of its piece.
+  // Cut from this rank's pieces, with scalars by parameter.
   struct Runs {
-    std::vector<UpdateRun> runs;
-    std::vector<std::size_t> pieces;
+    UpdateList list;
+    std::vector<std::size_t> pieces;  // by run
+    std::vector<std::byte*> sums;     // by bucket: where they were when this was built
   };
-  // No statistics; `late`: of what the rules call so, nothing: it is left out.
-  Runs owned_runs(LaneState& state, GradientReducer& gradients, const UpdateStep& step,
-                  const std::optional<UpdateStep>& late, std::span<const double> clips) const;
+  enum class Of : std::uint8_t { all, early, statistics };  // all but statistics; of these, what is not late
+  Runs& runs(Of which, LaneState& state, GradientReducer& gradients);
+  bool belongs(Of which, const ParameterRule& rule) const;
   UpdateStep step_number(std::int64_t steps, double lr, double scale) const;
   std::vector<double> tensor_clips(const PerTensorSums& squares, double scale) const;
-  void add_runs(LaneState& state, GradientReducer& gradients, std::size_t piece, const UpdateStep& step,
-                Runs& all) const;
-  void follow_statistics(LaneState& state, GradientReducer& gradients, double scale) const;
-  static void sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients,
-                       const Runs& all, PerTensorSums& sums);
+  void set_steps_of(UpdateList& list, double lr, double scale, std::span<const double> clips) const;
+  void follow_statistics(LaneState& state, GradientReducer& gradients, double scale);
+  static void sum_runs(UpdateKernel kernel, LaneState& state, const GradientReducer& gradients, Runs& all,
+                       PerTensorSums& sums);
   // Norm of what is left of the gradient before clip_norm.
   double clip_the_rest(LaneState& state, GradientReducer& gradients, double scale,
-                       const PerTensorSums& squares) const;
+                       const PerTensorSums& squares);
   void step_lamb(LaneState& state, const GradientReducer& gradients, Runs& all) const;
 
   OptimizerConfig config_;
@@ -91,6 +92,7 @@ class ShardedOptimizer {
   double weight_decay_scale_ = 1;
   bool holds_late_ = false;
   std::int64_t late_steps_ = 0;
+  std::array<Runs, 3> runs_;  // by Of
 };
 
 }  // namespace vitrail::sharding

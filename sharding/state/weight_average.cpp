@@ -21,18 +21,9 @@ void start_average(LaneState& state) {
 }
 
 void update_average(LaneState& state, double decay) {
-  std::vector<UpdateRun> runs;
-  for (std::size_t b = 0; b < state.plan().buckets.size(); ++b) {
-    Buffer& weights = state.slices(StateKind::weight, b);
-    for (std::int64_t first = 0; first < weights.elements(); first += kUpdateRun) {
-      UpdateRun& run = runs.emplace_back();
-      run.elements = std::min(kUpdateRun, weights.elements() - first);
-      run.weight = weights.at(first);
-      run.average = state.slices(StateKind::ema, b).at(first);
-      run.factor = 1 - decay;
-    }
-  }
-  state.device().compute().update(UpdateKernel::move_average, state.type(), runs, {});
+  UpdateList& all = state.averaged();
+  all.scalars.front().factor = 1 - decay;
+  state.device().compute().update(UpdateKernel::move_average, state.type(), all, {});
 }
 
 }  // namespace vitrail::sharding

@@ -101,11 +101,14 @@ class LazyDevice final : public sharding::Device {
     void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override {
       give([=, this] { device.host().widen(type, device.real(from), n, device.real(to)); });
     }
-    void update(sharding::UpdateKernel kernel, DataType type, std::span<const sharding::UpdateRun> runs,
+    void update(sharding::UpdateKernel kernel, DataType type, sharding::UpdateList& list,
                 std::span<sharding::Squares> squares) override {
-      std::vector<sharding::UpdateRun> own(runs.begin(), runs.end());
-      give([=, this]() mutable {
-        for (sharding::UpdateRun& run : own) {
+      // The runs as they were at the first update, the scalars as they are now.
+      if (!list.kept) list.kept = std::make_shared<std::vector<sharding::UpdateRun>>(list.runs);
+      const auto runs = std::static_pointer_cast<const std::vector<sharding::UpdateRun>>(list.kept);
+      give([=, this, scalars = list.scalars] {
+        sharding::UpdateList own(*runs, scalars);
+        for (sharding::UpdateRun& run : own.runs) {
           for (std::byte** at : {&run.sum, &run.weight, &run.exp_avg, &run.exp_avg_sq, &run.average}) {
             *at = device.real(*at);
           }

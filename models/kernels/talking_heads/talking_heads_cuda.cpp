@@ -6,7 +6,9 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include "models/kernels/branch_rows_cuda_kernels.hpp"
 #include "models/kernels/stored_type_of.hpp"
+#include "models/kernels/talking_heads/fused.hpp"
 #include "models/kernels/talking_heads/talking_heads_cuda_kernels.hpp"
 #include "models/kernels/talking_heads/talking_heads_passes.hpp"
 #include "trainer/base/error.hpp"
@@ -99,6 +101,80 @@ Tensor products(const Tensor& a, const Tensor& b, std::int64_t heads) {
   return of_image.sum(0);
 }
 
+// By the kernels that need no maps: CaiT's own sizes in halves.
+bool fits_fused(const Tensor& q) {
+  return at::isReducedFloatingType(q.scalar_type()) && q.size(1) <= cuda::kMaxHeads && q.size(3) > 0 &&
+         q.size(3) % cuda::kSide == 0 && q.size(3) <= cuda::kMostSteps * cuda::kSide &&
+         cuda::fused_runs_here();
+}
+
+cuda::HeadRows rows_of(const Tensor& x) {
+  return {x.mutable_data_ptr(), x.stride(0), x.stride(1), x.stride(2)};
+}
+
+// As the kernels take it: two neighbours of d are one load.
+Tensor by_pairs(const Tensor& x) {
+  const auto even = [&](std::int64_t dim) { return x.stride(dim) % 2 == 0; };
+  return x.stride(3) == 1 && x.storage_offset() % 2 == 0 && even(0) && even(1) && even(2) ? x
+                                                                                          : x.contiguous();
+}
+
+cuda::TalkingShape fused_shape(const Tensor& q) {
+  return {stored_type_of(q.scalar_type(), "talking-heads attention"), q.size(0), q.size(2), q.size(3),
+          static_cast<float>(scale_of(q))};
+}
+
+// [B,H,T,d] that lies as [B,T,N,H,d], as the matrix products before and behind it have it: N of them.
+std::vector<Tensor> by_tokens(const Tensor& q, std::int64_t count) {
+  return at::empty({q.size(0), q.size(2), count, q.size(1), q.size(3)}, q.options())
+      .permute({2, 0, 3, 1, 4})
+      .unbind(0);
+}
+
+TalkingHeadsForward fused_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Mixing& mixing,
+                                  const Tensor& row_stats, CUstream_st* stream) {
+  const Tensor own_q = by_pairs(q), own_k = by_pairs(k), own_v = by_pairs(v), out = by_tokens(q, 1).front();
+  if (q.numel() == 0) return {out, row_stats};
+  cuda::launch_fused_forward(mixing.view(), fused_shape(q), {rows_of(own_q), rows_of(own_k), rows_of(own_v)},
+                             rows_of(out), row_stats.mutable_data_ptr<float>(), stream);
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  return {out, row_stats};
+}
+
+TalkingHeadsGradients fused_backward(const Tensor& out_gradient, const Tensor& q, const Tensor& k,
+                                     const Tensor& v, const TalkingHeads& mix, const Mixing& mixing,
+                                     const Tensor& row_stats, CUstream_st* stream) {
+  const Tensor own_q = by_pairs(q), own_k = by_pairs(k), own_v = by_pairs(v),
+               own_out = by_pairs(out_gradient);
+  const std::vector<Tensor> of = by_tokens(q, 3);
+  const cuda::TalkingShape shape = fused_shape(q);
+  const std::int64_t heads = q.size(1);
+  const Tensor means = at::empty({q.size(0), q.size(2), heads}, row_stats.options());
+  const Tensor shares = at::empty({shape.blocks(), cuda::kMixingSums}, row_stats.options());
+  const Tensor sums = at::empty({cuda::kMixingSums}, row_stats.options());
+  cuda::launch_fused_backward(
+      mixing.view(), shape, {rows_of(own_q), rows_of(own_k), rows_of(own_v)}, rows_of(own_out),
+      row_stats.const_data_ptr<float>(), means.mutable_data_ptr<float>(),
+      {rows_of(of[0]), rows_of(of[1]), rows_of(of[2])}, shares.mutable_data_ptr<float>(), stream);
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  cuda::launch_sum_of_shares(shares.const_data_ptr<float>(), shape.blocks(), cuda::kMixingSums,
+                             sums.mutable_data_ptr<float>(), stream);
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  const auto type = mix.logits_weight.scalar_type();
+  const Tensor weights = sums.narrow(0, 0, 2 * cuda::kSide * cuda::kSide)
+                             .view({2, cuda::kSide, cuda::kSide})
+                             .narrow(1, 0, heads)
+                             .narrow(2, 0, heads)
+                             .to(type);
+  return {of[0],
+          of[1],
+          of[2],
+          {.logits_weight = weights[0],
+           .logits_bias = at::zeros_like(mix.logits_bias),
+           .weights_weight = weights[1],
+           .weights_bias = sums.narrow(0, 2 * cuda::kSide * cuda::kSide, heads).to(type)}};
+}
+
 }  // namespace
 
 TalkingHeadsForward talking_heads_forward_cuda(const Tensor& q, const Tensor& k, const Tensor& v,
@@ -106,8 +182,9 @@ TalkingHeadsForward talking_heads_forward_cuda(const Tensor& q, const Tensor& k,
   const c10::cuda::CUDAGuard device(q.device());
   const auto stream = c10::cuda::getCurrentCUDAStream();
   const Mixing mixing(mix);
-  const Heads queries(q), keys(k), values(v), out(at::empty(q.sizes(), q.options()));
   const Tensor row_stats = at::empty({q.size(0), q.size(2), 2, q.size(1)}, q.options().dtype(at::kFloat));
+  if (fits_fused(q)) return fused_forward(q, k, v, mixing, row_stats, stream);
+  const Heads queries(q), keys(k), values(v), out(at::empty(q.sizes(), q.options()));
   for (const Block& b : blocks_of(q)) {
     const Tensor maps = scaled_logits(queries, keys, b, scale_of(q));
     cuda::launch_forward(mixing.view(), shape_of(b, q), maps.mutable_data_ptr(), stats_of(row_stats, b),
@@ -125,6 +202,7 @@ TalkingHeadsGradients talking_heads_backward_cuda(const Tensor& out_gradient, co
   const c10::cuda::CUDAGuard device(q.device());
   const auto stream = c10::cuda::getCurrentCUDAStream();
   const Mixing mixing(mix);
+  if (fits_fused(q)) return fused_backward(out_gradient, q, k, v, mix, mixing, row_stats, stream);
   const std::int64_t heads = q.size(1);
   const Heads queries(q), keys(k), values(v), out(out_gradient);
   const auto empty = [&] { return Heads(at::empty(q.sizes(), q.options())); };

@@ -50,6 +50,7 @@ struct Fiber {
   std::unique_ptr<char[]> stack{new char[kStack]};
   State state = State::done;
   double value = 0;  // in a shuffle
+  const void* given = nullptr;
 };
 using State = Fiber::State;
 
@@ -157,6 +158,15 @@ double shuffled(double value, unsigned mask, unsigned partner) {
   const double got = fibers[current / kWarp * kWarp + partner].value;
   leave(State::at_shuffle);  // nobody gives its next value before all have read
   return got;
+}
+
+void with_warp(const void* own, const std::function<void(const std::array<const void*, 32>&)>& look) {
+  fibers[current].given = own;
+  leave(State::at_shuffle);
+  std::array<const void*, kWarp> warp{};
+  for (unsigned lane = 0; lane < kWarp; ++lane) warp.at(lane) = fibers[current / kWarp * kWarp + lane].given;
+  look(warp);
+  leave(State::at_shuffle);
 }
 
 bool can_run(dim3 grid, dim3 threads) {

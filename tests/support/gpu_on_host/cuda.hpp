@@ -2,6 +2,7 @@
 // blocks.cpp and runtime.cpp in the place of CUDA; the headers in include/ give it CUDA's names.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -42,6 +43,7 @@ enum cudaMemcpyKind {
   cudaMemcpyDeviceToDevice,
   cudaMemcpyDefault
 };
+enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75 };
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaEventBlockingSync = 1;
 constexpr unsigned cudaHostRegisterDefault = 0;
 
@@ -58,6 +60,8 @@ namespace vitrail::tests::gpu_on_host {
 void barrier();
 // `value` of the thread number `partner` of this warp of 32.
 double shuffled(double value, unsigned mask, unsigned partner);
+// Shows each thread of a warp of 32 what all of them give.
+void with_warp(const void* own, const std::function<void(const std::array<const void*, 32>&)>& look);
 // A stream that is never late: with what LibTorch does on the host, in the order of the calls.
 cudaStream_t stream_of_the_host();
 cudaError_t put_on_stream(const cudaLaunchConfig_t& config, std::function<void()> kernel);
@@ -97,7 +101,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaSetDevice(int index);
+cudaError_t cudaGetDevice(int* index);
 cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int index);
 cudaError_t cudaDeviceGetPCIBusId(char* name, int length, int index);
 cudaError_t cudaGetLastError();
 const char* cudaGetErrorString(cudaError_t status);

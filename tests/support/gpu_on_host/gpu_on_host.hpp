@@ -1,8 +1,8 @@
-// Some GPUs that are the host, for tests: .cu files are compiled as C++ (cuda.hpp) and run one block at a
-// time, its threads as fibers that change at barriers and shuffles; streams are queues. A test chooses in
-// which order threads run and how late streams do: a barrier or a wait that is missing then shows as a wrong
-// result. No tensor cores, no dynamic shared memory, no atomics; a barrier that some threads pass by ends the
-// program.
+// Some GPUs that are the host, for tests: .cu files are compiled as C++ (cuda.hpp), tensor cores included
+// (mma.cpp), and run one block at a time, its threads as fibers that change at barriers and shuffles; streams
+// are queues. A test chooses in which order threads run and how late streams do: a barrier or a wait that is
+// missing then shows as a wrong result. No dynamic shared memory, no atomics; a barrier that some threads
+// pass by ends the program.
 #pragma once
 
 #include <array>

@@ -280,6 +280,15 @@ cudaError_t cudaSetDevice(int index) {
   vitrail::tests::gpu_on_host::chosen = static_cast<std::size_t>(index);
   return cudaSuccess;
 }
+cudaError_t cudaGetDevice(int* index) {
+  *index = static_cast<int>(vitrail::tests::gpu_on_host::chosen);
+  return cudaSuccess;
+}
+// With tensor cores for halves of both kinds.
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 8;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = kGpus;
   return cudaSuccess;

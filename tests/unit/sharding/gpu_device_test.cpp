@@ -1,6 +1,7 @@
 // The GPU against the host, to the bit. Skipped where there is no GPU.
 #include "sharding/device/gpu_device.hpp"
 
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -74,26 +75,33 @@ UpdateStep step_of(bool nesterov) {
   return step;
 }
 
-// What a kernel leaves in every array of every run, and its sums of squares.
+// What a kernel leaves in every array of every run, and its sums of squares, of two updates with one list.
+// Runs begin `shift` elements into their arrays, which end behind them.
 template <class Real>
-std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel kernel, double factor) {
+std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel kernel, double factor,
+                                                 std::int64_t shift = 0) {
   const std::vector<std::int64_t> lengths = {1, 7, 8, 9, 511, 512, 513, 4099, kUpdateRun - 1, kUpdateRun};
   std::vector<Arrays> arrays;
-  std::vector<UpdateRun> runs;
-  for (const std::int64_t n : lengths) {
-    const auto stream = static_cast<std::uint64_t>(5 * n);
+  UpdateList list;
+  list.scalars = {{step_of(false), factor}, {step_of(true), factor}};
+  for (const std::int64_t length : lengths) {
+    const std::int64_t n = length + 2 * shift;
+    const auto stream = static_cast<std::uint64_t>(1000 * shift + 5 * n);
     Arrays& a = arrays.emplace_back(Arrays{on(device, known_values<Real>(n, stream)),
                                            on(device, known_values<Real>(n, stream + 1)),
                                            on(device, known_values<Real>(n, stream + 2)),
                                            on(device, known_values<Real>(n, stream + 3, /*positive=*/true)),
                                            on(device, known_values<Real>(n, stream + 4))});
-    runs.push_back({n, a.sum.data(), a.weight.data(), a.exp_avg.data(), a.exp_avg_sq.data(), a.average.data(),
-                    step_of(n % 2 == 0), factor});
+    list.runs.push_back({length, a.sum.at(shift), a.weight.at(shift), a.exp_avg.at(shift),
+                         a.exp_avg_sq.at(shift), a.average.at(shift), 1 - n % 2});
   }
   const bool sums = kernel == UpdateKernel::clip || kernel == UpdateKernel::squares ||
                     kernel == UpdateKernel::lamb_direction;
-  std::vector<Squares> squares(sums ? runs.size() : 0);
-  device.compute().update(kernel, sizeof(Real) == 8 ? DataType::f64 : DataType::f32, runs, squares);
+  std::vector<Squares> squares(sums ? list.runs.size() : 0);
+  for (const double share : {1.0, 0.5}) {
+    for (UpdateScalars& scalars : list.scalars) scalars.factor = factor * share;
+    device.compute().update(kernel, sizeof(Real) == 8 ? DataType::f64 : DataType::f32, list, squares);
+  }
   std::vector<std::vector<std::byte>> all;
   for (const Arrays& a : arrays) {
     for (const Buffer* b : {&a.sum, &a.weight, &a.exp_avg, &a.exp_avg_sq, &a.average}) {
@@ -107,6 +115,24 @@ std::vector<std::vector<std::byte>> after_update(Device& device, UpdateKernel ke
 
 std::vector<Addend> two(const Buffer& left, const Buffer& right) {
   return {{left.data(), left.type()}, {right.data(), right.type(), 1}};
+}
+
+// Halves below one.
+std::vector<std::uint16_t> random_halves(std::int64_t n, std::uint64_t stream) {
+  Philox random(3, Purpose::test, 1, stream);
+  std::vector<std::uint16_t> values(static_cast<std::size_t>(n));
+  for (std::uint16_t& value : values)
+    value = static_cast<std::uint16_t>(random.below(0x3c00) | (random.below(2) << 15));
+  return values;
+}
+
+Buffer random_buffer(DataType type, std::int64_t n, std::uint64_t stream, Device& device) {
+  Buffer buffer(type, n, device);
+  const auto fill = [&](const auto& values) { put(device, std::as_bytes(std::span(values)), buffer.data()); };
+  if (type == DataType::f64) fill(random_values<double>(n, stream));
+  if (type == DataType::f32) fill(random_values<float>(n, stream));
+  if (type == DataType::f16) fill(random_halves(n, stream));
+  return buffer;
 }
 
 class GpuDeviceTest : public testing::Test {
@@ -132,6 +158,45 @@ TEST_F(GpuDeviceTest, UpdatesHaveTheBitsOfTheHost) {
           << static_cast<int>(kernel) << " " << factor;
       EXPECT_EQ(after_update<double>(*gpu_, kernel, factor), after_update<double>(host_, kernel, factor))
           << static_cast<int>(kernel) << " " << factor;
+    }
+  }
+}
+
+// Only where all arrays begin at a place for it are four numbers read at once.
+TEST_F(GpuDeviceTest, UpdatesOfRunsThatBeginAnywhereHaveTheBitsOfTheHost) {
+  for (const UpdateKernel kernel : {UpdateKernel::clip, UpdateKernel::adamw, UpdateKernel::lamb_direction,
+                                    UpdateKernel::move_average, UpdateKernel::scale}) {
+    for (const std::int64_t shift : {1, 2, 4}) {
+      EXPECT_EQ(after_update<float>(*gpu_, kernel, 0.7, shift),
+                after_update<float>(host_, kernel, 0.7, shift))
+          << static_cast<int>(kernel) << " " << shift;
+      EXPECT_EQ(after_update<double>(*gpu_, kernel, 0.7, shift),
+                after_update<double>(host_, kernel, 0.7, shift))
+          << static_cast<int>(kernel) << " " << shift;
+    }
+  }
+}
+
+TEST_F(GpuDeviceTest, SumsThatBeginAnywhereHaveTheBitsOfTheHost) {
+  constexpr std::int64_t kLength = 1027;
+  for (const DataType type : {DataType::f64, DataType::f32, DataType::f16}) {
+    for (const auto& [first, second, out] : {std::array{0, 1, 0}, {1, 1, 1}, {2, 0, 3}, {4, 8, 4}}) {
+      const auto result = [&, first = first, from = std::array{first, second}, to = out](Device& device) {
+        std::vector<Buffer> buffers;
+        std::vector<Addend> addends;
+        for (std::size_t i = 0; i < from.size(); ++i) {
+          buffers.push_back(random_buffer(type, kLength + 16, i, device));
+          addends.push_back({buffers.back().at(from.at(i)), type, i == 0 ? 0 : 1});
+        }
+        Buffer sum(type, kLength + 16, device), wide(DataType::f32, kLength + 16, device);
+        device.compute().add(type, addends, kLength, sum.at(to));
+        if (type == DataType::f16) device.compute().widen(type, sum.at(first), kLength, wide.at(second));
+        addends.push_back({buffers.back().at(3), type, 1});
+        device.compute().add(type, addends, kLength, buffers.front().at(first));
+        device.compute().finish();
+        return std::array{get(device, sum), get(device, wide), get(device, buffers.front())};
+      };
+      EXPECT_EQ(result(*gpu_), result(host_)) << name_of(type) << " " << first << second << out;
     }
   }
 }
@@ -166,24 +231,6 @@ TEST_F(GpuDeviceTest, SumsHaveTheBitsOfTheHost) {
     return get(device, a);
   };
   EXPECT_EQ(result(*gpu_), result(host_));
-}
-
-// Halves below one.
-std::vector<std::uint16_t> random_halves(std::int64_t n, std::uint64_t stream) {
-  Philox random(3, Purpose::test, 1, stream);
-  std::vector<std::uint16_t> values(static_cast<std::size_t>(n));
-  for (std::uint16_t& value : values)
-    value = static_cast<std::uint16_t>(random.below(0x3c00) | (random.below(2) << 15));
-  return values;
-}
-
-Buffer random_buffer(DataType type, std::int64_t n, std::uint64_t stream, Device& device) {
-  Buffer buffer(type, n, device);
-  const auto fill = [&](const auto& values) { put(device, std::as_bytes(std::span(values)), buffer.data()); };
-  if (type == DataType::f64) fill(random_values<double>(n, stream));
-  if (type == DataType::f32) fill(random_values<float>(n, stream));
-  if (type == DataType::f16) fill(random_halves(n, stream));
-  return buffer;
 }
 
 // Trees, what a lane's gradient ends, the library's order of ranks, and as many as one pass takes.

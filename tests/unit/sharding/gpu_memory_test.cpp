@@ -44,5 +44,29 @@ TEST(GpuMemoryTest, OnlyPinnedMemoryIsCopiedWithoutAWait) {
   EXPECT_EQ(there, std::vector<std::byte>(1000));
 }
 
+// The first update takes the runs along; from then on only scalars travel, and none of it is pageable.
+TEST(GpuMemoryTest, AListGoesToTheGpuOnce) {
+  const auto gpu = make_gpu_device(0);
+  Buffer weights(DataType::f32, 1000, *gpu), average(DataType::f32, 1000, *gpu);
+  UpdateRun run;
+  run.elements = 1000;
+  run.weight = weights.data();
+  run.average = average.data();
+  run.sum = weights.data();
+  UpdateList list({run}, {UpdateScalars{}});
+  gpu->compute().update(UpdateKernel::move_average, DataType::f32, list, {});
+  take_counts();
+  for (int i = 0; i < 3; ++i) gpu->compute().update(UpdateKernel::move_average, DataType::f32, list, {});
+  Counts counts = take_counts();
+  EXPECT_EQ(counts.launches, 3);
+  EXPECT_EQ(counts.copies, 3);
+  EXPECT_EQ(counts.pageable_copies, 0);
+  std::vector<Squares> squares(1);
+  gpu->compute().update(UpdateKernel::squares, DataType::f32, list, squares);
+  counts = take_counts();
+  EXPECT_EQ(counts.copies, 2);  // scalars there, squares back
+  EXPECT_EQ(counts.pageable_copies, 0);
+}
+
 }  // namespace
 }  // namespace vitrail::sharding
