@@ -2,11 +2,11 @@
 # The checks that do not fit into .ci/run: tidy and header builds of files that include torch, every unit test
 # under AddressSanitizer and UndefinedBehaviorSanitizer, the torch-free ones under ThreadSanitizer,
 # each fuzzer for a while, runs at every number of ranks, nodes that fail, the chain of recipes, the worked
-# examples, the rows of gpu.sh on a processor, the bundle for GPU machines, the containers' recipes, compilers, a run in
+# examples, what is learned beside PyTorch, the rows of gpu.sh on a processor, the bundle for GPU machines, the containers' recipes, compilers, a run in
 # Weights & Biases.
 #
-#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, examples, faults,
-#                               gpu_rows, bundle, containers, compilers, wandb
+#   ci/long.sh [--stage NAME]   only that one: install, lint, asan, tsan, fuzz, runs, cluster, examples, learning,
+#                               faults, gpu_rows, bundle, containers, compilers, wandb
 #   ci/long.sh faults [all|CAMPAIGN...] [--rounds N] [--seed N]   what tests/faults/campaigns/long.py does, after its builds; the table
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -69,6 +69,17 @@ cluster() {
 examples() {
   build dev build/dev
   VITRAIL=build/dev/vitrail ci/few_labels.sh --fresh
+}
+
+# Hours: seeds by the three, beside PyTorch or beside what a claim is about (tests/peers/README.md has the tables).
+learning() {
+  local subject status=0
+  build dev build/dev
+  ensure_peers && ensure_peers_cuda || return
+  for subject in supervised families grafit; do
+    with_torch "$peers/bin/python" -B -u "tests/peers/learning/$subject.py" build/dev/vitrail || status=1
+  done
+  return "$status"
 }
 
 # That everything of ci/gpu.sh starts where only PyTorch is; MPI is seen to work there.
@@ -134,6 +145,7 @@ stage fuzz --needs install fuzz
 stage runs --needs install runs
 stage cluster --needs install cluster
 stage examples --needs install examples
+stage learning --needs install learning
 stage faults --needs install faults all
 stage gpu_rows --needs install gpu_rows
 stage bundle --needs install bundle

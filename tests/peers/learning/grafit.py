@@ -1,7 +1,7 @@
 """Does Grafit tell apart what its labels do not? A small ViT on Fashion-MNIST with four coarse labels: Grafit, and a classifier of the
 same labels; then accuracy of weighted k-NN and mean average precision of the ten classes on the test images.
 
-    grafit.py VITRAIL [--images 10000] [--asked 2000] [--epochs 10] [--seeds 3] [--ranks 2]
+    grafit.py VITRAIL [--images 10000] [--asked 2000] [--epochs 5] [--seeds 3] [--ranks 2]
 
 Needs Fashion-MNIST (VITRAIL_FASHION_MNIST, or Debian's folder). Exits 1 where Grafit is not two standard errors better in both.
 """
@@ -51,7 +51,7 @@ def main():
     parser.add_argument("vitrail")
     parser.add_argument("--images", type=int, default=10000)
     parser.add_argument("--asked", type=int, default=2000)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ranks", type=int, default=2)
     options = parser.parse_args()
