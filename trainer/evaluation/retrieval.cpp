@@ -12,7 +12,7 @@
 namespace vitrail::trainer {
 namespace {
 
-constexpr std::int64_t kAskedAtOnce = 32;
+constexpr std::int64_t kRankedAtOnce = 32;
 constexpr double kLeastProbability = 1e-6;  // and most, 1 - this
 
 // How many of a class's known images each rank has.
@@ -170,9 +170,9 @@ std::vector<Score> retrieval_scores(const FeatureSet& known, const FeatureSet& a
   const bool has_coarse = !options.coarse_of.empty();
   double plain = 0, conditional = 0, oracle = 0;
   std::int64_t count = 0;
-  for (std::int64_t first = 0; first < asked.images; first += kAskedAtOnce) {
+  for (std::int64_t first = 0; first < asked.images; first += kRankedAtOnce) {
     const FeatureRows rows =
-        gather_rows(asked, first, std::min(kAskedAtOnce, asked.images - first), communicator);
+        gather_rows(asked, first, std::min(kRankedAtOnce, asked.images - first), communicator);
     const Block block{known, rows.rows, rows.labels, counts, communicator};
     for (const std::int64_t label : rows.labels) count += counts.all(label) > 0 ? 1 : 0;
     const std::vector<double> nothing(static_cast<std::size_t>(options.classes));
