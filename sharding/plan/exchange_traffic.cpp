@@ -18,29 +18,38 @@ void count(const Topology& topology, int from, int to, LaneRange slices, Sent& s
 // sums for the slices that the receivers own, or its own slices.
 ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool receivers) {
   struct OfNode {
-    std::int64_t slices = 0, ranks = 0;
+    std::int64_t slices = 0, ranks = 0, blocks = 0;
   };
   std::vector<OfNode> of_node(static_cast<std::size_t>(topology.nodes()));
   const auto node = [&](int rank) -> OfNode& {
     return of_node[static_cast<std::size_t>(topology.node_of[static_cast<std::size_t>(rank)])];
   };
   const auto slices = [&](int rank) { return plan.slices[static_cast<std::size_t>(rank)].count(); };
+  const auto blocks = [&](int rank) {
+    return static_cast<std::int64_t>(aligned_blocks(lanes_of_rank(plan.lanes, plan.world, rank)).size());
+  };
+  std::int64_t all_blocks = 0;
   for (int rank = 0; rank < plan.world; ++rank) {
     node(rank).slices += slices(rank);
     ++node(rank).ranks;
+    node(rank).blocks += blocks(rank);
+    all_blocks += blocks(rank);
   }
   const int rounds = plan.world > 1 ? 1 : 0;
   ExchangeTraffic traffic(rounds, rounds, plan.world);
   for (int rank = 0; rank < plan.world && plan.world > 1; ++rank) {
     const std::int64_t others = node(rank).ranks - 1, away = plan.world - node(rank).ranks;
-    Sent& sent = traffic.at(0, rank);
+    const std::int64_t own = slices(rank), beside = node(rank).slices - own,
+                       elsewhere = plan.lanes - node(rank).slices;
     if (receivers) {
-      const auto blocks =
-          static_cast<std::int64_t>(aligned_blocks(lanes_of_rank(plan.lanes, plan.world, rank)).size());
-      sent = {blocks * (node(rank).slices - slices(rank)), blocks * (plan.lanes - node(rank).slices),
-              blocks * (plan.world - 1), blocks * away};
+      const std::int64_t of_rank = blocks(rank), of_others = all_blocks - of_rank,
+                         of_nodes = all_blocks - node(rank).blocks;
+      traffic.at(0, rank) = {of_rank * beside, of_rank * elsewhere, of_rank * (plan.world - 1),
+                             of_rank * away};
+      traffic.received_at(0, rank) = {own * (of_others - of_nodes), own * of_nodes, of_others, of_nodes};
     } else {
-      sent = {others * slices(rank), away * slices(rank), plan.world - 1, away};
+      traffic.at(0, rank) = {others * own, away * own, plan.world - 1, away};
+      traffic.received_at(0, rank) = {beside, elsewhere, plan.world - 1, away};
     }
   }
   return traffic;
@@ -103,7 +112,9 @@ ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topolog
   for_each_addition(plan, [&](const Addition& addition) {
     for (const PlacedSum& term : addition.terms) {
       const int from = term.home.rank, to = addition.sum.home.rank;
-      if (from != to) count(topology, from, to, addition.slices, traffic.at(addition.round, from));
+      if (from == to) continue;
+      count(topology, from, to, addition.slices, traffic.at(addition.round, from));
+      count(topology, from, to, addition.slices, traffic.received_at(addition.round, to));
     }
   });
   return traffic;
@@ -113,19 +124,20 @@ ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topolog
   if (slice_order(plan.route) == SliceOrder::by_rank) return at_once(plan, topology, false);
   ExchangeTraffic traffic(plan.rounds, plan.opening_rounds_back(), plan.world, true);
   for_each_transfer(plan, [&](const Transfer& transfer) {
-    count(topology, transfer.from, transfer.to, transfer.slices, traffic.at(transfer.round, transfer.from));
+    const auto& [from, to, slices, round] = transfer;
+    count(topology, from, to, slices, traffic.at(round, from));
+    count(topology, from, to, slices, traffic.received_at(round, to));
   });
   return traffic;
 }
 
 std::vector<RoundCost> round_costs(const ExchangeTraffic& traffic, double opening, double closing,
                                    const Links& links) {
-  const std::vector<std::vector<Sent>>& rounds = traffic.rounds();
   const std::size_t begin = opening > 0 ? traffic.opening() : 0;
-  const std::size_t end = closing > 0 ? rounds.size() - traffic.opening() : 0;
+  const std::size_t end = closing > 0 ? traffic.rounds().size() - traffic.opening() : 0;
   const std::size_t all = std::max(begin, end);
   std::vector<RoundCost> costs(all);
-  for (std::size_t r = 0; r < all; ++r) {
+  const auto look_at = [&](const std::vector<std::vector<Sent>>& rounds, std::size_t r) {
     // Of a half of so many rounds: which one, if any, is in this exchange.
     const auto round_of = [&](std::size_t half) { return traffic.backwards() ? r + half - all : r; };
     for (std::size_t rank = 0; rank < rounds.front().size(); ++rank) {
@@ -142,6 +154,10 @@ std::vector<RoundCost> round_costs(const ExchangeTraffic& traffic, double openin
       costs[r].seconds = std::max({costs[r].seconds, inside, across});
       costs[r].bytes = std::max(costs[r].bytes, bytes);
     }
+  };
+  for (std::size_t r = 0; r < all; ++r) {
+    look_at(traffic.rounds(), r);
+    look_at(traffic.received(), r);
   }
   return costs;
 }

@@ -9,7 +9,7 @@
 
 namespace vitrail::sharding {
 
-struct Sent {
+struct Sent {               // or received
   std::int64_t inside = 0;  // slices that stay on their node
   std::int64_t across = 0;  // slices that leave it
   std::int64_t messages = 0, messages_across = 0;
@@ -27,12 +27,17 @@ class ExchangeTraffic {
   ExchangeTraffic(int rounds, int beginning, int world, bool backwards = false)
       : opening_(static_cast<std::size_t>(beginning)),
         backwards_(backwards),
-        rounds_(static_cast<std::size_t>(rounds), std::vector<Sent>(static_cast<std::size_t>(world))) {}
+        rounds_(static_cast<std::size_t>(rounds), std::vector<Sent>(static_cast<std::size_t>(world))),
+        received_(rounds_) {}
 
   Sent& at(int round, int rank) {
     return rounds_[static_cast<std::size_t>(round)][static_cast<std::size_t>(rank)];
   }
-  const std::vector<std::vector<Sent>>& rounds() const { return rounds_; }  // [round][rank]
+  Sent& received_at(int round, int rank) {
+    return received_[static_cast<std::size_t>(round)][static_cast<std::size_t>(rank)];
+  }
+  const std::vector<std::vector<Sent>>& rounds() const { return rounds_; }      // [round][rank]
+  const std::vector<std::vector<Sent>>& received() const { return received_; }  // likewise
   std::size_t opening() const { return opening_; }
   bool backwards() const { return backwards_; }
   Sent of_rank(int rank) const;
@@ -42,7 +47,7 @@ class ExchangeTraffic {
  private:
   std::size_t opening_;
   bool backwards_;
-  std::vector<std::vector<Sent>> rounds_;
+  std::vector<std::vector<Sent>> rounds_, received_;
 };
 
 // Of the sums; none of the library's.
@@ -57,8 +62,8 @@ struct Links {
   double message_s = 0;
 };
 
-// Of one call: how long its busiest rank takes while both kinds of links work at a time, and the most bytes
-// that a rank sends in it, as many as another adds.
+// Of one call: how long its busiest rank takes while both kinds of links work at a time, each in both
+// directions, and the most bytes that a rank sends or receives in it.
 struct RoundCost {
   double seconds = 0;
   double bytes = 0;

@@ -1,6 +1,6 @@
 // A device that keeps the promises of sharding/device/device.hpp and not more, as a GPU does: its work is
-// done as late as it may, when somebody waits for it, and its memory cannot be looked at from outside. Who
-// forgets to wait gets old values, who touches its memory dies.
+// done as late as it may, when somebody waits for it, or, that of sums(), as early as it may; its memory
+// cannot be looked at from outside. Who forgets to wait gets old values, who touches its memory dies.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +19,8 @@ namespace vitrail::tests {
 
 class LazyDevice final : public sharding::Device {
  public:
+  explicit LazyDevice(bool sums_early = false) { sums_.early = sums_early; }
+
   std::byte* allocate(std::size_t bytes, sharding::Memory memory) override {
     const std::lock_guard lock(mutex_);
     if (memory == sharding::Memory::pinned) {
@@ -75,6 +77,7 @@ class LazyDevice final : public sharding::Device {
       const std::lock_guard lock(device.mutex_);
       work.push_back(std::move(what));
       ++given;
+      if (early) run_until(given);
     }
     void run_until(std::uint64_t count) {
       for (; done < count; ++done) {
@@ -127,6 +130,7 @@ class LazyDevice final : public sharding::Device {
     LazyDevice& device;
     std::deque<std::function<void()>> work;
     std::uint64_t given = 0, done = 0, added = 0;
+    bool early = false;
   };
 
   sharding::Stream& host() { return host_.compute(); }

@@ -9,20 +9,21 @@
 
 namespace vitrail::tests {
 
-// On the host; on a device, through the host's memory; on a device that passes its memory on itself.
-enum class Way { host, staged, device };
-constexpr Way kWays[] = {Way::host, Way::staged, Way::device};
+// On the host; on a device, through the host's memory; on a device that passes its memory on itself, and
+// whose sums are as late as they may or as early.
+enum class Way { host, staged, device, early_sums };
+constexpr Way kWays[] = {Way::host, Way::staged, Way::device, Way::early_sums};
 inline const char* name_of(Way way) {
-  constexpr const char* kNames[] = {"host", "staged", "device"};
+  constexpr const char* kNames[] = {"host", "staged", "device", "early sums"};
   return kNames[static_cast<int>(way)];
 }
 
 class Place {
  public:
   explicit Place(sharding::Communicator& communicator, Way way = Way::host) : plain_(communicator) {
-    if (way != Way::host) lazy_.emplace();
+    if (way != Way::host) lazy_.emplace(way == Way::early_sums);
     if (way == Way::staged) staged_.emplace(communicator, *lazy_);
-    if (way == Way::device) late_.emplace(communicator, *lazy_);
+    if (way == Way::device || way == Way::early_sums) late_.emplace(communicator, *lazy_);
   }
   sharding::Device& device() { return lazy_ ? static_cast<sharding::Device&>(*lazy_) : host_; }
   sharding::Communicator& ranks() {

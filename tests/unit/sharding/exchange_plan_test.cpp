@@ -254,6 +254,44 @@ TEST(ExchangePlans, ACallTakesAsLongAsTheLinksThatAreBusiest) {
   EXPECT_EQ(seconds(back, 0, 1, links), 2 + 1 + 0.5 + 3 * 0.125);
 }
 
+// Weights to 20 ranks with 32 lanes on 3 nodes: nobody sends more than 12 slices out of its node, but some
+// rank gets 25 from other nodes.
+TEST(ExchangePlans, ACallTakesAsLongAsTheRankThatReceivesMost) {
+  const Links network_alone{1e30, 1, 0};
+  const Topology topology = full_nodes(20, 8);
+  const ExchangePlan plan = exchange_plan(ExchangeRoute::two_level, 32, topology);
+  const ExchangeTraffic back = gather_traffic(plan, topology);
+  EXPECT_EQ(back.of_busiest().across, 12);
+  EXPECT_DOUBLE_EQ(seconds(back, 1, 0, network_alone), 25);
+}
+
+// What is counted without a look at each message is what each message adds up to.
+TEST(ExchangePlans, RanksReceiveWhatIsSent) {
+  for (const Topology& topology : tests::placements(12)) {
+    const ExchangePlan plan = exchange_plan(ExchangeRoute::direct, 32, topology);
+    std::vector<std::int64_t> across(12), messages(12);
+    for_each_addition(plan, [&](const Addition& addition) {
+      const int to = addition.sum.home.rank;
+      for (const PlacedSum& term : addition.terms) {
+        if (term.home.rank == to) continue;
+        if (!topology.together(term.home.rank, to))
+          across[static_cast<std::size_t>(to)] += addition.slices.count();
+        ++messages[static_cast<std::size_t>(to)];
+      }
+    });
+    for (const ExchangeTraffic& traffic : {reduce_traffic(plan, topology), gather_traffic(plan, topology)}) {
+      std::int64_t received = 0;
+      for (const Sent& of_rank : traffic.received().front()) received += of_rank.slices();
+      EXPECT_EQ(received, traffic.of_all().slices());
+    }
+    const ExchangeTraffic sums = reduce_traffic(plan, topology);
+    for (std::size_t rank = 0; rank < 12; ++rank) {
+      EXPECT_EQ(sums.received().front()[rank].across, across[rank]);
+      EXPECT_EQ(sums.received().front()[rank].messages, messages[rank]);
+    }
+  }
+}
+
 TEST(ExchangePlans, TheFastestIsChosenByWhereRanksAre) {
   const Links links{100e9, 10e9, 5e-6};
   constexpr double kBytes = 1 << 20;
