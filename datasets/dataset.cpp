@@ -43,7 +43,9 @@ std::shared_ptr<const Dataset> open_of_kind(const std::string& source, const Ope
   }
   if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
-  if (is_direct_source(source)) return open_source_dataset(source, Labels::needed);
+  if (is_direct_source(source)) {
+    return open_source_dataset(source, options.labels.empty() ? Labels::needed : Labels::unused);
+  }
   if (is_packed_source(source)) {
     throw Error(
         ExitCode::refused, "not read without a pack",

@@ -53,8 +53,7 @@ class SampleSubset final : public KeptSamples {
       : KeptSamples(std::move(base)), options_(options) {
     const auto part = parse(options.part);
     if (!part) {
-      throw Error(ExitCode::usage, "no part of a data set",
-                  "for example 1%, 25/class or list:FILE");
+      throw Error(ExitCode::usage, "no part of a data set", "for example 1%, 25/class or list:FILE");
     }
     if (!part->list.empty()) {
       keep_listed(part->list);

@@ -173,6 +173,18 @@ TEST_F(WebDatasetTest, UnlabelledImagesOfTars) {
   EXPECT_THAT(names(*plain), ElementsAre("1.jpg", "2.jpg"));
   EXPECT_EQ(plain->classes(), 0);
   EXPECT_EQ(plain->label(1), 0);
+  put("labels.csv", "image,label,class\n2.jpg,2,wolf\n1.jpg,0,elk\n");  // what a model thinks of them
+  const auto joined = open_dataset("wds:" + path("plain.tar"), {.labels = path("labels.csv")});
+  ASSERT_EQ(joined->size(), 2);
+  EXPECT_EQ(joined->classes(), 3);
+  for (std::int64_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(joined->class_name(joined->label(i)), joined->name(i) == "2.jpg" ? "wolf" : "elk");
+  }
+  EXPECT_EQ(joined->class_id(1), "1");
+  put("labels.csv", "image,label\n2.jpg,wolf\n");
+  EXPECT_THAT(
+      error_of([&] { open_dataset("wds:" + path("plain.tar"), {.labels = path("labels.csv")}); }).what(),
+      HasSubstr("labels.csv: line 2: the label wolf is no index"));
   EXPECT_THAT(error_of([&] { open_dataset("wds:" + path("plain.tar")); }).what(),
               HasSubstr("no sample with a label"));
   EXPECT_THAT(error_of([&] { open_dataset(path("plain.tar")); }).what(),
