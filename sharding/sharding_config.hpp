@@ -18,8 +18,8 @@ struct ShardingConfig {
   SumType sum_type = SumType::fp32;                     // of gradients, in memory and on the wire
   ExchangeChoice exchange = ExchangeChoice::automatic;  // how sums and weights travel; no bit depends on it
   CommunicatorKind communicator = CommunicatorKind::automatic;
-  std::int64_t bucket_mib = 32;  // size of a bucket of matrices in the compute type
-  bool overlap = true;           // exchanges on a thread of their own, under computation
+  std::int64_t bucket_mib = 0;  // size of a bucket of matrices; 0: by the lanes, trainer/sharding_plan.hpp
+  bool overlap = true;          // exchanges on a thread of their own, under computation
   Duration timeout{10 * 60, Duration::Unit::seconds};   // longest wait in one call; 0: no limit
   Duration compare_every{1000, Duration::Unit::steps};  // of the weights of all ranks
 };

@@ -13,6 +13,7 @@
 
 namespace vitrail::trainer {
 
+std::int64_t bucket_mib_of(const Config& config);
 sharding::BucketPlan bucket_plan(const Config& config, const std::vector<models::ParameterSpec>& parameters);
 
 // Throws: Error(refused) where there are fewer groups of lanes (model.batch_norm_lanes) than ranks.

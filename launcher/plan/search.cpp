@@ -171,7 +171,7 @@ std::vector<Change> possible_remedies(const PlanInput& in, const ClusterPlan& no
         [](auto& config) { config.sharding.exchange = sharding::ExchangeChoice::automatic; });
   }
   for (const std::int64_t mib : {16, 32, 64, 128}) {
-    if (in.ranks == 1 || mib == in.config.sharding.bucket_mib) continue;
+    if (in.ranks == 1 || mib == trainer::bucket_mib_of(in.config)) continue;
     add(fmt::format("sharding.bucket_mib = {}", mib),
         [&](auto& config) { config.sharding.bucket_mib = mib; });
   }

@@ -54,7 +54,9 @@ void add_sharding_settings(std::vector<Setting>& table) {
            "between them; halving, half of what is left to one partner after the other; auto: what takes "
            "least on these nodes; no result depends on it"});
   sharding.add("bucket_mib", &ShardingConfig::bucket_mib, Effect::speed,
-               {.help = "gradients reduced in one call", .bounds = from_to(1, 4096), .unit = "MiB"});
+               {.help = "gradients reduced in one call; 0: 32, from 1024 lanes on 64",
+                .bounds = from_to(0, 4096),
+                .unit = "MiB"});
   sharding.add("overlap", &ShardingConfig::overlap, Effect::speed,
                {.help = "overlap communication with backward; no result depends on it"});
   sharding.add(
