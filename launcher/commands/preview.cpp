@@ -1,9 +1,8 @@
 #include "datasets/augment/preview.hpp"
 
 #include "datasets/dataset.hpp"
+#include "launcher/commands/asking/preview_plan.hpp"
 #include "launcher/options/flag_table.hpp"
-#include "trainer/tasks/task_views.hpp"
-#include "trainer/tasks/unlabelled/patch_mask.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -45,28 +44,13 @@ std::vector<Option> preview_options() {
   return flags.done();
 }
 
-datasets::PreviewPlan plan_of(const trainer::Config& config, const PreviewFlags& flags) {
-  datasets::PreviewPlan plan{.views = trainer::task_views(config),
-                             .seed = config.run.seed,
-                             .samples = flags.samples,
-                             .draws = flags.draws,
-                             .normalisation = config.data.normalisation};
-  if (config.task.name != trainer::TaskName::mae) return plan;
-  const trainer::MaskedPatches masked = trainer::masked_patches(config);
-  plan.masked = {masked.side, masked.patches, masked.seen,
-                 [seed = plan.seed, masked](std::uint64_t draw, std::int64_t images) {
-                   return trainer::draw_seen_patches({.seed = seed, .step = draw}, images, masked.patches,
-                                                     masked.seen);
-                 }};
-  return plan;
-}
-
 ExitCode run_preview(const CommandLine& line, const Environment&) {
   const auto& flags = line.own<PreviewFlags>();
   const trainer::Config& config = line.config;
   const auto dataset = datasets::open_unlabelled(config.data.train, {.given_as = "--data"});
   for (const std::string& words : dataset->warnings()) fmt::print(stderr, "warning: {}\n", words);
-  const datasets::Preview preview = datasets::make_preview(*dataset, plan_of(config, flags));
+  const datasets::Preview preview =
+      datasets::make_preview(*dataset, preview_plan(config, flags.samples, flags.draws));
   datasets::write_preview(preview, flags.output);
   if (flags.format == OutputFormat::json) {
     fmt::print("{}\n", datasets::to_json(preview));

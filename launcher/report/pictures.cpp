@@ -6,6 +6,7 @@
 #include "datasets/augment/preview.hpp"
 #include "datasets/codec/codec.hpp"
 #include "launcher/commands/asking/class_names.hpp"
+#include "launcher/commands/asking/preview_plan.hpp"
 #include "trainer/checkpoint/checkpoint_folder.hpp"
 #include "trainer/checkpoint/checkpoint_manifest.hpp"
 #include "trainer/evaluation/attention_picture.hpp"
@@ -86,15 +87,9 @@ std::vector<ReportedPicture> attention_of(const RunReport&, const PicturesAsked&
 // The first images of the source as the run's augmentation draws them.
 ReportedPicture preview_of(const RunReport& run, const PicturesAsked& asked) {
   const trainer::Config config = trainer::config_of(run.settings, (run.folder / "config.cfg").string());
-  const auto dataset = datasets::open_unlabelled(asked.preview);
+  const auto dataset = datasets::open_unlabelled(asked.preview, {.given_as = "--preview"});
   const std::int64_t pairs = (asked.samples + 1) / 2;  // images are mixed with each other
-  const datasets::Preview preview =
-      datasets::make_preview(*dataset, {.augment = config.augment,
-                                        .seed = config.run.seed,
-                                        .image_size = config.model.image_size,
-                                        .samples = 2 * pairs,
-                                        .draws = kDraws,
-                                        .normalisation = config.data.normalisation});
+  const datasets::Preview preview = datasets::make_preview(*dataset, preview_plan(config, 2 * pairs, kDraws));
   ReportedPicture picture = as_png(datasets::grid_of(preview));
   picture.kind = "preview";
   picture.title = asked.preview;
