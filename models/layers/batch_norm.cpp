@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/kernels/maps/maps.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::models {
@@ -16,16 +17,26 @@ bool by_batch(const BatchNormId& layer, const Pass& pass) {
   return pass.follows_batch(layer.mean) || pass.follows_batch(layer.variance);
 }
 
-Tensor trained_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
+Tensor with_tail(const Tensor& y, const NormTail& tail) {
+  const Tensor sum = tail.added.defined() ? y + tail.added : y;
+  return tail.rectified ? at::relu(sum) : sum;
+}
+
+BatchNormed normed_by_batch(const Tensor& x, const Affine& norm, const NormTail& tail) {
+  if (x.is_cpu()) return batch_normed(x, norm.weight, norm.bias, kEps, tail.added, tail.rectified);
+  // With momentum 1 the running statistics become the batch's, the variance unbiased as PyTorch keeps it.
+  const Tensor mean = at::zeros_like(norm.weight.detach()), variance = at::zeros_like(mean);
+  const Tensor y = at::batch_norm(x, norm.weight, norm.bias, mean, variance, true, 1.0, kEps, false);
+  return {with_tail(y, tail), mean, variance};
+}
+
+Tensor trained_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass,
+                    const NormTail& tail) {
   if (x.numel() == x.size(1)) {
     throw Error(ExitCode::refused, "batch norm over one value a channel: it has no variance",
                 "raise data.global_batch_size or model.image_size, or choose fewer run.lanes");
   }
-  // With momentum 1 the running statistics become the batch's, the variance unbiased as PyTorch keeps it.
-  const Tensor mean = at::zeros_like(p[layer.mean].detach());
-  const Tensor variance = at::zeros_like(p[layer.variance].detach());
-  const Affine norm = p[layer.norm];
-  const Tensor y = at::batch_norm(x, norm.weight, norm.bias, mean, variance, true, 1.0, kEps, false);
+  const auto [y, mean, variance] = normed_by_batch(x, p[layer.norm], tail);
   if (pass.batch_statistic) {
     pass.batch_statistic(layer.mean, mean);
     pass.batch_statistic(layer.variance, variance);
@@ -35,12 +46,20 @@ Tensor trained_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, c
 
 }  // namespace
 
-Tensor batch_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
+Tensor batch_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass,
+                  const NormTail& tail) {
   const Affine norm = p[layer.norm];
   const Tensor input = x.to(norm.weight.scalar_type());
-  if (by_batch(layer, pass)) return trained_norm(input, layer, p, pass);
-  return at::batch_norm(input, norm.weight, norm.bias, p[layer.mean], p[layer.variance], false, 0.0, kEps,
-                        false);
+  if (by_batch(layer, pass)) return trained_norm(input, layer, p, pass, tail);
+  return with_tail(at::batch_norm(input, norm.weight, norm.bias, p[layer.mean], p[layer.variance], false, 0.0,
+                                  kEps, false),
+                   tail);
+}
+
+Tensor add_rectified(const StochasticDepth& depth, const Tensor& sum, int index,
+                     const std::function<Tensor(const NormTail&)>& branch) {
+  if (depth.keeps_all(index)) return branch({sum, true});
+  return at::relu(depth.add_computed(sum, branch({}), index));
 }
 
 Tensor token_batch_norm(const Tensor& x, const BatchNormId& layer, const Bound& p, const Pass& pass) {
@@ -48,9 +67,10 @@ Tensor token_batch_norm(const Tensor& x, const BatchNormId& layer, const Bound& 
 }
 
 Tensor normed_convolution(const Tensor& x, const NormedWeightId& layer, std::int64_t stride,
-                          std::int64_t groups, const Bound& p, const Pass& pass) {
+                          std::int64_t groups, const Bound& p, const Pass& pass, const NormTail& tail) {
   const Tensor& weight = p[layer.weight];
-  return batch_norm(convolution(x, {weight, {}}, stride, weight.size(3) / 2, groups), layer.norm, p, pass);
+  const Tensor y = convolution(x, {weight, {}}, stride, weight.size(3) / 2, groups);
+  return batch_norm(y, layer.norm, p, pass, tail);
 }
 
 Tensor normed_linear(const Tensor& x, const NormedWeightId& layer, const Bound& p, const Pass& pass) {

@@ -6,6 +6,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/kernels/maps/maps.hpp"
+
 namespace vitrail::models {
 namespace {
 
@@ -87,11 +89,23 @@ Tensor product(const Tensor& a, const Tensor& b) {
   return at::matmul(widened(a), widened(b)).to(a.scalar_type());
 }
 
+namespace {
+
+// Of one pixel: a linear layer on the pixels that the stride leaves.
+Tensor pointwise(const Tensor& x, const Affine& p, std::int64_t stride) {
+  Tensor rows = rows_of_map(x);
+  if (stride > 1) rows = rows.slice(1, 0, {}, stride).slice(2, 0, {}, stride).contiguous();
+  return map_of_rows(linear(rows, {p.weight.flatten(1), p.bias, p.as_on_gpu}));
+}
+
+}  // namespace
+
 Tensor convolution(const Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
                    std::int64_t groups) {
   const auto type = p.weight.scalar_type();
-  if (is_storage(p.weight)) {
-    return at::conv2d(widened(x.to(type)), widened(p.weight), p.bias, stride, padding, 1, groups).to(type);
+  if (x.is_cpu() && groups == 1 && p.weight.size(2) == 1 && padding == 0) return pointwise(x, p, stride);
+  if (x.is_cpu()) {
+    return convolved(widened(x.to(type)), widened(p.weight), p.bias, {stride, padding, groups}).to(type);
   }
   return at::conv2d(x.to(type), p.weight, p.bias.defined() ? p.bias.to(type) : p.bias, stride, padding, 1,
                     groups);

@@ -55,6 +55,9 @@ class StochasticDepth {
   // The same where the branch was computed for all images, as batch norm in it wants: y is branch(x).
   at::Tensor add_computed(const at::Tensor& sum, const at::Tensor& y, int index) const;
 
+  // Whether that branch is there for all images.
+  bool keeps_all(int index) const { return !kept(index).defined(); }
+
  private:
   at::Tensor kept(int index) const { return rows_ == nullptr ? at::Tensor() : rows_->of(layer_, index); }
   double scale() const { return rows_ == nullptr ? 1 : rows_->scale(layer_); }

@@ -32,20 +32,22 @@ class RegNet final : public Model {
 Tensor RegNet::block(const Tensor& x, int number, const Pass& pass) const {
   const Bound p = bound();
   const BottleneckId& layers = parameters_.blocks[static_cast<std::size_t>(number)];
-  const Tensor narrow = at::relu(normed_convolution(x, layers.conv1, 1, 1, p, pass));
-  const Tensor y = at::relu(normed_convolution(narrow, layers.conv2, layers.stride, layers.groups, p, pass));
+  const NormTail rectified{.rectified = true};
+  const Tensor narrow = normed_convolution(x, layers.conv1, 1, 1, p, pass, rectified);
+  const Tensor y = normed_convolution(narrow, layers.conv2, layers.stride, layers.groups, p, pass, rectified);
   const Tensor hidden = at::relu(convolution(y.mean({2, 3}, true), p[layers.squeeze], 1, 0, 1));
   const Tensor gate = at::sigmoid(convolution(hidden, p[layers.excite], 1, 0, 1));
-  const Tensor branch = normed_convolution(y * gate, layers.conv3, 1, 1, p, pass);
   const Tensor input =
       layers.projection ? normed_convolution(x, *layers.projection, layers.stride, 1, p, pass) : x;
   const StochasticDepth depth(pass, number);
-  return at::relu(depth.add_computed(input, branch, 0));
+  return add_rectified(depth, input, 0, [&](const NormTail& tail) {
+    return normed_convolution(y * gate, layers.conv3, 1, 1, p, pass, tail);
+  });
 }
 
 Features RegNet::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
-  Tensor x = at::relu(normed_convolution(images, parameters_.stem, 2, 1, bound(), pass));
+  Tensor x = normed_convolution(images, parameters_.stem, 2, 1, bound(), pass, {.rectified = true});
   const int blocks = static_cast<int>(parameters_.blocks.size());
   Features features;
   for (int number = 0; number < blocks; ++number) {

@@ -36,15 +36,18 @@ class ResNet final : public Model {
 Tensor ResNet::block(const Tensor& x, int number, const Pass& pass) const {
   const Bound p = bound();
   const ResidualId& layers = parameters_.blocks[static_cast<std::size_t>(number)];
-  Tensor branch = x;
-  for (std::size_t i = 0; i < layers.convolutions.size(); ++i) {
-    if (i > 0) branch = at::relu(branch);
-    branch = normed_convolution(branch, layers.convolutions[i], layers.stride_of(i), 1, p, pass);
-  }
   const Tensor input =
       layers.projection ? normed_convolution(x, *layers.projection, layers.stride, 1, p, pass) : x;
   const StochasticDepth depth(pass, number);
-  return at::relu(depth.add_computed(input, branch, 0));
+  const std::size_t last = layers.convolutions.size() - 1;
+  Tensor branch = x;
+  for (std::size_t i = 0; i < last; ++i) {
+    branch = normed_convolution(branch, layers.convolutions[i], layers.stride_of(i), 1, p, pass,
+                                {.rectified = true});
+  }
+  return add_rectified(depth, input, 0, [&](const NormTail& tail) {
+    return normed_convolution(branch, layers.convolutions[last], layers.stride_of(last), 1, p, pass, tail);
+  });
 }
 
 // [B,C,N,N] -> [B,C]
@@ -68,7 +71,7 @@ std::optional<AttentionMaps> ResNet::attention(const Tensor& x) const {
 // Stages before the last have other channels than attention pooling: features of theirs are means.
 Features ResNet::body(const Tensor& images, const Pass& pass) const {
   pass.enter(0);
-  Tensor x = at::relu(normed_convolution(images, parameters_.stem, 2, 1, bound(), pass));
+  Tensor x = normed_convolution(images, parameters_.stem, 2, 1, bound(), pass, {.rectified = true});
   x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
   const int blocks = static_cast<int>(parameters_.blocks.size());
   Features features;
