@@ -15,13 +15,17 @@ using torch::autograd::variable_list;
 
 constexpr BranchRowsPasses kAten{norm_of_rows_aten, norm_of_rows_backward_aten, add_to_rows_aten,
                                  add_to_rows_backward_aten};
+constexpr BranchRowsPasses kCpu{norm_of_rows_cpu, norm_of_rows_backward_cpu, add_to_rows_cpu,
+                                add_to_rows_backward_cpu};
 constexpr BranchRowsPasses kCuda{norm_of_rows_cuda, norm_of_rows_backward_cuda, add_to_rows_cuda,
                                  add_to_rows_backward_cuda};
 
 const BranchRowsPasses& passes_for(const Tensor& x, at::ScalarType type, bool as_on_gpu) {
   const bool fits = x.scalar_type() == at::kFloat && type != at::kDouble && x.dim() == 3 &&
                     x.size(2) % 4 == 0 && x.size(2) <= cuda::kLargestWidth;
-  return (x.is_cuda() || as_on_gpu) && fits ? kCuda : kAten;
+  if ((x.is_cuda() || as_on_gpu) && fits) return kCuda;
+  const bool is_wide = x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble;
+  return x.is_cpu() && is_wide && x.scalar_type() == type ? kCpu : kAten;
 }
 
 std::optional<Tensor> maybe(const Tensor& x) { return x.defined() ? std::optional(x) : std::nullopt; }

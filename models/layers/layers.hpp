@@ -20,6 +20,8 @@ at::Tensor over_length(const at::Tensor& x);
 
 at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma);  // LayerScale; undefined gamma: none
 
+at::Tensor gelu_of_linear(const at::Tensor& x, const Affine& p);
+
 // Two linear layers with GELU between; dropout behind both.
 at::Tensor two_layers(const at::Tensor& x, const AffineId& first, const AffineId& second, const Bound& p,
                       const Dropout& dropout = {});
