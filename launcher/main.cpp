@@ -101,6 +101,7 @@ int main(int count, char** words) {
   hold_standard_streams();
   ask_for_same_sums();
   hush_profiler();
+  keep_memory();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit (ulimit -f) is an error of write(), not a killed rank
   const vitrail::ExitCode code = answer_or_complain({words + 1, words + count});
   // What is left is to take LibTorch's tables of operators apart: a quarter of a short command's time.

@@ -4,9 +4,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <sstream>
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include "trainer/base/error.hpp"
@@ -215,6 +217,13 @@ void hush_profiler() {
   constexpr const char* kNothing = "99";
   std::error_code none;
   if (!std::filesystem::exists("/proc/driver/nvidia", none)) ::setenv("KINETO_LOG_LEVEL", kNothing, 0);
+}
+
+void keep_memory() {
+  constexpr int kLargestOfHeap = 32 << 20, kKept = std::numeric_limits<int>::max();  // glibc's most; bytes
+  ::mallopt(M_MMAP_THRESHOLD, kLargestOfHeap);
+  ::mallopt(M_TRIM_THRESHOLD, kKept);
+  ::setenv("THP_MEM_ALLOC_ENABLE", "1", 0);  // LibTorch's
 }
 
 }  // namespace vitrail::launcher

@@ -73,4 +73,8 @@ void ask_for_same_sums();
 // What the user has set stays.
 void hush_profiler();
 
+// A step asks for the memory of the step before: it stays with the process instead of going back to the
+// system, which would clear each page again, and lies in large pages. Before anything is computed.
+void keep_memory();
+
 }  // namespace vitrail::launcher

@@ -15,7 +15,9 @@ using at::Tensor;
 // The tokens of the chosen images, in parts that no image ends within.
 struct Chosen {
   Chosen(const Tensor& x, const Tensor& rows)
-      : width(x.size(-1)), tokens(x.numel() == 0 ? 0 : x.numel() / x.size(0) / width), of_image(tokens, width) {
+      : width(x.size(-1)),
+        tokens(x.numel() == 0 ? 0 : x.numel() / x.size(0) / width),
+        of_image(tokens, width) {
     const std::int64_t images = rows.defined() ? rows.size(0) : x.size(0);
     for (std::int64_t i = 0; i < images; ++i)
       image.push_back(rows.defined() ? rows.const_data_ptr<std::int64_t>()[i] : i);
@@ -74,7 +76,8 @@ NormGradients norm_gradients(const Tensor& gradient, const NormedRows& kept, con
   const Chosen chosen(x_gradient, rows);
   const RowNorm<Number> norm{gain.const_data_ptr<Number>(), bias.const_data_ptr<Number>(),
                              kept.mean.mutable_data_ptr<Number>(), kept.rstd.mutable_data_ptr<Number>()};
-  const Number *const g = gradient.const_data_ptr<Number>(), *const x = kept.gathered.const_data_ptr<Number>();
+  const Number *const g = gradient.const_data_ptr<Number>(), *const x =
+                                                                 kept.gathered.const_data_ptr<Number>();
   Number* const to = x_gradient.mutable_data_ptr<Number>();
   PartSums<Number> sums(chosen.parts(), chosen.width, 2);
   chosen.each([&](std::int64_t number, RowsShape part, std::int64_t at, std::int64_t at_chosen) {
@@ -94,7 +97,8 @@ Tensor sum_with(const Tensor& sum, const Tensor& y, const Tensor& gamma, const T
   const Number *const from = sum.const_data_ptr<Number>(), *const added = y.const_data_ptr<Number>();
   Number* const to = out.mutable_data_ptr<Number>();
   chosen.each([&](std::int64_t, RowsShape part, std::int64_t at, std::int64_t at_chosen) {
-    row_kernels_of<Number>().add(part, from + at, added + at_chosen, factors, static_cast<Number>(scale), to + at);
+    row_kernels_of<Number>().add(part, from + at, added + at_chosen, factors, static_cast<Number>(scale),
+                                 to + at);
   });
   return out;
 }
@@ -126,7 +130,8 @@ bool is_single(const Tensor& x) { return x.scalar_type() == at::kFloat; }
 NormedRows norm_of_rows_cpu(const Tensor& x, const Tensor& rows, const Tensor& gain, const Tensor& bias,
                             at::ScalarType) {
   const Tensor from = x.contiguous();
-  return is_single(x) ? norm_of_rows<float>(from, rows, gain, bias) : norm_of_rows<double>(from, rows, gain, bias);
+  return is_single(x) ? norm_of_rows<float>(from, rows, gain, bias)
+                      : norm_of_rows<double>(from, rows, gain, bias);
 }
 
 NormGradients norm_of_rows_backward_cpu(const Tensor& gradient, const NormedRows& kept, const Tensor& rows,

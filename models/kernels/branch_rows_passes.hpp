@@ -47,14 +47,14 @@ AddGradients add_to_rows_backward_aten(const at::Tensor& gradient, const at::Ten
 
 // By kernels for CPUs, where all is of one type, fp32 or fp64, and the width is that of the last dimension.
 NormedRows norm_of_rows_cpu(const at::Tensor& x, const at::Tensor& rows, const at::Tensor& gain,
-                             const at::Tensor& bias, at::ScalarType type);
+                            const at::Tensor& bias, at::ScalarType type);
 NormGradients norm_of_rows_backward_cpu(const at::Tensor& gradient, const NormedRows& kept,
-                                         const at::Tensor& rows, const at::Tensor& gain,
-                                         const at::Tensor& bias, at::Tensor& x_gradient);
+                                        const at::Tensor& rows, const at::Tensor& gain,
+                                        const at::Tensor& bias, at::Tensor& x_gradient);
 at::Tensor add_to_rows_cpu(const at::Tensor& sum, const at::Tensor& y, const at::Tensor& gamma,
-                            const at::Tensor& rows, double scale);
+                           const at::Tensor& rows, double scale);
 AddGradients add_to_rows_backward_cpu(const at::Tensor& gradient, const at::Tensor& y, at::ScalarType type,
-                                       const at::Tensor& gamma, const at::Tensor& rows, double scale);
+                                      const at::Tensor& gamma, const at::Tensor& rows, double scale);
 
 // By kernels for GPUs. Throw Error(refused) in a build without CUDA.
 NormedRows norm_of_rows_cuda(const at::Tensor& x, const at::Tensor& rows, const at::Tensor& gain,

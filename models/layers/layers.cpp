@@ -25,6 +25,10 @@ Tensor gelu_of_linear(const Tensor& x, const Affine& p) {
   return is_own ? biased_gelu(linear(x, {p.weight, {}}), p.bias) : at::gelu(linear(x, p));
 }
 
+Tensor gelu_of_map(const Tensor& map) {
+  return map.is_cpu() ? biased_gelu(map.permute({0, 2, 3, 1}), {}).permute({0, 3, 1, 2}) : at::gelu(map);
+}
+
 Tensor two_layers(const Tensor& x, const AffineId& first, const AffineId& second, const Bound& p,
                   const Dropout& dropout) {
   return dropout(linear(dropout(gelu_of_linear(x, p[first])), p[second]), 1);

@@ -21,6 +21,7 @@ at::Tensor over_length(const at::Tensor& x);
 at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma);  // LayerScale; undefined gamma: none
 
 at::Tensor gelu_of_linear(const at::Tensor& x, const Affine& p);
+at::Tensor gelu_of_map(const at::Tensor& map);  // [B,C,N,N]
 
 // Two linear layers with GELU between; dropout behind both.
 at::Tensor two_layers(const at::Tensor& x, const AffineId& first, const AffineId& second, const Bound& p,

@@ -36,11 +36,11 @@ Tensor added(const Tensor& sum, const Tensor& x, const Tensor& rows, double scal
   return add_to_rows(passing, branch.f(in.rows), branch.scale, rows, scale, branch.norm.as_on_gpu);
 }
 
-Tensor add_to(const Tensor& sum, const Tensor& y, const Tensor& rows, double scale) {
-  return add_to_rows(sum, y, Tensor(), rows, scale);
-}
-
 }  // namespace
+
+Tensor scaled_rows(const Tensor& y, const Tensor& gamma) {
+  return gamma.defined() ? add_to_rows(at::zeros_like(y, gamma.options()), y, gamma, {}, 1) : y;
+}
 
 KeptRows::KeptRows(const DropPath& law, const Pass& pass, std::int64_t images, at::Device device)
     : branches_(law.branches) {
@@ -74,19 +74,22 @@ Tensor residual(const Tensor& x, const NormedBranch& branch) { return added(x, x
 Tensor StochasticDepth::add(const Tensor& sum, const Tensor& x, int index, const NormedBranch& branch) const {
   if (!branch.recomputed) return added(sum, x, kept(index), scale(), branch);
   return add(sum, x, index, recomputed(Branch([branch](const Tensor& z) {
-               return scaled(branch.f(norm(z, branch.norm)), branch.scale);
+               const Tensor normed = norm_of_rows(z, {}, branch.norm, branch.type).rows;
+               return scaled_rows(branch.f(normed), branch.scale);
              })));
 }
 
-Tensor StochasticDepth::add(const Tensor& sum, const Tensor& x, int index, const Branch& branch) const {
+Tensor StochasticDepth::add(const Tensor& sum, const Tensor& x, int index, const Branch& branch,
+                            const Tensor& gamma) const {
   const Tensor rows = kept(index);
   const BranchInput in = rows_of(x, rows);
-  return add_to(sum.is_same(x) ? in.passing : sum, branch(in.rows), rows, scale());
+  return add_to_rows(sum.is_same(x) ? in.passing : sum, branch(in.rows), gamma, rows, scale());
 }
 
-Tensor StochasticDepth::add_computed(const Tensor& sum, const Tensor& y, int index) const {
+Tensor StochasticDepth::add_computed(const Tensor& sum, const Tensor& y, int index,
+                                     const Tensor& gamma) const {
   const Tensor rows = kept(index);
-  return add_to(sum, rows.defined() ? y.index_select(0, rows) : y, rows, scale());
+  return add_to_rows(sum, rows.defined() ? y.index_select(0, rows) : y, gamma, rows, scale());
 }
 
 }  // namespace vitrail::models

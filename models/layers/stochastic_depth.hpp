@@ -25,6 +25,10 @@ struct NormedBranch {
   bool recomputed = false;  // in backward, which then finds its input only
 };
 
+// LayerScale with the same bits as where the branch joins the sum, for branches that are computed again in
+// backward with it.
+at::Tensor scaled_rows(const at::Tensor& y, const at::Tensor& gamma);
+
 // x plus the branch, of all images.
 at::Tensor residual(const at::Tensor& x, const NormedBranch& branch);
 
@@ -51,9 +55,11 @@ class StochasticDepth {
 
   // sum + branch(x), for the images of branch number `index` that the pass keeps.
   at::Tensor add(const at::Tensor& sum, const at::Tensor& x, int index, const NormedBranch& branch) const;
-  at::Tensor add(const at::Tensor& sum, const at::Tensor& x, int index, const Branch& branch) const;
+  at::Tensor add(const at::Tensor& sum, const at::Tensor& x, int index, const Branch& branch,
+                 const at::Tensor& gamma = {}) const;  // LayerScale; undefined: none
   // The same where the branch was computed for all images, as batch norm in it wants: y is branch(x).
-  at::Tensor add_computed(const at::Tensor& sum, const at::Tensor& y, int index) const;
+  at::Tensor add_computed(const at::Tensor& sum, const at::Tensor& y, int index,
+                          const at::Tensor& gamma = {}) const;
 
   // Whether that branch is there for all images.
   bool keeps_all(int index) const { return !kept(index).defined(); }

@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
     for (at::Tensor& leaf : leaves) leaf.mutable_grad() = at::Tensor();
     at::cross_entropy_loss(model->forward(images, pass).mean(), labels).backward();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    fmt::print("{:.6f} {:.6f}\n", seconds.count(), static_cast<double>(std::clock() - spent) / CLOCKS_PER_SEC);
+    fmt::print("{:.6f} {:.6f}\n", seconds.count(),
+               static_cast<double>(std::clock() - spent) / CLOCKS_PER_SEC);
     std::fflush(stdout);
   }
 }

@@ -29,6 +29,12 @@ Tensor offsets(std::int64_t grid, const Tensor& like) {
   return at::stack({across, down, across.square() + down.square()}, 4).view({patches, patches, 3});
 }
 
+// Weights [H,T,T] of all images' values [B,H,T,d]: one product for each head.
+Tensor seen_nearby(const Tensor& near, const Tensor& v) {
+  const Tensor together = v.permute({1, 2, 0, 3}).flatten(2);  // [H,T,B*d]
+  return product(near, together).unflatten(2, {v.size(0), v.size(3)}).permute({2, 0, 1, 3});
+}
+
 // A branch behind its norm: [B,T,D] -> [B,T,D]. Each head looks at what is alike and at what is near, and
 // weighs the two by its gate. Both are weights that sum to 1, so their mean does, too. The near ones are the
 // same for all images.
@@ -39,11 +45,12 @@ Tensor gated_attention(const Tensor& normed, const GatedAttentionId& layer, std:
   const Affine position = p[layer.position];  // in fp32: bf16 does not count to twice the grid's square
   const Tensor logits =
       linear(places, {widened(position.weight), position.bias}).permute({2, 0, 1});  // [H,T,T]
-  const Tensor near = at::softmax(logits, -1).to(v.scalar_type());
   const Tensor gate = at::sigmoid(p[layer.gate]).view({heads, 1, 1});
-  const Tensor of_content = attention(qk[0], qk[1], v, p.as_on_gpu()), of_position = product(near, v);
-  const Tensor mixed = ((1 - gate) * of_content + gate * of_position).to(v.scalar_type());
-  return linear(join_heads(mixed), p[layer.proj]);
+  const Tensor near = (gate * at::softmax(logits, -1)).to(v.scalar_type());
+  const Tensor of_position = seen_nearby(near, v).transpose(1, 2);
+  const Tensor of_content = attention(qk[0], qk[1], v, p.as_on_gpu()).transpose(1, 2);
+  const Tensor mixed = at::addcmul(of_position, of_content, (1 - gate).view({heads, 1}));  // [B,T,H,D/H]
+  return linear(mixed.to(v.scalar_type()).flatten(2), p[layer.proj]);
 }
 
 // A branch behind its norm: [B,T,D] -> [B,T,D].

@@ -48,7 +48,7 @@ Tensor PatchConvNet::embed(const Tensor& images) const {
   const Bound p = bound();
   Tensor x = images;
   for (std::size_t i = 0; i < parameters_.stem.size(); ++i) {
-    if (i > 0) x = at::gelu(x);
+    if (i > 0) x = gelu_of_map(x);
     x = convolution(x, {p[parameters_.stem[i]], {}}, 2, 1, 1);
   }
   return tokens_of(x);
@@ -57,8 +57,9 @@ Tensor PatchConvNet::embed(const Tensor& images) const {
 // The branch behind its norm: [B,T,D] -> [B,T,D].
 Tensor PatchConvNet::column(const Tensor& normed, const ColumnBlockId& layer) const {
   const Bound p = bound();
-  const Tensor map = map_of(at::gelu(pointwise(normed, p[layer.enter])), config_.side());
-  const Tensor y = tokens_of(at::gelu(convolution(map, p[layer.depthwise], 1, 1, config_.width)));
+  const Affine enter = p[layer.enter];
+  const Tensor map = map_of(gelu_of_linear(normed, {enter.weight.flatten(1), enter.bias}), config_.side());
+  const Tensor y = tokens_of(gelu_of_map(convolution(map, p[layer.depthwise], 1, 1, config_.width)));
   const Tensor hidden = at::relu(pointwise(y.mean(1, true), p[layer.squeeze]));
   const Tensor gate = at::sigmoid(pointwise(hidden, p[layer.excite]));
   return pointwise(y * gate, p[layer.leave]);
@@ -71,7 +72,7 @@ Tensor PatchConvNet::block(const Tensor& x, int layer, const Pass& pass) const {
   const Bound p = bound();
   if (parts.batch_norm) {
     const Tensor computed = column(token_batch_norm(x, *parts.batch_norm, p, pass), parts);
-    return depth.add_computed(x, scaled(computed, p[parts.scale]), 0);
+    return depth.add_computed(x, computed, 0, p[parts.scale]);
   }
   return depth.add(x, x, 0,
                    {p[parts.norm], p[parts.enter.weight].scalar_type(), p[parts.scale],

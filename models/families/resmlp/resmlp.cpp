@@ -6,6 +6,7 @@
 
 #include "models/families/make_declared.hpp"
 #include "models/features.hpp"
+#include "models/kernels/rows/rows.hpp"
 #include "models/layers/blocks.hpp"
 #include "models/layers/layers.hpp"
 #include "models/layers/recompute.hpp"
@@ -18,18 +19,23 @@ namespace {
 using at::Tensor;
 
 Tensor affine(const Tensor& x, const Affine& p) {
-  return at::addcmul(p.bias, p.weight, x.to(p.weight.scalar_type()));
+  return affine_rows(x.to(p.weight.scalar_type()), p.weight, p.bias);
 }
 
-// A whole branch: one linear layer over the tokens, shared by all channels; [B,T,D] -> [B,T,D].
+// One linear layer over the tokens, shared by all channels; [B,T,D] -> [B,T,D].
 Tensor mix_tokens(const Tensor& x, const ResMlpBlockId& layers, const Bound& p) {
-  const Tensor mixed = linear(affine(x, p[layers.norm1]).transpose(1, 2), p[layers.mixing]);
-  return scaled(mixed.transpose(1, 2), p[layers.scale1]);
+  const Tensor in = affine(x, p[layers.norm1]);
+  const Affine mixing = p[layers.mixing];
+  if (at::isReducedFloatingType(mixing.weight.scalar_type()))
+    return linear(in.transpose(1, 2), mixing).transpose(1, 2);
+  const std::int64_t images = x.size(0);  // the weight from the left, and nothing has to be transposed
+  return at::baddbmm(mixing.bias.view({1, -1, 1}).expand(in.sizes()), mixing.weight.expand({images, -1, -1}),
+                     in);
 }
 
-// A whole branch: [B,T,D] -> [B,T,D].
+// [B,T,D] -> [B,T,D]
 Tensor mix_channels(const Tensor& x, const ResMlpBlockId& layers, const Bound& p) {
-  return scaled(two_layers(affine(x, p[layers.norm2]), layers.fc1, layers.fc2, p), p[layers.scale2]);
+  return two_layers(affine(x, p[layers.norm2]), layers.fc1, layers.fc2, p);
 }
 
 class ResMlp final : public Model {
@@ -51,10 +57,15 @@ class ResMlp final : public Model {
 Tensor ResMlp::block(const Tensor& x, int layer, const Pass& pass) const {
   const ResMlpBlockId& layers = parameters_.blocks[static_cast<std::size_t>(layer)];
   const StochasticDepth depth(pass, layer);
-  const Branch mixing = [p = bound(), &layers](const Tensor& z) { return mix_tokens(z, layers, p); };
-  const Tensor mixed = depth.add(x, x, 0, config_.checkpointing.attention ? recomputed(mixing) : mixing);
-  const Branch channels = [&](const Tensor& z) { return mix_channels(z, layers, bound()); };
-  return depth.add(mixed, mixed, 1, channels);
+  const Bound p = bound();
+  const Branch mixing = [p, &layers](const Tensor& z) { return mix_tokens(z, layers, p); };
+  const Branch scaled_mixing = [p, &layers](const Tensor& z) {
+    return scaled_rows(mix_tokens(z, layers, p), p[layers.scale1]);
+  };
+  const Tensor mixed = config_.checkpointing.attention ? depth.add(x, x, 0, recomputed(scaled_mixing))
+                                                       : depth.add(x, x, 0, mixing, p[layers.scale1]);
+  const Branch channels = [&](const Tensor& z) { return mix_channels(z, layers, p); };
+  return depth.add(mixed, mixed, 1, channels, p[layers.scale2]);
 }
 
 Features ResMlp::body(const Tensor& images, const Pass& pass) const {

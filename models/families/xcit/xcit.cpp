@@ -36,14 +36,23 @@ Tensor fourier_positions(std::int64_t side, const Tensor& like) {
   return at::cat({rows, rows.transpose(0, 1)}, 2).flatten(0, 1).to(like.scalar_type());
 }
 
+// Of channels of patches [B,H,T,d], how alike each of q's is to each of k's: [B,H,d,d]. Their lengths divide
+// the product, not what is multiplied: fewer passes, but halves would not hold it.
+Tensor likeness(const Tensor& q, const Tensor& k) {
+  constexpr double kSmallest = 1e-12;
+  if (at::isReducedFloatingType(q.scalar_type()))
+    return product(over_length(q.transpose(2, 3)), over_length(k.transpose(2, 3)).transpose(2, 3));
+  const auto length = [](const Tensor& x) { return x.norm(2, {2}, true).clamp_min(kSmallest); };
+  return product(q.transpose(2, 3), k) / (length(q).transpose(2, 3) * length(k));
+}
+
 // A branch behind its norm: each channel attends to channels of its head, by their likeness over all patches.
 Tensor channel_attention(const Tensor& normed, const XcitBlockId& layer, std::int64_t heads, const Bound& p) {
   const auto apart = split_heads(linear(normed, p[layer.qkv]), 3, heads);  // [B,H,T,D/H]
-  const Tensor q = over_length(apart[0].transpose(2, 3)), k = over_length(apart[1].transpose(2, 3));
-  const Tensor logits = product(q, k.transpose(2, 3)) * p[layer.temperature];
+  const Tensor logits = likeness(apart[0], apart[1]) * p[layer.temperature];
   const Tensor map = at::softmax(logits, -1).to(apart[2].scalar_type());
-  const Tensor mixed = product(map, apart[2].transpose(2, 3));  // [B,H,D/H,T]
-  return linear(join_heads(mixed.transpose(2, 3)), p[layer.proj]);
+  const Tensor mixed = product(apart[2], map.transpose(2, 3));  // [B,H,T,D/H]
+  return linear(join_heads(mixed), p[layer.proj]);
 }
 
 class Xcit final : public Model {
@@ -70,7 +79,7 @@ Tensor Xcit::embed(const Tensor& images, const Pass& pass) const {
   const Bound p = bound();
   Tensor x = images;
   for (std::size_t i = 0; i < parameters_.stem.size(); ++i) {
-    if (i > 0) x = at::gelu(x);
+    if (i > 0) x = gelu_of_map(x);
     x = normed_convolution(x, parameters_.stem[i], 2, 1, p, pass);
   }
   const Affine position = p[parameters_.position];
@@ -78,14 +87,14 @@ Tensor Xcit::embed(const Tensor& images, const Pass& pass) const {
          linear(fourier_positions(x.size(2), position.weight), {position.weight.flatten(1), position.bias});
 }
 
-// A whole branch: [B,T,D] -> [B,T,D].
+// [B,T,D] -> [B,T,D]
 Tensor Xcit::local_interaction(const Tensor& x, const XcitBlockId& layer, const Pass& pass) const {
   const Bound p = bound();
   const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(x.size(1)))));
   const Tensor map = map_of(norm(x, p[layer.norm3]), side);
-  const Tensor first = at::gelu(convolution(map, p[layer.conv1], 1, 1, config_.width));
+  const Tensor first = gelu_of_map(convolution(map, p[layer.conv1], 1, 1, config_.width));
   const Tensor normed = batch_norm(first, layer.local_norm, p, pass);
-  return scaled(tokens_of(convolution(normed, p[layer.conv2], 1, 1, config_.width)), p[layer.scale3]);
+  return tokens_of(convolution(normed, p[layer.conv2], 1, 1, config_.width));
 }
 
 // [B,T,D] -> [B,T,D]
@@ -98,7 +107,8 @@ Tensor Xcit::block(const Tensor& x, int layer, const Pass& pass) const {
       [p, &layers, heads = config_.heads](const Tensor& z) { return channel_attention(z, layers, heads, p); },
       config_.checkpointing.attention};
   const Tensor attended = depth.add(x, x, 0, attention);
-  const Tensor near = depth.add_computed(attended, local_interaction(attended, layers, pass), 1);
+  const Tensor near =
+      depth.add_computed(attended, local_interaction(attended, layers, pass), 1, p[layers.scale3]);
   return depth.add(near, near, 2, mlp(layers.mlp, p));
 }
 

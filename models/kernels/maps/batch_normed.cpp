@@ -167,8 +167,12 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const Kept kept{rows_of_map(saved[0]), saved[1].defined() ? rows_of_map(saved[1]) : Tensor(), saved[2],
-                    saved[3], saved[4], context->saved_data.at("added").toBool()};
+    const Kept kept{rows_of_map(saved[0]),
+                    saved[1].defined() ? rows_of_map(saved[1]) : Tensor(),
+                    saved[2],
+                    saved[3],
+                    saved[4],
+                    context->saved_data.at("added").toBool()};
     const Tensor gradient = rows_of_map(gradients[0]);
     const Gradients of = kept.x.scalar_type() == at::kFloat ? gradients_of<float>(kept, gradient)
                                                             : gradients_of<double>(kept, gradient);
@@ -184,7 +188,8 @@ BatchNormed batch_normed(const Tensor& x, const Tensor& gain, const Tensor& bias
   const Parts parts(rows);
   Moments moments =
       x.scalar_type() == at::kFloat ? moments_of<float>(rows, parts) : moments_of<double>(rows, parts);
-  const Tensor mean = at::tensor(moments.mean, at::kDouble), variance = at::tensor(moments.variance, at::kDouble);
+  const Tensor mean = at::tensor(moments.mean, at::kDouble),
+               variance = at::tensor(moments.variance, at::kDouble);
   const auto type = x.scalar_type();
   const auto all = static_cast<double>(parts.all);
   const Tensor mean_kept = mean.to(type), rstd = (variance + epsilon).rsqrt().to(type);

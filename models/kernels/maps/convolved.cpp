@@ -39,7 +39,8 @@ class WeightGradient {
 
   // [O,k*k*C/groups]
   Tensor sum() const {
-    const std::int64_t parts = std::clamp(lines_ * pixels_ / kPartPixels, std::int64_t{1}, std::min(kMostParts, lines_));
+    const std::int64_t parts =
+        std::clamp(lines_ * pixels_ / kPartPixels, std::int64_t{1}, std::min(kMostParts, lines_));
     const Tensor sums = at::empty({parts, form_.groups, out_, seen_}, x_.options());
     at::parallel_for(0, parts * form_.groups, 1, [&](std::int64_t begin, std::int64_t end) {
       const at::AutoDispatchBelowADInplaceOrView no_autograd;
@@ -74,7 +75,8 @@ class WeightGradient {
   void lay_out(std::int64_t group, std::int64_t line, const Tensor& buffer, std::int64_t at) const {
     const auto size = static_cast<std::int64_t>(x_.element_size());
     const std::int64_t height = x_.size(1), width = x_.size(2), channel_bytes = x_.size(3) * size;
-    const std::int64_t bytes = in_ * size, from_row = line % y_gradient_.size(1) * form_.stride - form_.padding;
+    const std::int64_t bytes = in_ * size,
+                       from_row = line % y_gradient_.size(1) * form_.stride - form_.padding;
     const auto* const image = static_cast<const std::byte*>(x_.const_data_ptr()) +
                               line / y_gradient_.size(1) * height * width * channel_bytes + group * bytes;
     auto* to = static_cast<std::byte*>(buffer.mutable_data_ptr()) + at * pixels_ * taps_ * taps_ * bytes;
@@ -146,9 +148,9 @@ class Convolution : public torch::autograd::Function<Convolution> {
     const Tensor gradient = map_of_rows(rows_of_map(gradients[0]));
     variable_list of(4);
     if (context->needs_input_grad(0)) {
-      of[0] = std::get<0>(at::convolution_backward(
-          gradient, saved[0], saved[1], at::OptionalIntArrayRef(), {form.stride, form.stride},
-          {form.padding, form.padding}, {1, 1}, false, {0, 0}, form.groups, {true, false, false}));
+      of[0] = std::get<0>(at::convolution_backward(gradient, saved[0], saved[1], at::OptionalIntArrayRef(),
+                                                   {form.stride, form.stride}, {form.padding, form.padding},
+                                                   {1, 1}, false, {0, 0}, form.groups, {true, false, false}));
     }
     if (context->needs_input_grad(1)) of[1] = weight_gradient(saved[0], gradient, saved[1], form);
     if (context->saved_data.at("has_bias").toBool() && context->needs_input_grad(2))

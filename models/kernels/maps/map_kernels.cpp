@@ -1,5 +1,5 @@
-// Compiled once per instruction set, named by VITRAIL_ISA: nothing but the table is visible to the linker, and
-// no inline function of a library is used. Loops over channels become vectors.
+// Compiled once per instruction set, named by VITRAIL_ISA: nothing but the table is visible to the linker,
+// and no inline function of a library is used. Loops over channels become vectors.
 #include "models/kernels/maps/map_kernels.hpp"
 
 namespace vitrail::models {
@@ -57,8 +57,9 @@ struct Kernels {
 
   static void normalize(MapRows shape, const Number* x, const Number* scale, const Number* shift,
                         const Number* added, bool rectified, Number* y) {
-    const auto run = added != nullptr ? (rectified ? normalize_rows<true, true> : normalize_rows<true, false>)
-                                      : (rectified ? normalize_rows<false, true> : normalize_rows<false, false>);
+    const auto run = added != nullptr
+                         ? (rectified ? normalize_rows<true, true> : normalize_rows<true, false>)
+                         : (rectified ? normalize_rows<false, true> : normalize_rows<false, false>);
     run(shape, x, scale, shift, added, y);
   }
 
@@ -108,8 +109,9 @@ struct Kernels {
                        const Number* of_distance, const Number* constant, Number* x_gradient,
                        Number* added_gradient) {
     const bool adds = added_gradient != nullptr;
-    const auto run = in.y != nullptr ? (adds ? gradient_of_rows<true, true> : gradient_of_rows<true, false>)
-                                     : (adds ? gradient_of_rows<false, true> : gradient_of_rows<false, false>);
+    const auto run = in.y != nullptr
+                         ? (adds ? gradient_of_rows<true, true> : gradient_of_rows<true, false>)
+                         : (adds ? gradient_of_rows<false, true> : gradient_of_rows<false, false>);
     run(shape, in, of_gradient, of_distance, constant, x_gradient, added_gradient);
   }
 
@@ -117,7 +119,8 @@ struct Kernels {
   static constexpr Index kLanes = 16;
 
   template <class Count>
-  static void depthwise_block(const MapOfImage<Number>& in, Index first, Count count, Number* weight_gradient) {
+  static void depthwise_block(const MapOfImage<Number>& in, Index first, Count count,
+                              Number* weight_gradient) {
     Number sum[9][kLanes] = {};
     const Index side = in.side, channels = in.channels;
     for (Index row = 0; row < side; ++row) {

@@ -19,7 +19,7 @@ struct MapOfImage {  // x [N,N,C] -> y [N,N,C], 3x3, one pixel of zeros around
 
 template <class Number>
 struct NormedMap {
-  const Number *x, *y;      // y: null where nothing was rectified
+  const Number *x, *y;       // y: null where nothing was rectified
   const Number* y_gradient;  // of y
   const Number* mean;        // [C]
 };

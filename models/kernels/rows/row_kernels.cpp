@@ -1,5 +1,5 @@
-// Compiled once per instruction set, named by VITRAIL_ISA: nothing but the table is visible to the linker, and
-// no inline function of a library is used. Loops over kLanes numbers become vectors.
+// Compiled once per instruction set, named by VITRAIL_ISA: nothing but the table is visible to the linker,
+// and no inline function of a library is used. Loops over kLanes numbers become vectors.
 #include "models/kernels/rows/row_kernels.hpp"
 
 namespace vitrail::models {
@@ -61,7 +61,9 @@ struct Kernels {
         const Number normed = (from[i] - mean) * rstd;
         gain_sum[i] += g[i] * normed;
         bias_sum[i] += g[i];
-        to[i] += rstd * (g[i] * gain[i] - sum - normed * product);
+        // A difference, so that no multiplication is fused with what comes past the branch: a branch that is
+        // computed again gives it apart.
+        to[i] += rstd * (g[i] * gain[i] - sum) - (rstd * product) * normed;
       }
     }
   }
@@ -106,8 +108,9 @@ struct Gelu {
 
   static Parts parts_of(float x) {
     constexpr float kStretch = 0.33F * 0.70710678F;
-    constexpr float kTail[8] = {0.1859170632F * 0.5F, 0.1900218181F * 0.5F, 0.1596831223F * 0.5F, 0.1706764776F * 0.5F,
-                                0.202212738F * 0.5F,  -0.1541002411F * 0.5F, 0.3595612841F * 0.5F, -0.1139722678F * 0.5F};
+    constexpr float kTail[8] = {0.1859170632F * 0.5F, 0.1900218181F * 0.5F, 0.1596831223F * 0.5F,
+                                0.1706764776F * 0.5F, 0.202212738F * 0.5F,  -0.1541002411F * 0.5F,
+                                0.3595612841F * 0.5F, -0.1139722678F * 0.5F};
     const float t = 1 / (1 + kStretch * (x < 0 ? -x : x));
     float tail = kTail[7];
     for (int i = 6; i >= 0; --i) tail = tail * t + kTail[i];
@@ -125,8 +128,8 @@ struct Gelu {
     constexpr float kSeries[8] = {1, 1, 1 / 2.F, 1 / 6.F, 1 / 24.F, 1 / 120.F, 1 / 720.F, 1 / 5040.F};
     float sum = kSeries[7];
     for (int i = 6; i >= 0; --i) sum = sum * r + kSeries[i];
-    return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, sum) +
-                                         (__builtin_bit_cast(std::uint32_t, rounded) << 23));
+    return __builtin_bit_cast(
+        float, __builtin_bit_cast(std::uint32_t, sum) + (__builtin_bit_cast(std::uint32_t, rounded) << 23));
   }
 
   template <bool kBiased>
@@ -162,7 +165,8 @@ struct Gelu {
 
   static void backward(RowsShape shape, const float* gradient, const float* x, const float* bias,
                        float* x_gradient, float* bias_sum) {
-    (bias != nullptr ? backward_rows<true> : backward_rows<false>)(shape, gradient, x, bias, x_gradient, bias_sum);
+    (bias != nullptr ? backward_rows<true> : backward_rows<false>)(shape, gradient, x, bias, x_gradient,
+                                                                   bias_sum);
   }
 
   static constexpr GeluKernels kTable{forward, backward};

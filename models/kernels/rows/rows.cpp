@@ -49,6 +49,38 @@ class BiasedGelu : public torch::autograd::Function<BiasedGelu> {
   }
 };
 
+template <class Number>
+variable_list affine_gradients(const Tensor& gradient, const Tensor& x, const Tensor& gain) {
+  const RowParts parts = parts_of(x);
+  const std::int64_t width = x.size(-1);
+  const Tensor of_x = at::empty_like(x);
+  PartSums<Number> sums(parts.count(), width, 1);
+  parts.each([&, g = gradient.const_data_ptr<Number>(), from = x.const_data_ptr<Number>(),
+              factors = gain.const_data_ptr<Number>(),
+              to = of_x.mutable_data_ptr<Number>()](std::int64_t part) {
+    const std::int64_t at = parts.first(part) * width;
+    row_kernels_of<Number>().add_backward(parts.shape(part), g + at, from + at, factors, 1, to + at,
+                                          sums.of(part));
+  });
+  return {of_x, sums.total(0, gain.options()).view(gain.sizes()),
+          gradient.flatten(0, -2).sum(0).view(gain.sizes())};
+}
+
+class AffineRows : public torch::autograd::Function<AffineRows> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& gain, const Tensor& bias) {
+    context->save_for_backward({x.contiguous(), gain});
+    return at::addcmul(bias, gain, x);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const Tensor gradient = gradients[0].contiguous();
+    return gradient.scalar_type() == at::kFloat ? affine_gradients<float>(gradient, saved[0], saved[1])
+                                                : affine_gradients<double>(gradient, saved[0], saved[1]);
+  }
+};
+
 }  // namespace
 
 const RowKernelTable& row_kernels() {
@@ -71,9 +103,13 @@ Tensor PartSums<Number>::total(std::int64_t which, const at::TensorOptions& opti
 template class PartSums<float>;
 template class PartSums<double>;
 
+Tensor affine_rows(const Tensor& x, const Tensor& gain, const Tensor& bias) {
+  return x.is_cpu() ? AffineRows::apply(x, gain, bias) : at::addcmul(bias, gain, x);
+}
+
 Tensor biased_gelu(const Tensor& x, const Tensor& bias) {
-  const bool ours = x.is_cpu() && x.scalar_type() == at::kFloat &&
-                    (!bias.defined() || bias.scalar_type() == at::kFloat);
+  const bool ours =
+      x.is_cpu() && x.scalar_type() == at::kFloat && (!bias.defined() || bias.scalar_type() == at::kFloat);
   if (ours) return BiasedGelu::apply(x, bias.defined() ? std::optional(bias) : std::nullopt);
   return at::gelu(bias.defined() ? x + bias : x);
 }

@@ -65,6 +65,8 @@ class PartSums {
   std::vector<Number> numbers_;
 };
 
+at::Tensor affine_rows(const at::Tensor& x, const at::Tensor& gain,
+                       const at::Tensor& bias);                       // gain * x + bias
 at::Tensor biased_gelu(const at::Tensor& x, const at::Tensor& bias);  // gelu(x + bias); bias may be undefined
 
 }  // namespace vitrail::models
