@@ -73,7 +73,7 @@ std::vector<Tensor> normed_by(Normed how, at::ScalarType type, bool ours) {
     if (how.added) y = y + added;
     if (how.rectified) y = at::relu(y);
   }
-  y.backward(drawn(y.sizes(), type));
+  y.backward(drawn(y.sizes(), type).flip({0}));  // not a multiple of x: its gradient would be zero
   return {
       y.detach(), mean, variance, x.grad(), gain.grad(), bias.grad(), how.added ? added.grad() : bias.grad()};
 }
@@ -120,11 +120,12 @@ class MapsOnThreads : public ::testing::Test {
   }
 };
 
+// In fp32: MKL's products of fp64 depend on the number of threads on AMD's processors, whatever it is asked
+// for.
 TEST_F(MapsOnThreads, ConvolutionsHaveTheSameBits) {
   for (const Form& form : kForms) {
     SCOPED_TRACE(form.in);
-    for (const auto type : {at::kFloat, at::kDouble})
-      expect_same_bits([&] { return convolved_by(form, type, true); });
+    expect_same_bits([&] { return convolved_by(form, at::kFloat, true); });
   }
 }
 
