@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kThreads) widen_kernel(const T* from, std::int
 }
 
 unsigned blocks_for(std::int64_t n) {
-  constexpr std::int64_t kEnough = 4096;  // blocks that fill any GPU
+  constexpr std::int64_t kEnough = 1024;  // blocks that fill any GPU
   const std::int64_t blocks = (n + kThreads * kFour - 1) / (kThreads * kFour);
   return static_cast<unsigned>(blocks < kEnough ? blocks : kEnough);
 }

@@ -108,7 +108,7 @@ Config config_of(const std::string& name) {
   config.model.name = name;
   config.model.image_size = cait ? 224 : 126;
   config.model.classes = 10;
-  config.model.width = 64;
+  config.model.width = cait ? 256 : 64;  // heads of 16 numbers, which talking heads take whole
   config.model.drop_path = cait ? 0.4 : 0.5;
   config.precision.compute = Precision::fp16;
   config.optimizer.name = sharding::OptimizerName::lamb;

@@ -103,9 +103,11 @@ Tensor products(const Tensor& a, const Tensor& b, std::int64_t heads) {
 
 // By the kernels that need no maps: CaiT's own sizes in halves.
 bool fits_fused(const Tensor& q) {
-  return at::isReducedFloatingType(q.scalar_type()) && q.size(1) <= cuda::kMaxHeads && q.size(3) > 0 &&
-         q.size(3) % cuda::kSide == 0 && q.size(3) <= cuda::kMostSteps * cuda::kSide &&
-         cuda::fused_runs_here();
+  constexpr std::int64_t kMostOfImage = std::int64_t{1} << 29;  // places in an image's qkv are 32 bits
+  const std::int64_t width = q.size(3);
+  return at::isReducedFloatingType(q.scalar_type()) && q.size(1) <= cuda::kMaxHeads && width > 0 &&
+         width % cuda::kSide == 0 && width <= cuda::kMostSteps * cuda::kSide &&
+         q.size(1) * q.size(2) * width < kMostOfImage && cuda::fused_runs_here();
 }
 
 cuda::HeadRows rows_of(const Tensor& x) {

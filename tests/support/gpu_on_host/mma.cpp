@@ -33,17 +33,18 @@ void add_product(const std::vector<float>& widened, const unsigned (&a)[4], cons
                  float (&d)[4]) {
   const Operands own{a, b};
   with_warp(&own, [&](const std::array<const void*, 32>& warp) {
-    const auto of = [&](unsigned lane) { return *static_cast<const Operands*>(warp.at(lane)); };
+    const auto of = [&](unsigned lane) { return *static_cast<const Operands*>(warp[lane]); };
     const unsigned g = threadIdx.x % 32 / 4, c = threadIdx.x % 4;
-    for (unsigned i = 0; i < 4; ++i) {
-      const unsigned row = g + 8 * (i / 2), column = 2 * c + i % 2;
-      float sum = d[i];
-      for (unsigned k = 0; k < 16; ++k) {
-        const unsigned pair_of_a = of(4 * (row % 8) + k % 8 / 2).a[row / 8 + 2 * (k / 8)];
-        const unsigned pair_of_b = of(4 * column + k % 8 / 2).b[k / 8];
-        sum += widened[half_of(pair_of_a, k % 2)] * widened[half_of(pair_of_b, k % 2)];
+    float rows[2][16], columns[2][16];  // g and g + 8 of A, 2 c and 2 c + 1 of B
+    for (unsigned k = 0; k < 16; ++k) {
+      const unsigned part = k % 8 / 2, upper = k / 8;
+      for (unsigned i = 0; i < 2; ++i) {
+        rows[i][k] = widened[half_of(of(4 * g + part).a[i + 2 * upper], k % 2)];
+        columns[i][k] = widened[half_of(of(4 * (2 * c + i) + part).b[upper], k % 2)];
       }
-      d[i] = sum;
+    }
+    for (unsigned i = 0; i < 4; ++i) {
+      for (unsigned k = 0; k < 16; ++k) d[i] += rows[i / 2][k] * columns[i % 2][k];
     }
   });
 }
