@@ -5,7 +5,8 @@
 
 namespace vitrail::datasets {
 
-std::unique_ptr<Source> open_parquet_source(const std::string& /*pattern*/, const SourceOptions& options) {
+std::unique_ptr<Source> open_parquet_source(const std::string& /*pattern*/,
+                                            const SourceOptions& /*options*/) {
   throw Error(ExitCode::refused, "this program was built without Parquet",
               "build it with -DVITRAIL_PARQUET=ON (ci/install.sh parquet fetches Arrow), or write the images "
               "as files: "
