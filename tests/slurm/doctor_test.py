@@ -116,7 +116,7 @@ class DoctorTest(cluster.ClusterTest):
                                       "--gpus-per-node=0", words=words, **environment)  # fmt: skip
         self.assertEqual(self.end_of(job, log), ("FAILED", 0), log.read_text())
         text = log.read_text()
-        self.assertRegex(text, r"(?m)^  data.train +failed +data source .*none: no such folder")
+        self.assertRegex(text, r"(?m)^  data.train +failed +.*none: no such folder")
         self.assertIn(f"exit status {REFUSED}: not requeued", text)
         self.assertNotIn("ranks by srun", text)
 
