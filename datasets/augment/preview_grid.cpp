@@ -6,6 +6,7 @@
 
 #include "datasets/augment/caption.hpp"
 #include "datasets/augment/preview.hpp"
+#include "datasets/pixels/normalise.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
