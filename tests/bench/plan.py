@@ -48,7 +48,7 @@ class Machine:
     def words(self, settings, overlap):
         images = self.folder / "images.safetensors"
         whole = settings | {
-            "run.lanes": LANES, "run.threads": 1, "run.steps": self.steps, "data.train": f"tensor:{images}",
+            "run.lanes": LANES, "run.threads": 1, "run.device": "cpu", "run.steps": self.steps, "data.train": f"tensor:{images}",
             "model.classes": 1000, "optimizer.name": "adamw", "optimizer.lr": 1e-4, "checkpoint.every": "0st",
             "sharding.communicator": "mpi", "sharding.bucket_mib": 8, "sharding.overlap": str(overlap).lower(),
         }  # fmt: skip
