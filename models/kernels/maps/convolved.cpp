@@ -20,8 +20,9 @@ using torch::autograd::variable_list;
 // What a kernel sees at a block of lines is laid out for a matrix product: so many bytes stay in a cache, and
 // so many pixels make a long product.
 constexpr std::int64_t kBlockBytes = 1 << 19, kBlockPixels = 256;
-// Lines are summed up in parts, for threads: by the shape alone.
-constexpr std::int64_t kPartPixels = 1024, kMostParts = 16;
+// Lines are summed up in parts, for threads: by the shape alone. A single part would be one product on all
+// threads.
+constexpr std::int64_t kPartPixels = 1024, kFewestParts = 2, kMostParts = 16;
 
 // The weight's gradient of a convolution: for each group, (gradient of y)' times what the kernel saw.
 class WeightGradient {
@@ -40,7 +41,7 @@ class WeightGradient {
   // [O,k*k*C/groups]
   Tensor sum() const {
     const std::int64_t parts =
-        std::clamp(lines_ * pixels_ / kPartPixels, std::int64_t{1}, std::min(kMostParts, lines_));
+        std::min(std::clamp(lines_ * pixels_ / kPartPixels, kFewestParts, kMostParts), lines_);
     const Tensor sums = at::empty({parts, form_.groups, out_, seen_}, x_.options());
     at::parallel_for(0, parts * form_.groups, 1, [&](std::int64_t begin, std::int64_t end) {
       const at::AutoDispatchBelowADInplaceOrView no_autograd;
