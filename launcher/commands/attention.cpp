@@ -25,14 +25,7 @@ struct AttentionFlags : AskedWeights {
 std::vector<Option> attention_options() {
   FlagTable<AttentionFlags> flags;
   add_checkpoint(flags);
-  flags.alias(
-      "data", "data.val",
-      {.help =
-           "images to look at: a pack's folder; folder:DIR (every image below it), wds:TARS or "
-           "tensor:FILE.safetensors (labels are not needed), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
-           "idx:IMAGES,LABELS or synthetic:IMAGES,CLASSES,SIZE; short for data.val",
-       .placeholder = "SOURCE",
-       .required = true});
+  add_images(flags);
   flags.add(
       "output", &AttentionFlags::output,
       {.help = "folder for a picture of each image, 000000.png and so on, and grid.png with all of them: "

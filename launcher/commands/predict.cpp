@@ -39,14 +39,7 @@ std::vector<Option> predict_options() {
                              }};
   FlagTable<PredictFlags> flags;
   add_checkpoint(flags);
-  flags.alias(
-      "data", "data.val",
-      {.help =
-           "images to look at: a pack's folder; folder:DIR (every image below it), wds:TARS or "
-           "tensor:FILE.safetensors (labels are not needed), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
-           "idx:IMAGES,LABELS or synthetic:IMAGES,CLASSES,SIZE; short for data.val",
-       .placeholder = "SOURCE",
-       .required = true});
+  add_images(flags);
   flags.add(
       "output", &PredictFlags::output,
       {.help =

@@ -14,9 +14,8 @@ struct MemoryPlan {
   std::int64_t weights = 0;    // what the model computes with: every rank has all
   std::int64_t state = 0;      // master weights, moments, average of the lanes held
   std::int64_t gradients = 0;  // sums over lanes; stage 2: buckets on their way and the own slices
-  std::int64_t exchange =
-      0;              // of as many buckets as take turns, from other ranks in the round that brings most
-  int full_sums = 0;  // whole gradients among `gradients`
+  std::int64_t exchange = 0;   // of the buckets in turn, from others in the round that brings most
+  int full_sums = 0;           // whole gradients among `gradients`
 
   std::int64_t total() const { return weights + state + gradients + exchange; }
 };

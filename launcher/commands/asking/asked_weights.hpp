@@ -26,6 +26,19 @@ void add_checkpoint(FlagTable<F>& flags) {
             {.help = "checkpoint whose weights are used", .placeholder = "DIR", .absent = "model.weights"});
 }
 
+// For commands that need no labels.
+template <class F>
+void add_images(FlagTable<F>& flags) {
+  flags.alias(
+      "data", "data.val",
+      {.help =
+           "images to look at: a pack's folder; folder:DIR (every image below it), wds:TARS or "
+           "tensor:FILE.safetensors (labels are not needed), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
+           "idx:IMAGES,LABELS or synthetic:IMAGES,CLASSES,SIZE; short for data.val",
+       .placeholder = "SOURCE",
+       .required = true});
+}
+
 // A configuration may say what a run began from; beside the checkpoint to ask, a flag cannot.
 template <class F>
 void refuse_two_weights(CommandLine& line) {

@@ -18,19 +18,7 @@ CASES = {"vit_h14": (126, 64, 0.5), "cait_m48": (224, 32, 0.4)}
 
 def counts(row, model, steps):
     pixels, batch, drop_path = CASES[model] if row.on_gpu else (32, 2, 0.4)
-    settings = {
-        "run.steps": steps,
-        "data.train": f"synthetic:{batch * steps},100,{pixels}",
-        "data.global_batch_size": batch,
-        "data.workers": 12 if row.on_gpu else 1,
-        "model.name": model,
-        "model.image_size": pixels,
-        "model.classes": 100,
-        "model.drop_path": drop_path,
-        "precision.compute": "fp16",
-        "optimizer.name": "lamb",
-        "checkpoint.every": "0st",
-    } | ({} if row.on_gpu else rows.NARROW)
+    settings = row.published_step(model, pixels, 100, batch, drop_path, steps)
     with rows.scratch() as folder:
         found = pathlib.Path(folder, "counts.json")
         run = pathlib.Path(folder, "run")

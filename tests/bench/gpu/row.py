@@ -64,6 +64,22 @@ class Row:
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         return words, [line for line in lines if "loss" in line]
 
+    def published_step(self, model, pixels, classes, batch, drop_path, steps):
+        """Settings of so many steps in fp16 by LAMB on made-up pictures; narrow where there is no GPU."""
+        return {
+            "run.steps": steps,
+            "data.train": f"synthetic:{batch * steps},{classes},{pixels}",
+            "data.global_batch_size": batch,
+            "data.workers": 12 if self.on_gpu else 1,
+            "model.name": model,
+            "model.image_size": pixels,
+            "model.classes": classes,
+            "model.drop_path": drop_path,
+            "precision.compute": "fp16",
+            "optimizer.name": "lamb",
+            "checkpoint.every": "0st",
+        } | ({} if self.on_gpu else NARROW)
+
     def starts(self, *programs):
         """In a dry run, that these are there and start; whether the row has to go no further."""
         for name in programs if self.dry else ():

@@ -41,20 +41,8 @@ def planned(row, run, words):
 
 def ours(row, name, pixels, classes, batch, drop_path):
     steps = STEPS if row.on_gpu else 3
-    settings = {
-        "run.steps": steps,
-        "run.peak_tflops": row.arguments.peak_tflops,
-        "data.train": f"synthetic:{batch * steps},{classes},{pixels}",
-        "data.global_batch_size": batch,
-        "data.workers": 12 if row.on_gpu else 1,
-        "model.name": name,
-        "model.image_size": pixels,
-        "model.classes": classes,
-        "model.drop_path": drop_path,
-        "precision.compute": "fp16",
-        "optimizer.name": "lamb",
-        "checkpoint.every": "0st",
-    } | ({} if row.on_gpu else rows.NARROW)
+    peak = {"run.peak_tflops": row.arguments.peak_tflops}
+    settings = row.published_step(name, pixels, classes, batch, drop_path, steps) | peak
     with rows.scratch() as folder:
         run = pathlib.Path(folder, "run")
         words, lines = row.train(run, settings)

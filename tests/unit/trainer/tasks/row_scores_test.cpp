@@ -12,14 +12,18 @@ namespace vitrail::trainer {
 namespace {
 
 constexpr std::int64_t kRows = 7, kClasses = 12;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
+                 kInf = std::numeric_limits<double>::infinity();
 
-TEST(RowScoresTest, AGpuRanksAsTheHostDoes) {
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
-                   kInf = std::numeric_limits<double>::infinity();
-  at::Tensor logits =
-      at::arange(kRows * kClasses, at::kDouble).mul(7).fmod(5).view({kRows, kClasses});  // many ties
+at::Tensor ties_and_nans() {
+  at::Tensor logits = at::arange(kRows * kClasses, at::kDouble).mul(7).fmod(5).view({kRows, kClasses});
   logits[1][3] = kNan;
   logits[2] = kNan;
+  return logits;
+}
+
+TEST(RowScoresTest, AGpuRanksAsTheHostDoes) {
+  at::Tensor logits = ties_and_nans();
   logits[3][0] = kInf;
   logits[4][11] = -kInf;
   std::vector<RowLabel> labels;
@@ -33,12 +37,7 @@ TEST(RowScoresTest, AGpuRanksAsTheHostDoes) {
 }
 
 TEST(RowScoresTest, TheFirstClassIsTheOneOfRankZero) {
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
-                   kInf = std::numeric_limits<double>::infinity();
-  at::Tensor logits =
-      at::arange(kRows * kClasses, at::kDouble).mul(7).fmod(5).view({kRows, kClasses});  // many ties
-  logits[1][3] = kNan;
-  logits[2] = kNan;
+  at::Tensor logits = ties_and_nans();
   logits[3][7] = kInf;
   logits[4] = -kInf;
   const std::vector<std::int64_t> firsts = row_scores_on(at::kCPU).firsts(logits);
