@@ -17,6 +17,8 @@
 namespace vitrail::launcher {
 namespace {
 
+using ::testing::HasSubstr;
+
 namespace fs = std::filesystem;
 using WordList = std::vector<std::string>;
 
@@ -75,7 +77,7 @@ TEST(PlanCommandLineErrors, AreOneLineThatNamesTheFlag) {
   EXPECT_EQ(told({"--gpu", "a100", "--mfu", "40"}), "2 command line: --mfu 40: expected a number, > 0, <= 1");
   EXPECT_EQ(told({"--gpu", "a100", "--up-to", "64", "-n", "4"}),
             "2 command line: --ranks: nothing uses this when up-to = 64 (it needs no --up-to)");
-  EXPECT_THAT(told({"--gpu", "a100", "--data.global_batch_size", "24"}), ::testing::HasSubstr("78 "));
+  EXPECT_THAT(told({"--gpu", "a100", "--data.global_batch_size", "24"}), HasSubstr("78 "));
   EXPECT_EQ(refusal(minimal_training() + WordList{"--gpu", "a100"}),
             "2 command line: --gpu: `vitrail train` does not use this; it is of plan; nearest known key: "
             "run.device");
@@ -94,8 +96,9 @@ void for_each_number(const nlohmann::json& value, const std::string& name,
 
 const fs::path kConfigs = fs::path(VITRAIL_FIXTURES) / "../../configs";
 
-PlanInput recipe(const fs::path& file, const std::string& gpu) {
-  const CommandLine line = parse_command_line({"plan", "--config", file.string(), "--gpu", gpu});
+PlanInput recipe(const fs::path& file, const std::string& gpu, const WordList& more = {}) {
+  const CommandLine line =
+      parse_command_line(WordList{"plan", "--config", file.string(), "--gpu", gpu} + more);
   const std::int64_t images = published_images(line.config.data.train);
   return plan_input(line, line.config.run.epochs * (images / line.config.data.global_batch_size));
 }
@@ -153,12 +156,36 @@ TEST(PlanListings, TablesOfTheRecipesAreTheCommands) {
   }
 }
 
+// What the exchange plans were made for. Goals are of 4, 8 and 32 nodes of 8; sharding/README.md tells what
+// is left of the last one's step.
+TEST(PlanListings, ExchangesOfTheLargeRecipesAreNearlyHidden) {
+  struct Goal {
+    std::string recipe;
+    WordList words;
+    double most;
+  };
+  const Goal goals[] = {
+      {"vit_h_21k", {"-n", "32"}, 0.08},
+      {"vit_h_21k", {"-n", "64", "--run.lanes", "64"}, 0.25},
+      {"cait_m48_1k", {"-n", "32"}, 0.08},
+      {"vit_h_21k", {"-n", "256", "--run.lanes", "256", "--data.global_batch_size", "8192"}, 0.15}};
+  for (const auto& [name, words, most] : goals) {
+    const PlanInput in = recipe(kConfigs / (name + ".cfg"), "h100", words);
+    const PlannedStep step = plan_cluster(in).step;
+    EXPECT_LE(step.exposed_share(), most) << name << " on " << in.ranks;
+    if (in.ranks < 256) continue;
+    EXPECT_THAT(read_text((kConfigs / "../sharding/README.md").string()),
+                HasSubstr(fmt::format("{:.1f} % of a step of {:.1f} ms", 100 * step.exposed_share(),
+                                      1e3 * step.total())));
+  }
+}
+
 TEST(PlanListings, ATableHasARowForEachPowerOfTwo) {
   const PlanInput in = planned({"--gpu", "a100", "--up-to", "8"});
   const nlohmann::json rows = nlohmann::json::parse(plans_json(in, 8)).at("rows");
   ASSERT_EQ(rows.size(), 4U);
   for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].at("ranks"), 1 << i);
-  EXPECT_THAT(plans_text(in, 8), ::testing::HasSubstr("\n| 8 | 16 | "));
+  EXPECT_THAT(plans_text(in, 8), HasSubstr("\n| 8 | 16 | "));
 }
 
 class MeasuredRuns : public ::testing::Test {
@@ -196,7 +223,7 @@ TEST_F(MeasuredRuns, StandBesideThePlan) {
   EXPECT_NEAR(rows[1].error_percent(), 100, 1e-9);
   in.mfu = fitting_mfu(in, plan, twice);
   EXPECT_NEAR(plan_cluster(in).step.total(), twice.step_s, 0.02 * twice.step_s);  // overlap changes a little
-  EXPECT_THAT(plan_text(in, twice), ::testing::HasSubstr("error %"));
+  EXPECT_THAT(plan_text(in, twice), HasSubstr("error %"));
 }
 
 TEST_F(MeasuredRuns, ThatAreNoneAreRefused) {
