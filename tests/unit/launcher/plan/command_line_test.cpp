@@ -174,9 +174,9 @@ TEST(PlanListings, ExchangesOfTheLargeRecipesAreNearlyHidden) {
     const PlannedStep step = plan_cluster(in).step;
     EXPECT_LE(step.exposed_share(), most) << name << " on " << in.ranks;
     if (in.ranks < 256) continue;
-    EXPECT_THAT(read_text((kConfigs / "../sharding/README.md").string()),
-                HasSubstr(fmt::format("{:.1f} % of a step of {:.1f} ms", 100 * step.exposed_share(),
-                                      1e3 * step.total())));
+    const std::string told =
+        fmt::format("{:.1f} % of a step of {:.1f} ms", 100 * step.exposed_share(), 1e3 * step.total());
+    EXPECT_NE(read_text((kConfigs / "../sharding/README.md").string()).find(told), std::string::npos) << told;
   }
 }
 
