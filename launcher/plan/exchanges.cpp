@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <span>
 #include <utility>
 
 #include "models/families/catalogue.hpp"
+#include "sharding/plan/exchange_turns.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/settings/task_network.hpp"
@@ -21,84 +21,50 @@ double width_of(DataType type) { return static_cast<double>(size_of(type)); }
 
 int count_of(std::int64_t ranks) { return static_cast<int>(ranks); }
 
-// The calls that carry buckets of these slices and types, one after another, with one more at the end where
-// the plan is pipelined. A call ends the bucket before, too, unless that is of another type.
-std::vector<double> call_seconds(const sharding::ExchangeTraffic& traffic, bool pipelined, const Links& links,
-                                 const std::vector<std::pair<double, DataType>>& slices) {
-  std::vector<double> calls;
-  for (std::size_t i = 0; i <= slices.size(); ++i) {
-    const double opening = i < slices.size() ? slices[i].first : 0;
-    const double closing = i > 0 ? slices[i - 1].first : 0;
-    const bool together = opening == 0 || closing == 0 || slices[i].second == slices[i - 1].second;
-    if (i == slices.size() && !pipelined) break;
-    calls.push_back(together ? links.planned(traffic, opening, closing)
-                             : links.planned(traffic, opening, 0) + links.planned(traffic, 0, closing));
-  }
-  return calls;
-}
-
 struct Slice {
   double bytes = 0;
   DataType type{};
 };
 
-// sharding/state/exchange_executor.hpp, in time: by begin(), and of finish().
-class SumTimes {
+// sharding/state/exchange_executor.hpp, in time: seconds by begin(), and of finish() where that has work.
+class CallTimes {
  public:
-  SumTimes(const Layout& layout, const Links& links)
-      : layout_(layout), links_(links), chains_(layout.settings.in_turn) {}
+  CallTimes(const sharding::ExchangeTraffic& traffic, const Links& links, std::size_t in_turn = 1)
+      : traffic_(traffic), links_(links), in_turn_(in_turn), turns_(traffic.halves(), in_turn) {}
 
   std::vector<double> of(const std::vector<Slice>& slices) {
     std::vector<double> seconds;
+    const auto no_more = [](const Slice&) {};
     for (const Slice& slice : slices) {
-      Chain& chain = chains_[seconds.size() % chains_.size()];
-      double& own = seconds.emplace_back(0);
-      if (chain.closing.bytes > 0 && chain.closing.type != slice.type) own += run({&chain, 1});
-      chain.opening = slice;
-      if (seconds.size() % chains_.size() == 0) own += run(chains_);
+      seconds.push_back(timed([&](const auto& call) { turns_.begin(slice, call, no_more); }));
     }
-    double& last = seconds.emplace_back(0);
-    while (std::ranges::any_of(chains_, [](const Chain& c) { return c.opening.bytes + c.closing.bytes > 0; }))
-      last += run(chains_);
+    if (const double last = timed([&](const auto& call) { turns_.finish(call, no_more); }); last > 0)
+      seconds.push_back(last);
     return seconds;
   }
 
  private:
-  struct Chain {
-    Slice opening, closing;
-    double added = 0;
-  };
-
-  // What came is read, as is what it is added to; the sum is written.
-  double run(std::span<Chain> chains) {
-    constexpr double kReadsAndWrites = 3;
+  // A call begins when the one before it has ended and the sums that it sends are made; those of what it
+  // brings, when they are made that came before.
+  template <class Work>
+  double timed(const Work& work) {
     double called = 0, added = 0;
-    std::vector<std::vector<sharding::RoundCost>> costs;
-    std::size_t rounds = 0;
-    for (Chain& chain : chains) {
-      costs.push_back(
-          round_costs(layout_.sums, chain.opening.bytes, chain.closing.bytes, links_.of_a_call()));
-      rounds = std::max(rounds, costs.back().size());
-      chain.added = 0;
-    }
-    for (std::size_t r = 0; r < rounds; ++r) {
-      for (std::size_t c = 0; c < chains.size(); ++c) {
-        if (r >= costs[c].size()) continue;
-        called = std::max(called, chains[c].added) + costs[c][r].seconds;
-        added = std::max(added, called) + kReadsAndWrites * costs[c][r].bytes / links_.memory;
-        chains[c].added = added;
-      }
-    }
-    for (Chain& chain : chains) {
-      chain.closing = layout_.exchange.is_pipelined() ? chain.opening : Slice{};
-      chain.opening = {};
-    }
+    std::vector<double> added_of_chain(in_turn_);
+    work([&](const sharding::Turns<Slice>::Call& turn) {
+      const sharding::CallCost cost =
+          call_cost(traffic_, turn.rounds, turn.opening == nullptr ? 0 : turn.opening->bytes,
+                    turn.closing == nullptr ? 0 : turn.closing->bytes, links_.of_a_call());
+      called = std::max(called, added_of_chain[turn.chain]) + cost.seconds;
+      added = std::max(added, called) + cost.moved_bytes / links_.memory;
+      added_of_chain[turn.chain] = added;
+    });
     return std::max(called, added);
   }
 
-  const Layout& layout_;
+  const sharding::ExchangeTraffic& traffic_;
   const Links& links_;
-  std::vector<Chain> chains_;
+  std::size_t in_turn_;
+  sharding::Turns<Slice> turns_;
 };
 
 // Share of each bucket in a pass: by its matrices, of which heads see one token only.
@@ -158,9 +124,9 @@ std::vector<Exchange> gradient_exchanges(const Layout& layout, const Links& link
     exchanges.push_back({seconds, shares[b]});
   }
   if (layout.exchange.by_library()) return exchanges;
-  const std::vector<double> calls = SumTimes(layout, links).of(slices);
-  for (std::size_t i = 0; i < order.size(); ++i) exchanges[i].seconds += calls[i];
-  exchanges.push_back({calls.back(), 0});
+  const std::vector<double> calls = CallTimes(layout.sums, links, layout.settings.in_turn).of(slices);
+  exchanges.resize(calls.size());  // the last belongs to no bucket
+  for (std::size_t i = 0; i < calls.size(); ++i) exchanges[i].seconds += calls[i];
   return exchanges;
 }
 
@@ -168,22 +134,22 @@ std::vector<Exchange> weight_exchanges(const Layout& layout, const Links& links,
   if (!layout.gathers_weights()) return {};
   const std::vector<double> of_buckets = compute_shares(layout.plan);
   const std::vector<Bucket>& buckets = layout.plan.buckets;
-  std::vector<std::pair<double, DataType>> slices;  // of what goes together, as are the shares
+  std::vector<Slice> slices;  // of what goes together, as are the shares
   std::vector<double> shares;
   for (const std::vector<std::size_t>& group : forward_order(layout.plan, layout.exchange.buckets_back())) {
-    slices.emplace_back(0, buckets[group.front()].matrices ? layout.compute : layout.settings.type);
+    slices.push_back({0, buckets[group.front()].matrices ? layout.compute : layout.settings.type});
     shares.push_back(0);
     for (const std::size_t b : group) {
-      slices.back().first += layout.weight_slice(buckets[b]);
+      slices.back().bytes += layout.weight_slice(buckets[b]);
       shares.back() += of_buckets[b];
     }
   }
   std::vector<double> calls;
   if (rings) {
-    for (const auto& [slice, type] : slices)
-      calls.push_back(links.ring(slice * static_cast<double>(layout.plan.lanes)));
+    for (const Slice& slice : slices)
+      calls.push_back(links.ring(slice.bytes * static_cast<double>(layout.plan.lanes)));
   } else {
-    calls = call_seconds(layout.weights, layout.exchange.is_pipelined(), links, slices);
+    calls = CallTimes(layout.weights, links).of(slices);
   }
   std::vector<Exchange> exchanges;
   for (std::size_t call = 0; call < calls.size(); ++call) {

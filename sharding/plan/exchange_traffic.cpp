@@ -35,8 +35,7 @@ ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool
     node(rank).blocks += blocks(rank);
     all_blocks += blocks(rank);
   }
-  const int rounds = plan.world > 1 ? 1 : 0;
-  ExchangeTraffic traffic(rounds, rounds, plan.world);
+  ExchangeTraffic traffic({.opening = plan.world > 1 ? 1U : 0U}, plan.world);
   for (int rank = 0; rank < plan.world && plan.world > 1; ++rank) {
     const std::int64_t others = node(rank).ranks - 1, away = plan.world - node(rank).ranks;
     const std::int64_t own = slices(rank), beside = node(rank).slices - own,
@@ -47,6 +46,7 @@ ExchangeTraffic at_once(const ExchangePlan& plan, const Topology& topology, bool
       traffic.at(0, rank) = {of_rank * beside, of_rank * elsewhere, of_rank * (plan.world - 1),
                              of_rank * away};
       traffic.received_at(0, rank) = {own * (of_others - of_nodes), own * of_nodes, of_others, of_nodes};
+      traffic.moved_at(0, rank) = own * (all_blocks + 1);
     } else {
       traffic.at(0, rank) = {others * own, away * own, plan.world - 1, away};
       traffic.received_at(0, rank) = {beside, elsewhere, plan.world - 1, away};
@@ -108,8 +108,10 @@ const char* name_of(ExchangeRoute route) {
 
 ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topology) {
   if (plan.route == ExchangeRoute::direct) return at_once(plan, topology, true);
-  ExchangeTraffic traffic(plan.rounds, plan.opening_rounds(), plan.world);
+  ExchangeTraffic traffic(reduce_halves(plan), plan.world);
   for_each_addition(plan, [&](const Addition& addition) {
+    traffic.moved_at(addition.round, addition.sum.home.rank) +=
+        (std::ssize(addition.terms) + 1) * addition.slices.count();
     for (const PlacedSum& term : addition.terms) {
       const int from = term.home.rank, to = addition.sum.home.rank;
       if (from == to) continue;
@@ -122,7 +124,7 @@ ExchangeTraffic reduce_traffic(const ExchangePlan& plan, const Topology& topolog
 
 ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topology) {
   if (slice_order(plan.route) == SliceOrder::by_rank) return at_once(plan, topology, false);
-  ExchangeTraffic traffic(plan.rounds, plan.opening_rounds_back(), plan.world, true);
+  ExchangeTraffic traffic(gather_halves(plan), plan.world);
   for_each_transfer(plan, [&](const Transfer& transfer) {
     const auto& [from, to, slices, round] = transfer;
     count(topology, from, to, slices, traffic.at(round, from));
@@ -131,40 +133,36 @@ ExchangeTraffic gather_traffic(const ExchangePlan& plan, const Topology& topolog
   return traffic;
 }
 
-std::vector<RoundCost> round_costs(const ExchangeTraffic& traffic, double opening, double closing,
-                                   const Links& links) {
-  const std::size_t begin = opening > 0 ? traffic.opening() : 0;
-  const std::size_t end = closing > 0 ? traffic.rounds().size() - traffic.opening() : 0;
-  const std::size_t all = std::max(begin, end);
-  std::vector<RoundCost> costs(all);
-  const auto look_at = [&](const std::vector<std::vector<Sent>>& rounds, std::size_t r) {
-    // Of a half of so many rounds: which one, if any, is in this exchange.
-    const auto round_of = [&](std::size_t half) { return traffic.backwards() ? r + half - all : r; };
-    for (std::size_t rank = 0; rank < rounds.front().size(); ++rank) {
-      double inside = 0, across = 0, bytes = 0;
+CallCost call_cost(const ExchangeTraffic& traffic, const CallRounds& call, double opening, double closing,
+                   const Links& links) {
+  CallCost cost;
+  for (const auto* const one_way : {&traffic.rounds(), &traffic.received()}) {
+    for (std::size_t rank = 0; rank < one_way->front().size(); ++rank) {
+      double inside = 0, across = 0;
       const auto add = [&](const Sent& sent, double slice_bytes) {
         inside += static_cast<double>(sent.inside) * slice_bytes / links.node_bytes_per_s +
                   static_cast<double>(sent.messages - sent.messages_across) * links.message_s;
         across += static_cast<double>(sent.across) * slice_bytes / links.network_bytes_per_s +
                   static_cast<double>(sent.messages_across) * links.message_s;
-        bytes += static_cast<double>(sent.slices()) * slice_bytes;
       };
-      if (round_of(begin) < begin) add(rounds[round_of(begin)][rank], opening);
-      if (round_of(end) < end) add(rounds[traffic.opening() + round_of(end)][rank], closing);
-      costs[r].seconds = std::max({costs[r].seconds, inside, across});
-      costs[r].bytes = std::max(costs[r].bytes, bytes);
+      if (call.opening) add((*one_way)[*call.opening][rank], opening);
+      if (call.closing) add((*one_way)[*call.closing][rank], closing);
+      cost.seconds = std::max({cost.seconds, inside, across});
     }
-  };
-  for (std::size_t r = 0; r < all; ++r) {
-    look_at(traffic.rounds(), r);
-    look_at(traffic.received(), r);
   }
-  return costs;
+  for (std::size_t rank = 0; rank < traffic.moved().front().size(); ++rank) {
+    double moved = 0;
+    if (call.opening) moved += static_cast<double>(traffic.moved()[*call.opening][rank]) * opening;
+    if (call.closing) moved += static_cast<double>(traffic.moved()[*call.closing][rank]) * closing;
+    cost.moved_bytes = std::max(cost.moved_bytes, moved);
+  }
+  return cost;
 }
 
 double seconds(const ExchangeTraffic& traffic, double opening, double closing, const Links& links) {
   double seconds = 0;
-  for (const RoundCost& round : round_costs(traffic, opening, closing, links)) seconds += round.seconds;
+  for (const CallRounds& call : rounds_of_calls(traffic.halves(), opening > 0, closing > 0))
+    seconds += call_cost(traffic, call, opening, closing, links).seconds;
   return seconds;
 }
 

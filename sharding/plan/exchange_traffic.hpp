@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sharding/plan/exchange_plan.hpp"
+#include "sharding/plan/exchange_turns.hpp"
 
 namespace vitrail::sharding {
 
@@ -22,13 +23,11 @@ struct Sent {               // or received
 // Of every rank in every round.
 class ExchangeTraffic {
  public:
-  // Beginning: rounds that a bucket goes through in the call that begins it, the others go beside those of
-  // the next one: from the first on, or, backwards, up to the last, so that the largest are together.
-  ExchangeTraffic(int rounds, int beginning, int world, bool backwards = false)
-      : opening_(static_cast<std::size_t>(beginning)),
-        backwards_(backwards),
-        rounds_(static_cast<std::size_t>(rounds), std::vector<Sent>(static_cast<std::size_t>(world))),
-        received_(rounds_) {}
+  ExchangeTraffic(const RoundHalves& halves, int world)
+      : halves_(halves),
+        rounds_(halves.opening + halves.closing, std::vector<Sent>(static_cast<std::size_t>(world))),
+        received_(rounds_),
+        moved_(rounds_.size(), std::vector<std::int64_t>(static_cast<std::size_t>(world))) {}
 
   Sent& at(int round, int rank) {
     return rounds_[static_cast<std::size_t>(round)][static_cast<std::size_t>(rank)];
@@ -36,18 +35,22 @@ class ExchangeTraffic {
   Sent& received_at(int round, int rank) {
     return received_[static_cast<std::size_t>(round)][static_cast<std::size_t>(rank)];
   }
+  // Slices that a rank reads and writes to add what has come.
+  std::int64_t& moved_at(int round, int rank) {
+    return moved_[static_cast<std::size_t>(round)][static_cast<std::size_t>(rank)];
+  }
   const std::vector<std::vector<Sent>>& rounds() const { return rounds_; }      // [round][rank]
   const std::vector<std::vector<Sent>>& received() const { return received_; }  // likewise
-  std::size_t opening() const { return opening_; }
-  bool backwards() const { return backwards_; }
+  const std::vector<std::vector<std::int64_t>>& moved() const { return moved_; }
+  const RoundHalves& halves() const { return halves_; }
   Sent of_rank(int rank) const;
   Sent of_busiest() const;  // the most of each that any rank sends
   Sent of_all() const;
 
  private:
-  std::size_t opening_;
-  bool backwards_;
+  RoundHalves halves_;
   std::vector<std::vector<Sent>> rounds_, received_;
+  std::vector<std::vector<std::int64_t>> moved_;
 };
 
 // Of the sums; none of the library's.
@@ -63,16 +66,16 @@ struct Links {
 };
 
 // Of one call: how long its busiest rank takes while both kinds of links work at a time, each in both
-// directions, and the most bytes that a rank sends or receives in it.
-struct RoundCost {
+// directions, and the most bytes that a rank reads and writes to add what has come in it.
+struct CallCost {
   double seconds = 0;
-  double bytes = 0;
+  double moved_bytes = 0;
 };
 
-// The opening rounds of one bucket beside the others of the bucket before. Arguments: bytes of a slice of the
-// two, 0 where there is none.
-std::vector<RoundCost> round_costs(const ExchangeTraffic& traffic, double opening, double closing,
-                                   const Links& links);
+// Arguments: bytes of a slice of the bucket that opens in the call and of the one that closes.
+CallCost call_cost(const ExchangeTraffic& traffic, const CallRounds& call, double opening, double closing,
+                   const Links& links);
+// The opening rounds of one bucket beside the others of the bucket before; 0 where there is none.
 double seconds(const ExchangeTraffic& traffic, double opening, double closing, const Links& links);
 
 // What the choice of a route assumes, so that a plan of a run and the run choose alike: only how much slower

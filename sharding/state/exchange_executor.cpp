@@ -7,7 +7,7 @@
 namespace vitrail::sharding {
 namespace {
 
-std::int64_t most_received(const std::vector<ReduceRound>& rounds) {
+std::int64_t most_received(std::span<const ReduceRound> rounds) {
   std::int64_t most = 0;
   for (const ReduceRound& round : rounds) most = std::max(most, round.received());
   return most;
@@ -17,79 +17,55 @@ std::byte* at_slice(std::byte* data, std::int64_t slice_index, std::int64_t slic
   return data + static_cast<std::size_t>(slice_index * slice) * size_of(type);
 }
 
-// The rounds from `first` on, taken from the others.
-template <class Round>
-std::vector<Round> take_from(std::vector<Round>& rounds, int first) {
-  const auto begin = rounds.begin() + std::min<std::ptrdiff_t>(first, std::ssize(rounds));
-  std::vector<Round> taken(std::make_move_iterator(begin), std::make_move_iterator(rounds.end()));
-  rounds.erase(begin, rounds.end());
-  return taken;
-}
-
 }  // namespace
 
 ReduceExecutor::ReduceExecutor(const ExchangePlan& plan, int rank, std::int64_t widest_slice,
                                std::size_t in_turn, Device& device)
-    : opening_(reduce_rounds(plan, rank)),
-      closing_(take_from(opening_, plan.opening_rounds())),
-      device_(device) {
+    : rounds_(reduce_rounds(plan, rank)), device_(device), turns_(reduce_halves(plan), in_turn) {
+  const std::span<const ReduceRound> all = rounds_;
+  const std::size_t opening = reduce_halves(plan).opening;
   for (std::size_t c = 0; c < in_turn; ++c) {
-    chains_.push_back({.received_opening{DataType::u8, most_received(opening_) * widest_slice, device},
-                       .received_closing{DataType::u8, most_received(closing_) * widest_slice, device},
-                       .added = device.sums().mark()});
+    chains_.push_back({{DataType::u8, most_received(all.first(opening)) * widest_slice, device},
+                       {DataType::u8, most_received(all.subspan(opening)) * widest_slice, device},
+                       device.sums().mark()});
   }
 }
 
 void ReduceExecutor::begin(Bucket bucket, Communicator& communicator) {
-  Chain& chain = chains_[begun_];
-  // A call is of one type.
-  if (chain.closing && chain.closing->type != bucket.type) run({&chain, 1}, communicator);
-  chain.opening = std::move(bucket);
-  if (++begun_ < chains_.size()) return;
-  run(chains_, communicator);
-  begun_ = 0;
+  turns_.begin(
+      std::move(bucket), [&](const Call& turn) { call(turn, communicator); },
+      [&](const Bucket& b) { b.ended(communicator); });
 }
 
 void ReduceExecutor::finish(Communicator& communicator) {
-  const auto is_busy = [](const Chain& chain) { return chain.opening || chain.closing; };
-  while (std::ranges::any_of(chains_, is_busy)) run(chains_, communicator);
-  begun_ = 0;
+  turns_.finish([&](const Call& turn) { call(turn, communicator); },
+                [&](const Bucket& b) { b.ended(communicator); });
 }
 
-std::size_t ReduceExecutor::ended_by(std::size_t bucket, std::size_t buckets) const {
-  const std::size_t runs = bucket / chains_.size() + (closing_.empty() ? 1 : 2);
-  return std::min(runs * chains_.size() - 1, buckets);
-}
-
-// One run of the opening rounds of what has been begun, beside the closing ones of what was begun before.
 // While the call for one chain is under way, what came for the other is added.
-void ReduceExecutor::run(std::span<Chain> chains, Communicator& communicator) {
-  for (std::size_t r = 0; r < std::max(opening_.size(), closing_.size()); ++r) {
-    for (Chain& chain : chains) {
-      const std::vector<Half> both = halves(chain, r);
-      if (both.empty()) continue;
-      device_.exchange().begin_after(*chain.added);
-      call(both, communicator);
-      device_.sums().begin_after(*device_.exchange().mark());
-      for (const Half& half : both) {
-        for (const LocalAddition& addition : half.round.additions) add(addition, half);
-      }
-      chain.added = device_.sums().mark();
-    }
+void ReduceExecutor::call(const Call& turn, Communicator& communicator) {
+  const std::vector<Half> both = halves(turn);
+  std::shared_ptr<const Mark>& added = chains_[turn.chain].added;
+  device_.exchange().begin_after(*added);
+  exchange(both, communicator);
+  device_.sums().begin_after(*device_.exchange().mark());
+  for (const Half& half : both) {
+    for (const LocalAddition& addition : half.round.additions) add(addition, half);
   }
-  for (Chain& chain : chains) end_closing(chain, communicator);
+  added = device_.sums().mark();
 }
 
-std::vector<ReduceExecutor::Half> ReduceExecutor::halves(Chain& chain, std::size_t round) const {
+std::vector<ReduceExecutor::Half> ReduceExecutor::halves(const Call& turn) {
+  Chain& chain = chains_[turn.chain];
   std::vector<Half> both;
-  if (chain.opening && round < opening_.size())
-    both.push_back({*chain.opening, opening_[round], chain.received_opening.data()});
-  if (chain.closing && round < closing_.size())
-    both.push_back({*chain.closing, closing_[round], chain.received_closing.data()});
+  if (turn.opening != nullptr)
+    both.push_back({*turn.opening, rounds_[*turn.rounds.opening], chain.received_opening.data()});
+  if (turn.closing != nullptr)
+    both.push_back({*turn.closing, rounds_[*turn.rounds.closing], chain.received_closing.data()});
   return both;
 }
 
-void ReduceExecutor::call(const std::vector<Half>& halves, Communicator& communicator) const {
+void ReduceExecutor::exchange(const std::vector<Half>& halves, Communicator& communicator) const {
   const DataType type = halves.front().bucket.type;
   std::vector<Outgoing> send;
   std::vector<Incoming> receive;
@@ -104,15 +80,6 @@ void ReduceExecutor::call(const std::vector<Half>& halves, Communicator& communi
     }
   }
   communicator.exchange(send, receive, type);
-}
-
-// What has been opened closes next, or has ended, too.
-void ReduceExecutor::end_closing(Chain& chain, Communicator& communicator) {
-  if (chain.closing) chain.closing->ended(communicator);
-  chain.closing = std::exchange(chain.opening, std::nullopt);
-  if (!chain.closing || !closing_.empty()) return;
-  chain.closing->ended(communicator);
-  chain.closing.reset();
 }
 
 void ReduceExecutor::add(const LocalAddition& addition, const Half& half) {
@@ -158,24 +125,22 @@ void ReduceExecutor::add(std::span<const Node> nodes, DataType type, std::int64_
   if (addends.size() > 1) device_.sums().add(type, addends, n, to);
 }
 
-GatherExecutor::GatherExecutor(const ExchangePlan& plan, int rank) : slices_(plan.slices) {
+GatherExecutor::GatherExecutor(const ExchangePlan& plan, int rank)
+    : slices_(plan.slices), turns_(gather_halves(plan)) {
   if (slice_order(plan.route) == SliceOrder::by_rank) return;
-  opening_ = gather_rounds(plan, rank);
-  closing_ = take_from(opening_, plan.opening_rounds_back());
+  rounds_ = gather_rounds(plan, rank);
+  is_pipelined_ = plan.is_pipelined();
 }
 
 void GatherExecutor::begin(std::vector<Bucket> buckets, Communicator& communicator) {
-  if (opening_.empty()) return gather_at_once(buckets, communicator);
-  if (!open_.empty() && open_.front().type != buckets.front().type)
-    finish(communicator);  // a call is of one type
-  run(buckets, open_, communicator);
-  open_.clear();
-  if (is_pipelined()) open_ = std::move(buckets);
+  if (rounds_.empty()) return gather_at_once(buckets, communicator);
+  const DataType type = buckets.front().type;
+  turns_.begin(
+      {std::move(buckets), type}, [&](const auto& turn) { call(turn, communicator); }, [](const Group&) {});
 }
 
 void GatherExecutor::finish(Communicator& communicator) {
-  if (!open_.empty()) run({}, open_, communicator);
-  open_.clear();
+  turns_.finish([&](const auto& turn) { call(turn, communicator); }, [](const Group&) {});
 }
 
 void GatherExecutor::gather_at_once(std::span<const Bucket> buckets, Communicator& communicator) const {
@@ -188,30 +153,21 @@ void GatherExecutor::gather_at_once(std::span<const Bucket> buckets, Communicato
   }
 }
 
-void GatherExecutor::run(std::span<const Bucket> opening, std::span<const Bucket> closing,
-                         Communicator& communicator) const {
-  const DataType type = (opening.empty() ? closing : opening).front().type;
-  const std::size_t begin = opening.empty() ? 0 : opening_.size();
-  const std::size_t end = closing.empty() ? 0 : closing_.size();
-  // The last rounds carry most: both halves come to theirs at the same time.
-  for (std::size_t left = std::max(begin, end); left > 0; --left) {
-    std::vector<Outgoing> send;
-    std::vector<Incoming> receive;
-    const auto collect = [&](const Bucket& bucket, const GatherRound& round) {
+void GatherExecutor::call(const Turns<Group>::Call& turn, Communicator& communicator) const {
+  std::vector<Outgoing> send;
+  std::vector<Incoming> receive;
+  const auto collect = [&](const Group& group, const GatherRound& round) {
+    for (const Bucket& bucket : group.buckets) {
       const auto at = [&](const Part& p) {
-        return at_slice(bucket.data, p.slices.begin, bucket.slice, type);
+        return at_slice(bucket.data, p.slices.begin, bucket.slice, bucket.type);
       };
       for (const Part& p : round.send) send.push_back({p.peer, at(p), p.slices.count() * bucket.slice});
       for (const Part& p : round.receive) receive.push_back({p.peer, at(p), p.slices.count() * bucket.slice});
-    };
-    for (const Bucket& bucket : opening) {
-      if (left <= begin) collect(bucket, opening_[begin - left]);
     }
-    for (const Bucket& bucket : closing) {
-      if (left <= end) collect(bucket, closing_[end - left]);
-    }
-    communicator.exchange(send, receive, type);
-  }
+  };
+  if (turn.opening != nullptr) collect(*turn.opening, rounds_[*turn.rounds.opening]);
+  if (turn.closing != nullptr) collect(*turn.closing, rounds_[*turn.rounds.closing]);
+  communicator.exchange(send, receive, (turn.opening != nullptr ? turn.opening : turn.closing)->type);
 }
 
 }  // namespace vitrail::sharding

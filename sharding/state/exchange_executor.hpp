@@ -1,22 +1,20 @@
 // Carries an exchange plan out for one rank: a bucket's sums over lanes to their owners, and the owners'
-// slices of a bucket to all ranks. Where the plan is pipelined, a bucket's last rounds are beside the first
-// ones of the next. Runs wherever calls run (Communicator::post). Throws: PeerFailure.
+// slices of a bucket to all ranks, in the order of exchange_turns.hpp. Runs wherever calls run
+// (Communicator::post). Throws: PeerFailure.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "sharding/comm/communicator.hpp"
 #include "sharding/device/buffer.hpp"
 #include "sharding/plan/exchange_steps.hpp"
+#include "sharding/plan/exchange_turns.hpp"
 
 namespace vitrail::sharding {
 
-// Buckets go through their rounds `in_turn` at once, one call each in turn: begin() keeps a bucket until
-// there are as many, and finish() ends all.
 class ReduceExecutor {
  public:
   // `widest_slice`: bytes.
@@ -34,19 +32,14 @@ class ReduceExecutor {
   };
   void begin(Bucket bucket, Communicator& communicator);
   void finish(Communicator& communicator);
-  // Of `buckets` that are begun one after another: which begin() ends the one of this index, at the latest;
-  // `buckets`: finish() does.
-  std::size_t ended_by(std::size_t bucket, std::size_t buckets) const;
+  const Turns<Bucket>& turns() const { return turns_; }
 
  private:
   struct Node {  // of the tree over lanes, already summed; the address of its first element
     LaneRange block;
     std::byte* sum;
   };
-  // Buckets of which one opens while the one before closes, where what comes for them stands, and when the
-  // last of it has been added.
-  struct Chain {
-    std::optional<Bucket> opening = {}, closing = {};
+  struct Chain {  // of Turns: where what comes for its buckets stands, and when the last of it has been added
     Buffer received_opening, received_closing;
     std::shared_ptr<const Mark> added;
   };
@@ -55,17 +48,17 @@ class ReduceExecutor {
     const ReduceRound& round;
     std::byte* received;
   };
-  std::vector<Half> halves(Chain& chain, std::size_t round) const;
-  void run(std::span<Chain> chains, Communicator& communicator);
-  void call(const std::vector<Half>& halves, Communicator& communicator) const;
-  void end_closing(Chain& chain, Communicator& communicator);
+  using Call = Turns<Bucket>::Call;
+  std::vector<Half> halves(const Call& turn);
+  void call(const Call& turn, Communicator& communicator);
+  void exchange(const std::vector<Half>& halves, Communicator& communicator) const;
   void add(const LocalAddition& addition, const Half& half);
   void add(std::span<const Node> nodes, DataType type, std::int64_t n, std::byte* to);
 
-  std::vector<ReduceRound> opening_, closing_;
+  std::vector<ReduceRound> rounds_;
   Device& device_;
+  Turns<Bucket> turns_;
   std::vector<Chain> chains_;
-  std::size_t begun_ = 0;  // chains whose next bucket is here
 };
 
 class GatherExecutor {
@@ -81,16 +74,20 @@ class GatherExecutor {
   // Of one type, in the same calls.
   void begin(std::vector<Bucket> buckets, Communicator& communicator);
   void finish(Communicator& communicator);
-  bool is_pipelined() const { return !closing_.empty(); }
+  bool is_pipelined() const { return is_pipelined_; }
 
  private:
+  struct Group {
+    std::vector<Bucket> buckets;
+    DataType type;
+  };
   void gather_at_once(std::span<const Bucket> buckets, Communicator& communicator) const;
-  void run(std::span<const Bucket> opening, std::span<const Bucket> closing,
-           Communicator& communicator) const;
+  void call(const Turns<Group>::Call& turn, Communicator& communicator) const;
 
-  std::vector<LaneRange> slices_;               // by rank
-  std::vector<GatherRound> opening_, closing_;  // none: the communicator's own gather, of all at once
-  std::vector<Bucket> open_;                    // their closing rounds are still to come
+  std::vector<LaneRange> slices_;    // by rank
+  std::vector<GatherRound> rounds_;  // none: the communicator's own gather, of all at once
+  bool is_pipelined_ = false;
+  Turns<Group> turns_;
 };
 
 }  // namespace vitrail::sharding

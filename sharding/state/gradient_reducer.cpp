@@ -81,7 +81,7 @@ void GradientReducer::borrow_bucket(std::size_t bucket) {
 }
 
 void GradientReducer::return_first_posted() {
-  posted_.compute_after(reduce_.ended_by(returned_, order_.size()));
+  posted_.compute_after(reduce_.turns().ended_by(returned_, order_.size()));
   spare_.push_back(std::move(full_sums_.front()[order_[returned_]]));
   full_sums_.front()[order_[returned_]] = Buffer();
   ++returned_;

@@ -1,4 +1,5 @@
 // What a rank sends in a step, counted call by call: 2P(N-1)/N elements at N = 1, 2, 4, 8, padding included.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "sharding/comm/intercepted_communicator.hpp"
@@ -135,6 +136,108 @@ TEST(Traffic, RanksSendWhatThePlanSaysWhereItSays) {
       }
     }
   }
+}
+
+// The host, and how many numbers its sums of what came read and wrote.
+class CountingHost final : public Device {
+ public:
+  std::byte* allocate(std::size_t bytes, Memory memory) override { return host_.allocate(bytes, memory); }
+  void release(std::byte* bytes, Memory memory) noexcept override { host_.release(bytes, memory); }
+  Stream& compute() override { return host_.compute(); }
+  Stream& exchange() override { return host_.exchange(); }
+  Stream& sums() override { return sums_; }
+  std::size_t most_addends() const override { return host_.most_addends(); }
+  std::int64_t moved() const { return sums_.moved; }
+
+ private:
+  struct Sums final : Stream {
+    explicit Sums(Stream& of_host) : host(of_host) {}
+    void copy(const std::byte* from, std::size_t bytes, std::byte* to) override {
+      host.copy(from, bytes, to);
+    }
+    void add(DataType type, std::span<const Addend> addends, std::int64_t n, std::byte* to) override {
+      moved += (std::ssize(addends) + 1) * n;
+      host.add(type, addends, n, to);
+    }
+    void widen(DataType type, const std::byte* from, std::int64_t n, std::byte* to) override {
+      host.widen(type, from, n, to);
+    }
+    void update(UpdateKernel kernel, DataType type, UpdateList& list, std::span<Squares> squares) override {
+      host.update(kernel, type, list, squares);
+    }
+    std::shared_ptr<const Mark> mark() override { return host.mark(); }
+    void begin_after(const Mark& mark) override { host.begin_after(mark); }
+    Stream& host;
+    std::int64_t moved = 0;
+  };
+  HostDevice host_;
+  Sums sums_{host_.sums()};
+};
+
+TEST(Traffic, RanksAddWhatThePlanSays) {
+  constexpr std::int64_t kWorldLanes = 64;
+  const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kWorldLanes, 500);
+  for (int world = 1; world <= kWorldLanes; world += world < 9 ? 1 : 11) {
+    for (const Topology& topology : tests::placements(world)) {
+      for (const ExchangeRoute route :
+           {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving}) {
+        const ExchangePlan exchange = exchange_plan(route, kWorldLanes, topology);
+        const ExchangeTraffic planned = reduce_traffic(exchange, topology);
+        for (int rank = 0; rank < world; ++rank) {
+          std::int64_t slices = 0;
+          for (const std::vector<std::int64_t>& round : planned.moved())
+            slices += round[static_cast<std::size_t>(rank)];
+          tests::AbsentWorld absent(world, rank);
+          CountingHost host;
+          GradientReducer(plan, exchange, {}, absent, host).exchange();
+          EXPECT_EQ(host.moved(), slices * plan.buckets[0].slice) << "rank " << rank << " of " << world;
+        }
+      }
+    }
+  }
+}
+
+// Two rounds inside nodes and one between them, two buckets in turn. Those of the other type, b, wait until
+// what is open has closed.
+TEST(Turns, RoundsBetweenNodesShareCallsWithThoseOfTheNextBucketOfTheChain) {
+  struct Named {
+    char name;
+    char type;
+  };
+  Turns<Named> turns({.opening = 2, .closing = 1}, 2);
+  std::string said;
+  const auto call = [&](const Turns<Named>::Call& c) {
+    if (c.opening != nullptr) said += fmt::format("{}{}", c.opening->name, *c.rounds.opening);
+    if (c.closing != nullptr) said += fmt::format("{}{}", c.closing->name, *c.rounds.closing);
+    said += ' ';
+  };
+  const auto ended = [&](const Named& bucket) { said += fmt::format("/{} ", bucket.name); };
+  std::vector<std::string> by_begin;
+  for (const Named bucket : {Named{'A', 'a'}, {'B', 'a'}, {'C', 'a'}, {'D', 'a'}, {'E', 'b'}}) {
+    said.clear();
+    turns.begin(bucket, call, ended);
+    by_begin.push_back(said);
+  }
+  said.clear();
+  turns.finish(call, ended);
+  by_begin.push_back(said);
+  EXPECT_EQ(by_begin, (std::vector<std::string>{"", "A0 B0 A1 B1 ", "", "C0A2 D0B2 C1 D1 /A /B ", "C2 /C ",
+                                                "E0 D2 E1 /D E2 /E "}));
+}
+
+// The last rounds of weights' gathers carry most.
+TEST(Turns, BackwardsTheLastRoundsAreTogether) {
+  const auto text = [](const RoundHalves& halves) {
+    std::string said;
+    for (const CallRounds& call : rounds_of_calls(halves, true, true)) {
+      const auto of = [](std::optional<std::size_t> round) { return round ? fmt::to_string(*round) : "-"; };
+      said += of(call.opening) + of(call.closing) + ' ';
+    }
+    return said;
+  };
+  EXPECT_EQ(text({.opening = 3, .closing = 1}), "03 1- 2- ");
+  EXPECT_EQ(text({.opening = 3, .closing = 1, .backwards = true}), "0- 1- 23 ");
+  EXPECT_EQ(text({.opening = 1, .closing = 2, .backwards = true}), "-1 02 ");
 }
 
 // Four buckets, each with two rounds inside a node of four ranks and one between two nodes: the exchanges

@@ -151,6 +151,21 @@ TEST(ClusterPlans, WithoutOverlapAllCommunicationIsExposed) {
   EXPECT_GT(plan_cluster(in).hidden_gradients + plan_cluster(in).step.gradients, all + 31e-3);
 }
 
+// What four ranks of one node add: each its quarter of four sums, which are read, and one is written. With
+// halving it is a half of two sums, then a quarter, after each of the two calls.
+TEST(ClusterPlans, SumsOfWhatCameTakeTheirTime) {
+  PlanInput in = vit_h(4);
+  in.config.sharding.overlap = false;
+  in.config.run.device = trainer::Device::cpu;
+  in.gpu.memory_gb_per_s = 1000;
+  expect_near(plan_cluster(in).step.gradients, 4 * kVitH * (0.75 / 100e9 + 5.0 / 4 / 1e12));
+  in.config.sharding.exchange = sharding::ExchangeChoice::halving;
+  expect_near(plan_cluster(in).step.gradients, 4 * kVitH * (0.75 / 100e9 + 3 * 0.75 / 1e12));
+  // A GPU adds what came for a bucket beside the other's calls.
+  in.config.run.device = trainer::Device::cuda;
+  EXPECT_LT(plan_cluster(in).step.gradients, 4 * kVitH * (0.75 / 100e9 + 1.5 * 0.75 / 1e12));
+}
+
 // Of 32 blocks of two branches, of attention a and an MLP of m multiply-accumulates, each image leaves out
 // each with probability 1/2: deviation sqrt(32 (a^2 + m^2)) / 2; two ranks wait 1/sqrt(pi) of a rank's on
 // average.

@@ -11,6 +11,7 @@
 
 #include "launcher/plan/input.hpp"
 #include "launcher/plan/listing.hpp"
+#include "launcher/plan/search.hpp"
 #include "tests/unit/launcher/parsing.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 
@@ -153,6 +154,13 @@ TEST(PlanListings, TablesOfTheRecipesAreTheCommands) {
   for (const std::string name : {"vit_h_21k", "cait_m48_1k"}) {
     const std::string text = plans_text(recipe(kConfigs / (name + ".cfg"), "h100"), 512);
     EXPECT_NE(page.find(text.substr(text.find("\n\n"))), std::string::npos) << text;
+    std::string most = fmt::format("| `{}` | h100 |", name);
+    for (const std::string sum_type : {"fp32", "compute"}) {
+      const PlanInput in = recipe(kConfigs / (name + ".cfg"), "h100", {"--sharding.sum_type", sum_type});
+      for (const std::int64_t batch : kNamedBatches)
+        most += fmt::format(" {} |", most_ranks(in, batch, kAcceptedShare));
+    }
+    EXPECT_NE(page.find(most + "\n"), std::string::npos) << most;
   }
 }
 
