@@ -167,8 +167,8 @@ std::string step_text(const ClusterPlan& plan) {
 std::string remedies_text(const PlanInput& in, const ClusterPlan& now) {
   std::string text;
   for (const Remedy& remedy : best_remedies(in, now)) {
-    text += fmt::format("  {:<58} {:>7.1f} h {:>8.0f} device hours\n", remedy.change, remedy.hours,
-                        remedy.gpu_hours);
+    text += fmt::format("  {:<63} {:>7} h {:>8} device hours\n", remedy.change, number(remedy.hours),
+                        number(remedy.gpu_hours));
   }
   return text.empty() ? "" : "cheaper\n" + text;
 }

@@ -145,10 +145,12 @@ PlanInput with_larger_batch(const PlanInput& in) {
 
 std::vector<Change> possible_remedies(const PlanInput& in, const ClusterPlan& now) {
   std::vector<Change> all;
-  if (in.ranks > 1 && !frees_gradients(in)) {
-    PlanInput fewer = in;
-    fewer.ranks = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(in.ranks)) / 2);
-    all.emplace_back(fmt::format("-n {}", fewer.ranks), fewer);
+  const auto ranks = static_cast<std::uint64_t>(in.ranks);
+  for (const std::uint64_t power : {std::bit_ceil(ranks) / 2, std::bit_ceil(ranks + 1)}) {
+    PlanInput others = in;
+    others.ranks = static_cast<std::int64_t>(power);
+    if (frees_gradients(in) || power == 0 || others.ranks > in.config.lane_groups()) continue;
+    all.emplace_back(fmt::format("-n {}", power), others);
   }
   if (!frees_gradients(in)) {
     const PlanInput larger = with_larger_batch(in);
@@ -165,6 +167,12 @@ std::vector<Change> possible_remedies(const PlanInput& in, const ClusterPlan& no
   if (trainer::is_half(in.config.precision.compute) && sharding.sum_type == sharding::SumType::fp32) {
     add("sharding.sum_type = compute (another run)",
         [](auto& config) { config.sharding.sum_type = sharding::SumType::compute; });
+  }
+  if (!sharding::stage_of(sharding.stage).shards_state)
+    add("sharding.stage = 1", [](auto& config) { config.sharding.stage = 1; });
+  if (sharding.reduction == sharding::Reduction::fast) {
+    add("sharding.reduction = reproducible (another run)",
+        [](auto& config) { config.sharding.reduction = sharding::Reduction::reproducible; });
   }
   if (sharding.exchange != sharding::ExchangeChoice::automatic) {
     add("sharding.exchange = auto",

@@ -2,6 +2,7 @@
 #include "launcher/plan/cluster_plan.hpp"
 
 #include <cmath>
+#include <functional>
 #include <numbers>
 
 #include <gmock/gmock.h>
@@ -13,7 +14,9 @@
 namespace vitrail::launcher {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr double kVitH = 632.1e6, kVitHMacs = 167.4e9;  // as published, at 224 px
 
@@ -293,6 +296,53 @@ TEST(PlanSearches, LanesOfAnOddNumberOfImagesAreNoReasonToPlanNothing) {
     EXPECT_EQ(at_powers_of_two(in, 32 * images, 1 << 16).back().ranks, 32);
     EXPECT_GT(most_ranks(in, 2048, 0.9), 1);
   }
+}
+
+// Cheaper ones only, the cheapest first. Of ranks the powers of two below and above, which share lanes
+// evenly.
+TEST(PlanSearches, RemediesNameWhatIsAmiss) {
+  const auto remedies = [](std::int64_t ranks, auto change) {
+    PlanInput in = vit_h(ranks);
+    change(in);
+    const ClusterPlan now = plan_cluster(in);
+    std::vector<std::string> changes;
+    double least = 0;
+    for (const Remedy& remedy : best_remedies(in, now)) {
+      changes.push_back(remedy.change);
+      EXPECT_LT(remedy.gpu_hours, now.gpu_hours(in));
+      EXPECT_GE(remedy.gpu_hours, least);
+      least = remedy.gpu_hours;
+    }
+    return changes;
+  };
+  const auto waits = [](PlanInput& in) { in.gpu.tflops = 1e5; };
+  EXPECT_THAT(remedies(24, waits), Contains("-n 16"));
+  EXPECT_THAT(remedies(3, [](PlanInput&) {}), Contains("-n 4"));
+  EXPECT_THAT(remedies(32, waits), Not(Contains("-n 64")));  // 32 lanes
+  EXPECT_THAT(remedies(32, waits), Contains("sharding.sum_type = compute (another run)"));
+  const auto of_settings = [&](std::int64_t ranks, const std::function<void(trainer::Config&)>& change) {
+    return remedies(ranks, [&](PlanInput& in) {
+      waits(in);
+      change(in.config);
+    });
+  };
+  EXPECT_THAT(
+      of_settings(32, [](auto& config) { config.sharding.exchange = sharding::ExchangeChoice::direct; }),
+      Contains("sharding.exchange = auto"));
+  EXPECT_THAT(of_settings(4, [](auto& config) { config.sharding.stage = 0; }),
+              Contains("sharding.stage = 1"));
+  const auto by_library = remedies(32, [](PlanInput& in) {
+    in.config.sharding.reduction = sharding::Reduction::fast;
+    in.message_s = 5e-4;  // its rings have one for each rank
+  });
+  EXPECT_THAT(by_library, Contains("sharding.reduction = reproducible (another run)"));
+  const auto hungry = remedies(4, [](PlanInput& in) {
+    in.config.data.train = "packs/a";
+    in.config.data.workers = 1;
+    in.core_images_per_s = 10;
+  });
+  ASSERT_FALSE(hungry.empty());
+  EXPECT_THAT(hungry.front(), HasSubstr("data.workers = "));
 }
 
 // Every number of ranks up to the largest is within the share, the next one is not.
