@@ -4,6 +4,11 @@
 #include <cmath>
 
 namespace vitrail::models {
+namespace {
+
+double computed_macs(const BranchCost& branch) { return static_cast<double>(branch.macs - branch.unread); }
+
+}  // namespace
 
 std::int64_t Costs::all_macs() const {
   std::int64_t sum = macs;
@@ -12,15 +17,15 @@ std::int64_t Costs::all_macs() const {
 }
 
 double Costs::macs_in_training() const {
-  auto sum = static_cast<double>(all_macs());
-  for (const BranchCost& branch : branches) sum -= branch.rate * static_cast<double>(branch.macs);
+  auto sum = static_cast<double>(macs);
+  for (const BranchCost& branch : branches) sum += (1 - branch.rate) * computed_macs(branch);
   return sum;
 }
 
 double Costs::macs_deviation() const {
   double variance = 0;
   for (const BranchCost& branch : branches) {
-    const auto computed = static_cast<double>(branch.macs);
+    const double computed = computed_macs(branch);
     variance += branch.rate * (1 - branch.rate) * computed * computed;
   }
   return std::sqrt(variance);
@@ -30,7 +35,7 @@ double Costs::macs_again() const {
   double again = 0;
   for (const BranchCost& branch : branches) {
     const int times = (segment > 0 ? 1 : 0) + (branch.recomputed ? 1 : 0);
-    again += times * (1 - branch.rate) * static_cast<double>(branch.macs);
+    again += times * (1 - branch.rate) * computed_macs(branch);
   }
   return again;
 }

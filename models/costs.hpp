@@ -12,7 +12,8 @@ namespace vitrail::models {
 struct BranchCost {
   int block = 0;              // as Pass::before_block counts
   double rate = 0;            // share of the images that it is left out for
-  std::int64_t macs = 0;      // where it is computed, as the next two
+  std::int64_t macs = 0;      // where it is computed, as the next three
+  std::int64_t unread = 0;    // of these, for outputs that no head reads: left out
   std::int64_t kept = 0;      // numbers, its input among them
   std::int64_t input = 0;     // of these, what it reads
   bool recomputed = false;    // backward finds its input only, and computes the rest again
@@ -26,7 +27,7 @@ struct Costs {
   std::int64_t segment_input = 0;    // numbers
 
   std::int64_t all_macs() const;      // of a forward pass that leaves nothing out
-  double macs_in_training() const;    // on average, with what stochastic depth leaves
+  double macs_in_training() const;    // on average, with what stochastic depth leaves and a head reads
   double macs_deviation() const;      // standard deviation of that: each branch is kept or not
   double macs_again() const;          // that backward computes a second time, on average
   std::int64_t kept_numbers() const;  // on average, and the largest part that backward computes again

@@ -78,18 +78,22 @@ TransformerConfig transformer_config(const ModelConfig& config, const std::strin
 
 // Backward needs the norm's input with its mean and deviation, the norm's output, qkv, attention's output
 // with one logarithm per head. With LayerScale also its input.
-BranchCost attention_branch(const TransformerConfig& c, std::int64_t layer, std::int64_t tokens) {
+BranchCost attention_branch(const TransformerConfig& c, std::int64_t layer, std::int64_t tokens,
+                            std::int64_t read) {
   const std::int64_t scaled = c.layer_scale > 0 ? c.width : 0;
   return {.rate = c.drop_path_of(layer),
+          .unread = (tokens - read) * (2 * c.width + 2 * tokens) * c.width,  // q, proj; QK', PV
           .kept = tokens * (6 * c.width + 2 + c.heads + scaled),
           .input = tokens * c.width,
           .recomputed = c.checkpointing.attention};
 }
 
 // The norm's again, the hidden layer before and after GELU.
-BranchCost mlp_branch(const TransformerConfig& c, std::int64_t layer, std::int64_t tokens) {
+BranchCost mlp_branch(const TransformerConfig& c, std::int64_t layer, std::int64_t tokens,
+                      std::int64_t read) {
   const std::int64_t scaled = c.layer_scale > 0 ? c.width : 0;
   return {.rate = c.drop_path_of(layer),
+          .unread = (tokens - read) * (2 * kMlpRatio * c.width + 5) * c.width,
           .kept = tokens * ((2 + 2 * kMlpRatio) * c.width + 2 + scaled),
           .input = tokens * c.width};
 }

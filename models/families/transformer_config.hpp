@@ -46,9 +46,11 @@ TransformerConfig transformer_config(const ModelConfig& config, const std::strin
                                      const TransformerSize& own, double own_layer_scale, DropPathLaw own_law);
 
 // How the two kinds of branches look to stochastic depth and to backward, in a block that is computed for
-// `tokens` tokens.
-BranchCost attention_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens);
-BranchCost mlp_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens);
+// `tokens` tokens; of its outputs `read` are computed.
+BranchCost attention_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens,
+                            std::int64_t read);
+BranchCost mlp_branch(const TransformerConfig& config, std::int64_t layer, std::int64_t tokens,
+                      std::int64_t read);
 
 // The parts that all of them have: qkv and proj with their products, and two linear layers.
 SelfAttentionId declare_attention(Declaration& d, const std::string& norm, const std::string& attention,

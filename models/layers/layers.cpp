@@ -90,10 +90,34 @@ Tensor join_heads(const Tensor& x) {
   return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
+namespace {
+
+// A linear layer of which only some outputs are wanted.
+Affine outputs(const Affine& p, std::int64_t first, std::int64_t count) {
+  const Tensor bias = p.bias.defined() ? p.bias.narrow(0, first, count) : p.bias;
+  return {p.weight.narrow(0, first, count), bias, p.as_on_gpu};
+}
+
+}  // namespace
+
+Tensor self_attention(const Tensor& normed, std::int64_t asking, const Affine& qkv, const Affine& proj,
+                      std::int64_t heads) {
+  std::vector<Tensor> parts;
+  if (asking == normed.size(1)) {
+    parts = split_heads(linear(normed, qkv), 3, heads);
+  } else {
+    const std::int64_t width = normed.size(2);
+    const Tensor first = normed.narrow(1, 0, asking).contiguous();
+    parts = split_heads(linear(first, outputs(qkv, 0, width)), 1, heads);
+    const auto answers = split_heads(linear(normed, outputs(qkv, width, 2 * width)), 2, heads);
+    parts.insert(parts.end(), answers.begin(), answers.end());
+  }
+  return linear(join_heads(attention(parts[0], parts[1], parts[2], qkv.as_on_gpu)), proj);
+}
+
 Tensor self_attention(const Tensor& normed, const SelfAttentionId& layer, std::int64_t heads,
                       const Bound& p) {
-  const auto qkv = split_heads(linear(normed, p[layer.qkv]), 3, heads);
-  return linear(join_heads(attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu())), p[layer.proj]);
+  return self_attention(normed, normed.size(1), p[layer.qkv], p[layer.proj], heads);
 }
 
 namespace {

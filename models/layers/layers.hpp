@@ -34,9 +34,11 @@ NormedBranch mlp(const MlpId& layer, const Bound& p, const Dropout& dropout = {}
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads);
 at::Tensor join_heads(const at::Tensor& x);  // [B,H,T,D/H] -> [B,T,D]
 
-// Tokens [B,T,D], normed, ask each other: [B,T,D].
+// Tokens [B,T,D], normed: the first `asking` of them ask all, [B,asking,D]. qkv [3*D,D].
+at::Tensor self_attention(const at::Tensor& normed, std::int64_t asking, const Affine& qkv,
+                          const Affine& proj, std::int64_t heads);
 at::Tensor self_attention(const at::Tensor& normed, const SelfAttentionId& layer, std::int64_t heads,
-                          const Bound& p);
+                          const Bound& p);  // all
 
 // Tokens [B,Q,D] ask tokens [B,T,D], both normed: [B,Q,D].
 at::Tensor class_attention(const at::Tensor& asking, const at::Tensor& answering,

@@ -37,7 +37,7 @@ CaitBlockId declare_block(Declaration& d, std::int64_t layer, const CaitConfig& 
   CaitBlockId block;
   const auto attention_scale = d.layer_scale(name + "gamma_1", width, cait.layer_scale);
   const auto mlp_scale = d.layer_scale(name + "gamma_2", width, cait.layer_scale);
-  block.attention = d.branch(attention_branch(cait, layer, patches), [&] {
+  block.attention = d.branch(attention_branch(cait, layer, patches, patches), [&] {
     TalkingAttentionId branch{
         declare_attention(d, name + "norm1", name + "attn", width, patches), {}, {}, {}};
     d.computes(2 * patches * patches * heads * heads);
@@ -47,7 +47,7 @@ CaitBlockId declare_block(Declaration& d, std::int64_t layer, const CaitConfig& 
     return branch;
   });
   block.attention.scale = attention_scale;
-  block.mlp = d.branch(mlp_branch(cait, layer, patches),
+  block.mlp = d.branch(mlp_branch(cait, layer, patches, patches),
                        [&] { return declare_mlp(d, name + "norm2", name + "mlp", width, patches); });
   block.mlp.scale = mlp_scale;
   return block;

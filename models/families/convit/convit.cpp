@@ -53,13 +53,6 @@ Tensor gated_attention(const Tensor& normed, const GatedAttentionId& layer, std:
   return linear(mixed.to(v.scalar_type()).flatten(2), p[layer.proj]);
 }
 
-// A branch behind its norm: [B,T,D] -> [B,T,D].
-Tensor plain_attention(const Tensor& normed, const PlainAttentionId& layer, std::int64_t heads,
-                       const Bound& p) {
-  const auto qkv = split_heads(linear(normed, {p[layer.qkv], {}}), 3, heads);
-  return linear(join_heads(attention(qkv[0], qkv[1], qkv[2], p.as_on_gpu())), p[layer.proj]);
-}
-
 // With what weights the class token attends: [B,H,1,T].
 Tensor weights_of_class_token(const Tensor& x, const PlainAttentionId& layer, std::int64_t heads,
                               const Bound& p) {
@@ -88,23 +81,28 @@ Tensor Convit::with_class_token(const Tensor& patches) const {
   return at::cat({bound()[parameters_.class_token].expand({patches.size(0), -1, -1}), patches}, 1);
 }
 
-// [B,T,D] -> [B,T,D]; the first plain one adds the class token.
+// [B,T,D] -> [B,T,D]; the first plain one adds the class token, of the last one what is read of it: the class
+// token alone, where nobody asks for patches.
 Tensor Convit::block(const Tensor& x, int layer, const Tensor& places, const Pass& pass) const {
   const ConvitBlockId& layers = parameters_.blocks[static_cast<std::size_t>(layer)];
   const StochasticDepth depth(pass, layer);
   const Bound p = bound();
   const AffineId& norm = layers.gated ? layers.gated->norm : layers.plain->norm;
   const ParameterId first = layers.gated ? layers.gated->qk : layers.plain->qkv;
+  const Tensor in = layer == config_.gated_blocks() ? with_class_token(x) : x;
+  const bool reads_all = layer + 1 < config_.depth || pass.features.of_patches();
+  const std::int64_t read = reads_all ? in.size(1) : 1;
   const NormedBranch asks{p[norm],
                           p[first].scalar_type(),
                           {},
-                          [p, &layers, heads = config_.heads, places](const Tensor& z) {
-                            return layers.gated ? gated_attention(z, *layers.gated, heads, places, p)
-                                                : plain_attention(z, *layers.plain, heads, p);
+                          [p, &layers, read, heads = config_.heads, places](const Tensor& z) {
+                            return layers.gated
+                                       ? gated_attention(z, *layers.gated, heads, places, p)
+                                       : self_attention(z, read, {p[layers.plain->qkv], {}, p.as_on_gpu()},
+                                                        p[layers.plain->proj], heads);
                           },
                           config_.checkpointing.attention};
-  const Tensor in = layer == config_.gated_blocks() ? with_class_token(x) : x;
-  const Tensor attended = depth.add(in, in, 0, asks);
+  const Tensor attended = depth.add(reads_all ? in : in.narrow(1, 0, read).contiguous(), in, 0, asks);
   return depth.add(attended, attended, 1, mlp(layers.mlp, p));
 }
 

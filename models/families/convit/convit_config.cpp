@@ -57,8 +57,9 @@ ConvitBlockId declare_block(Declaration& d, std::int64_t layer, const ConvitConf
   const std::string name = fmt::format("blocks.{}.", layer);
   const bool gated = layer < net.gated_blocks();
   const std::int64_t tokens = gated ? net.patches() : net.tokens();
+  const std::int64_t read = layer + 1 < net.depth ? tokens : 1;  // the class token
   ConvitBlockId block;
-  BranchCost attention = attention_branch(net, layer, tokens);
+  BranchCost attention = attention_branch(net, layer, tokens, read);
   if (gated) attention.kept += 2 * tokens * net.width;  // what content and position give apart
   d.branch(attention, [&] {
     if (gated)
@@ -66,7 +67,7 @@ ConvitBlockId declare_block(Declaration& d, std::int64_t layer, const ConvitConf
     else
       block.plain = declare_plain(d, name, net);
   });
-  block.mlp = d.branch(mlp_branch(net, layer, tokens),
+  block.mlp = d.branch(mlp_branch(net, layer, tokens, read),
                        [&] { return declare_mlp(d, name + "norm2", name + "mlp", net.width, tokens); });
   return block;
 }

@@ -40,6 +40,7 @@ class Vit final : public Model {
   bool takes(std::int64_t image_size) const override { return image_size >= config_.patch; }
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor embed(const Tensor& images, const Pass& pass) const;
+  std::int64_t read_of(int layer, const Pass& pass, std::int64_t tokens) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
   Tensor pooled(const Tensor& x) const;
   AttentionMaps attention_of(const Tensor& x, int layer) const;
@@ -66,22 +67,32 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
   return at::cat({placed.slice(1, 0, added), chosen_patches(placed.slice(1, added), pass.visible)}, 1);
 }
 
-// [B,T,D] -> [B,T,D]
+// How many of a block's first outputs anything reads: patches of the last one are computed for nobody where
+// the head reads a token.
+std::int64_t Vit::read_of(int layer, const Pass& pass, std::int64_t tokens) const {
+  const bool all =
+      layer + 1 < config_.depth || config_.pooling == Pooling::mean || pass.features.of_patches();
+  return all ? tokens : config_.added_tokens();
+}
+
+// [B,T,D] -> [B,T,D], of the last block what is read of it.
 Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   const VitBlockId& parts = parameters_.blocks[static_cast<std::size_t>(layer)];
   const int parallel = static_cast<int>(config_.parallel);
   const StochasticDepth depth(pass, layer);
   const Bound p = bound();
   const int first_site = 1 + 3 * parallel * layer;  // one of an attention, two of an MLP
-  Tensor attended = x;
+  const std::int64_t read = read_of(layer, pass, x.size(1));
+  Tensor attended = read < x.size(1) ? x.narrow(1, 0, read).contiguous() : x;
   for (int i = 0; i < parallel; ++i) {
     const VitAttentionId& attention = parts.attentions[static_cast<std::size_t>(i)];
     const Dropout dropout(pass, config_.dropout, first_site + i);
-    const NormedBranch asks{p[attention.norm], p[attention.qkv].weight.scalar_type(), p[attention.scale],
-                            [p, &attention, heads = config_.heads, dropout](const Tensor& z) {
-                              return dropout(self_attention(z, attention, heads, p));
-                            },
-                            config_.checkpointing.attention};
+    const NormedBranch asks{
+        p[attention.norm], p[attention.qkv].weight.scalar_type(), p[attention.scale],
+        [p, &attention, read, heads = config_.heads, dropout](const Tensor& z) {
+          return dropout(self_attention(z, read, p[attention.qkv], p[attention.proj], heads));
+        },
+        config_.checkpointing.attention};
     attended = depth.add(attended, x, i, asks);
   }
   Tensor out = attended;

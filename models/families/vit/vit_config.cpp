@@ -76,11 +76,18 @@ std::int64_t kept_masks(const VitConfig& vit, std::int64_t tensors) {
   return vit.dropout > 0 ? tensors * vit.tokens() * vit.width / 2 : 0;
 }
 
+// As Vit's blocks compute. A decoder reads patches, too.
+std::int64_t read_of_block(const VitConfig& vit, std::int64_t layer) {
+  const bool all = layer + 1 < vit.depth || vit.pooling == Pooling::mean || vit.masked > 0;
+  return all ? vit.tokens_in_training() : vit.added_tokens();
+}
+
 VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vit) {
   const std::string name = fmt::format("blocks.{}.", layer);
+  const std::int64_t read = read_of_block(vit, layer);
   VitBlockId block;
   for (std::int64_t i = 0; i < vit.parallel; ++i) {
-    BranchCost branch = attention_branch(vit, layer, vit.tokens_in_training());
+    BranchCost branch = attention_branch(vit, layer, vit.tokens_in_training(), read);
     branch.kept += kept_masks(vit, 1);
     branch.shares_input = i > 0;
     const std::string one = vit.parallel == 1 ? name : fmt::format("{}attns.{}.", name, i);
@@ -90,7 +97,7 @@ VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vi
     }));
   }
   for (std::int64_t i = 0; i < vit.parallel; ++i) {
-    BranchCost branch = mlp_branch(vit, layer, vit.tokens_in_training());
+    BranchCost branch = mlp_branch(vit, layer, vit.tokens_in_training(), read);
     branch.kept += kept_masks(vit, 1 + kMlpRatio);
     branch.shares_input = i > 0;
     const std::string one = vit.parallel == 1 ? name : fmt::format("{}ffns.{}.", name, i);

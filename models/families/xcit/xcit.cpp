@@ -68,7 +68,7 @@ class Xcit final : public Model {
   Tensor embed(const Tensor& images, const Pass& pass) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;
   Tensor local_interaction(const Tensor& x, const XcitBlockId& layer, const Pass& pass) const;
-  Tensor class_block(const Tensor& tokens, const XcitClassBlockId& layer) const;
+  Tensor class_block(const Tensor& tokens, const XcitClassBlockId& layer, bool all_are_read) const;
 
   XcitConfig config_;
   XcitParameters parameters_;
@@ -112,19 +112,21 @@ Tensor Xcit::block(const Tensor& x, int layer, const Pass& pass) const {
   return depth.add(near, near, 2, mlp(layers.mlp, p));
 }
 
-// [B,1+T,D] -> the same. Patches take part as the authors' code has it: their first residual branch is what
-// the norm makes of them, and behind the second norm, where that is theirs, too, all are added to themselves.
-Tensor Xcit::class_block(const Tensor& tokens, const XcitClassBlockId& layer) const {
+// [B,1+T,D] -> the same, or [B,1,D] where only the class token is read. Patches take part as the authors'
+// code has it: their first residual branch is what the norm makes of them, and behind the second norm, where
+// that is theirs, too, all are added to themselves.
+Tensor Xcit::class_block(const Tensor& tokens, const XcitClassBlockId& layer, bool all_are_read) const {
   const Bound p = bound();
   const Tensor normed = norm(tokens, p[layer.norm1]);
   const Tensor asking = normed.narrow(1, 0, 1);
   const Tensor answer = class_attention(asking, normed, layer.attention, config_.heads, p);
-  const Tensor moved = tokens + scaled(at::cat({answer, normed.slice(1, 1)}, 1), p[layer.scale1]);
+  const Tensor step = all_are_read ? at::cat({answer, normed.slice(1, 1)}, 1) : answer;
+  const Tensor moved = tokens.narrow(1, 0, step.size(1)) + scaled(step, p[layer.scale1]);
   const Tensor all = config_.tokens_are_normed ? norm(moved, p[layer.mlp.norm]) : moved;
   const Tensor token =
       config_.tokens_are_normed ? all.narrow(1, 0, 1) : norm(moved.narrow(1, 0, 1), p[layer.mlp.norm]);
   const Tensor branch = scaled(two_layers(token, layer.mlp.fc1, layer.mlp.fc2, p), p[layer.mlp.scale]);
-  return at::cat({token + branch, 2 * all.slice(1, 1)}, 1);
+  return all_are_read ? at::cat({token + branch, 2 * all.slice(1, 1)}, 1) : token + branch;
 }
 
 Features Xcit::body(const Tensor& images, const Pass& pass) const {
@@ -147,7 +149,8 @@ Features Xcit::body(const Tensor& images, const Pass& pass) const {
           class_attention_weights(normed.narrow(1, 0, 1), normed, layer.attention, config_.heads, p),
           config_.side(), config_.patch);
     }
-    tokens = class_block(tokens, layer);
+    const bool is_last = &layer == &parameters_.class_blocks.back();
+    tokens = class_block(tokens, layer, !is_last || pass.features.of_patches());
     class_tokens.push_back(tokens.select(1, 0));
   }
   pass.enter(++entered);

@@ -56,7 +56,7 @@ XcitBlockId declare_block(Declaration& d, std::int64_t layer, const XcitConfig& 
   block.scale1 = d.layer_scale(name + "gamma1", width, net.layer_scale);
   block.scale3 = d.layer_scale(name + "gamma3", width, net.layer_scale);
   const auto scale2 = d.layer_scale(name + "gamma2", width, net.layer_scale);
-  BranchCost attention = attention_branch(net, layer, map);
+  BranchCost attention = attention_branch(net, layer, map, map);
   // Queries and keys once more, over their length; the maps before and behind the softmax.
   attention.kept += 4 * all + 2 * width * (width / net.heads);
   d.branch(attention, [&] {
@@ -74,7 +74,7 @@ XcitBlockId declare_block(Declaration& d, std::int64_t layer, const XcitConfig& 
     block.local_norm = d.batch_norm(name + "local_mp.bn", width);
     block.conv2 = d.convolution(name + "local_mp.conv2", {width, width, 3, width}, map);
   });
-  block.mlp = d.branch(mlp_branch(net, layer, map),
+  block.mlp = d.branch(mlp_branch(net, layer, map, map),
                        [&] { return declare_mlp(d, name + "norm2", name + "mlp", width, map); });
   block.mlp.scale = scale2;
   return block;
