@@ -67,7 +67,7 @@ std::vector<TableLine> read_table(const std::filesystem::path& path) {
     TableLine row{{}, !comma && !tab, number};
     if (row.by_blanks) {
       row.fields = words_of(line);
-    } else if (!split_fields(line, comma ? ',' : '\t', row.fields)) {
+    } else if (!split_fields(line, tab ? '\t' : ',', row.fields)) {
       throw Error(ExitCode::bad_data,
                   fmt::format("{}: line {}: quotes that stay open", path.string(), number),
                   "a field in quotes ends on its line; two quotes inside of it are one");

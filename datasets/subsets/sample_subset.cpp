@@ -12,7 +12,7 @@
 #include <fmt/format.h>
 
 #include "datasets/subsets/kept_samples.hpp"
-#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/philox.hpp"
 
@@ -111,7 +111,7 @@ class SampleSubset final : public KeptSamples {
       const auto [place, is_new] = sample_of.emplace(last, i);
       if (!is_new) place->second = kAmbiguous;
     }
-    std::istringstream lines(read_text(file));
+    std::istringstream lines(read_written_text(file, ExitCode::bad_data));
     std::int64_t line = 0;
     for (std::string text; std::getline(lines, text);) {
       ++line;

@@ -108,6 +108,10 @@ TEST_F(SampleSubsetTest, AListNamesImages) {
   put("list", "c3/7.jpg\n0.jpg\r\n\nc2/13.jpg\n");
   const auto listed = kept("list:" + (dir_ / "list").string());
   EXPECT_EQ(samples(*listed), (std::set<int>{0, 7, 13}));
+  put("list",
+      "\xef\xbb\xbf"
+      "c3/7.jpg\n");  // as Windows' Notepad saves it
+  EXPECT_EQ(samples(*kept("list:" + (dir_ / "list").string())), (std::set<int>{7}));
   put("list", "c3/7.jpg\nc3/8.png\n");
   const Error missing = error_of([&] { kept("list:" + (dir_ / "list").string()); });
   EXPECT_EQ(missing.code(), ExitCode::refused);
