@@ -15,7 +15,7 @@ namespace {
 using testing::HasSubstr;
 
 // Sample i of `labels` is called CLASS/i.jpg; the sample itself is its number.
-class NumberedDataset final : public Dataset {
+class NumberedDataset : public Dataset {
  public:
   explicit NumberedDataset(std::vector<std::int64_t> labels) : labels_(std::move(labels)) {}
   std::int64_t size() const override { return std::ssize(labels_); }
@@ -32,6 +32,16 @@ class NumberedDataset final : public Dataset {
 
  private:
   const std::vector<std::int64_t> labels_;
+};
+
+// Two of one name: one in no folder, one in a folder.
+class TwiceNamed final : public NumberedDataset {
+ public:
+  explicit TwiceNamed(bool folder_first) : NumberedDataset({0, 0}), folder_first_(folder_first) {}
+  std::string name(std::int64_t i) const override { return (i == 0) == folder_first_ ? "x/a.jpg" : "a.jpg"; }
+
+ private:
+  const bool folder_first_;
 };
 
 class SampleSubsetTest : public PackTest {
@@ -121,6 +131,16 @@ TEST_F(SampleSubsetTest, AListNamesImages) {
   const Error gone = error_of([&] { kept("list:" + (dir_ / "none").string()); });
   EXPECT_EQ(gone.code(), ExitCode::io);
   EXPECT_THAT(gone.what(), HasSubstr("data.subset = list:" + (dir_ / "none").string() + ": "));
+}
+
+TEST_F(SampleSubsetTest, AWholeNameIsBeforeTheLastPartOfAnother) {
+  put("list", "a.jpg\n");
+  for (const bool folder_first : {false, true}) {
+    const auto listed = keep_subset(std::make_shared<const TwiceNamed>(folder_first),
+                                    {"list:" + (dir_ / "list").string(), false, 0});
+    ASSERT_EQ(listed->size(), 1);
+    EXPECT_EQ(listed->name(0), "a.jpg");
+  }
 }
 
 TEST_F(SampleSubsetTest, WhatIsNoPart) {
