@@ -8,6 +8,7 @@
 
 #include "datasets/subsets/relabelled.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
+#include "trainer/base/text/table.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -141,6 +142,25 @@ TEST_F(SampleSubsetTest, AWholeNameIsBeforeTheLastPartOfAnother) {
     ASSERT_EQ(listed->size(), 1);
     EXPECT_EQ(listed->name(0), "a.jpg");
   }
+}
+
+// Names of images have tabs, commas and quotes in them as they like; a table says which line is whose.
+TEST_F(SampleSubsetTest, OddNamesComeBackFromATable) {
+  class OddNames final : public NumberedDataset {
+   public:
+    OddNames() : NumberedDataset({0, 0, 0}) {}
+    std::string name(std::int64_t i) const override {
+      return std::vector<std::string>{"a\tb, \"c\".jpg", "d\te.jpg", "5\" f.jpg"}.at(
+          static_cast<std::size_t>(i));
+    }
+  };
+  const auto odd = std::make_shared<const OddNames>();
+  std::string table = csv_line({"image", "label"});
+  for (std::int64_t i = 0; i < 3; ++i) table += csv_line({odd->name(i), std::to_string(3 - i)});
+  put("labels.csv", table);
+  const auto labelled = relabel(odd, (dir_ / "labels.csv").string());
+  ASSERT_EQ(labelled->size(), 3);
+  for (std::int64_t i = 0; i < 3; ++i) EXPECT_EQ(labelled->label(i), 3 - i);
 }
 
 TEST_F(SampleSubsetTest, WhatIsNoPart) {
