@@ -1,9 +1,12 @@
 #include "datasets/dataset.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <string_view>
 
 #include <fmt/format.h>
 
+#include "datasets/archives/file_tree.hpp"
 #include "datasets/image_folder.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/pack_dataset.hpp"
@@ -83,6 +86,19 @@ std::shared_ptr<const Dataset> open_unlabelled_of_kind(const std::string& source
   return open_of_kind(source, options);
 }
 
+bool is_folder_of_classes(const std::string& source) {
+  constexpr std::string_view kKind = "folder:";
+  if (!source.starts_with(kKind)) return false;
+  const std::filesystem::path folder = source.substr(kKind.size());
+  std::error_code unreadable;
+  return std::ranges::any_of(std::filesystem::directory_iterator(folder, unreadable),
+                             std::filesystem::directory_iterator(), [&](const auto& entry) {
+                               const std::string name = entry.path().filename().string();
+                               return entry.is_directory(unreadable) && !name.starts_with('.') &&
+                                      !is_system_folder(name);
+                             });
+}
+
 // Errors say which source is meant, and how it was given.
 template <class Open>
 std::shared_ptr<const Dataset> asked_for(const Open& open, const std::string& source,
@@ -113,6 +129,10 @@ std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const 
   auto dataset = asked_for(open_unlabelled_of_kind, source, options);
   const bool has_classes = dataset->classes() > 0 && !source.starts_with("tensor:");
   return has_classes ? part_of(std::move(dataset), options) : dataset;
+}
+
+std::shared_ptr<const Dataset> open_shown(const std::string& source, const OpenOptions& options) {
+  return is_folder_of_classes(source) ? open_dataset(source, options) : open_unlabelled(source, options);
 }
 
 }  // namespace vitrail::datasets

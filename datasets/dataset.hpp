@@ -72,4 +72,8 @@ std::shared_ptr<const Dataset> open_dataset(const std::string& source, const Ope
 // is every image below a folder, in name order; options.classes cuts none of these.
 std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options = {});
 
+// To be shown: with labels where there are some. "folder:DIR" is a folder for each class, as training reads
+// it, where it holds folders.
+std::shared_ptr<const Dataset> open_shown(const std::string& source, const OpenOptions& options = {});
+
 }  // namespace vitrail::datasets

@@ -20,6 +20,8 @@ namespace {
 // Around a header lies an image: reading much more than the header would read the archive.
 constexpr std::size_t kHeaderPiece = 2048;
 
+constexpr std::size_t kTarMagic = 257;  // where "ustar" stands in a header
+
 std::string name_of(archive_entry* entry) {
   const char* name = archive_entry_pathname(entry);
   if (name == nullptr) name = archive_entry_pathname_utf8(entry);
@@ -106,14 +108,16 @@ void ArchiveReader::fail(const std::string& where) {
   }
   if (member_.empty() && given_ == 0)
     throw Error(ExitCode::bad_data, where + ": an empty file", "download it again");
+  const char* const whole = "is the archive whole? Compare its size or checksum with the publisher's";
+  if (member_.empty() && head_.find("ustar", kTarMagic) == kTarMagic)
+    throw Error(ExitCode::bad_data, where + ": a tar archive whose first header is damaged", whole);
   if (const auto foreign = member_.empty() ? foreign_file(head_) : std::nullopt) {
     throw Error(ExitCode::bad_data, fmt::format("{}: {}, and no tar archive", where, foreign->what),
                 foreign->way_out);
   }
   const char* words = archive_error_string(archive_.get());
   throw Error(ExitCode::bad_data,
-              fmt::format("{}: {}", where, words == nullptr ? "not a tar archive" : words),
-              "is the archive whole? Compare its size or checksum with the publisher's");
+              fmt::format("{}: {}", where, words == nullptr ? "not a tar archive" : words), whole);
 }
 
 std::optional<ArchiveMember> ArchiveReader::next() {

@@ -63,11 +63,12 @@ std::vector<TableLine> read_table(const std::filesystem::path& path) {
     ++number;
     if (line.ends_with('\r')) line.pop_back();
     if (trimmed(line).empty()) continue;
-    const bool comma = line.find(',') != std::string::npos, tab = line.find('\t') != std::string::npos;
-    TableLine row{{}, !comma && !tab, number};
+    TableLine row{{}, line.find_first_of(",\t") == std::string::npos, number};
+    bool is_closed = split_fields(line, '\t', row.fields);
+    if (row.fields.size() == 1) is_closed = split_fields(line, ',', row.fields);
     if (row.by_blanks) {
       row.fields = words_of(line);
-    } else if (!split_fields(line, comma ? ',' : '\t', row.fields)) {
+    } else if (!is_closed) {
       throw Error(ExitCode::bad_data,
                   fmt::format("{}: line {}: quotes that stay open", path.string(), number),
                   "a field in quotes ends on its line; two quotes inside of it are one");

@@ -1,6 +1,6 @@
-// Tables as text: lines of fields with commas (RFC 4180, but no line break inside of quotes), tabs or blanks
-// between them, as each line has them. Throws: Error(bad_data) for a file that is no text, and naming a line
-// whose quotes stay open; Error(io).
+// Tables as text: lines of fields with tabs, else commas, else blanks between them, as each line has them; in
+// quotes either is text (RFC 4180, but no line break inside of quotes). Throws: Error(bad_data) for a file
+// that is no text, and naming a line whose quotes stay open; Error(io).
 #pragma once
 
 #include <cstddef>

@@ -103,6 +103,17 @@ void Transformer::train(const Sample& sample, const AugmentConfig& config, const
   if (!drawn.erased.empty()) erase(drawn.erased, key, image_size, out);
 }
 
+void Transformer::train(const Sample& sample, std::span<const ViewPlan> views, SampleKey key,
+                        const Normaliser& normaliser,
+                        const std::function<std::span<float>(std::uint32_t view)>& out) {
+  const Sample whole = views.size() > 1 ? decoded(sample) : Sample();
+  for (key.view = 0; key.view < views.size(); ++key.view) {
+    const ViewPlan& view = views[key.view];
+    train(views.size() > 1 ? whole : sample, view.augment, key, static_cast<int>(view.image_size), normaliser,
+          out(key.view));
+  }
+}
+
 void Transformer::evaluate(const Sample& sample, const EvaluationTransform& transform,
                            const Normaliser& normaliser, std::span<float> out) {
   const auto crops = static_cast<std::size_t>(transform.crops_count());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,9 @@ class Transformer {
  public:
   void train(const Sample& sample, const AugmentConfig& config, const SampleKey& key, int image_size,
              const Normaliser& normaliser, std::span<float> out);
+  // All views of a sample, out of one decoding where there are several. `out` is called once for each.
+  void train(const Sample& sample, std::span<const ViewPlan> views, SampleKey key,
+             const Normaliser& normaliser, const std::function<std::span<float>(std::uint32_t view)>& out);
   void evaluate(const Sample& sample, const EvaluationTransform& transform, const Normaliser& normaliser,
                 std::span<float> out);
 

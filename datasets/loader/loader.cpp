@@ -183,16 +183,10 @@ class TrainLoader::Impl {
       first_read = [&] { return extents_.read(epoch, pick.lane, pick.item); };
     }
     try {
-      write_sample(*dataset_, index, first_read, [&](const Sample& read) {
-        const bool several = plan_.views.size() > 1;  // of one decoding
-        const Sample whole = several ? decoded(read) : Sample();
-        const Sample& sample = several ? whole : read;
-        for (std::uint32_t v = 0; v < plan_.views.size(); ++v) {
-          const ViewPlan& view = plan_.views[v];
-          const SampleKey key{plan_.lanes.seed, epoch, id, pick.copy, v};
-          transformer.train(sample, view.augment, key, static_cast<int>(view.image_size), normaliser_,
-                            floats_of(batch.views[v], item, view.image_size));
-        }
+      write_sample(*dataset_, index, first_read, [&](const Sample& sample) {
+        transformer.train(
+            sample, plan_.views, {plan_.lanes.seed, epoch, id, pick.copy}, normaliser_,
+            [&](std::uint32_t v) { return floats_of(batch.views[v], item, plan_.views[v].image_size); });
       });
     } catch (const DamagedRecord& error) {
       return error.what();

@@ -14,10 +14,10 @@ using Clock = std::chrono::steady_clock;
 void measure_stages(const Dataset& dataset, const TrainLoaderOptions& plan, double seconds,
                     LoaderBench& bench) {
   const OrderPlan order{plan.data, plan.lanes.seed, static_cast<std::uint64_t>(dataset.size()), 1};
-  const AugmentConfig& augment = plan.views.front().augment;
-  const auto size = static_cast<int>(plan.views.front().image_size);
   const Normaliser normaliser(plan.data.normalisation);
-  std::vector<float> out(static_cast<std::size_t>(3 * size * size));
+  std::vector<std::vector<float>> out;
+  for (const ViewPlan& view : plan.views)
+    out.emplace_back(static_cast<std::size_t>(3 * view.image_size * view.image_size));
   Transformer transformer;
   const std::uint64_t bytes_before = dataset.read_count().bytes;
   const Clock::time_point begin = Clock::now();
@@ -28,7 +28,8 @@ void measure_stages(const Dataset& dataset, const TrainLoaderOptions& plan, doub
     const Clock::time_point before = Clock::now();
     const Sample sample = dataset.read(static_cast<std::int64_t>(id));
     reading += seconds_since(before);
-    transformer.train(sample, augment, {plan.lanes.seed, 1, id, 0}, size, normaliser, out);
+    transformer.train(sample, plan.views, {plan.lanes.seed, 1, id, 0}, normaliser,
+                      [&](std::uint32_t view) { return std::span(out[view]); });
   }
   const auto count = static_cast<double>(images);
   bench.read_seconds = reading / count;

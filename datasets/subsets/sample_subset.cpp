@@ -12,7 +12,7 @@
 #include <fmt/format.h>
 
 #include "datasets/subsets/kept_samples.hpp"
-#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/base/hash.hpp"
 #include "trainer/base/philox.hpp"
 
@@ -102,16 +102,17 @@ class SampleSubset final : public KeptSamples {
   }
 
   void keep_listed(const std::string& file) {
-    std::unordered_map<std::string, std::int64_t> sample_of;  // by name, and by what is behind the last "/"
+    std::unordered_map<std::string, std::int64_t> sample_of,
+        by_last;  // by name; by what is behind the last "/"
     constexpr std::int64_t kAmbiguous = -1;
     for (std::int64_t i = 0; i < base_->size(); ++i) {
-      const std::string name = base_->name(i), last = name.substr(name.rfind('/') + 1);
-      sample_of[name] = i;
-      if (last == name) continue;
-      const auto [place, is_new] = sample_of.emplace(last, i);
+      const std::string name = base_->name(i);
+      sample_of.emplace(name, i);
+      const auto [place, is_new] = by_last.emplace(name.substr(name.rfind('/') + 1), i);
       if (!is_new) place->second = kAmbiguous;
     }
-    std::istringstream lines(read_text(file));
+    sample_of.merge(by_last);  // a whole name is before the last part of another
+    std::istringstream lines(read_written_text(file, ExitCode::bad_data));
     std::int64_t line = 0;
     for (std::string text; std::getline(lines, text);) {
       ++line;

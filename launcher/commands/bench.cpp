@@ -6,7 +6,9 @@
 
 #include "datasets/loader/loader_bench.hpp"
 #include "launcher/options/flag_table.hpp"
-#include "models/families/catalogue.hpp"
+#include "trainer/settings/sample_cost.hpp"
+#include "trainer/settings/task_network.hpp"
+#include "trainer/tasks/task_views.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -62,7 +64,7 @@ datasets::TrainLoaderOptions plan_of(const trainer::Config& config, std::int64_t
   plan.data = config.data;
   plan.data.repeated_augmentation = 1;
   plan.data.global_batch_size = std::min(kBatch, std::max<std::int64_t>(images / 2 * 2, 1));
-  plan.views = {{config.augment, config.model.image_size}};
+  plan.views = trainer::task_views(config);
   return plan;
 }
 
@@ -72,8 +74,9 @@ std::optional<Demand> demand_of(const CommandLine& line, const datasets::LoaderB
   if (!flags.images_per_s) {
     if (line.config.run.peak_tflops == 0) return std::nullopt;
     constexpr double kFlopsPerMac = 2, kPasses = 3;  // forward, and backward for inputs and weights
-    const double macs = models::describe_model(line.config.model).macs_in_training;
-    wanted = line.config.run.peak_tflops * 1e12 * flags.mfu / (kFlopsPerMac * kPasses * macs);
+    const trainer::SampleCost cost = trainer::sample_cost(line.config, trainer::network_of(line.config));
+    const double macs = kPasses * cost.student + cost.teacher;
+    wanted = line.config.run.peak_tflops * 1e12 * flags.mfu / (kFlopsPerMac * macs);
   }
   return Demand{wanted, wanted / bench.images_per_core_second(), wanted * bench.record_bytes / 1e6};
 }
@@ -83,6 +86,7 @@ Json measured_json(const CommandLine& line, const datasets::LoaderBench& bench,
   const double rate = static_cast<double>(bench.images) / bench.seconds;
   Json json = {{"data", line.config.data.train},
                {"threads", line.config.data.workers},
+               {"views", trainer::task_views(line.config).size()},
                {"images", bench.images},
                {"images_per_s", rate},
                {"images_per_s_per_core", bench.images_per_core_second()},
@@ -102,13 +106,15 @@ Json measured_json(const CommandLine& line, const datasets::LoaderBench& bench,
 std::string text_of(const CommandLine& line, const datasets::LoaderBench& bench,
                     const std::optional<Demand>& demand) {
   const double rate = static_cast<double>(bench.images) / bench.seconds;
+  const std::size_t views = trainer::task_views(line.config).size();
   std::string text = fmt::format(
-      "{}, {} px, {} thread{}: {} images in {:.1f} s\n"
+      "{}, {} px, {}{} thread{}: {} images in {:.1f} s\n"
       "  loader            {:10.1f} images/s, {:.1f} MB/s\n"
       "  one core          {:10.1f} images/s\n"
       "  an image          {:10.3f} ms, of it reading {:.0f} %, decoding and augmenting {:.0f} %\n"
       "  its record        {:10.1f} kB\n",
-      line.config.data.train, line.config.model.image_size, line.config.data.workers,
+      line.config.data.train, line.config.model.image_size,
+      views == 1 ? "" : fmt::format("{} views of each, ", views), line.config.data.workers,
       line.config.data.workers == 1 ? "" : "s", bench.images, bench.seconds, rate,
       rate * bench.record_bytes / 1e6, bench.images_per_core_second(), 1e3 / bench.images_per_core_second(),
       100 * bench.read_share(), 100 * (1 - bench.read_share()), bench.record_bytes / 1e3);
@@ -170,7 +176,15 @@ Command bench_command() {
                                   "model.parallel",
                                   "model.drop_path",
                                   "model.drop_path_law",
-                                  "model.activation_checkpointing"}),
+                                  "model.activation_checkpointing",
+                                  "task.name",
+                                  "dino.local_views",
+                                  "dino.local_size",
+                                  "dino.global_min_area",
+                                  "dino.local_min_area",
+                                  "dino.local_max_area",
+                                  "grafit.instance_weight",
+                                  "grafit.views"}),
           .flags = BenchFlags(),
           .options = bench_options(),
           .take = check_subject,

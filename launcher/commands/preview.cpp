@@ -20,13 +20,13 @@ bool is_preview_file(const std::string& path) {
 
 std::vector<Option> preview_options() {
   FlagTable<PreviewFlags> flags;
-  flags.alias(
-      "data", "data.train",
-      {.help = "images to look at: a pack's folder; folder:DIR (every image below it), wds:TARS (with "
-               "labels or without), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, idx:IMAGES,LABELS or "
-               "synthetic:IMAGES,CLASSES,SIZE; short for data.train",
-       .placeholder = "SOURCE",
-       .required = true});
+  flags.alias("data", "data.train",
+              {.help = "images to look at: a pack's folder; folder:DIR (a folder for each class, or images), "
+                       "wds:TARS (with labels or without), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
+                       "idx:IMAGES,LABELS or "
+                       "synthetic:IMAGES,CLASSES,SIZE; short for data.train",
+               .placeholder = "SOURCE",
+               .required = true});
   flags.add(
       "output", &PreviewFlags::output,
       {.help = "a picture with a row for each image and a column for each draw (.jpg, .png), or the pixels "
@@ -47,7 +47,7 @@ std::vector<Option> preview_options() {
 ExitCode run_preview(const CommandLine& line, const Environment&) {
   const auto& flags = line.own<PreviewFlags>();
   const trainer::Config& config = line.config;
-  const auto dataset = datasets::open_unlabelled(config.data.train, {.given_as = "--data"});
+  const auto dataset = datasets::open_shown(config.data.train, {.given_as = "--data"});
   for (const std::string& words : dataset->warnings()) fmt::print(stderr, "warning: {}\n", words);
   const datasets::Preview preview =
       datasets::make_preview(*dataset, preview_plan(config, flags.samples, flags.draws));

@@ -87,7 +87,7 @@ std::vector<ReportedPicture> attention_of(const RunReport&, const PicturesAsked&
 // The first images of the source as the run's augmentation draws them.
 ReportedPicture preview_of(const RunReport& run, const PicturesAsked& asked) {
   const trainer::Config config = trainer::config_of(run.settings, (run.folder / "config.cfg").string());
-  const auto dataset = datasets::open_unlabelled(asked.preview, {.given_as = "--preview"});
+  const auto dataset = datasets::open_shown(asked.preview, {.given_as = "--preview"});
   const std::int64_t pairs = (asked.samples + 1) / 2;  // images are mixed with each other
   const datasets::Preview preview = datasets::make_preview(*dataset, preview_plan(config, 2 * pairs, kDraws));
   ReportedPicture picture = as_png(datasets::grid_of(preview));

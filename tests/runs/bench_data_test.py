@@ -32,6 +32,14 @@ class BenchDataTest(harness.RunTest):
         text = self.vitrail("bench", "data", "--seconds", "0.3", *changes)[0]
         self.assertIn("of such cores", text)
 
+    def test_all_views_of_a_task(self):
+        """Two global views and ten local ones of half the side take several times as long as one view."""
+        one = self.bench("--data", "synthetic:100,10,64", "--model.image_size", "64")
+        dino = ["--task.name", "dino", "--dino.local_views", "10", "--dino.local_size", "32"]
+        all_views = self.bench("--data", "synthetic:100,10,64", "--model.image_size", "64", *dino)
+        self.assertEqual((one["views"], all_views["views"]), (1, 12))
+        self.assertLess(2 * all_views["images_per_s_per_core"], one["images_per_s_per_core"])
+
     def test_without_a_device_nothing_is_predicted(self):
         self.assertNotIn("device", self.bench("--data", "synthetic:3,3,64"))
         zero = self.vitrail("bench", "data", "--data", "synthetic:3,3,64", "--images-per-s", "0", expect=2)[1]

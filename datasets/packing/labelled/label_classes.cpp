@@ -11,7 +11,7 @@
 
 #include "datasets/packing/sources/class_archives.hpp"
 #include "trainer/base/error.hpp"
-#include "trainer/base/files/atomic_file.hpp"
+#include "trainer/base/files/written_text.hpp"
 #include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
@@ -86,7 +86,13 @@ std::map<std::string, std::uint32_t> indices_by_name(const std::vector<ClassEntr
 
 std::uint32_t MetLabels::add(const std::string& label, const std::function<std::string()>& place) {
   const auto [entry, is_new] = number_.emplace(label, static_cast<std::uint32_t>(met_.size()));
-  if (is_new) met_.push_back({label, place()});
+  if (!is_new) return entry->second;
+  met_.push_back({label, place()});
+  if (!is_utf8(label)) {
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}: the label {} is not UTF-8", met_.back().place, printable(label)),
+                "write the labels again as UTF-8");
+  }
   return entry->second;
 }
 
@@ -123,8 +129,8 @@ LabelClasses classes_of(const MetLabels& labels, const KnownClasses& known, cons
 
 std::vector<ClassEntry> read_class_names(const std::filesystem::path& path) {
   std::vector<ClassEntry> classes;
-  const std::string text = read_text(path);
-  if (!is_utf8(text) || text.find('\0') != std::string::npos) {
+  const std::string text = read_written_text(path, ExitCode::bad_data);
+  if (!is_utf8(text)) {
     throw Error(ExitCode::bad_data, fmt::format("{}: no list of classes: it is not text", path.string()),
                 "a list has a class a line: NAME, or WNID NAME");
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <regex>
+#include <set>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -110,10 +112,29 @@ class ParquetSource final : public StreamSource {
             fmt::format("{}: no .parquet file inside{}", pattern, tells ? " of split " + options_.split : ""),
             "files are called as their split: train-00000-of-00294.parquet, validation-..., test-...");
       }
+      refuse_missing();
     } else {
       for (const std::string& name : expand_braces(pattern)) files_.emplace_back(name);
     }
     for (const fs::path& path : files_) require_file(path, "a Parquet file");
+  }
+
+  // Names tell how many files there are; one that was not fetched would go unnoticed.
+  void refuse_missing() const {
+    static const std::regex kOneOf("(.*-)[0-9]{5}(-of-([0-9]{5})\\.parquet)");
+    std::set<std::string> seen;
+    for (const fs::path& file : files_) {
+      const std::string name = file.filename().string();
+      std::smatch part;
+      if (!std::regex_match(name, part, kOneOf) || !seen.insert(part.str(1) + part.str(2)).second) continue;
+      for (int number = 0; number < std::stoi(part.str(3)); ++number) {
+        const std::string wanted = fmt::format("{}{:05}{}", part.str(1), number, part.str(2));
+        if (fs::exists(file.parent_path() / wanted)) continue;
+        throw Error(ExitCode::bad_data,
+                    fmt::format("{}: no {} inside, but {}", file.parent_path().string(), wanted, name),
+                    "fetch the missing one; to pack only some, name the files: parquet:DIR/{a,b}.parquet");
+      }
+    }
   }
 
   static std::unique_ptr<parquet::ParquetFileReader> open(const fs::path& path) {

@@ -17,6 +17,7 @@
 #include "trainer/base/error.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 #include "trainer/base/hash.hpp"
+#include "trainer/base/text/utf8.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -100,6 +101,12 @@ class CifarSource final : public ListedSource {
   std::map<std::string, std::vector<std::byte>> read_files(const fs::path& path,
                                                            const std::vector<std::string>& wanted) const {
     std::map<std::string, std::vector<std::byte>> files;
+    const auto add = [&](const std::string& name, const std::string& place, std::vector<std::byte> bytes) {
+      if (files.emplace(name, std::move(bytes)).second) return;
+      throw Error(ExitCode::bad_data,
+                  fmt::format("{}: {} is there twice, the second time as {}", path.string(), name, place),
+                  "name the folder of one of them");
+    };
     const auto is_wanted = [&](const std::string& file) {
       const std::string name = file.substr(file.rfind('/') + 1);
       return name == form_.names || std::ranges::find(wanted, name) != wanted.end() ? name : "";
@@ -109,7 +116,7 @@ class CifarSource final : public ListedSource {
         const std::string name = is_wanted(file.name);
         if (!name.empty() && file.is_file) {
           check_size(path, file.name, file.bytes);
-          files[name] = read_bytes(path / file.name);
+          add(name, file.name, read_bytes(path / file.name));
         }
       }
       return files;
@@ -122,7 +129,7 @@ class CifarSource final : public ListedSource {
     ArchiveReader reader(inside ? *inside : range, path.string(), std::size_t{1} << 20);
     while (const auto member = reader.next()) {
       if (const std::string name = is_wanted(member->name); !name.empty())
-        files[name] = reader.read_all(kMaxBytes);
+        add(name, member->name, reader.read_all(kMaxBytes));
     }
     return files;
   }
@@ -140,6 +147,10 @@ class CifarSource final : public ListedSource {
         std::string(reinterpret_cast<const char*>(found->second.data()), found->second.size()));
     for (std::string line; std::getline(lines, line);) {
       if (line.ends_with('\r')) line.pop_back();
+      if (!is_utf8(line)) {
+        throw Error(ExitCode::bad_data, fmt::format("{}: {}: line {} is not UTF-8", path.string(),
+                                                    form_.names, classes_.size() + 1));
+      }
       if (!line.empty()) classes_.push_back({line, ""});
     }
   }

@@ -8,7 +8,7 @@ namespace vitrail {
 namespace {
 
 std::string csv_field(const std::string& text) {
-  const bool plain = text.find_first_of(",\"\r\n") == std::string::npos;
+  const bool plain = text.find_first_of(",\"\t\r\n") == std::string::npos;
   if (plain && !text.starts_with(' ') && !text.ends_with(' ')) return text;  // readers strip blanks
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);

@@ -8,6 +8,7 @@
 
 #include "datasets/subsets/relabelled.hpp"
 #include "tests/unit/datasets/pack_fixture.hpp"
+#include "trainer/base/text/table.hpp"
 
 namespace vitrail::datasets {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 
 // Sample i of `labels` is called CLASS/i.jpg; the sample itself is its number.
-class NumberedDataset final : public Dataset {
+class NumberedDataset : public Dataset {
  public:
   explicit NumberedDataset(std::vector<std::int64_t> labels) : labels_(std::move(labels)) {}
   std::int64_t size() const override { return std::ssize(labels_); }
@@ -32,6 +33,16 @@ class NumberedDataset final : public Dataset {
 
  private:
   const std::vector<std::int64_t> labels_;
+};
+
+// Two of one name: one in no folder, one in a folder.
+class TwiceNamed final : public NumberedDataset {
+ public:
+  explicit TwiceNamed(bool folder_first) : NumberedDataset({0, 0}), folder_first_(folder_first) {}
+  std::string name(std::int64_t i) const override { return (i == 0) == folder_first_ ? "x/a.jpg" : "a.jpg"; }
+
+ private:
+  const bool folder_first_;
 };
 
 class SampleSubsetTest : public PackTest {
@@ -108,6 +119,10 @@ TEST_F(SampleSubsetTest, AListNamesImages) {
   put("list", "c3/7.jpg\n0.jpg\r\n\nc2/13.jpg\n");
   const auto listed = kept("list:" + (dir_ / "list").string());
   EXPECT_EQ(samples(*listed), (std::set<int>{0, 7, 13}));
+  put("list",
+      "\xef\xbb\xbf"
+      "c3/7.jpg\n");  // as Windows' Notepad saves it
+  EXPECT_EQ(samples(*kept("list:" + (dir_ / "list").string())), (std::set<int>{7}));
   put("list", "c3/7.jpg\nc3/8.png\n");
   const Error missing = error_of([&] { kept("list:" + (dir_ / "list").string()); });
   EXPECT_EQ(missing.code(), ExitCode::refused);
@@ -117,6 +132,35 @@ TEST_F(SampleSubsetTest, AListNamesImages) {
   const Error gone = error_of([&] { kept("list:" + (dir_ / "none").string()); });
   EXPECT_EQ(gone.code(), ExitCode::io);
   EXPECT_THAT(gone.what(), HasSubstr("data.subset = list:" + (dir_ / "none").string() + ": "));
+}
+
+TEST_F(SampleSubsetTest, AWholeNameIsBeforeTheLastPartOfAnother) {
+  put("list", "a.jpg\n");
+  for (const bool folder_first : {false, true}) {
+    const auto listed = keep_subset(std::make_shared<const TwiceNamed>(folder_first),
+                                    {"list:" + (dir_ / "list").string(), false, 0});
+    ASSERT_EQ(listed->size(), 1);
+    EXPECT_EQ(listed->name(0), "a.jpg");
+  }
+}
+
+// Names of images have tabs, commas and quotes in them as they like; a table says which line is whose.
+TEST_F(SampleSubsetTest, OddNamesComeBackFromATable) {
+  class OddNames final : public NumberedDataset {
+   public:
+    OddNames() : NumberedDataset({0, 0, 0}) {}
+    std::string name(std::int64_t i) const override {
+      return std::vector<std::string>{"a\tb, \"c\".jpg", "d\te.jpg", "5\" f.jpg"}.at(
+          static_cast<std::size_t>(i));
+    }
+  };
+  const auto odd = std::make_shared<const OddNames>();
+  std::string table = csv_line({"image", "label"});
+  for (std::int64_t i = 0; i < 3; ++i) table += csv_line({odd->name(i), std::to_string(3 - i)});
+  put("labels.csv", table);
+  const auto labelled = relabel(odd, (dir_ / "labels.csv").string());
+  ASSERT_EQ(labelled->size(), 3);
+  for (std::int64_t i = 0; i < 3; ++i) EXPECT_EQ(labelled->label(i), 3 - i);
 }
 
 TEST_F(SampleSubsetTest, WhatIsNoPart) {

@@ -91,6 +91,12 @@ TEST_F(ArchiveReaderTest, ATruncatedOrForeignFileIsBadDataAndNamed) {
   };
   EXPECT_EQ(error("cut.tar").code(), ExitCode::bad_data);
   EXPECT_THAT(error("cut.tar").what(), HasSubstr("cut.tar: ends inside large: 300001 bytes"));
+  std::string damaged = read_text(dir_ / "files.tar");
+  damaged[124] ^= 1;  // the first header's size: its sum is wrong
+  put("damaged.tar", damaged);
+  EXPECT_EQ(error("damaged.tar").code(), ExitCode::bad_data);
+  EXPECT_THAT(error("damaged.tar").what(),
+              HasSubstr("damaged.tar: a tar archive whose first header is damaged"));
   EXPECT_EQ(error("noise.tar").code(), ExitCode::bad_data);
   EXPECT_THAT(error("noise.tar").what(), HasSubstr("noise.tar: Unrecognized archive format"));
   EXPECT_THAT(error("noise.tar").hint(), HasSubstr("checksum"));

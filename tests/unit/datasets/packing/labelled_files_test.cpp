@@ -22,6 +22,7 @@ TEST_F(LabelledFilesTest, TablesOfPathsAndLabels) {
   put("d/header.csv", "path,label\na/1.jpg,dog\nb/2.jpg,cat\nb/3.jpg,dog\n");
   put("d/turned.csv", "label,filename\ndog,a/1.jpg\ncat,b/2.jpg\ndog,b/3.jpg\n");
   put("d/wide.tsv", "id\tclass\timage_path\n1\tdog\ta/1.jpg\n2\tcat\tb/2.jpg\n3\tdog\tb/3.jpg\n");
+  put("d/commas.tsv", "a/1.jpg\tdog, hound\nb/2.jpg\tcat\nb/3.jpg\tdog, hound\n");
   put("d/numbers.txt", "a/1.jpg 1\nb/2.jpg 0\nb/3.jpg 1\n");  // Caffe's ImageNet lists
   put("d/absolute.csv", fmt::format("{0}/a/1.jpg,dog\n{0}/b/2.jpg,cat\n{0}/b/3.jpg,dog\n", path("d")));
   for (const char* list :
@@ -30,11 +31,16 @@ TEST_F(LabelledFilesTest, TablesOfPathsAndLabels) {
     EXPECT_EQ(names_, (list == std::string("numbers.txt") ? std::vector<std::string>{"0", "1"}
                                                           : std::vector<std::string>{"cat", "dog"}));
   }
+  EXPECT_EQ(labels_of(with("csv:" + path("d/commas.tsv"))), expected);
+  EXPECT_THAT(names_, ElementsAre("cat", "dog, hound"));
   put("lists/far.csv", "1.jpg,x\n");
   EXPECT_EQ(labels_of(with("csv:" + path("lists/far.csv") + "," + path("d/a"))), (Labels{{"1.jpg", 0}}));
   PackOptions named = with("csv:" + path("d/numbers.txt"));
   put("names.txt", "n02000000 crane\nn01000000 crane\n");  // two of a name: the line is the class
   named.class_names = path("names.txt");
+  EXPECT_EQ(labels_of(named), expected);
+  EXPECT_EQ(read_manifest(named.output).classes[0].wnid, "n02000000");
+  put("names.txt", "\xef\xbb\xbfn02000000 crane\r\nn01000000 crane\r\n");  // as Windows' Notepad saves it
   EXPECT_EQ(labels_of(named), expected);
   EXPECT_EQ(read_manifest(named.output).classes[0].wnid, "n02000000");
 }

@@ -149,6 +149,18 @@ TEST_F(ParquetTest, Damage) {
   EXPECT_EQ(refusal("none.parquet").code(), ExitCode::io);
 }
 
+TEST_F(ParquetTest, AFileThatIsMissingBetweenOthersIsNamed) {
+  for (const char* name : {"00000", "00002"})
+    write(fmt::format("d/train-{}-of-00003.parquet", name), {{jpeg_, name, 0}});
+  write("d/test-00001-of-00002.parquet", {{jpeg_, "t", 0}});  // of another split
+  EXPECT_EQ(refusal("d").code(), ExitCode::bad_data);
+  EXPECT_THAT(refusal("d").what(), HasSubstr("no train-00001-of-00003.parquet inside, but train-00000-of-"));
+  EXPECT_EQ(labels_of(from("d/train-{00000,00002}-of-00003.parquet")).size(), 2U);
+  fs::remove_all(dir_ / "pack");
+  write("d/train-00001-of-00003.parquet", {{jpeg_, "00001", 0}});
+  EXPECT_EQ(labels_of(from("d")).size(), 3U);
+}
+
 TEST_F(ParquetTest, SameBytesAtAnyNumberOfRanks) {
   std::vector<Row> rows;
   for (int i = 0; i < 20; ++i) rows.push_back({jpeg_ + std::to_string(i), fmt::format("{}.jpg", i), i % 3});

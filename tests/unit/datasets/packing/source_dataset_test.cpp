@@ -128,6 +128,22 @@ TEST_F(SourceDatasetTest, AFileThatGoesIsADamagedRecord) {
   EXPECT_NO_THROW(dataset->read(5));
 }
 
+TEST_F(SourceDatasetTest, AFolderIsShownAsTrainingReadsIt) {
+  const auto trained = open_dataset("folder:" + path("photos")),
+             shown = open_shown("folder:" + path("photos"));
+  ASSERT_EQ(shown->size(), trained->size());
+  EXPECT_EQ(shown->classes(), 3);
+  for (std::int64_t i = 0; i < shown->size(); ++i) {
+    EXPECT_EQ(shown->name(i), trained->name(i));  // so the same is drawn for it
+    EXPECT_EQ(shown->label(i), trained->label(i));
+  }
+  const std::string inside = "folder:" + path("photos/" + trained->class_id(0));  // images of one class
+  put("photos/" + trained->class_id(0) + "/.thumbnails/x.jpg", "");
+  EXPECT_EQ(open_shown(inside)->classes(), 0);
+  EXPECT_EQ(open_shown("wds:" + path("a.tar"))->classes(), 3);
+  EXPECT_EQ(error_of([&] { open_shown("folder:" + path("none")); }).code(), ExitCode::io);
+}
+
 TEST_F(SourceDatasetTest, WhatCannotBeReadDirectlyIsRefused) {
   EXPECT_TRUE(is_direct_source("folder:x") && is_direct_source("wds:x") && is_direct_source("csv:x"));
   EXPECT_FALSE(is_direct_source("cifar10:x") || is_direct_source("x"));

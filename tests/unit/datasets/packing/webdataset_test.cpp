@@ -224,6 +224,9 @@ TEST_F(WebDatasetTest, DamageAndWhatIsNoTar) {
   EXPECT_THAT(refusal("wds:" + path("n.tar")).what(), HasSubstr("no sample with a label"));
   write_tar("m.tar", {{"1.jpg", jpeg_}, {"1.cls", "0"}, {"2.jpg", jpeg_}, {"2.cls", "dog"}});
   EXPECT_THAT(refusal("wds:" + path("m.tar")).what(), HasSubstr("m.tar: 2: the label dog is no index"));
+  write_tar("l.tar", {{"1.jpg", jpeg_}, {"1.cls", "caf\xe9"}});  // Latin-1
+  EXPECT_EQ(refusal("wds:" + path("l.tar")).code(), ExitCode::bad_data);
+  EXPECT_THAT(refusal("wds:" + path("l.tar")).what(), HasSubstr("l.tar: 1: the label caf\\xe9 is not UTF-8"));
 }
 
 // Bytes that this process has read from files so far.
@@ -347,6 +350,15 @@ TEST_F(CifarTest, Damage) {
     EXPECT_EQ(refused().code(), ExitCode::bad_data);
     EXPECT_THAT(refused().what(), HasSubstr(fmt::format("data_batch_3.bin: {} bytes, no multiple of", cut)));
   }
+  put("c/data_batch_3.bin", whole);
+  put("c/copy/data_batch_3.bin", whole);
+  EXPECT_EQ(refused().code(), ExitCode::bad_data);
+  EXPECT_THAT(refused().what(), HasSubstr("c: data_batch_3.bin is there twice, the second time as "));
+  fs::remove_all(dir_ / "c/copy");
+  put("c/batches.meta.txt", "avi\xf3n\ncoche\nave\n");
+  EXPECT_EQ(refused().code(), ExitCode::bad_data);
+  EXPECT_THAT(refused().what(), HasSubstr("batches.meta.txt: line 1 is not UTF-8"));
+  put("c/batches.meta.txt", "airplane\nautomobile\nbird\n\n");
   put("c/data_batch_3.bin", record("\4", 1));
   EXPECT_THAT(refused().what(), HasSubstr("data_batch_3.bin: image 0 has the label 4, of 3 classes"));
   fs::remove(dir_ / "c/data_batch_3.bin");
