@@ -5,6 +5,7 @@
 #include "launcher/plan/listing.hpp"
 #include "launcher/plan/search.hpp"
 #include "trainer/schedule.hpp"
+#include "trainer/settings/sample_cost.hpp"
 #include "trainer/settings/validate.hpp"
 
 namespace vitrail::launcher {
@@ -133,7 +134,9 @@ void refuse_what_does_not_fit(const PlanInput& in) {
 // A table of many numbers of ranks says of each whether it fits; a plan of one is refused after it was shown.
 ExitCode run_plan(const CommandLine& line, const Environment&) {
   const auto& flags = line.own<PlanFlags>();
-  const PlanInput in = plan_input(line, steps_of(line));
+  PlanInput in = plan_input(line, steps_of(line));
+  if (trainer::remembered_numbers(line.config) > 0)
+    in.samples = training_images(line.config.data, flags.images);
   const bool json = flags.format == OutputFormat::json;
   if (flags.up_to) {
     fmt::print("{}", json ? plans_json(in, *flags.up_to) : plans_text(in, *flags.up_to));

@@ -19,6 +19,7 @@ struct PlanInput {
   std::int64_t ranks = 1;
   std::int64_t ranks_per_node = 8;  // of a full node
   std::int64_t steps = 0;           // of the whole run
+  std::int64_t samples = 0;         // of the training set; of tasks that remember something of each
   double mfu = 0.4;                 // share of gpu.tflops that forward and backward passes reach
   double bandwidth_share = 0.8;     // of the bandwidths
   double message_s = 5e-6;          // of a call, for each other rank in it
@@ -41,10 +42,11 @@ struct PlannedMemory {                                         // of the rank th
   double weights = 0, state = 0, gradients = 0, exchange = 0;  // sharding/plan/memory_plan.hpp
   double activations = 0;  // of a lane's largest batch: mean and six standard deviations of kept rows
   double teacher = 0;
+  double samples = 0;  // what is remembered of them
   double reserve = 0;
   int full_sums = 0;  // whole gradients among `gradients`
 
-  double total() const { return weights + state + gradients + exchange + activations + teacher + reserve; }
+  double total() const { return weights + state + gradients + exchange + activations + teacher + samples + reserve; }
 };
 
 struct PlannedTraffic {  // that the busiest rank sends in a step

@@ -40,8 +40,8 @@ Json inputs_json(const PlanInput& in) {
 Json memory_json(const PlanInput& in, const PlannedMemory& m) {
   return {{"weights", m.weights},     {"state", m.state},       {"gradients", m.gradients},
           {"full_sums", m.full_sums}, {"exchange", m.exchange}, {"activations", m.activations},
-          {"teacher", m.teacher},     {"reserve", m.reserve},   {"total", m.total()},
-          {"fits", fits(in, m)}};
+          {"teacher", m.teacher},     {"samples", m.samples},   {"reserve", m.reserve},
+          {"total", m.total()},       {"fits", fits(in, m)}};
 }
 
 Json step_json(const PlannedStep& s) {
@@ -135,7 +135,8 @@ std::string memory_text(const PlanInput& in, const PlannedMemory& m) {
          gb("activations", m.activations,
             fmt::format("a lane's largest batch, checkpointing {}",
                         in.config.model.activation_checkpointing)) +
-         gb("teacher", m.teacher) + gb("reserve", m.reserve, "context, libraries, gaps") +
+         gb("teacher", m.teacher) + gb("samples", m.samples, "what is remembered of each") +
+         gb("reserve", m.reserve, "context, libraries, gaps") +
          gb("all", m.total(), fmt::format("of {} GB", in.gpu.memory_gb));
 }
 

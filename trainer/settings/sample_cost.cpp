@@ -45,6 +45,10 @@ std::int64_t shared_numbers(const Config& config) {
   return 0;
 }
 
+std::int64_t remembered_numbers(const Config& config) {
+  return config.task.name == TaskName::grafit ? config.grafit.head.outputs : 0;
+}
+
 SampleCost sample_cost(const Config& config, const models::ModelConfig& network) {
   const SampleCost global = cost_of_view(network);
   if (config.task.name == TaskName::grafit) return cost_of_embeddings(config.grafit, network, global);

@@ -18,6 +18,9 @@ struct SampleCost {
 // Numbers that all lanes together add to a step's one exchange.
 std::int64_t shared_numbers(const Config& config);
 
+// Numbers that a run remembers of each training sample, on every rank and in its checkpoints.
+std::int64_t remembered_numbers(const Config& config);
+
 // `network`: network_of(config), maybe at another rate of stochastic depth.
 SampleCost sample_cost(const Config& config, const models::ModelConfig& network);
 

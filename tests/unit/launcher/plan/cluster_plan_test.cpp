@@ -89,6 +89,22 @@ TEST(ClusterPlans, MemoryIsThatOfTheFormulas) {
   expect_near(plan_memory(in).teacher, 2 * 83.6e6);
 }
 
+// Grafit's embedding of each: on every rank, and in checkpoints.
+TEST(ClusterPlans, WhatIsRememberedOfSamplesTakesMemory) {
+  PlanInput in = vit_h(8);
+  in.config.task.name = trainer::TaskName::grafit;
+  in.config.grafit.head.outputs = 256;
+  const ClusterPlan without = plan_cluster(in);
+  in.samples = 1281167;
+  const ClusterPlan with = plan_cluster(in);
+  EXPECT_EQ(without.memory.samples, 0);
+  EXPECT_EQ(with.memory.samples, 4.0 * 256 * 1281167);
+  EXPECT_EQ(with.memory.total() - without.memory.total(), with.memory.samples);
+  EXPECT_EQ(with.checkpoint.bytes - without.checkpoint.bytes, with.memory.samples);
+  in.config.task.name = trainer::TaskName::classification;
+  EXPECT_EQ(plan_memory(in).samples, 0);
+}
+
 // Half of the rows in the mean; the largest batch has 32 + 6 * 4 of 64.
 TEST(ClusterPlans, ActivationsAreThoseOfTheLargestBatch) {
   PlanInput in = vit_h(32);
