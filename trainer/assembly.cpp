@@ -129,7 +129,8 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
                 communicator),
       student(config, exchange, lane_state, sharding::StateKind::weight, learned_parameters(config, specs),
               communicator, where),
-      frozen(specs, trained_parameters(specs, config.finetune.train_only), where.memory()) {
+      frozen(specs, trained_parameters(specs, config.finetune.train_only), where.memory()),
+      images(where.memory()) {
   if (validation_data) {
     check_same_classes(class_ids(known_data ? *known_data : *train_data),
                        known_data ? known_data->describe() : "data.train = " + config.data.train,
@@ -197,7 +198,7 @@ datasets::DamageLedger Assembly::share_damage() {
 StepContext Assembly::context(PhaseLog& phases) {
   return {config,       schedule,  *task,     student,    teacher(), *loader_,
           communicator, gradients, optimizer, lane_state, frozen,    rows ? &*rows : nullptr,
-          phases};
+          images,       phases};
 }
 
 std::optional<double> Assembly::mfu(double images_per_s, std::int64_t step) const {
@@ -221,7 +222,8 @@ std::int64_t Assembly::most_memory() const {
   const auto of_rows =
       rows ? rows->shape().samples * rows->shape().width * static_cast<std::int64_t>(size_of(rows->type()))
            : 0;
-  return peak_memory(device) + planned.total() - planned.weights + of_rows;  // the weights are tensors
+  return peak_memory(device) + planned.total() - planned.weights + of_rows +
+         images.bytes();  // weights are tensors
 }
 
 void Assembly::say_what_it_is(Log& log) const {

@@ -67,6 +67,7 @@ class Assembly {
   Network student;
   std::optional<Network> average;  // of the weights, where it teaches or evaluate.weights asks for it
   ZeroGradients frozen;
+  ImageBuffers images;
 
  private:
   struct Hooks;

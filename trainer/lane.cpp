@@ -38,22 +38,35 @@ datasets::LaneBatch next_lanes(datasets::TrainLoader& loader, std::int64_t count
   return all;
 }
 
-at::Tensor loss_of_lane(const Task& task, const Network& student, Network* teacher,
-                        datasets::LaneBatch& batch, const Remembered& remembered, const models::Pass& pass,
-                        std::span<double> shared) {
+LaneSamples samples_of(datasets::LaneBatch& batch, const Task& task, const Network& student,
+                       ImageBuffers& buffers) {
+  std::vector<float*> places;
+  if (buffers.copies())
+    places = buffers.take(batch.views);
+  else
+    for (datasets::PixelBuffer& view : batch.views) places.push_back(view.data());
+  LaneSamples samples{batch, {}};
   const std::vector<datasets::ViewPlan> plans = task.views();
-  std::vector<at::Tensor> views;
+  const auto there = at::TensorOptions(at::kFloat).device(student.parameters.device());
   for (std::size_t v = 0; v < plans.size(); ++v) {
-    views.push_back(image_tensor(batch.views.at(v), batch.images_count, plans[v].image_size,
-                                 student.parameters.compute_type(), student.parameters.device()));
+    const std::int64_t size = plans[v].image_size;
+    const at::Tensor images = at::from_blob(places.at(v), {batch.images_count, 3, size, size}, there);
+    samples.views.push_back(images.to(tensor_type(student.parameters.compute_type())));
   }
+  return samples;
+}
+
+at::Tensor loss_of_lane(const Task& task, const Network& student, Network* teacher,
+                        const LaneSamples& samples, const Remembered& remembered, const models::Pass& pass,
+                        std::span<double> shared) {
   models::Pass of_teacher;
   of_teacher.training = true;  // batch norm takes the batch's statistics; nothing is left out
   of_teacher.drop_path_scale = 0;
   if (teacher != nullptr) of_teacher.before_block = [teacher](int block) { teacher->wait_for(block); };
   const models::Model* const taught_by = teacher == nullptr ? nullptr : teacher->model.get();
-  return task.lane_loss(
-      {*student.model, batch, views, remembered.state, pass, taught_by, of_teacher, remembered.rows}, shared);
+  return task.lane_loss({*student.model, samples.batch, samples.views, remembered.state, pass, taught_by,
+                         of_teacher, remembered.rows},
+                        shared);
 }
 
 }  // namespace vitrail::trainer

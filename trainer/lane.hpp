@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "datasets/loader/loader.hpp"
+#include "trainer/device/image_buffers.hpp"
 #include "trainer/network.hpp"
 #include "trainer/tasks/task.hpp"
 
@@ -19,11 +21,18 @@ struct Remembered {
   const sharding::SampleRows* rows = nullptr;
 };
 
-// The scalar that backward begins with; the batch must live until backward is over. `shared`:
-// Task::lane_loss. Throws: what the task and the model throw.
+// A lane's samples, and their images where they are computed from; both live until backward is over.
+struct LaneSamples {
+  datasets::LaneBatch& batch;
+  std::vector<at::Tensor> views;  // [b,3,S,S] each, in the compute type
+};
+LaneSamples samples_of(datasets::LaneBatch& batch, const Task& task, const Network& student,
+                       ImageBuffers& buffers);
+
+// The scalar that backward begins with. `shared`: Task::lane_loss. Throws: what the task and the model throw.
 // `teacher`: null where the run has none.
 at::Tensor loss_of_lane(const Task& task, const Network& student, Network* teacher,
-                        datasets::LaneBatch& batch, const Remembered& remembered, const models::Pass& pass,
+                        const LaneSamples& samples, const Remembered& remembered, const models::Pass& pass,
                         std::span<double> shared);
 
 }  // namespace vitrail::trainer

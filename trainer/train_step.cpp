@@ -134,7 +134,8 @@ LaneResult run_lane(StepContext& c, const TrainState& state) {
   pass.follows_batch = [&](std::size_t parameter) { return !c.frozen.contains(parameter); };
 
   std::vector<double> shared(c.task.shared_values());
-  at::Tensor loss = loss_of_lane(c.task, c.student, c.teacher, batch, {state.task, c.rows}, pass, shared);
+  const LaneSamples samples = samples_of(batch, c.task, c.student, c.images);
+  at::Tensor loss = loss_of_lane(c.task, c.student, c.teacher, samples, {state.task, c.rows}, pass, shared);
   if (c.phases.injects(FaultKind::spike, step + 1)) loss = loss * 1000;
   if (c.phases.injects(FaultKind::nan, step + 1)) loss_scale = std::numeric_limits<double>::quiet_NaN();
 

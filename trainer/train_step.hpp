@@ -12,6 +12,7 @@
 #include "sharding/state/lane_state.hpp"
 #include "sharding/state/sharded_optimizer.hpp"
 #include "trainer/checkpoint/run_state.hpp"
+#include "trainer/device/image_buffers.hpp"
 #include "trainer/network.hpp"
 #include "trainer/schedule.hpp"
 #include "trainer/settings/config.hpp"
@@ -37,6 +38,7 @@ struct StepContext {
   sharding::LaneState& lane_state;
   const ZeroGradients& frozen;
   sharding::SampleRows* rows;  // that the task remembers; null: none
+  ImageBuffers& images;
   PhaseLog& phases;
   StepTrace* trace = nullptr;  // of this step, if it is the one to be shown
 };

@@ -57,6 +57,8 @@ class Device {
   virtual Stream& exchange() = 0;
   // Of the sums of what those calls bring, beside the next call where the device can; else exchange().
   virtual Stream& sums() = 0;
+  // Of what the host brings to be computed from, beside all of these; null where it lies well already.
+  virtual Stream* copies() { return nullptr; }
   virtual std::size_t most_addends() const = 0;  // of one Stream::add; more than a tree has levels
 };
 

@@ -241,15 +241,17 @@ class GpuDevice final : public Device {
   Stream& compute() override { return compute_; }
   GpuStream& exchange() override { return exchange_; }
   Stream& sums() override { return sums_; }
+  Stream* copies() override { return &copies_; }
   std::size_t most_addends() const override { return gpu::kMostAddends; }
 
  private:
   int gpu_;
   GpuMemory memory_;
-  CudaStream of_calls_{gpu_}, of_sums_{gpu_};
+  CudaStream of_calls_{gpu_}, of_sums_{gpu_}, of_copies_{gpu_};
   GpuStream compute_{gpu_, nullptr, memory_};
   GpuStream exchange_{gpu_, of_calls_.get(), memory_};
   GpuStream sums_{gpu_, of_sums_.get(), memory_};
+  GpuStream copies_{gpu_, of_copies_.get(), memory_};
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // A device that keeps the promises of sharding/device/device.hpp and not more, as a GPU does: its work is
-// done as late as it may, when somebody waits for it, or, that of sums(), as early as it may; its memory
-// cannot be looked at from outside. Who forgets to wait gets old values, who touches its memory dies.
+// done as late as it may, when somebody waits for it, or, that of sums() and copies(), as early as it may;
+// its memory cannot be looked at from outside. Who forgets to wait gets old values, who touches its memory
+// dies.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,7 @@ namespace vitrail::tests {
 
 class LazyDevice final : public sharding::Device {
  public:
-  explicit LazyDevice(bool sums_early = false) { sums_.early = sums_early; }
+  explicit LazyDevice(bool early = false) { sums_.early = copies_.early = early; }
 
   std::byte* allocate(std::size_t bytes, sharding::Memory memory) override {
     const std::lock_guard lock(mutex_);
@@ -38,6 +39,7 @@ class LazyDevice final : public sharding::Device {
     compute_.run_until(compute_.given);
     exchange_.run_until(exchange_.given);
     sums_.run_until(sums_.given);
+    copies_.run_until(copies_.given);
     if (memory == sharding::Memory::pinned) {
       pinned_.erase(bytes);
       return host_.release(bytes, memory);
@@ -48,6 +50,7 @@ class LazyDevice final : public sharding::Device {
   sharding::Stream& compute() override { return compute_; }
   sharding::Stream& exchange() override { return exchange_; }
   sharding::Stream& sums() override { return sums_; }
+  sharding::Stream* copies() override { return &copies_; }
   std::size_t most_addends() const override { return 4; }
 
   // Work of exchange(), which may look at the device's memory where real() says.
@@ -152,7 +155,7 @@ class LazyDevice final : public sharding::Device {
   sharding::HostDevice host_;
   std::map<std::byte*, std::vector<std::byte>> regions_;
   std::map<std::byte*, std::size_t> pinned_;
-  LazyStream compute_{*this}, exchange_{*this}, sums_{*this};
+  LazyStream compute_{*this}, exchange_{*this}, sums_{*this}, copies_{*this};
 };
 
 }  // namespace vitrail::tests

@@ -35,7 +35,8 @@ std::int64_t probe_memory(Assembly& run) {
     }
     std::vector<double> shared(run.task->shared_values());
     const TaskState begins = run.task->initial_state();
-    const at::Tensor loss = loss_of_lane(*run.task, run.student, run.teacher(), batch,
+    const LaneSamples samples = samples_of(batch, *run.task, run.student, run.images);
+    const at::Tensor loss = loss_of_lane(*run.task, run.student, run.teacher(), samples,
                                          {begins, run.rows ? &*run.rows : nullptr}, pass, shared);
     run.gradients.begin_memory_probe();
     loss.backward();
