@@ -9,7 +9,7 @@ subject=${1:-}
   die "name one of: $(cd tests/bench && compgen -G '*.*' | sed -E '/CMake|README|handles/d; s/\..*//' | sort -u | tr '\n' ' ')"
 shift
 case $subject in
-  ddp | overlap | exchange_plans | plan | plan_nodes) program=vitrail ;; # whole runs
+  ddp | dino | overlap | exchange_plans | plan | plan_nodes) program=vitrail ;; # whole runs
   *) program=bench_$subject ;;
 esac
 ci/install.sh
