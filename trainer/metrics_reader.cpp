@@ -56,7 +56,7 @@ MetricsReader::MetricsReader(std::filesystem::path file, std::string read, bool 
 
 std::string MetricsReader::place_of(std::size_t line) const {
   return whole_ ? fmt::format("{}:{}", file_.string(), line + 1)
-                : fmt::format("{}, {} lines before its end", file_.string(), lines_.size() - 1 - line);
+                : fmt::format("{}, line {} from its end", file_.string(), lines_.size() - line);
 }
 
 nlohmann::json MetricsReader::parsed(std::size_t line) const {

@@ -1,6 +1,7 @@
 #include "launcher/cli/completion.hpp"
 
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -21,19 +22,14 @@ std::string words_of(const std::string& choices) {
   return words;
 }
 
+// Of a command whose words are kept for another, that one's as well: `sweep` takes what `launch` does.
 std::string options_of(const Command& command, const std::vector<Option>& options) {
+  const Command* other = find_command(command.collects_for);
+  std::set<std::string> met;
   std::string words;
   for (const Option& option : options) {
-    if (option.used_by(command)) words += (words.empty() ? "--" : " --") + option.key;
-  }
-  return words;
-}
-
-// Of a command whose words are kept for another, that one's as well: `sweep` takes what `launch` does.
-std::string all_options_of(const Command& command, const std::vector<Option>& options) {
-  std::string words = options_of(command, options);
-  for (const std::string& other : {command.collects_for, command.passes_to}) {
-    if (const Command* more = find_command(other)) words += " " + options_of(*more, options);
+    if (!option.used_by(command) && !(other && option.used_by(*other))) continue;
+    if (met.insert(option.key).second) words += (words.empty() ? "--" : " --") + option.key;
   }
   return words;
 }
@@ -47,7 +43,7 @@ std::string bash_completion(const std::vector<Option>& options) {
   for (const Command& command : commands()) {
     names += command.name + " ";
     of_commands +=
-        fmt::format("    {}) offered={} ;;\n", command.name, in_quotes(all_options_of(command, options)));
+        fmt::format("    {}) offered={} ;;\n", command.name, in_quotes(options_of(command, options)));
   }
   std::map<std::string, std::string> patterns;  // by the words that are offered behind them
   for (const Option& option : options) {

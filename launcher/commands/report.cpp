@@ -134,7 +134,7 @@ std::string in_form(const Report& report, const ReportFlags& flags) {
 // Each run's in a folder of its name: so TensorBoard tells them apart.
 void write_event_files(const Report& report, const std::filesystem::path& folder) {
   for (const RunReport& run : report.runs) {
-    const std::filesystem::path own = folder / std::filesystem::path(run.name).relative_path();
+    const std::filesystem::path own = folder / run.name;
     make_directories(own);
     write_text_atomically(own / event_file_name(run), event_file(run));
   }

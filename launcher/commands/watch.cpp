@@ -65,8 +65,9 @@ void show(const std::string& text, const std::string& before, bool in_place) {
 
 std::vector<Glance> look_at(const std::vector<std::string>& paths) {
   std::vector<Glance> glances;
-  for (const std::string& path : paths) {
-    for (const auto& folder : run_folders(path)) glances.push_back(glance_at(folder));
+  for (const NamedFolder& named : run_folders(paths)) {
+    glances.push_back(glance_at(named.folder));
+    glances.back().name = named.name;
   }
   return glances;
 }

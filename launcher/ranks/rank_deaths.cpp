@@ -35,7 +35,8 @@ bool tells_of_ranks(const std::string& box) {
 bool tells_of_a_stop(const std::string& line) {
   static const std::regex by_srun(
       R"(srun: (error: \S+: tasks? [\d,-]+: Exited with exit code 85|launch/slurm: _step_signal: .*|Terminating StepId=.*)\s*)");
-  return std::regex_match(line, by_srun);
+  static const std::regex by_mpirun(R"(mpirun: Forwarding signal \d+ to job\s*)");
+  return std::regex_match(line, by_srun) || std::regex_match(line, by_mpirun);
 }
 
 // Ends that are no death: the ranks themselves have said why.

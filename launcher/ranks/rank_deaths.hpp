@@ -20,7 +20,7 @@ struct RankDeath {
 std::optional<RankDeath> rank_death(const std::string& line);
 
 // Takes stderr line by line and passes on what is neither one of mpirun's boxes about ranks that ended nor
-// srun's account of ranks that saved and stopped as they were asked to.
+// what mpirun and srun say of ranks that are asked to stop, and then save and stop.
 class StderrFilter {
  public:
   using Write = std::function<void(const std::string& text)>;  // whole lines, or the last one's beginning

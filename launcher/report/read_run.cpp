@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -151,21 +153,7 @@ bool is_run(const fs::path& folder) {
   return fs::exists(directory.metrics()) || fs::exists(directory.owners());
 }
 
-// Folders' last names, with what stands before them where several are alike.
-void name_runs(Report& report) {
-  for (RunReport& run : report.runs) {
-    const fs::path folder = run.folder.filename().empty() ? run.folder.parent_path() : run.folder;
-    run.name = folder.filename().string();
-  }
-  for (RunReport& run : report.runs) {
-    const auto alike = std::ranges::count(report.runs, run.name, &RunReport::name);
-    if (alike > 1) run.name = run.folder.lexically_normal().string();
-  }
-}
-
-}  // namespace
-
-std::vector<fs::path> run_folders(const std::string& path) {
+std::vector<fs::path> folders_in(const std::string& path) {
   if (!fs::is_directory(path))
     throw Error(ExitCode::usage, fmt::format("{}: there is no such folder", path),
                 "name the folder of a run, or of a sweep");
@@ -180,6 +168,37 @@ std::vector<fs::path> run_folders(const std::string& path) {
                 fmt::format("{}: neither a run (there is no metrics.jsonl in it) nor a folder of runs", path),
                 "name the folder of a run, or of a sweep");
   return found;
+}
+
+// `name` with the folder before it.
+std::string longer(const std::string& name, const fs::path& folder) {
+  fs::path left = (fs::absolute(folder) / "").lexically_normal().parent_path();
+  const fs::path known = name;
+  for ([[maybe_unused]] const fs::path& part : known) left = left.parent_path();
+  return (known.empty() ? left.filename() : left.filename() / known).string();
+}
+
+}  // namespace
+
+std::vector<NamedFolder> run_folders(const std::vector<std::string>& paths) {
+  std::vector<NamedFolder> runs;
+  std::set<fs::path> met;
+  for (const std::string& path : paths) {
+    for (const fs::path& folder : folders_in(path)) {
+      if (met.insert(fs::canonical(folder)).second) runs.push_back({folder, longer("", folder)});
+    }
+  }
+  for (bool alike = true; alike;) {
+    std::map<std::string, int> counts;
+    for (const NamedFolder& run : runs) ++counts[run.name];
+    alike = false;
+    for (NamedFolder& run : runs) {
+      if (counts[run.name] == 1) continue;
+      run.name = longer(run.name, run.folder);
+      alike = true;
+    }
+  }
+  return runs;
 }
 
 RunReport read_run(const fs::path& folder) {
@@ -211,10 +230,10 @@ RunReport read_run(const fs::path& folder) {
 
 Report read_report(const std::vector<std::string>& paths) {
   Report report;
-  for (const std::string& path : paths) {
-    for (const fs::path& folder : run_folders(path)) report.runs.push_back(read_run(folder));
+  for (const NamedFolder& named : run_folders(paths)) {
+    report.runs.push_back(read_run(named.folder));
+    report.runs.back().name = named.name;
   }
-  name_runs(report);
   return report;
 }
 

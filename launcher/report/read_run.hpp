@@ -11,8 +11,14 @@
 
 namespace vitrail::launcher {
 
-// A folder of a run, or one of several runs (a sweep's), which are taken in the order of their names.
-std::vector<std::filesystem::path> run_folders(const std::string& path);
+struct NamedFolder {
+  std::filesystem::path folder;
+  std::string name;  // its last name, with as much of what stands before it as tells it from the others
+};
+
+// Of folders of a run, or of several runs (a sweep's), which are taken in the order of their names; a run
+// that is named twice counts once.
+std::vector<NamedFolder> run_folders(const std::vector<std::string>& paths);
 
 RunReport read_run(const std::filesystem::path& folder);
 

@@ -27,7 +27,7 @@ constexpr std::size_t kRateSteps = 20;
 struct Step {
   std::int64_t step = 0, attempt = 0;
   double epoch = 0;
-  std::optional<double> time, seconds, loss, lr, images_per_s, mfu;
+  std::optional<double> time, seconds, loss, lr, images_per_s, mfu, gpu_utilisation, gpu_power_w;
 };
 
 std::optional<double> number_in(const nlohmann::json& line, const char* key) {
@@ -52,7 +52,8 @@ Tail read_tail(const fs::path& metrics) {
     tail.steps.push_back({line.value("step", std::int64_t{0}), line.value("attempt", std::int64_t{0}),
                           line.value("epoch", 0.0), seconds_of_utc(line.value("time", "")),
                           number_in(line, "seconds"), number_in(line, "loss"), number_in(line, "lr"),
-                          number_in(line, "images_per_s"), number_in(line, "mfu")});
+                          number_in(line, "images_per_s"), number_in(line, "mfu"),
+                          number_in(line, "gpu_utilisation"), number_in(line, "gpu_power_w")});
   });
   return tail;
 }
@@ -166,6 +167,8 @@ Glance glance_at(const fs::path& folder) {
   glance.loss = last.loss;
   glance.lr = last.lr;
   glance.mfu = last.mfu;
+  glance.gpu_utilisation = last.gpu_utilisation;
+  glance.gpu_power_w = last.gpu_power_w;
   glance.images_per_s = mean_rate(tail.steps);
   estimate(directory, tail.steps, origin, glance);
   return glance;
@@ -220,6 +223,8 @@ std::string glances_json(const std::vector<Glance>& glances) {
                    {"top1", number(one.top1)},
                    {"images_per_s", number(one.images_per_s)},
                    {"mfu", number(one.mfu)},
+                   {"gpu_utilisation", number(one.gpu_utilisation)},
+                   {"gpu_power_w", number(one.gpu_power_w)},
                    {"step_seconds", number(one.step_seconds)},
                    {"seconds_left", number(one.seconds_left)},
                    {"seconds_to_checkpoint", number(one.seconds_to_checkpoint)}});

@@ -17,7 +17,8 @@ struct Glance {
   RunState state = RunState::waiting;
   std::int64_t step = 0, planned_steps = 0;  // 0: not known
   double epoch = 0;
-  std::optional<double> loss, lr, images_per_s, mfu;  // of the last step; the rate: mean of the last 20
+  std::optional<double> loss, lr, images_per_s, mfu;   // of the last step; the rate: mean of the last 20
+  std::optional<double> gpu_utilisation, gpu_power_w;  // rank 0's, of the last step
   std::optional<double> step_seconds;           // at the pace of the last steps, with what was between them
   std::optional<double> top1;                   // of the last evaluation
   std::optional<double> seconds_left;           // to the planned end

@@ -17,7 +17,7 @@ std::optional<double> known(std::int64_t count) {
   return count > 0 ? std::optional(static_cast<double>(count)) : std::nullopt;
 }
 
-const std::array<Gauge, 11> kGauges = {{
+const std::array<Gauge, 13> kGauges = {{
     {"vitrail_running", "Whether a process owns the run.",
      [](const Glance& run) { return std::optional(run.state == RunState::running ? 1.0 : 0.0); }},
     {"vitrail_finished", "Whether the run has reached its planned end.",
@@ -34,6 +34,9 @@ const std::array<Gauge, 11> kGauges = {{
     {"vitrail_images_per_second", "Mean of the last 20 steps.",
      [](const Glance& run) { return run.images_per_s; }},
     {"vitrail_mfu_ratio", "Share of the devices' peak.", [](const Glance& run) { return run.mfu; }},
+    {"vitrail_gpu_utilisation_ratio", "Share of the last second or less in which rank 0's GPU was busy.",
+     [](const Glance& run) { return run.gpu_utilisation; }},
+    {"vitrail_gpu_power_watts", "Of rank 0's GPU.", [](const Glance& run) { return run.gpu_power_w; }},
     {"vitrail_seconds_left", "To the planned end, at the pace of the last steps.",
      [](const Glance& run) { return run.seconds_left; }},
 }};

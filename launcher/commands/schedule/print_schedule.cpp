@@ -7,9 +7,15 @@
 namespace vitrail::launcher {
 
 void refuse_two_prints(CommandLine& line) {
-  if (line.print_config && line.flags_given.contains("print-schedule")) {
-    throw Error(ExitCode::usage,
-                "command line: --print-schedule and --print-config: each does nothing else; leave one out");
+  std::string first = line.print_config ? "print-config" : "";
+  for (const char* flag : {"print-schedule", "check", "doctor"}) {
+    if (!line.flags_given.contains(flag)) continue;
+    if (!first.empty()) {
+      throw Error(
+          ExitCode::usage,
+          fmt::format("command line: --{} and --{}: each does nothing else; leave one out", flag, first));
+    }
+    first = flag;
   }
 }
 

@@ -26,7 +26,7 @@ Finding check_settings(const trainer::Config& config, const std::optional<std::i
     }
   } catch (const Error& e) {
     return {kRun, "settings", Verdict::failed, e.what(),
-            e.hint().empty() ? "a change of the settings that it names" : e.hint()};
+            e.hint().empty() ? "change the settings that it names" : e.hint()};
   }
   finding.figure = fmt::format("{} at {} px, batch {} in {} micro-batches (run.lanes){}", config.model.name,
                                config.model.image_size, config.data.global_batch_size, config.run.lanes,

@@ -52,7 +52,7 @@
   function duration(seconds) {
     if (!isNumber(seconds)) return "–";
     if (seconds < 90) return `${d3.format(seconds < 10 ? ".1f" : ".0f")(seconds)} s`;
-    if (seconds < 5400) return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 5400) return `${Math.floor(Math.round(seconds) / 60)} min ${d3.format("02")(Math.round(seconds) % 60)} s`;
     if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
     return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
   }

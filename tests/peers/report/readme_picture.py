@@ -12,7 +12,8 @@ import tempfile
 from PIL import Image
 from report_in_browser import visit
 
-WIDTH, HEIGHT = 1280, 10_000
+WIDTH = 1280
+UNPAINTED = 400  # pixels that Chromium, on a busy machine, may leave white at a window's end
 CURVES = 870  # pixels of the page's beginning
 LOOKS = 432
 COLOURS = 128
@@ -27,7 +28,7 @@ def part_of(html, html_id):
 def screenshot(html, folder, height):
     page, picture = folder / "page.html", folder / "page.png"
     page.write_text(html)
-    _, said = visit(page, folder / "profile", f"--window-size={WIDTH},{height}", f"--screenshot={picture}")
+    _, said = visit(page, folder / "profile", f"--window-size={WIDTH},{height + UNPAINTED}", f"--screenshot={picture}")
     if said:
         sys.exit("\n".join(said))
     return Image.open(picture).convert("RGB").crop((0, 0, WIDTH, height))

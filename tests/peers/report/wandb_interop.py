@@ -46,8 +46,10 @@ def documented_line():
 
 
 def flattened(line):
-    evaluation = line.pop("eval", {})
-    return line | {f"eval/{name}": value for name, value in evaluation.items()}
+    numbers = {}
+    for name, value in line.items():
+        numbers |= {f"{name}/{part}": number for part, number in value.items()} if isinstance(value, dict) else {name: value}
+    return numbers
 
 
 def main():

@@ -261,6 +261,8 @@ TEST(CommandLineErrors, OfCommands) {
 TEST(CommandLineErrors, TwoThingsToPrint) {
   EXPECT_EQ(refusal(minimal_training() + std::vector<std::string>{"--print-config", "--print-schedule"}),
             "2 command line: --print-schedule and --print-config: each does nothing else; leave one out");
+  EXPECT_EQ(refusal({"launch", "--check", "--doctor"}),
+            "2 command line: --doctor and --check: each does nothing else; leave one out");
 }
 
 TEST(CommandLineErrors, OfFilesNameTheLine) {

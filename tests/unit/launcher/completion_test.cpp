@@ -50,6 +50,9 @@ TEST_F(CompletionTest, OffersCommandsOptionsAndValues) {
   EXPECT_EQ(offered("vitrail watch runs/x --format o"), "openmetrics\n");
   EXPECT_EQ(offered("vitrail launch --optimizer.name l"), "lamb\n");
   EXPECT_EQ(offered("vitrail sweep run grid.ini --optimizer.name s"), "sgd\n");
+  EXPECT_EQ(offered("vitrail sweep run grid.ini --optimizer.mom"), "--optimizer.momentum\n");
+  EXPECT_EQ(offered("vitrail launch --optimizer.mom"), "--optimizer.momentum\n");  // once
+  EXPECT_EQ(offered("vitrail sweep run grid.ini --form"), "--format\n");
   EXPECT_EQ(offered("vitrail eval --checkpoint ru"), "\n");  // a file: the shell's own affair
 }
 

@@ -92,6 +92,7 @@ TEST(RankDeaths, RanksThatStoppedAsAskedAreNoNoise) {
                      "srun: error: n1: task 1: Exited with exit code 74\n",
                      9),
             "srun: error: n1: task 1: Exited with exit code 74\n");
+  EXPECT_EQ(filtered("mpirun: Forwarding signal 10 to job\nstopped on request\n", 8), "stopped on request\n");
 }
 
 TEST(RankDeaths, ABoxThatNeverEndsIsNotLost) {

@@ -168,5 +168,17 @@ TEST(ReadReport, TakesRunsAndFoldersOfRuns) {
   EXPECT_THROW(read_report({empty.path().string()}), Error);
 }
 
+// Names are labels of time series and folders of event files, so none stands twice or leads elsewhere.
+TEST(ReadReport, TellsRunsOfOneNameApart) {
+  const RunFolder a("sweep-a/lr-1"), b("sweep-b/lr-1"), other("sweep-b/lr-2");
+  for (const RunFolder* folder : {&a, &b, &other}) folder->step(1, 2, 1, 1);
+  const std::string around = (a.path() / "../../sweep-b").string();
+  const Report report = read_report({a.path().string(), around, b.path().string() + "/."});
+  ASSERT_EQ(report.runs.size(), 3) << "one was named twice";
+  EXPECT_EQ(report.runs[0].name, "sweep-a/lr-1");
+  EXPECT_EQ(report.runs[1].name, "sweep-b/lr-1");
+  EXPECT_EQ(report.runs[2].name, "lr-2");
+}
+
 }  // namespace
 }  // namespace vitrail::launcher

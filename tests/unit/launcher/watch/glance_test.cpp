@@ -5,11 +5,13 @@
 
 #include "launcher/watch/open_metrics.hpp"
 #include "tests/unit/launcher/report/run_folder.hpp"
+#include "trainer/base/error.hpp"
 #include "trainer/checkpoint/run_owner.hpp"
 
 namespace vitrail::launcher {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using tests::RunFolder;
@@ -85,11 +87,25 @@ TEST(Glance, OfARunThatHasEndedNothingIsEstimated) {
   EXPECT_FALSE(glance_at(folder.path()).may_go_on());
 }
 
+TEST(Glance, TellsWhatTheLastStepTellsOfAGpu) {
+  const RunFolder folder("on_a_gpu");
+  folder.add("metrics.jsonl", R"({"step":1,"loss":2.5,"gpu_utilisation":0.5,"gpu_power_w":300})");
+  folder.add("metrics.jsonl", R"({"step":2,"loss":2.5,"gpu_utilisation":0.97,"gpu_power_w":652.5})");
+  const Glance glance = glance_at(folder.path());
+  EXPECT_THAT(open_metrics({glance}),
+              AllOf(HasSubstr("vitrail_gpu_utilisation_ratio{run=\"on_a_gpu\"} 0.97\n"),
+                    HasSubstr("vitrail_gpu_power_watts{run=\"on_a_gpu\"} 652.5\n")));
+  EXPECT_EQ(nlohmann::json::parse(glances_json({glance}))[0]["gpu_power_w"], 652.5);
+}
+
 TEST(Glance, OfALongFileOnlyTheEndIsRead) {
   const RunFolder folder("long");
   folder.add("metrics.jsonl", "what nobody looks at, far from the end, and is no JSON");
   for (int step = 1; step <= 1000; ++step) folder.step(step, 2.5, 1, step / 20);
   EXPECT_EQ(glance_at(folder.path()).step, 1000);
+  folder.add("metrics.jsonl", "torn");
+  EXPECT_THAT([&] { glance_at(folder.path()); },
+              testing::ThrowsMessage<Error>(HasSubstr("metrics.jsonl, line 1 from its end: no JSON object")));
 }
 
 TEST(Glance, SeveralAreATableAndASum) {
@@ -119,6 +135,7 @@ TEST(OpenMetrics, HasALineForWhatIsKnown) {
                               "vitrail_step{run=\"a \\\"b\\\"\"} 12\n"));
   EXPECT_THAT(text, HasSubstr("vitrail_loss{run=\"a \\\"b\\\"\"} 2.5\n"));
   EXPECT_THAT(text, Not(HasSubstr("vitrail_planned_steps")));
+  EXPECT_THAT(text, Not(HasSubstr("gpu"))) << "a processor computes";
   EXPECT_TRUE(text.ends_with("# EOF\n"));
 }
 
