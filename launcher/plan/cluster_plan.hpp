@@ -46,7 +46,9 @@ struct PlannedMemory {                                         // of the rank th
   double reserve = 0;
   int full_sums = 0;  // whole gradients among `gradients`
 
-  double total() const { return weights + state + gradients + exchange + activations + teacher + samples + reserve; }
+  double total() const {
+    return weights + state + gradients + exchange + activations + teacher + samples + reserve;
+  }
 };
 
 struct PlannedTraffic {  // that the busiest rank sends in a step
