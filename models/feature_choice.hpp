@@ -15,8 +15,6 @@ struct FeatureChoice {
   bool tokens = false;      // all of them, past the last norm; of vision transformers
   bool attention = false;   // maps of the attention by which class tokens ask patches
 
-  bool of_patches() const { return mean || tokens; }  // else of what the head reads only
-
   bool operator==(const FeatureChoice&) const = default;
 };
 

@@ -60,6 +60,11 @@ struct Pass {
   std::vector<std::int64_t> visible = {};
   std::shared_ptr<const KeptRows> rows = nullptr;  // of stochastic depth: the model's own
 
+  // Whether anything looks at patches behind the last block of a network whose head reads a class token. In
+  // evaluation they are computed all the same: products of a few rows differ in their last bits with how many
+  // they are, and answers shall not depend on the batch.
+  bool reads_patches() const { return !training || features.mean || features.tokens; }
+
   void enter(int block) const {
     if (before_block) before_block(block);
   }

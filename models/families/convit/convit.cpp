@@ -90,7 +90,7 @@ Tensor Convit::block(const Tensor& x, int layer, const Tensor& places, const Pas
   const AffineId& norm = layers.gated ? layers.gated->norm : layers.plain->norm;
   const ParameterId first = layers.gated ? layers.gated->qk : layers.plain->qkv;
   const Tensor in = layer == config_.gated_blocks() ? with_class_token(x) : x;
-  const bool reads_all = layer + 1 < config_.depth || pass.features.of_patches();
+  const bool reads_all = layer + 1 < config_.depth || pass.reads_patches();
   const std::int64_t read = reads_all ? in.size(1) : 1;
   const NormedBranch asks{p[norm],
                           p[first].scalar_type(),

@@ -70,8 +70,7 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
 // How many of a block's first outputs anything reads: patches of the last one are computed for nobody where
 // the head reads a token.
 std::int64_t Vit::read_of(int layer, const Pass& pass, std::int64_t tokens) const {
-  const bool all =
-      layer + 1 < config_.depth || config_.pooling == Pooling::mean || pass.features.of_patches();
+  const bool all = layer + 1 < config_.depth || config_.pooling == Pooling::mean || pass.reads_patches();
   return all ? tokens : config_.added_tokens();
 }
 

@@ -150,7 +150,7 @@ Features Xcit::body(const Tensor& images, const Pass& pass) const {
           config_.side(), config_.patch);
     }
     const bool is_last = &layer == &parameters_.class_blocks.back();
-    tokens = class_block(tokens, layer, !is_last || pass.features.of_patches());
+    tokens = class_block(tokens, layer, !is_last || pass.reads_patches());
     class_tokens.push_back(tokens.select(1, 0));
   }
   pass.enter(++entered);
