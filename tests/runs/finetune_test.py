@@ -185,7 +185,7 @@ class FinetuneTest(harness.RunTest):
         run, text = self.train("same", same)
         self.assertIn(f"distillation (soft): vit_xxs4 with the weights of {self.base} looks on at 28 px", text)
         first = harness.read_metrics(run)[0][0]
-        self.assertLess(abs(float(first["loss"])), 1e-9)
+        self.assertLess(abs(float(first["loss"])), 1e-8)  # rounding: the student's last block is computed for its token alone
         self.assertLess(float(first["grad_norm"]), 1e-4)
         run, _ = self.train("dropped", same | {"model.drop_path": 0.3})
         self.assertGreater(float(self.losses(run)[0]), 1e-8, "the teacher drops nothing, the student does")

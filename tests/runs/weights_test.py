@@ -204,7 +204,9 @@ class WeightsTest(harness.RunTest):
         self.assertEqual(harness.read_safetensors(first)[0], harness.read_safetensors(second)[0])
         report = [self.vitrail("eval", "--checkpoint", path, "--data", self.pack, "--format", "json")[0] for path in (run, self.folder / "second")]
         report = [harness.scores(text) for text in report]
+        losses = [float(of_one.pop("loss")) for of_one in report]
         self.assertEqual(*report)
+        self.assertAlmostEqual(*losses, delta=1e-14)  # sums of other lanes
 
         # Neither a run's folder nor anything else that is there may be taken.
         for taken in (self.folder / "second", run):

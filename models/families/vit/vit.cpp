@@ -68,9 +68,10 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
 }
 
 // How many of a block's first outputs anything reads: patches of the last one are computed for nobody where
-// the head reads a token.
+// the head reads a token. Dropout draws for all.
 std::int64_t Vit::read_of(int layer, const Pass& pass, std::int64_t tokens) const {
-  const bool all = layer + 1 < config_.depth || config_.pooling == Pooling::mean || pass.reads_patches();
+  const bool all = layer + 1 < config_.depth || config_.pooling == Pooling::mean || config_.dropout > 0 ||
+                   pass.reads_patches();
   return all ? tokens : config_.added_tokens();
 }
 

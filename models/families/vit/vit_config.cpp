@@ -78,7 +78,7 @@ std::int64_t kept_masks(const VitConfig& vit, std::int64_t tensors) {
 
 // As Vit's blocks compute. A decoder reads patches, too.
 std::int64_t read_of_block(const VitConfig& vit, std::int64_t layer) {
-  const bool all = layer + 1 < vit.depth || vit.pooling == Pooling::mean || vit.masked > 0;
+  const bool all = layer + 1 < vit.depth || vit.pooling == Pooling::mean || vit.dropout > 0 || vit.masked > 0;
   return all ? vit.tokens_in_training() : vit.added_tokens();
 }
 
