@@ -121,12 +121,13 @@ class ParquetSource final : public StreamSource {
 
   // Names tell how many files there are; one that was not fetched would go unnoticed.
   void refuse_missing() const {
-    static const std::regex kOneOf("(.*-)[0-9]{5}(-of-([0-9]{5})\\.parquet)");
+    static const std::regex one_of_several("(.*-)[0-9]{5}(-of-([0-9]{5})\\.parquet)");
     std::set<std::string> seen;
     for (const fs::path& file : files_) {
       const std::string name = file.filename().string();
       std::smatch part;
-      if (!std::regex_match(name, part, kOneOf) || !seen.insert(part.str(1) + part.str(2)).second) continue;
+      if (!std::regex_match(name, part, one_of_several) || !seen.insert(part.str(1) + part.str(2)).second)
+        continue;
       for (int number = 0; number < std::stoi(part.str(3)); ++number) {
         const std::string wanted = fmt::format("{}{:05}{}", part.str(1), number, part.str(2));
         if (fs::exists(file.parent_path() / wanted)) continue;
