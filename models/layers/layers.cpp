@@ -90,6 +90,10 @@ Tensor join_heads(const Tensor& x) {
   return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 
+Tensor first_tokens(const Tensor& x, std::int64_t count) {
+  return count < x.size(1) ? x.narrow(1, 0, count).contiguous() : x;
+}
+
 namespace {
 
 // A linear layer of which only some outputs are wanted.
@@ -107,8 +111,7 @@ Tensor self_attention(const Tensor& normed, std::int64_t asking, const Affine& q
     parts = split_heads(linear(normed, qkv), 3, heads);
   } else {
     const std::int64_t width = normed.size(2);
-    const Tensor first = normed.narrow(1, 0, asking).contiguous();
-    parts = split_heads(linear(first, outputs(qkv, 0, width)), 1, heads);
+    parts = split_heads(linear(first_tokens(normed, asking), outputs(qkv, 0, width)), 1, heads);
     const auto answers = split_heads(linear(normed, outputs(qkv, width, 2 * width)), 2, heads);
     parts.insert(parts.end(), answers.begin(), answers.end());
   }

@@ -34,6 +34,9 @@ NormedBranch mlp(const MlpId& layer, const Bound& p, const Dropout& dropout = {}
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads);
 at::Tensor join_heads(const at::Tensor& x);  // [B,H,T,D/H] -> [B,T,D]
 
+// [B,T,D] -> [B,count,D]; x itself where these are all.
+at::Tensor first_tokens(const at::Tensor& x, std::int64_t count);
+
 // Tokens [B,T,D], normed: the first `asking` of them ask all, [B,asking,D]. qkv [3*D,D].
 at::Tensor self_attention(const at::Tensor& normed, std::int64_t asking, const Affine& qkv,
                           const Affine& proj, std::int64_t heads);

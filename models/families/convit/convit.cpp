@@ -102,7 +102,7 @@ Tensor Convit::block(const Tensor& x, int layer, const Tensor& places, const Pas
                                                         p[layers.plain->proj], heads);
                           },
                           config_.checkpointing.attention};
-  const Tensor attended = depth.add(reads_all ? in : in.narrow(1, 0, read).contiguous(), in, 0, asks);
+  const Tensor attended = depth.add(first_tokens(in, read), in, 0, asks);
   return depth.add(attended, attended, 1, mlp(layers.mlp, p));
 }
 

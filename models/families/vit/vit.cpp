@@ -67,11 +67,9 @@ Tensor Vit::embed(const Tensor& images, const Pass& pass) const {
   return at::cat({placed.slice(1, 0, added), chosen_patches(placed.slice(1, added), pass.visible)}, 1);
 }
 
-// How many of a block's first outputs anything reads: patches of the last one are computed for nobody where
-// the head reads a token. Dropout draws for all.
+// How many of a block's first outputs anything reads.
 std::int64_t Vit::read_of(int layer, const Pass& pass, std::int64_t tokens) const {
-  const bool all = layer + 1 < config_.depth || config_.pooling == Pooling::mean || config_.dropout > 0 ||
-                   pass.reads_patches();
+  const bool all = config_.patches_are_read(layer) || pass.reads_patches();
   return all ? tokens : config_.added_tokens();
 }
 
@@ -83,7 +81,7 @@ Tensor Vit::block(const Tensor& x, int layer, const Pass& pass) const {
   const Bound p = bound();
   const int first_site = 1 + 3 * parallel * layer;  // one of an attention, two of an MLP
   const std::int64_t read = read_of(layer, pass, x.size(1));
-  Tensor attended = read < x.size(1) ? x.narrow(1, 0, read).contiguous() : x;
+  Tensor attended = first_tokens(x, read);
   for (int i = 0; i < parallel; ++i) {
     const VitAttentionId& attention = parts.attentions[static_cast<std::size_t>(i)];
     const Dropout dropout(pass, config_.dropout, first_site + i);

@@ -76,15 +76,9 @@ std::int64_t kept_masks(const VitConfig& vit, std::int64_t tensors) {
   return vit.dropout > 0 ? tensors * vit.tokens() * vit.width / 2 : 0;
 }
 
-// As Vit's blocks compute. A decoder reads patches, too.
-std::int64_t read_of_block(const VitConfig& vit, std::int64_t layer) {
-  const bool all = layer + 1 < vit.depth || vit.pooling == Pooling::mean || vit.dropout > 0 || vit.masked > 0;
-  return all ? vit.tokens_in_training() : vit.added_tokens();
-}
-
 VitBlockId declare_block(Declaration& d, std::int64_t layer, const VitConfig& vit) {
   const std::string name = fmt::format("blocks.{}.", layer);
-  const std::int64_t read = read_of_block(vit, layer);
+  const std::int64_t read = vit.patches_are_read(layer) ? vit.tokens_in_training() : vit.added_tokens();
   VitBlockId block;
   for (std::int64_t i = 0; i < vit.parallel; ++i) {
     BranchCost branch = attention_branch(vit, layer, vit.tokens_in_training(), read);
@@ -171,6 +165,10 @@ VitConfig VitConfig::resolve(const ModelConfig& config) {
                     vit.patch, vit.width, vit.name));
   }
   return vit;
+}
+
+bool VitConfig::patches_are_read(std::int64_t layer) const {
+  return layer + 1 < depth || pooling == Pooling::mean || dropout > 0 || masked > 0;
 }
 
 VitParameters VitConfig::declare(Declaration& d) const {

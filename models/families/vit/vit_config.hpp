@@ -51,6 +51,9 @@ struct VitConfig : TransformerConfig {
   std::int64_t added_tokens() const { return distilled ? 2 : 1; }
   std::int64_t tokens() const { return patches() + added_tokens(); }
   std::int64_t tokens_in_training() const { return tokens() - masked; }
+  // Whether training needs patches behind that block: behind the last one no head that reads a token does,
+  // but dropout draws for all, and a decoder reads all.
+  bool patches_are_read(std::int64_t layer) const;
 
   VitParameters declare(Declaration& d) const;
 

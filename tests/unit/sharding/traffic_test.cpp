@@ -104,38 +104,44 @@ class NodeCounter final : public InterceptedCommunicator {
   const Topology& topology_;
 };
 
-TEST(Traffic, RanksSendWhatThePlanSaysWhereItSays) {
-  constexpr std::int64_t kWorldLanes = 64;
-  const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kWorldLanes, 500);
-  const std::int64_t slice = plan.buckets[0].slice;
-  for (int world = 1; world <= kWorldLanes; world += world < 9 ? 1 : 11) {
-    for (const Topology& topology : tests::placements(world)) {
+constexpr std::int64_t kTrafficLanes = 64;
+
+// check(topology, exchange): of worlds of 1 to 56 ranks, each in all placements and routes.
+template <class Check>
+void for_every_exchange(const Check& check) {
+  for (int world = 1; world <= kTrafficLanes; world += world < 9 ? 1 : 11)
+    for (const Topology& topology : tests::placements(world))
       for (const ExchangeRoute route :
-           {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving}) {
-        const ExchangePlan exchange = exchange_plan(route, kWorldLanes, topology);
-        const ExchangeTraffic planned = reduce_traffic(exchange, topology);
-        const ExchangeTraffic back = gather_traffic(exchange, topology);
-        for (int rank = 0; rank < world; ++rank) {
-          tests::AbsentWorld absent(world, rank);
-          NodeCounter counter(absent, topology);
-          HostDevice host;
-          GradientReducer(plan, exchange, {}, counter, host).exchange();
-          Sent expected = planned.of_rank(rank);
-          EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
-              << "rank " << rank << " of " << world;
-          if (route == ExchangeRoute::direct) continue;  // the communicator's own gather
-          counter.sent = {};
-          Buffer weights(DataType::f32, slice * kWorldLanes, host);
-          ParameterGather gather(plan, exchange, layout_of(exchange, {}, rank).held, counter, host);
-          gather.start({{weights.data(), DataType::f32}});
-          gather.finish();
-          expected = back.of_rank(rank);
-          EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
-              << "rank " << rank << " of " << world;
-        }
-      }
+           {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving})
+        check(topology, exchange_plan(route, kTrafficLanes, topology));
+}
+
+TEST(Traffic, RanksSendWhatThePlanSaysWhereItSays) {
+  const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kTrafficLanes, 500);
+  const std::int64_t slice = plan.buckets[0].slice;
+  for_every_exchange([&](const Topology& topology, const ExchangePlan& exchange) {
+    const int world = topology.ranks();
+    const ExchangeTraffic planned = reduce_traffic(exchange, topology);
+    const ExchangeTraffic back = gather_traffic(exchange, topology);
+    for (int rank = 0; rank < world; ++rank) {
+      tests::AbsentWorld absent(world, rank);
+      NodeCounter counter(absent, topology);
+      HostDevice host;
+      GradientReducer(plan, exchange, {}, counter, host).exchange();
+      Sent expected = planned.of_rank(rank);
+      EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
+          << "rank " << rank << " of " << world;
+      if (exchange.route == ExchangeRoute::direct) continue;  // the communicator's own gather
+      counter.sent = {};
+      Buffer weights(DataType::f32, slice * kTrafficLanes, host);
+      ParameterGather gather(plan, exchange, layout_of(exchange, {}, rank).held, counter, host);
+      gather.start({{weights.data(), DataType::f32}});
+      gather.finish();
+      expected = back.of_rank(rank);
+      EXPECT_EQ(counter.sent, (Sent{expected.inside * slice, expected.across * slice, expected.messages}))
+          << "rank " << rank << " of " << world;
     }
-  }
+  });
 }
 
 // The host, and how many numbers its sums of what came read and wrote.
@@ -175,26 +181,20 @@ class CountingHost final : public Device {
 };
 
 TEST(Traffic, RanksAddWhatThePlanSays) {
-  constexpr std::int64_t kWorldLanes = 64;
-  const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kWorldLanes, 500);
-  for (int world = 1; world <= kWorldLanes; world += world < 9 ? 1 : 11) {
-    for (const Topology& topology : tests::placements(world)) {
-      for (const ExchangeRoute route :
-           {ExchangeRoute::direct, ExchangeRoute::two_level, ExchangeRoute::halving}) {
-        const ExchangePlan exchange = exchange_plan(route, kWorldLanes, topology);
-        const ExchangeTraffic planned = reduce_traffic(exchange, topology);
-        for (int rank = 0; rank < world; ++rank) {
-          std::int64_t slices = 0;
-          for (const std::vector<std::int64_t>& round : planned.moved())
-            slices += round[static_cast<std::size_t>(rank)];
-          tests::AbsentWorld absent(world, rank);
-          CountingHost host;
-          GradientReducer(plan, exchange, {}, absent, host).exchange();
-          EXPECT_EQ(host.moved(), slices * plan.buckets[0].slice) << "rank " << rank << " of " << world;
-        }
-      }
+  const BucketPlan plan = make_bucket_plan({{"bias", 100, false}}, kTrafficLanes, 500);
+  for_every_exchange([&](const Topology& topology, const ExchangePlan& exchange) {
+    const int world = topology.ranks();
+    const ExchangeTraffic planned = reduce_traffic(exchange, topology);
+    for (int rank = 0; rank < world; ++rank) {
+      std::int64_t slices = 0;
+      for (const std::vector<std::int64_t>& round : planned.moved())
+        slices += round[static_cast<std::size_t>(rank)];
+      tests::AbsentWorld absent(world, rank);
+      CountingHost host;
+      GradientReducer(plan, exchange, {}, absent, host).exchange();
+      EXPECT_EQ(host.moved(), slices * plan.buckets[0].slice) << "rank " << rank << " of " << world;
     }
-  }
+  });
 }
 
 // Two rounds inside nodes and one between them, two buckets in turn. Those of the other type, b, wait until
