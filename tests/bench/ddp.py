@@ -10,22 +10,18 @@ what the slower rank (theirs) or rank 0 (ours, whose steps end with an exchange 
 """
 
 import argparse
-import array
-import json
 import os
 import pathlib
-import random
 import socket
-import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
+from training import our_runs
+
 RANKS = 2
 WARM_UP = 2
-PIXELS = 3 * 224 * 224
 
 
 def peer_rank(rank, port, batch, steps):
@@ -72,40 +68,17 @@ def theirs(batch, steps):
     return [float(line) for line in lines[WARM_UP:]]
 
 
-def write_images(path, count):
-    """A safetensors file of noise and labels: ours reads what theirs draws, and decodes nothing."""
-    noise = array.array("f", (random.gauss(0, 1) for _ in range(PIXELS)))
-    labels = array.array("q", (i % 1000 for i in range(count)))
-    end = count * len(noise) * 4
-    header = json.dumps({
-        "images": {"dtype": "F32", "shape": [count, 3, 224, 224], "data_offsets": [0, end]},
-        "labels": {"dtype": "I64", "shape": [count], "data_offsets": [end, end + 8 * count]},
-    }).encode()  # fmt: skip
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        for _ in range(count):
-            file.write(noise.tobytes())
-        file.write(labels.tobytes())
-
-
 def ours(program, batch, steps):
     with tempfile.TemporaryDirectory() as folder:
         images = pathlib.Path(folder) / "images.safetensors"
-        write_images(images, 2 * RANKS * batch)
+        our_runs.write_noise(images, 2 * RANKS * batch, 224)
         settings = {
-            "run.dir": folder, "run.lanes": RANKS, "run.threads": 1, "run.steps": WARM_UP + steps,
-            "data.train": f"tensor:{images}", "data.order": "sequential",
-            "data.global_batch_size": RANKS * batch,
+            "run.lanes": RANKS, "run.threads": 1, "run.steps": WARM_UP + steps,
+            "data.train": f"tensor:{images}", "data.order": "sequential", "data.global_batch_size": RANKS * batch,
             "model.name": "deit_s16", "model.classes": 1000,
             "optimizer.name": "adamw", "optimizer.lr": 1e-3, "optimizer.weight_decay": 0.05, "optimizer.clip_norm": 1.0,
-            "checkpoint.every": "0st",
         }  # fmt: skip
-        words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
-        result = subprocess.run([program, "launch", "-n", str(RANKS), *words], capture_output=True, text=True)
-        if result.returncode != 0:
-            sys.exit(f"vitrail: {result.stderr}")
-        lines = (pathlib.Path(folder) / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["seconds"] for line in lines[WARM_UP:]]
+        return our_runs.seconds_of_steps(program, ["launch", "-n", RANKS], settings)[WARM_UP:]
 
 
 def main():
@@ -122,10 +95,7 @@ def main():
     for _ in range(arguments.rounds):
         a += ours(arguments.program, arguments.batch, arguments.steps)
         b += theirs(arguments.batch, arguments.steps)
-    a, b = statistics.median(a), statistics.median(b)
-    print("| ranks | images a rank | ours s | DDP and ZeroRedundancyOptimizer s | theirs / ours |")
-    print("|---|---|---|---|---|")
-    print(f"| {RANKS} | {arguments.batch} | {a:.3f} | {b:.3f} | {b / a:.2f} |")
+    our_runs.print_ratio({"ranks": RANKS, "images a rank": arguments.batch}, "DDP and ZeroRedundancyOptimizer", a, b)
 
 
 if __name__ == "__main__":

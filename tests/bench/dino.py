@@ -10,15 +10,14 @@ medians over all rounds. Needs torch and timm (tests/peers/README.md).
 """
 
 import argparse
-import json
 import math
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
+
+from training import our_runs
 
 WARM_UP = 1
 LOCAL_VIEWS, GLOBAL_SIZE, LOCAL_SIZE = 8, 224, 96
@@ -100,19 +99,12 @@ def their_turn(batch, steps):
 
 
 def our_turn(program, batch, steps):
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {
-            "run.dir": folder, "run.lanes": 1, "run.threads": 1, "run.steps": WARM_UP + steps,
-            "data.train": f"synthetic:{8 * batch},10,256", "data.val": "synthetic:8,10,256",
-            "data.global_batch_size": batch, "data.workers": 1, "precision.compute": "fp32",
-            "checkpoint.every": "0st",
-        }  # fmt: skip
-        words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
-        result = subprocess.run([program, "train", "--config", str(CONFIG), *words], capture_output=True, text=True)
-        if result.returncode != 0:
-            sys.exit(f"vitrail: {result.stderr}")
-        lines = (pathlib.Path(folder) / "metrics.jsonl").read_text().splitlines()
-    return [line["seconds"] for line in map(json.loads, lines) if "seconds" in line]
+    settings = {
+        "run.lanes": 1, "run.threads": 1, "run.steps": WARM_UP + steps,
+        "data.train": f"synthetic:{8 * batch},10,256", "data.val": "synthetic:8,10,256",
+        "data.global_batch_size": batch, "data.workers": 1, "precision.compute": "fp32",
+    }  # fmt: skip
+    return our_runs.seconds_of_steps(program, ["train", "--config", CONFIG], settings)
 
 
 def main():
@@ -130,10 +122,7 @@ def main():
     for _ in range(arguments.rounds):
         a += our_turn(arguments.program, arguments.batch, arguments.steps)[WARM_UP:]
         b += their_turn(arguments.batch, arguments.steps)[WARM_UP:]
-    a, b = statistics.median(a), statistics.median(b)
-    print("| samples a step | ours s | PyTorch and timm s | theirs / ours |")
-    print("|---|---|---|---|")
-    print(f"| {arguments.batch} | {a:.3f} | {b:.3f} | {b / a:.2f} |")
+    our_runs.print_ratio({"samples a step": arguments.batch}, "PyTorch and timm", a, b)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ share them, so each plans with its part of a core. Only the standard library.
 """
 
 import argparse
-import array
 import json
 import pathlib
-import random
-import struct
 import subprocess
 import sys
 import tempfile
+
+from training import our_runs
 
 PEAK_TFLOPS = 0.1  # of a core, roughly: mfu is measured against it
 MESSAGE_US = 20
@@ -26,18 +25,6 @@ MODELS = {
     "rows that vary": {"model.name": "vit_ti16", "model.image_size": 160, "model.drop_path": 0.5,
                        "data.global_batch_size": 32},
 }  # fmt: skip
-
-
-def write_images(path, count, size):
-    """Noise and labels: nothing is decoded."""
-    noise = array.array("f", (random.gauss(0, 1) for _ in range(3 * size * size))).tobytes()
-    labels = array.array("q", (i % 1000 for i in range(count))).tobytes()
-    end = count * len(noise)
-    header = json.dumps({
-        "images": {"dtype": "F32", "shape": [count, 3, size, size], "data_offsets": [0, end]},
-        "labels": {"dtype": "I64", "shape": [count], "data_offsets": [end, end + len(labels)]},
-    }).encode()  # fmt: skip
-    path.write_bytes(struct.pack("<Q", len(header)) + header + noise * count + labels)
 
 
 class Machine:
@@ -52,7 +39,7 @@ class Machine:
             "model.classes": 1000, "optimizer.name": "adamw", "optimizer.lr": 1e-4, "checkpoint.every": "0st",
             "sharding.communicator": "mpi", "sharding.bucket_mib": 8, "sharding.overlap": str(overlap).lower(),
         }  # fmt: skip
-        return [word for key, value in whole.items() for word in (f"--{key}", str(value))]
+        return our_runs.words(whole)
 
     def call(self, *words):
         result = subprocess.run([self.program, *map(str, words)], capture_output=True, text=True)
@@ -96,7 +83,7 @@ def main():
     for name, settings in MODELS.items():
         with tempfile.TemporaryDirectory() as folder:
             machine = Machine(arguments.program, arguments.cores, arguments.steps, pathlib.Path(folder))
-            write_images(machine.folder / "images.safetensors", settings["data.global_batch_size"], settings["model.image_size"])
+            our_runs.write_noise(machine.folder / "images.safetensors", settings["data.global_batch_size"], settings["model.image_size"])
             machine.calibrate(settings)
             for ranks, overlap in ((1, True), (2, True), (3, True), (4, False), (4, True)):
                 plan = machine.planned_and_run(settings, ranks, overlap)

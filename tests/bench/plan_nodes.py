@@ -17,6 +17,7 @@ import tempfile
 
 import plan
 from simulated import nodes as simulated_nodes
+from training import our_runs
 
 TIMES_THROUGH = 3  # that a large message waits for the delay: it is announced, asked for and sent
 # Nodes, ranks a node, Mbit/s, delay in ms.
@@ -51,7 +52,7 @@ def main():
         sys.exit("needs ip and tc (iproute2)")
     with tempfile.TemporaryDirectory() as folder:
         planner = Planner(arguments.program, arguments.cores, arguments.steps, pathlib.Path(folder))
-        plan.write_images(planner.folder / "images.safetensors", SETTINGS["data.global_batch_size"], SETTINGS["model.image_size"])
+        our_runs.write_noise(planner.folder / "images.safetensors", SETTINGS["data.global_batch_size"], SETTINGS["model.image_size"])
         planner.calibrate(SETTINGS)
         print("| nodes | ranks a node | Mbit/s | delay ms | exchange | step planned s | measured s | error % |\n"
               "|---|---|---|---|---|---|---|---|")
