@@ -29,9 +29,11 @@ void append(Findings& findings, const Findings& more) {
   findings.insert(findings.end(), more.begin(), more.end());
 }
 
-std::optional<CheckpointNeed> need_of(const Question& question, const RunFacts& run) {
+std::optional<CheckpointNeed> need_of(const Question& question, const RunFacts& run,
+                                      const std::vector<DataFacts>& data) {
   if (!question.run.settings) return std::nullopt;
-  return CheckpointNeed{trainer::checkpoint_bytes(question.config),
+  const std::int64_t samples = data.empty() ? 0 : data.front().images;
+  return CheckpointNeed{trainer::checkpoint_bytes(question.config, samples),
                         trainer::most_checkpoints(question.config), run.checkpoint_bytes};
 }
 
@@ -116,8 +118,8 @@ Findings check_all_data(const std::vector<DataFacts>& data, const Question& ques
 }
 
 Findings look_at_folder(sharding::Communicator& ranks, const Environment& environment,
-                        const Question& question, const RunFacts& run) {
-  const auto need = need_of(question, run);
+                        const Question& question, const RunFacts& run, const std::vector<DataFacts>& data) {
+  const auto need = need_of(question, run, data);
   return check_storage(try_storage(ranks, environment.host, run.folder, need), need,
                        seconds_between_checkpoints(question));
 }
@@ -187,7 +189,7 @@ Examination examine(sharding::Communicator& ranks, const Environment& environmen
   std::vector<DataFacts> data;
   if (told.run.data) data = look_at_data_of(ranks, environment, told, kBenchSeconds);
   Findings of_folder;
-  if (told.run.folder) of_folder = look_at_folder(ranks, environment, told, run);
+  if (told.run.folder) of_folder = look_at_folder(ranks, environment, told, run, data);
   Examination done{{"vitrail doctor", ranks.size(), nodes, {}}, {}};
   if (ranks.rank() != 0) return done;
 
@@ -218,8 +220,9 @@ Examined examine_before_start(const Environment& environment, const Question& qu
   Examined examined{"vitrail launch --check", question.ranks.value_or(1), {environment.host}, {settings}};
   Findings& findings = examined.findings;
   append(findings, check_run(run));
-  append(findings, check_all_data(look_at_data_of(alone, environment, told, 0), told, {}));
-  const Findings of_folder = look_at_folder(alone, environment, told, run);
+  const std::vector<DataFacts> data = look_at_data_of(alone, environment, told, 0);
+  append(findings, check_all_data(data, told, {}));
+  const Findings of_folder = look_at_folder(alone, environment, told, run, data);
   append(findings, of_folder);
   append(findings, check_slurm(ask_slurm(environment.slurm), times_of(told, save_seconds(of_folder))));
   return examined;

@@ -70,12 +70,6 @@ bool is_distilled(const Config& config) {
   return config.distillation.type != trainer::DistillationType::none;
 }
 
-double remembered_bytes(const PlanInput& in) {
-  const bool is_double = in.config.precision.compute == trainer::Precision::fp64;
-  return static_cast<double>(in.samples * trainer::remembered_numbers(in.config)) *
-         static_cast<double>(size_of(is_double ? DataType::f64 : DataType::f32));
-}
-
 PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
   const sharding::MemoryPlan shared =
       sharding::memory_plan(layout.plan, layout.exchange, layout.settings,
@@ -97,7 +91,7 @@ PlannedMemory memory_of(const PlanInput& in, const Layout& layout) {
     memory.teacher = static_cast<double>(models::describe_model(teacher_of(in.config)).params) *
                      static_cast<double>(size_of(layout.compute));
   }
-  memory.samples = remembered_bytes(in);
+  memory.samples = static_cast<double>(trainer::remembered_bytes(in.config, in.samples));
   memory.reserve = in.reserve_gb * 1e9;
   return memory;
 }
@@ -158,7 +152,7 @@ double norm_seconds(const PlanInput& in, const Layout& layout, const Links& link
 PlannedCheckpoint plan_checkpoint(const PlanInput& in) {
   PlannedCheckpoint checkpoint;
   const auto ranks = static_cast<double>(in.ranks);
-  checkpoint.bytes = static_cast<double>(trainer::checkpoint_bytes(in.config)) + remembered_bytes(in);
+  checkpoint.bytes = static_cast<double>(trainer::checkpoint_bytes(in.config, in.samples));
   checkpoint.copy_s = checkpoint.bytes / ranks / (in.copy_gb_per_s * 1e9);
   checkpoint.write_s = checkpoint.bytes / (in.write_gb_per_s * 1e9);
   checkpoint.failure_s = in.failure_gpu_hours * 3600 / ranks;

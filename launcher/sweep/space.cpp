@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "datasets/dataset.hpp"
 #include "trainer/checkpoint/checkpoint_size.hpp"
+#include "trainer/settings/sample_cost.hpp"
 
 namespace vitrail::launcher {
 namespace {
@@ -31,6 +33,13 @@ std::uint64_t free_bytes(const fs::path& folder) {
   return space.available;
 }
 
+std::uint64_t most_checkpoint_bytes(const trainer::Config& config) {
+  const bool remembers = trainer::remembered_numbers(config) > 0;
+  const auto& data = config.data;
+  return trainer::most_checkpoint_bytes(
+      config, remembers ? datasets::open_dataset(data.train, datasets::training_data(data))->size() : 0);
+}
+
 std::string gigabytes(std::uint64_t bytes) {
   return fmt::format("{:.3f} GB", static_cast<double>(bytes) / 1e9);
 }
@@ -45,7 +54,7 @@ SweepSpace space_of(const Sweep& sweep, const std::vector<TaskResult>& results,
     const std::uint64_t there = bytes_in(sweep.runs[i].folder / "checkpoints");
     used += there;
     if (results[i].state == TaskState::finished || results[i].state == TaskState::diverged) continue;
-    const std::uint64_t most = trainer::most_checkpoint_bytes(sweep.runs[i].config);
+    const std::uint64_t most = most_checkpoint_bytes(sweep.runs[i].config);
     space.needed += most - std::min(most, there);
   }
   if (quota_gib) {

@@ -326,13 +326,23 @@ TEST_F(SweepResultsTest, AFolderOfOtherSettingsIsRefused) {
   }
 }
 
+// 200,000 samples, of each an embedding of 512 numbers: more than the network's own state.
+TEST_F(SweepResultsTest, SpaceHasWhatGrafitRemembersOfSamples) {
+  const Sweep s = sweep({"--task.name", "grafit", "--data.train", "synthetic:200000,10,32", "--model.name",
+                         "vit_ti16", "--grafit.outputs", "512"});
+  const auto& config = s.runs[0].config;
+  const std::uint64_t network = trainer::checkpoint_bytes(config, 0), samples = 200000 * 512 * 4;
+  EXPECT_EQ(trainer::checkpoint_bytes(config, 200000), network + samples);
+  EXPECT_EQ(space_of(s, std::vector<TaskResult>(3), {}).needed, 3 * 3 * (network + samples));
+}
+
 TEST_F(SweepResultsTest, SpaceIsThatOfTheUnfinishedTasks) {
   const Sweep s = sweep({"--optimizer.name", "sgd", "--checkpoint.keep_last", "2", "--model.name", "vit_ti16",
                          "--model.classes", "1000"});
   std::vector<TaskResult> results(3);
   // 5,722,408 weights (timm's deit3_tiny at 1,000 classes with LayerScale) and their momentum, three times.
-  const std::uint64_t each = trainer::most_checkpoint_bytes(s.runs[0].config);
-  EXPECT_EQ(each, trainer::checkpoint_bytes(s.runs[0].config) * 3);
+  const std::uint64_t each = trainer::most_checkpoint_bytes(s.runs[0].config, 0);
+  EXPECT_EQ(each, trainer::checkpoint_bytes(s.runs[0].config, 0) * 3);
   EXPECT_EQ(space_of(s, results, {}).needed, 3 * each);
   results[2].state = TaskState::finished;
   EXPECT_EQ(space_of(s, results, {}).needed, 2 * each);
