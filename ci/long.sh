@@ -76,7 +76,7 @@ learning() {
   local subject status=0
   build dev build/dev
   ensure_peers && ensure_peers_cuda || return
-  for subject in supervised families grafit; do
+  for subject in supervised families grafit mae dino; do
     with_torch "$peers/bin/python" -B -u "tests/peers/learning/$subject.py" build/dev/vitrail || status=1
   done
   return "$status"

@@ -11,19 +11,15 @@ too; the table is printed either way.
 """
 
 import argparse
-import functools
-import json
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 
-import numpy as np
 import torch
-from fashion_mnist import fashion_mnist, write_idx
-from PIL import Image
+import vitrail_runs
+from pictures import pictures
 from timm.data import create_transform
 from timm.models.convit import ConVit
 from timm.models.xcit import Xcit
@@ -41,7 +37,8 @@ SMALL = {"model.width": 64, "model.depth": 4}
 FAMILIES = {  # name: image size, our changes to it, the peer
     "resnet18": (32, {}, lambda: families.named("resnet18", 32, CLASSES)),
     "regnety_040": (32, {}, lambda: families.named("regnety_040", 32, CLASSES)),
-    "resnet50_attn": (32, {}, lambda: families.named("resnet50_attn", 32, CLASSES)),
+    "resnet50_attn": (32, {"model.layer_scale": 0.1},  # from 1e-6 two epochs teach neither side anything
+                      lambda: derived.PooledResNet(families.RESNET["resnet50"], CLASSES, layer_scale=0.1)),
     "resmlp_s12": (28, SMALL | {"model.patch": 7}, lambda: families.resmlp(28, 7, 64, 4, CLASSES)),
     "patchconvnet_s20": (32, SMALL, lambda: derived.PatchConvNet(64, 4, CLASSES)),
     "xcit_t12_p8": (32, SMALL | {"model.heads": 2}, lambda: Xcit(
@@ -51,12 +48,6 @@ FAMILIES = {  # name: image size, our changes to it, the peer
     "levit_128s": (64, {}, lambda: families.named("levit_128s", 64, CLASSES)),
     "vit_ti16_hmlp": (32, SMALL | {"model.heads": 2}, lambda: derived.hmlp_vit(32, 64, 4, 2, CLASSES)),
 }  # fmt: skip
-
-
-def run(*words):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"families: {' '.join(done.args)}: {done.stderr}")
 
 
 def settings(name, options, seed):
@@ -69,23 +60,6 @@ def settings(name, options, seed):
         "schedule.name": "cosine", "schedule.warmup": f"{WARMUP}st", "schedule.warmup_lr": 0, "schedule.min_lr": MIN_LR,
         "evaluate.every": "0ep", "evaluate.crop_ratio": 1, "checkpoint.every": "0st", "precision.compute": "fp32",
     }  # fmt: skip
-
-
-def by_vitrail(options, folder, name, seed):
-    """Top-1 in percent."""
-    run_folder = folder / f"{name}-{seed}"
-    data = {"data.train": folder / "train", "data.val": folder / "t10k", "run.dir": run_folder}
-    words = [word for key, value in (settings(name, options, seed) | data).items() for word in (f"--{key}", value)]
-    run(options.vitrail, "launch", "-n", options.ranks, *words)
-    lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-    return [line["eval"]["top1"] for line in lines if "eval" in line][-1]
-
-
-@functools.cache
-def pictures(part, count):
-    images, labels = fashion_mnist(part)
-    grey = np.frombuffer(images, np.uint8, 784 * count, 16).reshape(count, 28, 28)
-    return [Image.fromarray(g).convert("RGB") for g in grey], torch.from_numpy(np.frombuffer(labels, np.uint8, count, 8).astype(np.int64))
 
 
 def by_peer(options, name, seed):
@@ -122,10 +96,10 @@ def by_peer(options, name, seed):
     return 100 * hits / len(asked)
 
 
-def by_both(options, folder, name, seeds):
+def by_both(options, folder, data, name, seeds):
     ours, theirs = [], []
     for seed in seeds:
-        ours.append(by_vitrail(options, folder, name, seed))
+        ours.append(vitrail_runs.train(options.vitrail, options.ranks, folder / f"{name}-{seed}", settings(name, options, seed) | data))
         theirs.append(by_peer(options, name, seed))
         print(f"{name}, seed {seed}: Vitrail {ours[-1]:.2f} %, the peer {theirs[-1]:.2f} %", flush=True)
     return ours, theirs
@@ -133,9 +107,8 @@ def by_both(options, folder, name, seeds):
 
 def row(name, ours, theirs):
     """A line of the table, and whether the means are apart."""
+    apart, allowed = vitrail_runs.apart(ours, theirs)
     deviations = [statistics.stdev(side) if len(side) > 1 else 0 for side in (ours, theirs)]
-    apart = statistics.mean(ours) - statistics.mean(theirs)
-    allowed = 2 * (sum(d * d for d in deviations) / len(ours)) ** 0.5
     cells = [f"{statistics.mean(side):.2f} +- {d:.2f}" for side, d in zip((ours, theirs), deviations)]
     return f"| {name} | {len(ours)} | {cells[0]} | {cells[1]} | {apart:+.2f} | {allowed:.2f} |", abs(apart) > allowed
 
@@ -151,13 +124,12 @@ def main():
     rows, failed = [], False
     with tempfile.TemporaryDirectory(prefix="vitrail-") as text:
         folder = pathlib.Path(text)
-        for part, count in (("train", options.images), ("t10k", options.asked)):
-            run(options.vitrail, "pack", "--source", write_idx(folder, part, count), "--output", folder / part)
+        data = vitrail_runs.pack(options.vitrail, folder, train=options.images, t10k=options.asked)
         for name in options.family or FAMILIES:
-            line, is_apart = row(name, *by_both(options, folder, name, range(1, options.seeds + 1)))
+            line, is_apart = row(name, *by_both(options, folder, data, name, range(1, options.seeds + 1)))
             rows.append(line)
             if is_apart and options.seeds > 1:
-                line, is_apart = row(name, *by_both(options, folder, name, range(options.seeds + 1, 3 * options.seeds + 1)))
+                line, is_apart = row(name, *by_both(options, folder, data, name, range(options.seeds + 1, 3 * options.seeds + 1)))
                 rows.append(line)
                 failed = failed or is_apart
     print("| | seeds | Vitrail, % | the peer, % | apart | two standard errors |\n|---|---|---|---|---|---|", *rows, sep="\n")

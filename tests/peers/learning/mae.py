@@ -8,15 +8,13 @@ apart.
 """
 
 import argparse
-import json
-import math
+import functools
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 
-from fashion_mnist import write_idx
+import vitrail_runs
 
 BODY = {"model.name": "deit_ti16", "model.image_size": 28, "model.patch": 4, "model.width": 96, "model.depth": 4, "model.heads": 3,
         "data.workers": 1, "schedule.warmup_lr": 0, "schedule.warmup_prefix": "true", "optimizer.name": "adamw",
@@ -33,19 +31,6 @@ TUNING = BODY | {
 }
 
 
-def run(*words):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"mae: {' '.join(done.args)}: {done.stderr}")
-
-
-def train(options, folder, settings):
-    flags = [word for key, value in settings.items() for word in (f"--{key}", value)]
-    run(options.vitrail, "launch", "-n", options.ranks, "--run.dir", folder, *flags)
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [line["eval"]["top1"] for line in lines if "eval" in line][-1:]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("vitrail")
@@ -58,22 +43,22 @@ def main():
     found = {"mae": [], "scratch": []}
     with tempfile.TemporaryDirectory(prefix="vitrail-") as text:
         folder = pathlib.Path(text)
-        for part, count in (("train", options.images), ("t10k", 10000)):
-            run(options.vitrail, "pack", "--source", write_idx(folder, part, count), "--output", folder / f"{part}-pack")
-        data, val = {"data.train": folder / "train-pack"}, {"data.val": folder / "t10k-pack"}
+        data = vitrail_runs.pack(options.vitrail, folder, train=options.images, t10k=10000)
+        images = {"data.train": data["data.train"]}
+        train = functools.partial(vitrail_runs.train, options.vitrail, options.ranks)
         for seed in range(1, options.seeds + 1):
             pretrained = folder / f"mae-{seed}"
-            train(options, pretrained, PRETRAINING | data | {"run.seed": seed, "run.epochs": options.epochs})
-            tuning = TUNING | data | val | {"run.seed": seed, "run.epochs": options.tuning, "data.subset_seed": seed}
-            found["scratch"] += train(options, folder / f"scratch-{seed}", tuning)
-            found["mae"] += train(options, folder / f"tuned-{seed}", tuning | {"model.weights": pretrained})
+            train(pretrained, PRETRAINING | images | {"run.seed": seed, "run.epochs": options.epochs})
+            tuning = TUNING | data | {"run.seed": seed, "run.epochs": options.tuning, "data.subset_seed": seed}
+            found["scratch"].append(train(folder / f"scratch-{seed}", tuning))
+            found["mae"].append(train(folder / f"tuned-{seed}", tuning | {"model.weights": pretrained}))
             print(f"seed {seed}: from scratch {found['scratch'][-1]:.2f} %, after MAE {found['mae'][-1]:.2f} %", flush=True)
     if options.seeds < 2:
         return
+    difference, allowed = vitrail_runs.apart(found["mae"], found["scratch"])
     means = {name: statistics.mean(values) for name, values in found.items()}
-    error = math.sqrt(sum(statistics.variance(values) / len(values) for values in found.values()))
-    print(f"from scratch {means['scratch']:.2f} %, after MAE {means['mae']:.2f} %; standard error of the difference {error:.2f}")
-    sys.exit(0 if means["mae"] - means["scratch"] > 2 * error else 1)
+    print(f"from scratch {means['scratch']:.2f} %, after MAE {means['mae']:.2f} %; two standard errors {allowed:.2f}")
+    sys.exit(0 if difference > allowed else 1)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,16 @@ are apart, with the table of accuracies either way.
 """
 
 import argparse
-import json
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
 import torch
-from fashion_mnist import fashion_mnist, write_idx
-from PIL import Image
+import vitrail_runs
+from pictures import pictures
 from timm.data import Mixup, create_transform
 from timm.layers import DropPath
 from timm.loss import SoftTargetCrossEntropy
@@ -37,17 +35,10 @@ DROP_PATH, MIXUP, CUTMIX, SMOOTHING = 0.05, 0.2, 0.5, 0.1
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def run(*words):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"supervised: {' '.join(done.args)}: {done.stderr}")
-    return done.stdout
-
-
-def settings(folder, seed):
+def settings(seed):
     return {
-        "run.dir": folder / f"run-{seed}", "run.seed": seed, "run.lanes": 1, "run.epochs": EPOCHS, "run.threads": 1,
-        "data.train": folder / "train", "data.val": folder / "t10k", "data.global_batch_size": BATCH,
+        "run.seed": seed, "run.lanes": 1, "run.epochs": EPOCHS, "run.threads": 1,
+        "data.global_batch_size": BATCH,
         "model.name": "vit_xxs4", **{f"model.{key}": value for key, value in SIZE.items()}, "model.drop_path": DROP_PATH,
         "augment.crop": "rrc", "augment.flip": "true", "augment.mixup": MIXUP, "augment.cutmix": CUTMIX,
         "loss.name": "ce", "loss.smoothing": SMOOTHING,
@@ -55,20 +46,6 @@ def settings(folder, seed):
         "schedule.name": "cosine", "schedule.warmup": f"{WARMUP}st", "schedule.warmup_lr": WARMUP_LR, "schedule.min_lr": MIN_LR,
         "evaluate.every": "0ep", "evaluate.crop_ratio": 1, "checkpoint.every": "0st", "precision.compute": "fp32",
     }  # fmt: skip
-
-
-def by_vitrail(vitrail, folder, seed):
-    """Top-1 in percent."""
-    words = [word for key, value in settings(folder, seed).items() for word in (f"--{key}", value)]
-    run(vitrail, "train", *words)
-    lines = [json.loads(line) for line in (folder / f"run-{seed}" / "metrics.jsonl").read_text().splitlines()]
-    return lines[-1]["eval"]["top1"]
-
-
-def pictures(part, count):
-    images, labels = fashion_mnist(part)
-    grey = np.frombuffer(images, np.uint8, 784 * count, 16).reshape(count, 28, 28)
-    return [Image.fromarray(g).convert("RGB") for g in grey], torch.from_numpy(np.frombuffer(labels, np.uint8, count, 8).astype(np.int64))
 
 
 def make_model():
@@ -121,20 +98,16 @@ def main():
     ours, theirs = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for part, count in (("train", IMAGES), ("t10k", 10000)):
-            run(words.vitrail, "pack", "--source", write_idx(folder, part, count), "--output", folder / part)
+        data = vitrail_runs.pack(words.vitrail, folder, train=IMAGES, t10k=10000)
         for seed in range(1, words.seeds + 1):
-            ours.append(by_vitrail(words.vitrail, folder, seed))
+            ours.append(vitrail_runs.train(words.vitrail, 1, folder / f"run-{seed}", settings(seed) | data))
             theirs.append(by_timm(train, test, seed))
             print(f"seed {seed}: Vitrail {ours[-1]:.2f} %, PyTorch and timm {theirs[-1]:.2f} %", flush=True)
-    mean = [statistics.mean(side) for side in (ours, theirs)]
-    spread = [statistics.stdev(side) for side in (ours, theirs)]
-    error = (sum(s * s for s in spread) / words.seeds) ** 0.5
-    for side, m, s in zip(("Vitrail", "PyTorch and timm"), mean, spread):
-        print(f"{side}: {m:.2f} % +- {s:.2f} over {words.seeds} seeds")
-    apart = abs(mean[0] - mean[1])
-    print(f"means {apart:.2f} apart, two standard errors are {2 * error:.2f}")
-    return apart > 2 * error
+    for side, found in (("Vitrail", ours), ("PyTorch and timm", theirs)):
+        print(f"{side}: {statistics.mean(found):.2f} % +- {statistics.stdev(found):.2f} over {words.seeds} seeds")
+    difference, allowed = vitrail_runs.apart(ours, theirs)
+    print(f"means {abs(difference):.2f} apart, two standard errors are {allowed:.2f}")
+    return abs(difference) > allowed
 
 
 if __name__ == "__main__":
