@@ -102,6 +102,13 @@ std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, c
   return std::make_unique<KnnScorer>(std::move(features), asked.size(), choice, options);
 }
 
+// Where the known images chose how many vote, the scores have it.
+void tell_neighbours(const Scores& scores, UsedRecord& used) {
+  const auto chosen = std::ranges::find(scores.list, "neighbours", &Score::name);
+  if (used.knn && chosen != scores.list.end())
+    used.knn->neighbours = static_cast<std::int64_t>(chosen->value);
+}
+
 std::unique_ptr<Scorer> classification_scorer(const Config& config, const Loaded& loaded,
                                               const datasets::Dataset& dataset) {
   if (!loaded.checkpoint.empty()) {
@@ -130,6 +137,7 @@ Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
                                   : classification_scorer(config, loaded, *dataset);
   const auto scores = evaluate(*loaded.model, dataset, evaluation_options(config, loaded.device), *scorer,
                                communicator, [] { return false; });
+  tell_neighbours(scores.value(), used);
   return {scores.value(), used};
 }
 

@@ -94,7 +94,8 @@ Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptio
   };
   Scores scores{asked.images, {top1_score(percent(top1)), top5_score(percent(top5))}};
   if (options.cross_validated)
-    scores.list.push_back({"neighbours", "neighbours", static_cast<double>(count), false, true});
+    scores.list.push_back(
+        {.name = "neighbours", .label = "neighbours", .value = static_cast<double>(count), .is_count = true});
   if (!options.retrieval) return scores;
   const RetrievalOptions how{options.classes, options.coarse_of, count, options.temperature};
   std::ranges::copy(retrieval_scores(known, asked, how, communicator), std::back_inserter(scores.list));

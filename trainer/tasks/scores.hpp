@@ -15,6 +15,7 @@ struct Score {
   double value = 0;
   bool is_percent = false;
   bool higher_is_better = true;
+  bool is_count = false;
 };
 
 struct Accuracy {

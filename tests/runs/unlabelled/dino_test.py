@@ -7,6 +7,11 @@ import tiny
 from tiny import harness
 
 STEPS = 9
+BODIES = {  # batch statistics of views of two sizes; a patch grid of its own; one that looks at one size alone
+    "resnet18": {"model.image_size": 32, "dino.batch_norm": "true", "model.batch_norm_lanes": 2},
+    "xcit_t12_p8": {"model.image_size": 32, "model.width": 32, "model.depth": 2, "model.heads": 2},
+    "resmlp_s12": {"model.image_size": 32, "model.patch": 8, "model.width": 32, "model.depth": 2, "dino.local_size": 32},
+}
 
 
 class DinoTest(tiny.Runs):
@@ -43,6 +48,16 @@ class DinoTest(tiny.Runs):
         self.assertNotEqual(student, found)
         self.assertIn("it has no head", self.vitrail(*words, expect=78)[1])
 
+    def test_other_bodies_on_any_number_of_ranks(self):
+        common = {key: value for key, value in self.settings.items() if not key.startswith("model.")}
+        for name, own in BODIES.items():
+            with self.subTest(body=name):
+                runs = [self.folder / f"{name}-{ranks}" for ranks in (1, 2, 4)]
+                for ranks, run in zip((1, 2, 4), runs):
+                    self.launch(run, ranks, common | {"run.steps": 3, "model.name": name} | own)
+                    harness.check_same_metrics(self, run, runs[0])
+                    self.check_same_state(run, runs[0])
+
     def test_others_take_the_body(self):
         weights = self.folder / "teacher.safetensors"
         self.vitrail("export", "--checkpoint", self.reference, "--output", weights, "--ema")
@@ -58,6 +73,9 @@ class DinoTest(tiny.Runs):
         self.assertEqual([line["loss"] for line in mine], [line["loss"] for line in theirs])
 
     def test_what_cannot_be_learned_so_is_refused_by_name(self):
+        common = {key: value for key, value in self.settings.items() if not key.startswith("model.")}
+        resmlp = common | {"model.name": "resmlp_s12"} | BODIES["resmlp_s12"] | {"dino.local_size": 16, "run.dir": self.folder / "sizes"}
+        self.assertIn("dino.local_views = 0", self.vitrail("train", *harness.flags(resmlp), expect=78)[1])
         for key, value in (("augment.mixup", 0.8), ("augment.crop", "none"), ("loss.smoothing", 0.1), ("ema.decay", 0.9),
                            ("distillation.type", "hard"), ("evaluate.flip", "true"), ("augment.dct_scaling", "true")):
             with self.subTest(key=key):

@@ -51,9 +51,11 @@ class GrafitTest(tiny.Runs):
         coarse = ("--data.coarse", self.settings["data.coarse"])
         found = harness.scores(self.vitrail(*words, *coarse)[0])
         self.assertEqual(found, evaluations[-1]["eval"])
-        without = harness.scores(self.vitrail(*words, "--evaluate.cross_validated", "true")[0])
+        report = self.vitrail(*words, "--evaluate.cross_validated", "true")[0]
+        without = harness.scores(report)
         self.assertEqual(without["map"], found["map"])
-        self.assertIn(float(without["neighbours"]), (10, 15, 20, 25, 30))
+        self.assertIn(without["neighbours"], (10, 15, 20, 25, 30))
+        self.assertEqual(json.loads(report)["used"]["knn"]["neighbours"], without["neighbours"])  # not the run's 5
         trunk = harness.scores(self.vitrail(*words, *coarse, "--evaluate.features", "head")[0])
         self.assertNotEqual(trunk["map"], found["map"])
 
