@@ -87,9 +87,8 @@ def by_pixels(options, known):
 
 
 def by_features(options, run, known, asked):
-    flags = [word for key, value in JUDGED.items() for word in (f"--{key}", value)]
-    text = vitrail_runs.call(options.vitrail, "eval", "--checkpoint", run, "--data", asked, "--evaluate.known", known, *flags)
-    return json.loads(text)["top1"]
+    words = vitrail_runs.flags(JUDGED | {"checkpoint": run, "data": asked, "evaluate.known": known})
+    return json.loads(vitrail_runs.call(options.vitrail, "eval", *words))["top1"]
 
 
 def main():

@@ -8,6 +8,10 @@ import sys
 from fashion_mnist import write_idx
 
 
+def flags(settings):
+    return [word for key, value in settings.items() for word in (f"--{key}", value)]
+
+
 def call(vitrail, *words):
     done = subprocess.run([str(word) for word in (vitrail, *words)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -24,8 +28,7 @@ def pack(vitrail, folder, **counts):
 
 def train(vitrail, ranks, folder, settings):
     """Top-1 in percent of the run's last evaluation; None: it made none."""
-    flags = [word for key, value in settings.items() for word in (f"--{key}", value)]
-    call(vitrail, "launch", "-n", ranks, "--run.dir", folder, *flags)
+    call(vitrail, "launch", "-n", ranks, "--run.dir", folder, *flags(settings))
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     evaluations = [line["eval"]["top1"] for line in lines if "eval" in line]
     return evaluations[-1] if evaluations else None
