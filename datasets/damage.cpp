@@ -22,7 +22,8 @@ void check_damage(const DamageLedger& ledger, std::uint64_t samples, const std::
   throw Error(ExitCode::bad_data,
               fmt::format("{}: {} of {} records are damaged, at most {} are replaced; the first is {}",
                           source, ledger.size(), samples, allowed, ledger.begin()->second),
-              fmt::format("`vitrail verify {}` lists everything that is damaged", source));
+              "`vitrail verify PACK` lists everything that is damaged in a pack; of other sources the log "
+              "names what was met");
 }
 
 std::string to_text(const DamageLedger& ledger) {

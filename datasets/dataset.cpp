@@ -44,10 +44,10 @@ std::shared_ptr<const Dataset> open_of_kind(const std::string& source, const Ope
                 fmt::format("not with data.stage_dir = {}: only packs are staged", options.stage_dir),
                 "leave data.stage_dir out");
   }
-  if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7));
+  if (source.starts_with("tensor:")) return open_tensor_dataset(source.substr(7), Labels::optional);
   if (source.starts_with("synthetic:")) return open_synthetic_dataset(source.substr(10));
   if (is_direct_source(source)) {
-    return open_source_dataset(source, options.labels.empty() ? Labels::needed : Labels::unused);
+    return open_source_dataset(source, options.labels.empty() ? Labels::optional : Labels::unused);
   }
   if (is_packed_source(source)) {
     throw Error(

@@ -1,6 +1,6 @@
-// Where labelled images come from: a pack, a tensor file or a generator. Immutable and safe to read from any
-// thread. Throws: DamagedRecord naming shard, record and key; Error(bad_data) for a source that is not what
-// it says as a whole; Error(usage) for one that nobody knows.
+// Where images come from, with labels or without: a pack, a tensor file or a generator. Immutable and safe to
+// read from any thread. Throws: DamagedRecord naming shard, record and key; Error(bad_data) for a source that
+// is not what it says as a whole; Error(usage) for one that nobody knows.
 #pragma once
 
 #include <cstddef>
@@ -47,7 +47,7 @@ class Dataset {
   virtual ~Dataset() = default;
 
   virtual std::int64_t size() const = 0;
-  virtual std::int64_t classes() const = 0;
+  virtual std::int64_t classes() const = 0;  // 0: images without labels, which all read as 0
   virtual std::string class_name(std::int64_t label) const = 0;
   virtual std::string class_id(std::int64_t label) const;  // wnid where there is one, else the name
   virtual std::int64_t label(std::int64_t index) const = 0;
@@ -68,8 +68,8 @@ class Dataset {
 // textures with class-dependent structure, for dry runs.
 std::shared_ptr<const Dataset> open_dataset(const std::string& source, const OpenOptions& options = {});
 
-// The same, where labels are not looked at: a tensor file and tars ("wds:") may do without, and "folder:DIR"
-// is every image below a folder, in name order; options.classes cuts none of these.
+// The same, where labels are not looked at: images of tars ("wds:") that have none count among others, and
+// "folder:DIR" is every image below a folder, in name order; options.classes cuts none of these.
 std::shared_ptr<const Dataset> open_unlabelled(const std::string& source, const OpenOptions& options = {});
 
 // To be shown: with labels where there are some. "folder:DIR" is a folder for each class, as training reads

@@ -7,13 +7,17 @@
 
 namespace vitrail::datasets {
 
-enum class Labels { needed, unused };
+// Of images that have none. needed: they do not count, and a source without any is refused. optional: they do
+// not count, but where none has one, all do. unused: they count.
+enum class Labels { needed, optional, unused };
 
 // Which images count (sample_subset.hpp).
 struct SubsetOptions {
   std::string part = {};  // "1%", "25/class", "list:FILE"; empty: all
   bool balanced = false;
   std::int64_t seed = 0;
+
+  bool operator==(const SubsetOptions&) const = default;
 };
 
 struct OpenOptions {
@@ -28,6 +32,8 @@ struct OpenOptions {
   SubsetOptions subset = {};
   std::string coarse = {};  // file of coarser classes (coarse_classes.hpp) that stand in the classes' place
   std::string stage_dir = {};  // folder on the node's own disk: a pack's shards are copied there meanwhile
+
+  bool operator==(const OpenOptions&) const = default;
 };
 
 }  // namespace vitrail::datasets

@@ -20,15 +20,16 @@ namespace {
 
 // Neither streams, which have to be sorted first, nor collections with splits, of which nobody could say
 // which.
-constexpr std::array<std::string_view, 6> kDirect = {
-    "folder:DIR", "wds:TARS", "csv:LIST", "flat:DIR,LABELS", "inaturalist:JSON", "idx:IMAGES,LABELS"};
+constexpr std::array<std::string_view, 7> kDirect = {
+    "folder:DIR",      "images:DIR",       "wds:TARS",         "csv:LIST",
+    "flat:DIR,LABELS", "inaturalist:JSON", "idx:IMAGES,LABELS"};
 
 class SourceDataset final : public Dataset {
  public:
   SourceDataset(const std::string& source, Labels labels)
       : name_(source),
         source_(open_source({.source = source,
-                             .labelled = labels == Labels::needed,
+                             .labelled = labels,
                              .shard_bytes = PackOptions{}.shard_bytes,
                              .threads = static_cast<int>(available_processors())})),
         fingerprint_(hash_text("unpacked\n" + source_->identity()).hex()) {

@@ -52,11 +52,12 @@ void Model::bind(const std::vector<at::Tensor>& tensors) {
 
 void Model::check_images(const at::Tensor& images, const Pass& pass) const {
   const std::int64_t size = pass.image_size == 0 ? image_size_ : pass.image_size;
-  if (size != image_size_ && !takes(size)) {
-    throw Error(
-        ExitCode::refused,
-        fmt::format("{} at {} px cannot look at images of {} px as well", name_, image_size_, size),
-        "it looks at one size alone: give it no smaller views (dino.local_views = 0), or views of its size");
+  const auto smallest = smallest_view();
+  if (size != image_size_ && (!smallest || size < *smallest)) {
+    throw Error(ExitCode::refused,
+                fmt::format("{} at {} px cannot look at images of {} px as well", name_, image_size_, size),
+                smallest ? fmt::format("give it views of at least one patch, {} px", *smallest)
+                         : "it looks at one size alone: give it no smaller views, or views of its size");
   }
   if (are_images(images, size)) return;
   throw Error(

@@ -93,9 +93,9 @@ class Model {
   // Without a head the features are what the network gives.
   Model(std::string name, std::int64_t image_size, ParameterSpecs specs, std::optional<Head> head,
         DropPath drop_path);
-  // Whether body() can look at images of another size than the model's.
-  virtual bool takes(std::int64_t /*image_size*/) const { return false; }
-  // Images are of the model's shape, or of one that it takes, and tensors are bound.
+  // Side of the smallest images of another size than the model's that body() can look at; absent: of none.
+  virtual std::optional<std::int64_t> smallest_view() const { return std::nullopt; }
+  // Images are of the model's shape, or not smaller than its smallest view, and tensors are bound.
   virtual Features body(const at::Tensor& images, const Pass& pass) const = 0;
   Bound bound() const;
 

@@ -27,10 +27,15 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
                                                       sharding::Communicator& communicator) {
   datasets::DataConfig data = config.data;
   // Neighbours are judged by the classes themselves.
-  if (use == DataUse::evaluation && !learns_labels(config.task.name)) data.coarse.clear();
+  if (use == DataUse::evaluation && judged_by_neighbours(config)) data.coarse.clear();
   auto dataset = open_together(data, use, communicator);
+  if (use == DataUse::training)
+    check_training_labels(config, dataset->classes());
+  else
+    check_evaluation_labels(data.val, dataset->classes());
   const models::ModelConfig& model = config.model;
-  if (learns_labels(config.task.name) && dataset->classes() > model.classes) {
+  if (learns_labels(config.task.name) && dataset->classes() > model.classes &&
+      (use == DataUse::training || !judged_by_neighbours(config))) {
     throw Error(ExitCode::refused,
                 fmt::format("{} has {} classes, model.classes is {}", dataset->describe(), dataset->classes(),
                             model.classes),
@@ -39,17 +44,19 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
   return dataset;
 }
 
-// Whose labels vote where a task has learned none.
+// Whose labels vote.
 std::shared_ptr<const datasets::Dataset> known_images(const Config& config,
                                                       const std::shared_ptr<const datasets::Dataset>& trained,
                                                       sharding::Communicator& communicator) {
-  if (learns_labels(config.task.name) || config.data.val.empty()) return nullptr;
+  if (!judged_by_neighbours(config) || config.data.val.empty()) return nullptr;
   datasets::DataConfig data = config.data;
   data.coarse.clear();
   if (config.evaluation.known.empty())
     return config.data.coarse.empty() ? trained : open_together(data, DataUse::training, communicator);
   data.val = config.evaluation.known;
-  return open_together(data, DataUse::evaluation, communicator, "evaluate.known");
+  auto known = open_together(data, DataUse::evaluation, communicator, "evaluate.known");
+  check_evaluation_labels(data.val, known->classes(), "evaluate.known");
+  return known;
 }
 
 // MPI's own sums know no half types.

@@ -89,6 +89,7 @@ std::string to_json_line(std::int64_t step, const Scores& scores) {
   JsonLine evaluation;
   evaluation.add("images", scores.images);
   for (const Score& score : scores.list) evaluation.add(score.name.c_str(), score.value);
+  if (scores.neighbours) evaluation.add("neighbours", *scores.neighbours);
   return JsonLine().add("step", step).add_text("eval", evaluation.object()).object() + "\n";
 }
 

@@ -2,6 +2,8 @@
 
 #include "sharding/agreement/gather_text.hpp"
 #include "sharding/agreement/nodes.hpp"
+#include "trainer/settings/settings.hpp"
+#include "trainer/settings/task_network.hpp"
 
 namespace vitrail::trainer {
 
@@ -20,6 +22,26 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
   sharding::agree(communicator,
                   [&] { dataset = datasets::open_dataset(training ? config.train : config.val, options); });
   return dataset;
+}
+
+void check_training_labels(const Config& config, std::int64_t classes) {
+  if (classes > 0) return;
+  const std::string none = fmt::format("data.train = {}: no image has a label", config.data.train);
+  if (uses_labels(config.task.name)) {
+    throw Error(ExitCode::bad_data,
+                fmt::format("{}, and task.name = {} learns from them", none,
+                            find_setting("task.name")->get(config).value_or("")),
+                "data.labels names a table of them; task.name = dino and mae learn without");
+  }
+  if (config.data.val.empty() || !config.evaluation.known.empty()) return;
+  throw Error(ExitCode::bad_data, none + " that could vote on those of data.val",
+              "set evaluate.known to images with labels, or leave data.val out");
+}
+
+void check_evaluation_labels(const std::string& source, std::int64_t classes, const std::string& key) {
+  if (classes > 0) return;
+  throw Error(ExitCode::bad_data, fmt::format("{} = {}: no image has a label", key, source),
+              fmt::format("name images with labels, or leave {} out; `vitrail predict` wants none", key));
 }
 
 }  // namespace vitrail::trainer

@@ -19,4 +19,10 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
                                                        sharding::Communicator& communicator,
                                                        const std::string& key = "data.val");
 
+// Whether images have labels where the run looks at them; `classes`: of the data set, 0 for none. Throws:
+// Error(bad_data) naming the key.
+void check_training_labels(const Config& config, std::int64_t classes);
+void check_evaluation_labels(const std::string& source, std::int64_t classes,
+                             const std::string& key = "data.val");
+
 }  // namespace vitrail::trainer

@@ -140,9 +140,8 @@ void check_sums(const Manifest& m, const std::string& path) {
     if (!holds) throw Error(ExitCode::bad_data, fmt::format("{}: {}", path, what));
   };
   std::uint64_t images = 0;
-  demand(m.images >= 1 && m.images < (std::uint64_t{1} << 40) && m.key_bytes >= 1 && !m.shards.empty() &&
-             !m.classes.empty(),
-         "images, key_bytes, shards or classes cannot be");
+  demand(m.images >= 1 && m.images < (std::uint64_t{1} << 40) && m.key_bytes >= 1 && !m.shards.empty(),
+         "images, key_bytes or shards cannot be");
   for (const ShardEntry& s : m.shards) {
     demand(s.images <= m.images - images, "the shards hold more images than the pack");
     demand(s.key.bytes / m.key_bytes == s.images && s.key.bytes % m.key_bytes == 0,

@@ -4,6 +4,7 @@
 // Throws: Error(bad_data) naming the file and the key; Error(io).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -59,10 +60,13 @@ struct Manifest {
   std::uint64_t images = 0;         // N
   std::uint64_t quarantined = 0;    // lines of quarantine.jsonl
   std::uint64_t key_bytes = 1;      // length of every key, padded with NULs
-  std::vector<ClassEntry> classes;
+  std::vector<ClassEntry> classes;  // none: images without labels
   std::vector<ShardEntry> shards;
   IndexEntry index;
   FileEntry quarantine;
+
+  // Those that an image may have are below this. Without classes it is 0.
+  std::uint64_t labels() const { return std::max<std::uint64_t>(classes.size(), 1); }
 };
 
 // One image that could not be decoded, or file that is none.

@@ -75,7 +75,7 @@ void PackIndex::check_shards() const {
 
 std::uint32_t PackIndex::label(std::uint64_t image) const {
   const std::uint32_t label = label_[image];
-  if (label >= manifest_.classes.size()) {
+  if (label >= manifest_.labels()) {
     throw Error(ExitCode::bad_data,
                 fmt::format("{}: image {} has label {}, but there are {} classes",
                             (path_ / kIndexFile).string(), image, label, manifest_.classes.size()));

@@ -20,13 +20,14 @@ PackInfo pack_info(const std::filesystem::path& pack) {
   info.class_images.assign(m.classes.size(), 0);
   info.record_bytes_min = std::numeric_limits<std::uint64_t>::max();
   for (std::uint64_t image = 0; image < m.images; ++image) {
-    ++info.class_images[index.label(image)];
+    if (!m.classes.empty()) ++info.class_images[index.label(image)];
     const RecordPlace place = index.place(image);
     const std::uint64_t bytes = place.end - place.begin;
     info.record_bytes += bytes;
     info.record_bytes_min = std::min(info.record_bytes_min, bytes);
     info.record_bytes_max = std::max(info.record_bytes_max, bytes);
   }
+  if (m.classes.empty()) return info;
   const auto [least, most] = std::ranges::minmax(info.class_images);
   info.class_images_min = least;
   info.class_images_max = most;
@@ -76,8 +77,9 @@ std::string to_text(const PackInfo& info) {
   if (!m.selection.empty()) line("selection", m.selection);
   line("images",
        fmt::format("{} of {}; {} in {}", m.images, m.source_images, m.quarantined, kQuarantineFile));
-  line("classes",
-       fmt::format("{} of {} to {} images", m.classes.size(), info.class_images_min, info.class_images_max));
+  line("classes", m.classes.empty() ? "none: images without labels"
+                                    : fmt::format("{} of {} to {} images", m.classes.size(),
+                                                  info.class_images_min, info.class_images_max));
   line("record",
        fmt::format("{} to {} bytes, {:.0f} on average", info.record_bytes_min, info.record_bytes_max, mean));
   line("files",

@@ -203,7 +203,7 @@ class ShardCheck {
                   const std::vector<char>& keys) {
     const std::uint64_t length = index_.manifest().key_bytes, shards = index_.manifest().shards.size();
     for (std::uint64_t row = 0; row < entry_.images; ++row) {
-      if (label[row] >= index_.manifest().classes.size())
+      if (label[row] >= index_.manifest().labels())
         problems_.push_back(bad_record(row, fmt::format("label {}", label[row])));
       const std::string_view key(&keys[row * length], length);
       if (plan_key(key.substr(0, key.find('\0')), shards).shard != shard_) {

@@ -87,13 +87,12 @@ void check_output(const PackOptions& options) {
     throw Error(ExitCode::refused, fmt::format("--output {}: this is a file", options.output.string()),
                 "name a folder: a pack is several files");
   }
-  constexpr std::string_view kFolder = "folder:";
-  if (!options.source.starts_with(kFolder)) return;
-  const fs::path source = fs::weakly_canonical(options.source.substr(kFolder.size()));
+  if (!options.source.starts_with("folder:") && !options.source.starts_with("images:")) return;
+  const fs::path source = fs::weakly_canonical(options.source.substr(options.source.find(':') + 1));
   const fs::path output = fs::weakly_canonical(options.output);
   if (std::ranges::mismatch(source, output).in1 != source.end()) return;
   throw Error(ExitCode::refused,
-              fmt::format("{} lies inside {}: the pack would become a class of its own source",
+              fmt::format("{} lies inside {}: the pack would become a part of its own source",
                           options.output.string(), options.source),
               "choose another --output");
 }

@@ -56,7 +56,7 @@ const char* describe(Flaw flaw) {
     case Flaw::hidden:
       return "hidden: a name that begins with a dot";
     case Flaw::system_folder:
-      return "in a folder of the system's, not of a class";
+      return "in a folder of the system's";
     case Flaw::link_loop:
       return "a link to a folder that holds it";
     case Flaw::no_label:

@@ -58,6 +58,7 @@ constexpr Kind kKinds[] = {
     {"imagenet-hf", "DIR|TAR.GZ (Hugging Face's)", kDevkit, opened<open_huggingface_source>},
     {"imagenet-kaggle", "DIR (Kaggle's)", kNothing, listed<read_kaggle_imagenet>},
     {"folder", "DIR (a folder for each class)", kNothing, opened<open_folder_source>},
+    {"images", "DIR (all below it, without labels)", kNothing, opened<open_image_tree>},
     {"flat", "DIR,LABELS (one folder and a list FILE,LABEL)", kDevkit, opened<open_flat_source>},
     {"csv", "LIST[,DIR] (a table of paths and labels)", kDevkit | kLabels | kNames, listed<read_csv_list>},
     {"wds", "DIR|TARS (WebDataset's, x-{00..99}.tar)", kLabels | kNames, opened<open_webdataset_source>},

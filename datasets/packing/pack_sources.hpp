@@ -1,7 +1,7 @@
-// What can be packed (datasets/README.md lists the kinds): images with labels, cut into shards, and the bytes
-// of each image. Which image lies where in which shard follows from the hash of its key. Throws: Error(usage)
-// for a source that is none; Error(bad_data) for one that is not what it should be; Error(refused) for
-// options that do not fit it; Error(io).
+// What can be packed (datasets/README.md lists the kinds): images with labels or without, cut into shards,
+// and the bytes of each image. Which image lies where in which shard follows from the hash of its key.
+// Throws: Error(usage) for a source that is none; Error(bad_data) for one that is not what it should be;
+// Error(refused) for options that do not fit it; Error(io).
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "datasets/bytes.hpp"
+#include "datasets/open_options.hpp"
 #include "datasets/pack/pack_format.hpp"
 #include "datasets/packing/partition.hpp"
 #include "datasets/packing/sources/source_listing.hpp"
@@ -23,15 +24,17 @@ struct SourceOptions {
   std::string source;                 // KIND:PATH
   std::filesystem::path devkit = {};  // of ImageNet-1k; empty: none
   std::string split = {};             // which part of a source that holds several
-  std::string labels = {};  // which of several kinds: a column, a rank, coarse; empty: the usual ones
+  std::string labels = {};  // which of several kinds: a column, a rank, coarse, none; empty: the usual ones
   std::filesystem::path class_names =
-      {};                    // a file with a class a line, where labels are numbers; empty: none
-  bool labelled = true;      // images without a label do not count; of WebDataset's tars
-  Partition partition = {};  // of ImageNet-21k
+      {};                            // a file with a class a line, where labels are numbers; empty: none
+  Labels labelled = Labels::needed;  // of WebDataset's tars
+  Partition partition = {};          // of ImageNet-21k
   std::uint64_t shard_bytes = 0;
   int threads = 1;
   bool progress = false;
 };
+
+inline constexpr const char* kNoLabels = "none";  // what SourceOptions::labels calls them
 
 class Source {
  public:
@@ -49,8 +52,8 @@ class Source {
   virtual void open_spool(const std::filesystem::path& /*folder*/) {}
 
   // All of these after open_spool. Safe from any thread.
-  virtual const std::vector<ClassEntry>& classes() const = 0;
-  virtual std::uint64_t images() const = 0;  // and files that are none
+  virtual const std::vector<ClassEntry>& classes() const = 0;  // none: images without labels
+  virtual std::uint64_t images() const = 0;                    // and files that are none
   virtual std::uint64_t longest_key() const = 0;
   virtual std::string selection() const = 0;  // which part of the source this is; empty: all of it
   virtual std::uint64_t images_of(std::uint64_t shard) const = 0;

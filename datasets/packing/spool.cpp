@@ -48,8 +48,9 @@ SpoolContents contents_of(const Json& json) {
 
 bool fits_together(const SpoolContents& contents) {
   return !contents.heap_images.empty() && contents.heap_images.size() == contents.heap_bytes.size() &&
-         std::ranges::all_of(contents.labels,
-                             [&](std::uint32_t label) { return label < contents.classes.size(); });
+         std::ranges::all_of(contents.labels, [&](std::uint32_t label) {
+           return label < std::max<std::size_t>(contents.classes.size(), 1);
+         });
 }
 
 }  // namespace
@@ -96,6 +97,7 @@ void SpoolWriter::finish(SpoolContents contents) {
   }
   Json json{{"identity", contents.identity}, {"selection", contents.selection}, {"longest_key", longest_key_},
             {"labels", contents.labels},     {"heap_images", images_},          {"heap_bytes", bytes_}};
+  json["classes"] = Json::array();
   for (const ClassEntry& c : contents.classes) json["classes"].push_back({c.name, c.wnid});
   const std::string text = json.dump();
   write_text_atomically(folder_ / kContents, hash_text(text).hex() + "\n" + text);

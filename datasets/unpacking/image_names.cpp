@@ -10,7 +10,7 @@
 #include "datasets/archives/file_tree.hpp"
 #include "datasets/packing/pack_rules.hpp"
 #include "datasets/packing/sources/source_path.hpp"
-#include "datasets/packing/sources/webdataset_tar.hpp"
+#include "datasets/packing/webdataset/webdataset_tar.hpp"
 #include "trainer/base/error.hpp"
 
 namespace vitrail::datasets {
@@ -52,7 +52,7 @@ bool is_path_below(const std::string& key) {
 
 std::string path_in_folder(const std::string& key, const std::string& folder,
                            std::span<const std::byte> image) {
-  std::string path = key.starts_with(folder + "/") ? key : folder + "/" + key;
+  std::string path = folder.empty() || key.starts_with(folder + "/") ? key : folder + "/" + key;
   if (!looks_like_image(path)) path += "." + ending_of(image);
   return path;
 }

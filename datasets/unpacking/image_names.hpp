@@ -18,7 +18,8 @@ std::vector<std::string> class_folders(const std::vector<ClassEntry>& classes);
 // Packs of before could have keys such as "../x", "/x" and "a//b".
 bool is_path_below(const std::string& key);
 
-// CLASS/PATH; the key itself where it begins with its class's folder. An ending is added where there is none.
+// CLASS/PATH; the key itself where it begins with its class's folder, or there is none. An ending is added
+// where there is none.
 std::string path_in_folder(const std::string& key, const std::string& folder,
                            std::span<const std::byte> image);
 

@@ -10,7 +10,7 @@
 #include "datasets/pack/pack_index.hpp"
 #include "datasets/pack/parallel.hpp"
 #include "datasets/pack/shard_reader.hpp"
-#include "datasets/packing/sources/webdataset_tar.hpp"
+#include "datasets/packing/webdataset/webdataset_tar.hpp"
 #include "datasets/unpacking/image_names.hpp"
 #include "datasets/unpacking/tar_writer.hpp"
 #include "trainer/base/error.hpp"
@@ -47,7 +47,8 @@ class Unpacking {
     for (const std::string& folder : folders) make_directories(options_.output / folder);  // also of no image
     parallel_for(shards(), options_.threads, [&](std::size_t shard) {
       each_image(shard, [&](std::uint64_t image, const std::string& key, const Bytes& bytes) {
-        const fs::path path = options_.output / path_in_folder(key, folders[index_.label(image)], bytes);
+        const std::string folder = folders.empty() ? "" : folders[index_.label(image)];
+        const fs::path path = options_.output / path_in_folder(key, folder, bytes);
         make_directories(path.parent_path());
         File file(path, File::Mode::create_new);
         file.write(bytes);
@@ -64,14 +65,15 @@ class Unpacking {
   }
 
   UnpackReport into_tars() {
-    write_text_atomically(options_.output / "classes.txt", class_list());
+    const bool has_labels = !index_.manifest().classes.empty();
+    if (has_labels) write_text_atomically(options_.output / "classes.txt", class_list());
     parallel_for(shards(), options_.threads, [&](std::size_t shard) {
       TarWriter tar(options_.output / fmt::format("{}-{:06}.tar", tar_stem(), shard));
       SampleNames names;
       each_image(shard, [&](std::uint64_t image, const std::string& key, const Bytes& bytes) {
         const SampleNames::Name name = names.of(key, image, bytes);
         tar.add(name.image, bytes);
-        tar.add(name.sample + ".cls", bytes_of(std::to_string(index_.label(image))));
+        if (has_labels) tar.add(name.sample + ".cls", bytes_of(std::to_string(index_.label(image))));
         if (name.needs_key) tar.add(fmt::format("{}.{}", name.sample, kKeyEnding), bytes_of(key));
       });
       tar.finish();

@@ -118,8 +118,9 @@ class Settings {
     for (const auto& [option, setting] : given_) {
       const Condition* condition = option->used_by(*line_.command) ? option->unmet(line_) : nullptr;
       if (condition == nullptr) continue;
-      const std::string where = fmt::format("{}: {}: nothing uses this", setting.place, setting.label());
       const Option* decides = find_option(options_, condition->key, *line_.command);
+      if (!setting.is_flag && is_emptied(decides)) continue;
+      const std::string where = fmt::format("{}: {}: nothing uses this", setting.place, setting.label());
       if (decides == nullptr) throw usage("{} without {}", where, condition->text);
       const std::string value = decides->get(line_).value_or("");
       throw usage("{} when {}{}{} (it needs {})", where, decides->key, value.empty() ? " is empty" : " = ",
@@ -145,6 +146,12 @@ class Settings {
     if (other == nullptr) return false;
     const Option* option = find_option(options_, key, *other);
     return option != nullptr && option->used_by(*other);
+  }
+
+  // A flag that takes away what the file gives (--data.val '') takes along what the file says of it.
+  bool is_emptied(const Option* option) const {
+    const auto given = given_.find(option);
+    return given != given_.end() && given->second.is_flag && given->second.value.empty();
   }
 
   void pass_on(const Setting& setting) {

@@ -48,27 +48,28 @@ ExitCode run_eval(const CommandLine& line, const Environment& environment) {
 }  // namespace
 
 Command eval_command() {
-  return {.name = "eval",
-          .usage = "--data SOURCE [--checkpoint DIR] [--config FILE ...] [--section.key VALUE ...]",
-          .summary = "exact top-1, top-5 and loss of a checkpoint or of a safetensors file",
-          .example = "vitrail eval --checkpoint runs/quickstart/checkpoints/latest --data packs/photos-test",
-          .note = kCheckpointsOwn,
-          .uses = these_settings(settings_of_asking(
-              {"data.coarse", "run.lanes", "sharding.timeout", "evaluate.real_labels", "evaluate.per_class",
-               "evaluate.protocol", "evaluate.known", "evaluate.neighbours", "evaluate.cross_validated",
-               "evaluate.retrieval", "evaluate.temperature", "evaluate.features"})),
-          .flags = EvalFlags(),
-          .options = eval_options(),
-          .stored = Stored::checkpoint,
-          .take = refuse_two_weights<EvalFlags>,
-          .config_in_use = config_of_asking<EvalFlags>,
-          .check =
-              [](const CommandLine& line) {
-                trainer::validate_evaluation(line.config);
-                require_weights<EvalFlags>(line, "evaluate");
-              },
-          .by_many = true,
-          .run = run_eval};
+  return {
+      .name = "eval",
+      .usage = "--data SOURCE [--checkpoint DIR] [--config FILE ...] [--section.key VALUE ...]",
+      .summary = "exact top-1, top-5 and loss of a checkpoint or of a safetensors file",
+      .example = "vitrail eval --checkpoint runs/quickstart/checkpoints/latest --data packs/photos-test",
+      .note = kCheckpointsOwn,
+      .uses = these_settings(settings_of_asking(
+          {"task.name", "data.coarse", "run.lanes", "sharding.timeout", "evaluate.real_labels",
+           "evaluate.per_class", "evaluate.protocol", "evaluate.known", "evaluate.neighbours",
+           "evaluate.cross_validated", "evaluate.retrieval", "evaluate.temperature", "evaluate.features"})),
+      .flags = EvalFlags(),
+      .options = eval_options(),
+      .stored = Stored::checkpoint,
+      .take = refuse_two_weights<EvalFlags>,
+      .config_in_use = config_of_asking<EvalFlags>,
+      .check =
+          [](const CommandLine& line) {
+            trainer::validate_evaluation(line.config);
+            require_weights<EvalFlags>(line, "evaluate");
+          },
+      .by_many = true,
+      .run = run_eval};
 }
 
 }  // namespace vitrail::launcher

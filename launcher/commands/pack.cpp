@@ -40,7 +40,8 @@ std::vector<Option> pack_options() {
        .absent = "none; imagenet-val needs it"});
   flags.add("labels", &PackFlags::labels,
             {.help = "which labels, where a source has several: of csv a column, of wds a field of .json, of "
-                     "cifar100 fine or coarse, of inaturalist a rank (kingdom to species)",
+                     "cifar100 fine or coarse, of inaturalist a rank (kingdom to species); of wds and "
+                     "parquet also none",
              .placeholder = "NAME",
              .absent = "the usual ones; the finest"});
   flags.add(

@@ -99,10 +99,12 @@ Findings look_at_machines(const Machines& machines, const Environment& environme
 
 std::vector<DataFacts> look_at_data_of(sharding::Communicator& ranks, const Environment& environment,
                                        const Question& question, double seconds) {
+  const bool of_run = question.run.settings;
   std::vector<DataFacts> facts = {
-      look_at_data(ranks, environment.host, question.config, trainer::DataUse::training, seconds)};
+      look_at_data(ranks, environment.host, question.config, trainer::DataUse::training, of_run, seconds)};
   if (!question.config.data.val.empty())
-    facts.push_back(look_at_data(ranks, environment.host, question.config, trainer::DataUse::evaluation, 0));
+    facts.push_back(
+        look_at_data(ranks, environment.host, question.config, trainer::DataUse::evaluation, of_run, 0));
   return facts;
 }
 

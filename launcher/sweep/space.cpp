@@ -33,12 +33,26 @@ std::uint64_t free_bytes(const fs::path& folder) {
   return space.available;
 }
 
-std::uint64_t most_checkpoint_bytes(const trainer::Config& config) {
-  const bool remembers = trainer::remembered_numbers(config) > 0;
-  const auto& data = config.data;
-  return trainer::most_checkpoint_bytes(
-      config, remembers ? datasets::open_dataset(data.train, datasets::training_data(data))->size() : 0);
-}
+// Images of training sets that several tasks have: each is opened once.
+class TrainingSets {
+ public:
+  std::int64_t images(const datasets::DataConfig& data) {
+    const Known asked{data.train, datasets::training_data(data), 0};
+    const auto found = std::ranges::find_if(
+        known_, [&](const Known& one) { return one.source == asked.source && one.options == asked.options; });
+    if (found != known_.end()) return found->images;
+    known_.push_back(asked);
+    return known_.back().images = datasets::open_dataset(asked.source, asked.options)->size();
+  }
+
+ private:
+  struct Known {
+    std::string source;
+    datasets::OpenOptions options;
+    std::int64_t images;
+  };
+  std::vector<Known> known_;
+};
 
 std::string gigabytes(std::uint64_t bytes) {
   return fmt::format("{:.3f} GB", static_cast<double>(bytes) / 1e9);
@@ -49,12 +63,16 @@ std::string gigabytes(std::uint64_t bytes) {
 SweepSpace space_of(const Sweep& sweep, const std::vector<TaskResult>& results,
                     std::optional<double> quota_gib) {
   SweepSpace space{0, free_bytes(sweep.folder)};
+  TrainingSets sets;
   std::uint64_t used = 0;
   for (std::size_t i = 0; i < sweep.runs.size(); ++i) {
     const std::uint64_t there = bytes_in(sweep.runs[i].folder / "checkpoints");
     used += there;
     if (results[i].state == TaskState::finished || results[i].state == TaskState::diverged) continue;
-    const std::uint64_t most = most_checkpoint_bytes(sweep.runs[i].config);
+    const trainer::Config& config = sweep.runs[i].config;
+    const bool remembers = trainer::remembered_numbers(config) > 0;
+    const std::uint64_t most =
+        trainer::most_checkpoint_bytes(config, remembers ? sets.images(config.data) : 0);
     space.needed += most - std::min(most, there);
   }
   if (quota_gib) {

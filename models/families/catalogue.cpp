@@ -119,6 +119,10 @@ ParameterSpecs parameters_of(const ModelConfig& config) {
                     resolve(config));
 }
 
+std::optional<std::int64_t> smallest_view(const ModelConfig& config) {
+  return std::visit([](const auto& family) { return family.smallest_view(); }, resolve(config));
+}
+
 ModelSummary describe_model(const ModelConfig& config) {
   const auto summary = [&](const auto& family) {
     const Declaration declared = declaration_of(family, config);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,10 @@ bool is_timms_name(std::string_view name);  // an alias, or a name that timm cal
 
 // The image size in timm's name ("cait_m48_448"); 224 for all other names.
 std::int64_t image_size_of_name(const std::string& name);
+
+// Side of the smallest images of another size than config.image_size that it can look at as well, as views of
+// DINO; absent: of none.
+std::optional<std::int64_t> smallest_view(const ModelConfig& config);
 
 ModelSummary describe_model(const ModelConfig& config);
 ParameterSpecs parameters_of(const ModelConfig& config);  // the specs of make_model(config)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "models/declaration.hpp"
@@ -20,6 +21,8 @@ struct NamedConfig {
   std::int64_t tokens() const { return 0; }
   std::int64_t pixels_used() const { return image_size; }
   double drop_path_of(std::int64_t block, std::int64_t blocks) const;
+  // Side of the smallest images of another size that it can look at as well; absent: of none.
+  std::optional<std::int64_t> smallest_view() const { return std::nullopt; }
   DropPath drop_paths(std::size_t blocks, int branches) const;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "models/declaration.hpp"
@@ -38,6 +39,8 @@ struct TransformerConfig {
   std::int64_t patches() const { return grid() * grid(); }
   std::int64_t pixels_used() const { return grid() * patch; }  // per side
   double drop_path_of(std::int64_t layer) const;
+  // Side of the smallest images of another size that it can look at as well; absent: of none.
+  std::optional<std::int64_t> smallest_view() const { return std::nullopt; }
   DropPath drop_paths(int branches) const;
 };
 

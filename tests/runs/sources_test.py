@@ -71,7 +71,7 @@ class SourcesTest(harness.RunTest):
         self.assertEqual(len(answers[0]), IMAGES)
         self.assertEqual(answers[1:], answers[:1] * 2)
         refused = self.vitrail("eval", "--checkpoint", run, "--data", f"wds:{bare}", expect=65)[1]
-        self.assertIn(f"data.val = wds:{bare}: no sample with a label", refused)
+        self.assertIn(f"data.val = wds:{bare}: no image has a label", refused)
         missing = self.vitrail("predict", "--checkpoint", run, "--data", self.pack, "--output", self.folder / "no/x.csv", expect=74)
         self.assertIn("no/x.csv: No such file", missing[1])
         self.assertNotIn("images/s", missing[1])

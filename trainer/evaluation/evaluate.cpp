@@ -27,11 +27,12 @@ EvaluationOptions evaluation_options(const Config& config, c10::Device device) {
 void look_at_images(
     const std::shared_ptr<const datasets::Dataset>& dataset, const EvaluationOptions& options,
     const sharding::Communicator& communicator, const char* what,
-    const std::function<bool(const at::Tensor& images, const datasets::EvaluationBatch&)>& take) {
+    const std::function<bool(const at::Tensor& images, const datasets::EvaluationBatch&)>& take,
+    datasets::OnDamage on_damage) {
   const at::NoGradGuard no_grad;
   const auto lanes = sharding::lanes_of_rank(options.lanes, communicator.size(), communicator.rank());
   datasets::EvaluationLoader loader(dataset, {0, options.lanes, lanes.begin, lanes.end}, options.transform,
-                                    options.batch, options.workers, batch_memory(options.device));
+                                    options.batch, options.workers, batch_memory(options.device), on_damage);
   const std::int64_t per_lane = (dataset->size() + options.lanes - 1) / options.lanes;
   Progress progress(communicator.size() > 1 ? fmt::format("{} on rank 0", what) : what, "images",
                     static_cast<std::uint64_t>(std::min(dataset->size(), per_lane * lanes.count())),

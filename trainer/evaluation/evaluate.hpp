@@ -29,10 +29,12 @@ struct EvaluationOptions {
 EvaluationOptions evaluation_options(const Config& config, c10::Device device);
 
 // Shows all images of this rank's lanes to `take`, until it says no. `what` names the work to whoever waits.
+// Damaged images are black, where they are not to fail.
 void look_at_images(
     const std::shared_ptr<const datasets::Dataset>& dataset, const EvaluationOptions& options,
     const sharding::Communicator& communicator, const char* what,
-    const std::function<bool(const at::Tensor& images, const datasets::EvaluationBatch&)>& take);
+    const std::function<bool(const at::Tensor& images, const datasets::EvaluationBatch&)>& take,
+    datasets::OnDamage on_damage = datasets::OnDamage::fail);
 
 // `interrupted` is asked after every batch of this rank; once true anywhere, all ranks stop and nothing is
 // returned.

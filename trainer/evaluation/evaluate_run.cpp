@@ -5,6 +5,7 @@
 
 #include "trainer/evaluation/evaluate.hpp"
 #include "trainer/evaluation/knn.hpp"
+#include "trainer/settings/task_network.hpp"
 
 namespace vitrail::trainer {
 namespace {
@@ -15,18 +16,9 @@ std::unique_ptr<Scorer> knn_scorer(Assembly& run, const models::Model& model, co
   const EvaluationConfig& how = config.evaluation;
   const EvaluationOptions options = evaluation_options(config, run.device);
   const models::FeatureChoice choice = models::read_feature_choice(how.features).value();
-  FeatureCollector known(run.known_data->size(), options.lanes, feature_width(model, options, choice),
-                         choice);
-  std::vector<double> stops(1);
-  look_at_images(run.known_data, options, run.communicator, "neighbours",
-                 [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
-                   known.add(model, images, batch);
-                   if (interrupted()) stops[0] = 1;
-                   return stops[0] == 0;
-                 });
-  run.communicator.all_reduce_sum(stops);
-  if (stops[0] > 0) return nullptr;
-  return std::make_unique<KnnScorer>(known.take(), run.validation_data->size(), choice,
+  auto known = known_features(model, run.known_data, options, run.communicator, choice, interrupted);
+  if (!known) return nullptr;
+  return std::make_unique<KnnScorer>(std::move(known->set), run.validation_data->size(), choice,
                                      knn_options(config, *run.known_data));
 }
 
@@ -35,8 +27,11 @@ std::unique_ptr<Scorer> knn_scorer(Assembly& run, const models::Model& model, co
 std::optional<Scores> evaluate_run(Assembly& run, const Config& config,
                                    const std::function<bool()>& interrupted) {
   const models::Model& model = run.evaluated_model();
-  std::unique_ptr<Scorer> scorer = run.task->scorer();
-  if (!scorer) scorer = knn_scorer(run, model, config, interrupted);
+  std::unique_ptr<Scorer> scorer;
+  if (judged_by_neighbours(config))
+    scorer = knn_scorer(run, model, config, interrupted);
+  else
+    scorer = run.task->scorer();
   if (!scorer) return std::nullopt;
   return evaluate(model, run.validation_data, evaluation_options(config, run.device), *scorer,
                   run.communicator, interrupted);

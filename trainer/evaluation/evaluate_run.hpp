@@ -1,5 +1,5 @@
-// An evaluation during a run: what the task's scorer makes of data.val; where the task has none, how well the
-// nearest images of known data tell their labels (knn.hpp). Throws: as evaluate().
+// An evaluation during a run: what the task's scorer makes of data.val, or how well the nearest images of
+// known data tell their labels (knn.hpp). Throws: as evaluate().
 #pragma once
 
 #include <functional>

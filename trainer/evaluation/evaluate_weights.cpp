@@ -22,6 +22,7 @@
 #include "trainer/evaluation/knn.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/task_network.hpp"
 #include "trainer/tasks/classification_scorer.hpp"
 #include "trainer/tasks/same_classes.hpp"
 #include "trainer/weights/weight_source.hpp"
@@ -87,26 +88,27 @@ std::string known_images(const Config& config, const std::string& checkpoint) {
 }
 
 // `used`: told who votes.
-std::unique_ptr<Scorer> knn_scorer(const Config& config, const Loaded& loaded, const datasets::Dataset& asked,
-                                   sharding::Communicator& communicator, UsedRecord& used) {
+std::unique_ptr<Scorer> knn_scorer(const Config& config, const WeightsRequest& request, const Loaded& loaded,
+                                   const datasets::Dataset& asked, sharding::Communicator& communicator,
+                                   UsedRecord& used) {
   datasets::DataConfig data = with_own_classes(config.data);
   data.val = known_images(config, loaded.checkpoint);
   const auto known = open_together(data, DataUse::evaluation, communicator, "evaluate.known");
+  check_evaluation_labels(data.val, known->classes(), "evaluate.known");
   check_same_classes(class_ids(*known), known->describe(), asked);
   const models::FeatureChoice choice = features_wanted(config);
-  FeatureSet features =
-      extract_features(*loaded.model, known, evaluation_options(config, loaded.device), communicator, choice);
+  auto looked_at = known_features(*loaded.model, known, evaluation_options(config, loaded.device),
+                                  communicator, choice, [] { return false; });
+  KnownFeatures& features = looked_at.value();
+  if (!features.damaged.empty() && communicator.rank() == 0) {
+    request.say(
+        fmt::format("warning: {} of the known images cannot be decoded and have no say; the first: {}",
+                    features.damaged.size(), features.damaged.begin()->second));
+  }
   const EvaluationConfig& how = config.evaluation;
   const KnnOptions options = knn_options(config, *known);
   used.knn = {data.val, known->fingerprint(), how.features, how.neighbours, how.temperature};
-  return std::make_unique<KnnScorer>(std::move(features), asked.size(), choice, options);
-}
-
-// Where the known images chose how many vote, the scores have it.
-void tell_neighbours(const Scores& scores, UsedRecord& used) {
-  const auto chosen = std::ranges::find(scores.list, "neighbours", &Score::name);
-  if (used.knn && chosen != scores.list.end())
-    used.knn->neighbours = static_cast<std::int64_t>(chosen->value);
+  return std::make_unique<KnnScorer>(std::move(features.set), asked.size(), choice, options);
 }
 
 std::unique_ptr<Scorer> classification_scorer(const Config& config, const Loaded& loaded,
@@ -126,18 +128,19 @@ std::unique_ptr<Scorer> classification_scorer(const Config& config, const Loaded
 
 Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
                            sharding::Communicator& communicator) {
-  const bool by_features = config.evaluation.protocol == Protocol::knn;
+  const bool by_features = judged_by_neighbours(config);
   const Loaded loaded =
       load(config, request, by_features ? features_asked(config) : Asked::logits, communicator);
   const auto dataset = open_together(by_features ? with_own_classes(config.data) : config.data,
                                      DataUse::evaluation, communicator);
+  check_evaluation_labels(config.data.val, dataset->classes());
   tell_warnings(*dataset, request, communicator);
   UsedRecord used = used_record(config, loaded, *dataset, communicator);
-  const auto scorer = by_features ? knn_scorer(config, loaded, *dataset, communicator, used)
+  const auto scorer = by_features ? knn_scorer(config, request, loaded, *dataset, communicator, used)
                                   : classification_scorer(config, loaded, *dataset);
   const auto scores = evaluate(*loaded.model, dataset, evaluation_options(config, loaded.device), *scorer,
                                communicator, [] { return false; });
-  tell_neighbours(scores.value(), used);
+  if (used.knn) used.knn->neighbours = scores->neighbours.value_or(used.knn->neighbours);
   return {scores.value(), used};
 }
 
@@ -149,6 +152,7 @@ FeaturesWritten write_features(const Config& config, const WeightsRequest& reque
   tell_warnings(*dataset, request, communicator);
   const EvaluationOptions options = evaluation_options(config, loaded.device);
   const models::FeatureChoice choice = features_wanted(config);
+  const bool has_labels = dataset->classes() > 0;
   const std::int64_t images = dataset->size(), width = feature_width(*loaded.model, options, choice);
   const DataType type = sum_type(compute_type(config.precision.compute));
   std::optional<SafetensorsWriter> file;  // begun first: where it cannot be written, nothing is computed
@@ -156,10 +160,9 @@ FeaturesWritten write_features(const Config& config, const WeightsRequest& reque
     if (communicator.rank() != 0) return;
     auto metadata = used_metadata(used_record(config, loaded, *dataset, communicator));
     metadata["features"] = config.evaluation.features;
-    file.emplace(output,
-                 std::map<std::string, SafetensorsWriter::Entry>{{"features", {type, {images, width}}},
-                                                                 {"labels", {DataType::i64, {images}}}},
-                 metadata);
+    std::map<std::string, SafetensorsWriter::Entry> tensors = {{"features", {type, {images, width}}}};
+    if (has_labels) tensors["labels"] = {DataType::i64, {images}};
+    file.emplace(output, tensors, metadata);
   });
   const FeatureSet set = extract_features(*loaded.model, dataset, options, communicator, choice);
   std::vector<std::int64_t> labels;
@@ -173,7 +176,7 @@ FeaturesWritten write_features(const Config& config, const WeightsRequest& reque
   }
   sharding::agree(communicator, [&] {
     if (!file) return;
-    file->append(std::as_bytes(std::span(labels)));
+    if (has_labels) file->append(std::as_bytes(std::span(labels)));
     file->commit();
   });
   return {images, width};

@@ -8,6 +8,7 @@
 #include "models/features.hpp"
 #include "models/heads/logits.hpp"
 #include "models/layers/precision.hpp"
+#include "sharding/agreement/gather_text.hpp"
 #include "trainer/device/tensor_type.hpp"
 
 namespace vitrail::trainer {
@@ -36,7 +37,10 @@ void FeatureCollector::add(const models::Model& model, const at::Tensor& images,
   }
   parts_.push_back(features_of(model, images, choice_));
   std::vector<std::int64_t>& labels = set_.own.back().labels;
-  labels.insert(labels.end(), batch.labels.begin(), batch.labels.end());
+  for (std::size_t i = 0; i < batch.labels.size(); ++i) {
+    const bool is_damaged = batch.damaged.contains(static_cast<std::uint64_t>(batch.indices[i]));
+    labels.push_back(is_damaged ? kNotKnown : batch.labels[i]);
+  }
 }
 
 void FeatureCollector::close_lane() {
@@ -49,19 +53,54 @@ FeatureSet FeatureCollector::take() {
   return std::move(set_);
 }
 
+namespace {
+
+// Features are of one picture of each image.
+EvaluationOptions of_centre(EvaluationOptions options) {
+  options.transform.crops = datasets::EvaluationCrops::centre;
+  return options;
+}
+
+}  // namespace
+
 FeatureSet extract_features(const models::Model& model,
                             const std::shared_ptr<const datasets::Dataset>& dataset,
                             const EvaluationOptions& options, const sharding::Communicator& communicator,
                             const models::FeatureChoice& choice) {
-  EvaluationOptions centre = options;  // features are of one picture of each image
-  centre.transform.crops = datasets::EvaluationCrops::centre;
   FeatureCollector collector(dataset->size(), options.lanes, feature_width(model, options, choice), choice);
-  look_at_images(dataset, centre, communicator, "features",
+  look_at_images(dataset, of_centre(options), communicator, "features",
                  [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
                    collector.add(model, images, batch);
                    return true;
                  });
   return collector.take();
+}
+
+std::optional<KnownFeatures> known_features(const models::Model& model,
+                                            const std::shared_ptr<const datasets::Dataset>& dataset,
+                                            const EvaluationOptions& options,
+                                            sharding::Communicator& communicator,
+                                            const models::FeatureChoice& choice,
+                                            const std::function<bool()>& interrupted) {
+  FeatureCollector collector(dataset->size(), options.lanes, feature_width(model, options, choice), choice);
+  KnownFeatures known;
+  std::vector<double> stops(1);
+  look_at_images(
+      dataset, of_centre(options), communicator, "neighbours",
+      [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
+        collector.add(model, images, batch);
+        known.damaged.insert(batch.damaged.begin(), batch.damaged.end());
+        if (interrupted()) stops[0] = 1;
+        return stops[0] == 0;
+      },
+      datasets::OnDamage::report);
+  communicator.all_reduce_sum(stops);
+  if (stops[0] > 0) return std::nullopt;
+  for (const std::string& text : sharding::gather_text(communicator, datasets::to_text(known.damaged)))
+    known.damaged.merge(datasets::parse_damage(text));
+  datasets::check_damage(known.damaged, static_cast<std::uint64_t>(dataset->size()), dataset->describe());
+  known.set = collector.take();
+  return known;
 }
 
 FeatureRows gather_rows(const FeatureSet& set, std::int64_t first, std::int64_t count,

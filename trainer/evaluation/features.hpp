@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -11,6 +13,9 @@
 #include "trainer/evaluation/evaluate.hpp"
 
 namespace vitrail::trainer {
+
+// Stands for the label of a known image that cannot be decoded: it neither votes nor is ranked.
+inline constexpr std::int64_t kNotKnown = -1;
 
 // Of one lane's images, in their order: image lane + L * i is row i.
 struct LaneFeatures {
@@ -55,6 +60,20 @@ FeatureSet extract_features(const models::Model& model,
                             const std::shared_ptr<const datasets::Dataset>& dataset,
                             const EvaluationOptions& options, const sharding::Communicator& communicator,
                             const models::FeatureChoice& choice);
+
+// Of images that others are compared with: some may be damaged, as many as training would replace.
+// Collective. Throws: Error(bad_data) where more are.
+struct KnownFeatures {
+  FeatureSet set;
+  datasets::DamageLedger damaged;  // of all ranks
+};
+// `interrupted`: as evaluate().
+std::optional<KnownFeatures> known_features(const models::Model& model,
+                                            const std::shared_ptr<const datasets::Dataset>& dataset,
+                                            const EvaluationOptions& options,
+                                            sharding::Communicator& communicator,
+                                            const models::FeatureChoice& choice,
+                                            const std::function<bool()>& interrupted);
 
 // Rows [first, first + count), and their labels, on every rank: each is given by the rank whose lane has it.
 struct FeatureRows {

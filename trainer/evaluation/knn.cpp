@@ -42,6 +42,7 @@ std::int64_t cross_validated(const FeatureSet& known, const KnnOptions& options,
     const FeatureRows block = gather_rows(known, first, std::min(kAskedAtOnce, images - first), communicator);
     const auto found = nearest_of(known, block.rows, kCandidates.back() + 1, communicator);
     for (std::size_t i = 0; i < found.size(); ++i) {
+      if (block.labels[i] == kNotKnown) continue;
       Neighbours others = found[i];
       std::erase_if(others,
                     [&](const Neighbour& one) { return one.image == first + static_cast<std::int64_t>(i); });
@@ -70,7 +71,8 @@ Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptio
                               sharding::Communicator& communicator) {
   const at::NoGradGuard no_grad;
   for (const LaneFeatures& lane : known.own) {
-    for (const std::int64_t label : lane.labels) check_label(label, options.classes);
+    for (const std::int64_t label : lane.labels)
+      if (label != kNotKnown) check_label(label, options.classes);
   }
   bring_to_length_1(known);
   bring_to_length_1(asked);
@@ -93,9 +95,7 @@ Scores classify_by_neighbours(FeatureSet known, FeatureSet asked, const KnnOptio
     return 100 * static_cast<double>(hits) / static_cast<double>(asked.images);
   };
   Scores scores{asked.images, {top1_score(percent(top1)), top5_score(percent(top5))}};
-  if (options.cross_validated)
-    scores.list.push_back(
-        {.name = "neighbours", .label = "neighbours", .value = static_cast<double>(count), .is_count = true});
+  if (options.cross_validated) scores.neighbours = count;
   if (!options.retrieval) return scores;
   const RetrievalOptions how{options.classes, options.coarse_of, count, options.temperature};
   std::ranges::copy(retrieval_scores(known, asked, how, communicator), std::back_inserter(scores.list));

@@ -83,6 +83,7 @@ std::vector<Neighbours> nearest_of(const FeatureSet& known, const at::Tensor& as
                     Neighbours& nearest = found[static_cast<std::size_t>(i)];
                     for (std::int64_t k = 0; k < width; ++k) {
                       const std::int64_t place = first + k;
+                      if (lane.labels[static_cast<std::size_t>(place)] == kNotKnown) continue;
                       const Neighbour candidate{cosines[k], lane.lane + known.lanes * place,
                                                 lane.labels[static_cast<std::size_t>(place)]};
                       const bool full = static_cast<std::int64_t>(nearest.size()) >= 2 * count;

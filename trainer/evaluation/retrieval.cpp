@@ -24,7 +24,7 @@ class ClassCounts {
         counts_(classes_ * static_cast<std::size_t>(communicator.size())) {
     for (const LaneFeatures& lane : known.own) {
       for (const std::int64_t label : lane.labels)
-        ++counts_[rank_ * classes_ + static_cast<std::size_t>(label)];
+        if (label != kNotKnown) ++counts_[rank_ * classes_ + static_cast<std::size_t>(label)];
     }
     communicator.all_reduce_sum(counts_);
   }
@@ -67,6 +67,7 @@ void look_at_scores(const Block& block, const Conditions& conditions, const F& l
         const auto query = static_cast<std::size_t>(i);
         for (std::int64_t k = 0; k < width; ++k) {
           const std::int64_t label = lane.labels[static_cast<std::size_t>(first + k)];
+          if (label == kNotKnown) continue;
           const double more = conditions[query][static_cast<std::size_t>(label)];
           look(query, Neighbour{cosines[k] + more, lane.lane + block.known.lanes * (first + k), label});
         }

@@ -41,11 +41,15 @@ SettingsMap merged_keys(const SettingsMap& a, const SettingsMap& b) {
 }
 
 std::string why_refused(const SettingsMap& stored, const SettingsMap& current) {
-  for (const auto& [key, unused] : merged_keys(stored, current)) {
+  const auto refusal = [&](const std::string& key) -> std::string {
     const std::string was = value_of(stored, key), is = value_of(current, key);
-    if (is_identity(key) && was != is) return fmt::format("{} was {}, is {}", key, was, is);
-  }
-  return "";
+    return is_identity(key) && was != is ? fmt::format("{} was {}, is {}", key, was, is) : "";
+  };
+  std::string first = refusal("task.name");  // others differ with it
+  if (first.empty()) first = refusal("model.name");
+  for (const auto& [key, unused] : merged_keys(stored, current))
+    if (first.empty()) first = refusal(key);
+  return first;
 }
 
 }  // namespace vitrail::trainer

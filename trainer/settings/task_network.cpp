@@ -6,6 +6,10 @@ bool learns_labels(TaskName task) { return task == TaskName::classification || t
 
 bool uses_labels(TaskName task) { return learns_labels(task) || task == TaskName::grafit; }
 
+bool judged_by_neighbours(const Config& config) {
+  return config.evaluation.protocol == Protocol::knn || !learns_labels(config.task.name);
+}
+
 models::EmbeddingConfig embedding_of(const GrafitConfig& grafit) {
   models::EmbeddingConfig head = grafit.head;
   if (grafit.instance_weight == 0) head.predictor_hidden = 0;

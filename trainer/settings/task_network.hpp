@@ -11,6 +11,9 @@ namespace vitrail::trainer {
 bool learns_labels(TaskName task);  // a classifier of them
 bool uses_labels(TaskName task);    // its loss knows of classes
 
+// Evaluations ask for the labels of the nearest known images, and not for a classifier's answers.
+bool judged_by_neighbours(const Config& config);
+
 // The head that the task wants.
 models::EmbeddingConfig embedding_of(const GrafitConfig& grafit);
 

@@ -139,6 +139,22 @@ void check_average(const Config& config) {
       "evaluate.weights = ema with ema.decay = 0: the run keeps no average of its weights; set ema.decay");
 }
 
+// As the network itself would say it at the first step.
+void check_view_size(const Config& config) {
+  const models::ModelConfig& model = config.model;
+  const std::int64_t size = config.dino.local_size;
+  const auto smallest = models::smallest_view(model);
+  if (size == model.image_size || (smallest && size >= *smallest)) return;
+  const std::string given = fmt::format("dino.local_size = {} with model.name = {}", size, model.name);
+  if (smallest) {
+    throw refuse("{}: less than one patch of {} px; set dino.local_size = {} or more", given, *smallest,
+                 *smallest);
+  }
+  throw refuse(
+      "{} at {} px: it looks at images of one size alone; set dino.local_size = {}, or dino.local_views = 0",
+      given, model.image_size, model.image_size);
+}
+
 // Names what a recipe that learns from labels would bring along unseen: settings without effect are refused
 // where they are given, these are not.
 void check_views(const Config& config) {
@@ -151,7 +167,9 @@ void check_views(const Config& config) {
   }
   if (config.task.name != TaskName::dino) return;
   const DinoConfig& dino = config.dino;
-  if (dino.local_views > 0 && dino.local_min_area > dino.local_max_area) {
+  if (dino.local_views == 0) return;
+  check_view_size(config);
+  if (dino.local_min_area > dino.local_max_area) {
     throw refuse("dino.local_min_area = {} is above dino.local_max_area = {}; set a smaller one",
                  dino.local_min_area, dino.local_max_area);
   }
@@ -159,7 +177,7 @@ void check_views(const Config& config) {
 
 // Others have no embedding that neighbours could be looked for in.
 void check_features(const Config& config) {
-  if (learns_labels(config.task.name) || config.evaluation.features != "projection") return;
+  if (!judged_by_neighbours(config) || config.evaluation.features != "projection") return;
   if (config.task.name == TaskName::grafit) return;
   throw refuse(
       "evaluate.features = projection with task.name = {}: only grafit learns an embedding; set "
@@ -184,11 +202,12 @@ void check_clipping(const Config& config) {
 }
 
 void check_best(const Config& config) {
-  if (learns_labels(config.task.name) || config.checkpoint.keep_best != BestBy::loss) return;
+  if (!judged_by_neighbours(config) || config.checkpoint.keep_best != BestBy::loss) return;
   throw refuse(
-      "checkpoint.keep_best = loss with task.name = {}: neighbours have no loss; set "
-      "checkpoint.keep_best = top1",
-      find_setting("task.name")->get(config).value_or(""));
+      "checkpoint.keep_best = loss with task.name = {} and evaluate.protocol = {}: neighbours have no loss; "
+      "set checkpoint.keep_best = top1",
+      find_setting("task.name")->get(config).value_or(""),
+      find_setting("evaluate.protocol")->get(config).value_or(""));
 }
 
 }  // namespace

@@ -23,8 +23,11 @@ std::unique_ptr<Scorer> LinearProbe::scorer() const {
 }
 
 std::vector<std::string> LinearProbe::log_lines() const {
-  return {fmt::format("linear: a classifier learns on {}; the rest of the network stays as it is",
-                      config_.linear.features)};
+  std::vector<std::string> lines = {fmt::format(
+      "linear: a classifier learns on {}; the rest of the network stays as it is", config_.linear.features)};
+  if (config_.model.weights.empty())
+    lines.emplace_back("warning: without model.weights that is as it was drawn: a control, and no result");
+  return lines;
 }
 
 }  // namespace vitrail::trainer

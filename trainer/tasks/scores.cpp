@@ -30,11 +30,11 @@ bool is_better(const Score& score, const std::optional<double>& best) {
 std::string describe(const Scores& scores) {
   std::string text;
   for (const Score& score : scores.list) {
-    const std::string value = score.is_percent ? fmt::format("{:.2f} %", score.value)
-                              : score.is_count ? fmt::format("{:.0f}", score.value)
-                                               : fmt::format("{:.4f}", score.value);
+    const std::string value =
+        score.is_percent ? fmt::format("{:.2f} %", score.value) : fmt::format("{:.4f}", score.value);
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", score.label, value);
   }
+  if (scores.neighbours) text += fmt::format(", neighbours {}", *scores.neighbours);
   return text;
 }
 

@@ -15,7 +15,6 @@ struct Score {
   double value = 0;
   bool is_percent = false;
   bool higher_is_better = true;
-  bool is_count = false;
 };
 
 struct Accuracy {
@@ -31,6 +30,7 @@ struct Confusion {
 struct Scores {
   std::int64_t images = 0;
   std::vector<Score> list = {};
+  std::optional<std::int64_t> neighbours = {};  // that voted, where known images chose how many
   std::optional<Accuracy> real = {};    // where any of an image's labels is right; images that have some
   std::vector<Accuracy> by_class = {};  // if asked for
   // With by_class: all pairs that there are, in their order. An image whose logits are no numbers is in none.

@@ -75,8 +75,8 @@ class Task {
   // Numbers that the run remembers of every training sample; 0: nothing.
   virtual std::int64_t row_width() const { return 0; }
   virtual void begin_rows(sharding::SampleRows& /*rows*/) const {}
-  // Of an evaluation during the run; null: images are classified by the neighbours of their features.
-  virtual std::unique_ptr<Scorer> scorer() const = 0;
+  // Of an evaluation during the run by a classifier; null: it learns none.
+  virtual std::unique_ptr<Scorer> scorer() const { return nullptr; }
   // What it brings along, for the log.
   virtual std::vector<std::string> log_lines() const { return {}; }
 };

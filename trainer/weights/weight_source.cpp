@@ -284,9 +284,9 @@ std::string WeightSource::summary() const {
                      of(Fit::selected), of(Fit::fresh));
 }
 
-std::vector<std::string> WeightSource::log_lines() const {
+std::vector<std::string> WeightSource::log_lines(TableRows rows) const {
   if (!stored_) return {};
-  std::vector<std::string> lines = weight_table(stored_->tensors(), parameters_, fit_, TableRows::changed);
+  std::vector<std::string> lines = weight_table(stored_->tensors(), parameters_, fit_, rows);
   for (const std::string& line : {note_, stored_->remark(), summary()}) {
     if (!line.empty()) lines.insert(lines.begin(), line);
   }
@@ -335,7 +335,8 @@ std::unique_ptr<models::Model> load_model(const Config& config, const std::strin
   auto model = models::make_model(network);
   const auto& specs = model->parameters();
   const WeightSource source(config, checkpoint, specs);
-  const std::vector<std::string> words = source.log_lines();
+  const std::vector<std::string> words =
+      source.log_lines(asked == Asked::features ? TableRows::changed_body : TableRows::changed);
   if (asked != Asked::features) source.refuse_fresh_head();
   for (std::size_t i = 1; i < words.size(); ++i) say(words[i]);
   const DataType type = compute_type(config.precision.compute);

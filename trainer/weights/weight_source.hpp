@@ -17,6 +17,7 @@
 #include "sharding/state/lane_state.hpp"
 #include "trainer/settings/config.hpp"
 #include "trainer/weights/task_head.hpp"
+#include "trainer/weights/weight_table.hpp"
 
 namespace vitrail::trainer {
 
@@ -33,8 +34,8 @@ class WeightSource {
   // Elements [begin, begin + out.size()) of a parameter.
   void read(std::size_t parameter, std::int64_t begin, std::span<double> out) const;
 
-  std::vector<std::string> log_lines()
-      const;                   // how much was taken, and a table of what was changed or dropped
+  // How much was taken, and a table of what was changed or dropped.
+  std::vector<std::string> log_lines(TableRows rows = TableRows::changed) const;
   std::string record() const;  // a table of all tensors and of the head's rows; empty: initial values
   // Error(refused) where the head begins anew: such a model has to be trained before it is worth anything.
   void refuse_fresh_head() const;

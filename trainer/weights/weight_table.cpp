@@ -55,7 +55,8 @@ std::vector<std::string> weight_table(const std::map<std::string, models::Stored
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     const std::string& name = parameters[p].name;
     used.insert(name);
-    if (rows == TableRows::changed && fit[p] == Fit::as_stored) continue;
+    if (rows != TableRows::all && fit[p] == Fit::as_stored) continue;
+    if (rows == TableRows::changed_body && parameters[p].head) continue;
     const auto found = stored.find(name);
     const bool absent = found == stored.end();
     table.push_back({name, absent ? kNowhere : format_shape(found->second.shape),

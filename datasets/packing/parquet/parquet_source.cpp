@@ -74,7 +74,9 @@ struct Columns {
 class ParquetSource final : public StreamSource {
  public:
   ParquetSource(const std::string& pattern, const SourceOptions& options)
-      : options_(options), column_(options.labels.empty() ? "label" : options.labels) {
+      : options_(options),
+        column_(options.labels.empty() ? "label" : options.labels),
+        has_labels_(options.labels != kNoLabels) {
     find(pattern);
     identity_ = "parquet\n" + column_ + "\n";
     std::uint64_t bytes = 0;
@@ -177,12 +179,12 @@ class ParquetSource final : public StreamSource {
       if (name == column_ && is_number) columns.label = c;
       if (name == column_) columns.wide = column->physical_type() == parquet::Type::INT64;
     }
-    if (columns.bytes >= 0 && columns.label >= 0) return columns;
+    if (columns.bytes >= 0 && (columns.label >= 0 || !has_labels_)) return columns;
     throw Error(ExitCode::refused,
                 fmt::format("{}: no column {}, but {}", path.string(),
                             columns.bytes < 0 ? "of images (a struct with bytes)" : column_ + " of numbers",
                             fmt::join(names, ", ")),
-                "--labels names the column of the labels");
+                "--labels names the column of the labels; --labels none packs images without");
   }
 
   struct Sorted {
@@ -203,10 +205,11 @@ class ParquetSource final : public StreamSource {
     SpoolContents contents;
     contents.identity = identity_;
     contents.classes = made.classes;
-    contents.labels = made.index_of;
+    contents.labels = has_labels_ ? made.index_of : std::vector<std::uint32_t>{0};  // of no class
     if (!options_.labels.empty()) contents.selection = "labels: " + options_.labels;
-    if (sorted.labels.met().empty()) {
-      throw Error(ExitCode::bad_data, options_.source + ": no image with a label", "test images have none");
+    if (sorted.labels.met().empty() && has_labels_) {
+      throw Error(ExitCode::bad_data, options_.source + ": no image with a label",
+                  "test images have none; --labels none packs images without");
     }
     writer.finish(contents);
   }
@@ -224,11 +227,12 @@ class ParquetSource final : public StreamSource {
       if (columns.path >= 0) paths.emplace(*group, columns.path);
       std::optional<Values<parquet::Int64Type>> wide;
       std::optional<Values<parquet::Int32Type>> narrow;
-      columns.wide ? (void)wide.emplace(*group, columns.label) : (void)narrow.emplace(*group, columns.label);
+      if (has_labels_ && columns.wide) wide.emplace(*group, columns.label);
+      if (has_labels_ && !columns.wide) narrow.emplace(*group, columns.label);
       for (std::int64_t i = 0; i < group->metadata()->num_rows(); ++i, ++row) {
         const auto name = paths ? paths->next() : std::nullopt;
         const std::string key = key_of(path, row, name ? text_of(*name) : "", sorted);
-        const auto label = columns.wide ? wide->next() : widened(narrow->next());
+        const auto label = wide ? wide->next() : narrow ? widened(narrow->next()) : std::nullopt;
         sort_image(images.next(), key, label, path, sorted, writer);
         progress.add(1);
       }
@@ -254,16 +258,19 @@ class ParquetSource final : public StreamSource {
                   SpoolWriter& writer) const {
     SourceItem item{key, 0, image ? image->len : 0, 0, Flaw::none};
     if (!image) item.flaw = Flaw::no_image;
-    if (!label || *label == -1) item.flaw = Flaw::no_label;  // as Hugging Face's test splits have it
+    if (has_labels_ && (!label || *label == -1))
+      item.flaw = Flaw::no_label;  // as Hugging Face's test splits have it
     if (item.flaw == Flaw::none) item.flaw = flaw_of(key, image->len, true);
     if (item.flaw != Flaw::none) return writer.add(item, {});
-    item.label =
-        sorted.labels.add(std::to_string(*label), [&] { return fmt::format("{}: {}", path.string(), key); });
+    if (has_labels_)
+      item.label = sorted.labels.add(std::to_string(*label),
+                                     [&] { return fmt::format("{}: {}", path.string(), key); });
     writer.add(item, std::as_bytes(std::span(image->ptr, image->len)));
   }
 
   const SourceOptions options_;
   const std::string column_;
+  const bool has_labels_;
   std::vector<fs::path> files_;
   KnownClasses known_;
 };

@@ -149,9 +149,7 @@ class FolderSource final : public ListedSource {
     for (const TreeFile& file : files_below(entry.path())) {
       std::string key = name;
       key.append("/").append(file.name);
-      Flaw flaw = file.is_loop ? Flaw::link_loop : flaw_of(key, file.bytes, file.is_file);
-      if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) flaw = Flaw::hidden;
-      if (is_in_system_folder(file.name)) flaw = Flaw::system_folder;
+      const Flaw flaw = flaw_in_tree(file, key);
       has_image = has_image || flaw == Flaw::none;
       listing_.add({std::move(key), label, file.bytes, 0, flaw});
     }
@@ -211,7 +209,7 @@ class FolderSource final : public ListedSource {
       if (looks_like_image(name)) {
         return fmt::format(
             "put the images into folders that are called as their classes, or name a list of their labels: "
-            "csv:LIST,{}",
+            "csv:LIST,{0}; images:{0} takes them without labels",
             folder_.string());
       }
     }

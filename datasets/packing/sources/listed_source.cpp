@@ -29,6 +29,12 @@ std::vector<std::vector<std::uint32_t>> plan_shards(const Listing& listing, std:
 
 }  // namespace
 
+Flaw flaw_in_tree(const TreeFile& file, const std::string& key) {
+  if (is_in_system_folder(file.name)) return Flaw::system_folder;
+  if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) return Flaw::hidden;
+  return file.is_loop ? Flaw::link_loop : flaw_of(key, file.bytes, file.is_file);
+}
+
 std::string ListedSource::identity() const {
   std::string text = kind_ + " " + listing_.hash() + "\n" + selection_ + "\n";
   for (const ClassEntry& c : classes_) text += c.name + "\n";

@@ -6,9 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "datasets/archives/file_tree.hpp"
 #include "datasets/packing/pack_sources.hpp"
 
 namespace vitrail::datasets {
+
+// Of a file below a folder that is taken with all it holds; its name there says whether it is hidden.
+Flaw flaw_in_tree(const TreeFile& file, const std::string& key);
 
 class ListedSource : public Source {
  public:

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 constexpr const char* kWays =
     "a tar, or a folder, of a tar for each class is imagenet-train: or imagenet-21k:, a tar of validation "
     "images is imagenet-val:, a folder of images in a folder for each class is folder:, one folder of images "
-    "with a list of labels flat:";
+    "with a list of labels flat:, and without labels images:";
 
 }  // namespace
 

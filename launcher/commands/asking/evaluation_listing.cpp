@@ -48,12 +48,8 @@ Json json_of(const trainer::UsedRecord& used) {
 std::string evaluation_json(const trainer::Evaluated& evaluated) {
   const trainer::Scores& metrics = evaluated.metrics;
   Json json = {{"images", metrics.images}};
-  for (const trainer::Score& score : metrics.list) {
-    if (score.is_count)
-      json[score.name] = static_cast<std::int64_t>(score.value);
-    else
-      json[score.name] = score.value;
-  }
+  for (const trainer::Score& score : metrics.list) json[score.name] = score.value;
+  if (metrics.neighbours) json["neighbours"] = *metrics.neighbours;
   const auto accuracy = [](const trainer::Accuracy& one) {
     return Json{{"images", one.images}, {"top1", one.top1}, {"top5", one.top5}};
   };

@@ -20,7 +20,10 @@ Finding check_source(const DataFacts& facts, const std::optional<std::int64_t>& 
     return refused;
   }
   Finding finding{kData, facts.key};
-  finding.figure = fmt::format("{}: {} images of {} classes", facts.source, facts.images, facts.classes);
+  finding.figure =
+      facts.classes == 0
+          ? fmt::format("{}: {} images without labels", facts.source, facts.images)
+          : fmt::format("{}: {} images of {} classes", facts.source, facts.images, facts.classes);
   if (facts.shards)
     finding.figure += fmt::format("; the index has its hash, {} shard{} their sizes", *facts.shards,
                                   *facts.shards == 1 ? "" : "s");

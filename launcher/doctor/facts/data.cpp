@@ -37,7 +37,7 @@ DataRate rate_of(const std::shared_ptr<const datasets::Dataset>& dataset, const 
 }  // namespace
 
 DataFacts look_at_data(sharding::Communicator& ranks, const std::string& host, const trainer::Config& config,
-                       trainer::DataUse use, double seconds) {
+                       trainer::DataUse use, bool of_run, double seconds) {
   const bool training = use == trainer::DataUse::training;
   datasets::DataConfig data = config.data;
   data.stage_dir.clear();  // nothing is copied for a look
@@ -46,6 +46,8 @@ DataFacts look_at_data(sharding::Communicator& ranks, const std::string& host, c
     const auto dataset = trainer::open_together(data, use, ranks);
     facts.images = dataset->size();
     facts.classes = dataset->classes();
+    if (of_run && training) trainer::check_training_labels(config, facts.classes);
+    if (of_run && !training) trainer::check_evaluation_labels(data.val, facts.classes);
     facts.shards = shards_of(facts.source);
     facts.fingerprints = sharding::gather_text(ranks, dataset->fingerprint());
     if (seconds > 0) {

@@ -29,8 +29,9 @@ struct DataFacts {
   bool may_pass = false;                       // refused by the file system, not for what is there
 };
 
-// `seconds`: of each of the two measurements; 0: none.
+// `of_run`: images have to have the labels that a run with these settings looks at. `seconds`: of each of the
+// two measurements; 0: none.
 DataFacts look_at_data(sharding::Communicator& ranks, const std::string& host, const trainer::Config& config,
-                       trainer::DataUse use, double seconds);
+                       trainer::DataUse use, bool of_run, double seconds);
 
 }  // namespace vitrail::launcher

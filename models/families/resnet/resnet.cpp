@@ -21,15 +21,17 @@ class ResNet final : public Model {
   ResNet(const ResNetConfig& config, const Declaration& declared, ResNetParameters parameters)
       : Model(config.name, config.image_size, declared.parameters(), parameters.head,
               config.drop_paths(parameters.blocks.size(), 1)),
+        smallest_view_(config.smallest_view()),
         parameters_(std::move(parameters)) {}
 
  private:
-  bool takes(std::int64_t /*image_size*/) const override { return !parameters_.pooling; }
+  std::optional<std::int64_t> smallest_view() const override { return smallest_view_; }
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor block(const Tensor& x, int number, const Pass& pass) const;
   Tensor pooled(const Tensor& x) const;
   std::optional<AttentionMaps> attention(const Tensor& x) const;
 
+  const std::optional<std::int64_t> smallest_view_;
   ResNetParameters parameters_;
 };
 

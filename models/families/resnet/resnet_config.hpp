@@ -46,6 +46,9 @@ struct ResNetConfig : NamedConfig {
   std::array<std::int64_t, 4> widths = {64, 128, 256, 512}, depths = {};
   double layer_scale = 1e-6;  // of attention pooling
 
+  std::optional<std::int64_t> smallest_view() const {
+    return attention_pooling ? std::nullopt : std::optional<std::int64_t>(1);
+  }
   std::int64_t expansion() const { return bottleneck ? 4 : 1; }
 
   ResNetParameters declare(Declaration& d) const;

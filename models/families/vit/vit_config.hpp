@@ -50,6 +50,7 @@ struct VitConfig : TransformerConfig {
 
   std::int64_t added_tokens() const { return distilled ? 2 : 1; }
   std::int64_t tokens() const { return patches() + added_tokens(); }
+  std::optional<std::int64_t> smallest_view() const { return patch; }
   std::int64_t tokens_in_training() const { return tokens() - masked; }
   // Whether training needs patches behind that block: behind the last one no head that reads a token does,
   // but dropout draws for all, and a decoder reads all.

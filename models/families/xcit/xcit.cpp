@@ -63,7 +63,7 @@ class Xcit final : public Model {
         parameters_(std::move(parameters)) {}
 
  private:
-  bool takes(std::int64_t image_size) const override { return image_size >= config_.patch; }
+  std::optional<std::int64_t> smallest_view() const override { return config_.smallest_view(); }
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor embed(const Tensor& images, const Pass& pass) const;
   Tensor block(const Tensor& x, int layer, const Pass& pass) const;

@@ -49,6 +49,7 @@ struct XcitConfig : TransformerConfig {
   std::int64_t map() const { return side() * side(); }
   std::int64_t tokens() const { return map() + 1; }
   std::int64_t pixels_used() const { return image_size; }
+  std::optional<std::int64_t> smallest_view() const { return patch; }
 
   XcitParameters declare(Declaration& d) const;
 

@@ -44,9 +44,11 @@ class DinoTest(tiny.Runs):
         words = ("eval", "--checkpoint", self.reference, "--data", self.val, "--format", "json")
         found = harness.scores(self.vitrail(*words, "--evaluate.protocol", "knn")[0])
         self.assertEqual(found, evaluations[-1]["eval"])
+        self.assertNotIn("begins anew", self.vitrail(*words, "--evaluate.protocol", "knn")[1])  # no head is asked for
         student = harness.scores(self.vitrail(*words, "--evaluate.protocol", "knn", "--evaluate.weights", "raw")[0])
         self.assertNotEqual(student, found)
-        self.assertIn("it has no head", self.vitrail(*words, expect=78)[1])
+        self.assertEqual(harness.scores(self.vitrail(*words)[0]), found)  # what learned no labels has no other judge
+        self.assertIn("it has no head", self.vitrail("predict", *words[1:], expect=78)[1])
 
     def test_other_bodies_on_any_number_of_ranks(self):
         common = {key: value for key, value in self.settings.items() if not key.startswith("model.")}
@@ -57,6 +59,44 @@ class DinoTest(tiny.Runs):
                     self.launch(run, ranks, common | {"run.steps": 3, "model.name": name} | own)
                     harness.check_same_metrics(self, run, runs[0])
                     self.check_same_state(run, runs[0])
+
+    def test_images_without_labels(self):
+        """As they lie and packed, the same run; neighbours are asked where others have labels, and nothing is that wants them."""
+        photos, pack = self.folder / "photos", self.folder / "unlabelled"
+        self.vitrail("unpack", self.train, "--output", photos)
+        self.vitrail("pack", "--source", f"images:{photos}", "--output", pack)
+        self.assertIn("images without labels", self.vitrail("info", pack)[0])
+        lies, packed = self.folder / "lies", self.folder / "packed"
+        common = self.settings | {"run.steps": 3, "evaluate.known": self.train}
+        self.launch(lies, 2, common | {"data.train": f"images:{photos}"})
+        self.launch(packed, 3, common | {"data.train": pack})
+        harness.check_same_metrics(self, lies, packed)
+        self.check_same_state(lies, packed)
+        self.assertEqual(harness.read_metrics(packed)[1][-1]["eval"]["images"], 50)
+        said = self.refused(65, data__train=pack)
+        self.assertIn(f"data.train = {pack}: no image has a label that could vote", said)
+        self.assertIn("evaluate.known", said)
+        self.assertIn(f"data.val = {pack}: no image has a label", self.refused(65, data__val=pack))
+        self.assertIn(f"evaluate.known = {pack}: no image has a label", self.refused(65, evaluate__known=pack))
+        doctor = self.vitrail("doctor", *harness.flags(self.settings | {"data.train": pack, "run.dir": self.folder / "none"}), expect=78)[0]
+        self.assertIn("no image has a label that could vote", " ".join(doctor.split()))
+        labelled = self.body | {"run.lanes": 4, "run.steps": 2, "data.train": pack, "data.global_batch_size": 32, "run.dir": self.folder / "none"}
+        said = self.vitrail("train", *harness.flags(labelled), expect=65)[1]
+        self.assertIn("no image has a label, and task.name = classification learns from them", said)
+        features = self.folder / "features.safetensors"
+        self.vitrail("features", "--checkpoint", packed, "--data", pack, "--output", features)
+        self.assertEqual(set(harness.read_safetensors(features)[0]), {"features"})
+
+    def test_a_classifier_judged_by_neighbours_while_it_learns(self):
+        run = self.folder / "classifier"
+        self.launch(run, 2, self.body | {"run.lanes": 4, "run.steps": 4, "data.train": self.train, "data.val": self.val, "data.global_batch_size": 32,
+                                         "evaluate.every": "2st", "evaluate.protocol": "knn", "evaluate.cross_validated": "true"})
+        evaluations = harness.read_metrics(run)[1]
+        self.assertEqual([line["step"] for line in evaluations], [2, 4])
+        self.assertEqual(set(evaluations[-1]["eval"]), {"images", "top1", "top5", "neighbours"})
+        found = harness.scores(self.vitrail("eval", "--checkpoint", run, "--data", self.val, "--format", "json")[0])
+        self.assertEqual(found, evaluations[-1]["eval"])  # as the run's settings say
+        self.assertIn("loss", self.vitrail("eval", "--checkpoint", run, "--data", self.val, "--evaluate.protocol", "classifier")[0])
 
     def test_others_take_the_body(self):
         weights = self.folder / "teacher.safetensors"
@@ -75,7 +115,10 @@ class DinoTest(tiny.Runs):
     def test_what_cannot_be_learned_so_is_refused_by_name(self):
         common = {key: value for key, value in self.settings.items() if not key.startswith("model.")}
         resmlp = common | {"model.name": "resmlp_s12"} | BODIES["resmlp_s12"] | {"dino.local_size": 16, "run.dir": self.folder / "sizes"}
-        self.assertIn("dino.local_views = 0", self.vitrail("train", *harness.flags(resmlp), expect=78)[1])
+        for command in (("train",), ("plan", "--gpu", "a100", "-n", 8), ("launch", "--check", "-n", 2)):
+            with self.subTest(command=command[0]):
+                text = "".join(self.vitrail(*command, *harness.flags(resmlp), expect=78))
+                self.assertIn("dino.local_views = 0", text)
         for key, value in (("augment.mixup", 0.8), ("augment.crop", "none"), ("loss.smoothing", 0.1), ("ema.decay", 0.9),
                            ("distillation.type", "hard"), ("evaluate.flip", "true"), ("augment.dct_scaling", "true")):
             with self.subTest(key=key):
@@ -88,6 +131,9 @@ class DinoTest(tiny.Runs):
     def test_another_setting_is_another_run(self):
         text = self.vitrail("train", *harness.flags(self.settings | {"run.dir": self.reference, "dino.momentum": 0.9}), expect=78)[1]
         self.assertIn("dino.momentum was 0.996, is 0.9", text)
+        words = {key: value for key, value in self.settings.items() if not key.startswith(("dino.", "evaluate."))} | {"run.dir": self.reference}
+        text = self.vitrail("train", *harness.flags(words | {"task.name": "mae"}), expect=78)[1]
+        self.assertIn("task.name was dino, is mae", text)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,27 @@ class GrafitTest(tiny.Runs):
     def test_killed_and_resumed_on_other_ranks(self):
         self.check_killed_and_resumed((2, 3), (4, 7))
 
+    def test_groups_of_lanes_a_part_of_the_images_and_damaged_ones(self):
+        """What is remembered of an image that another one replaces, and of those that are left out, moves nothing."""
+        photos = self.folder / "photos"
+        self.vitrail("unpack", self.train, "--output", photos)
+        listed = sorted(photos.rglob("*.png"))[10:82]
+        listed[20].write_bytes(listed[20].read_bytes()[:60])
+        part = self.folder / "part.txt"
+        part.write_text("".join(f"{image.relative_to(photos)}\n" for image in listed))
+        common = {key: value for key, value in self.settings.items() if not key.startswith("model.")}
+        own = {"run.steps": 5, "model.name": "resnet18", "model.image_size": 32, "model.batch_norm_lanes": 2,
+               "data.train": f"folder:{photos}", "data.subset": f"list:{part}"}
+        runs = {ranks: self.folder / f"parts-{ranks}" for ranks in (1, 2, 4)}
+        for ranks, run in runs.items():
+            self.launch(run, ranks, common | own)
+            harness.check_same_metrics(self, run, runs[1])
+            self.check_same_state(run, runs[1])
+        self.assertIn("replaced: ", (runs[1] / "log.txt").read_text())
+        manifest = json.loads((runs[1] / "checkpoints/latest/manifest.json").read_text())
+        rows = [lane["rows"] for file in manifest["files"] for lane in file["lanes"]]
+        self.assertEqual(sum(row["count"] for row in rows), 72)
+
     def test_what_is_remembered_is_shared_by_lanes(self):
         manifest = json.loads((self.reference / "checkpoints/latest/manifest.json").read_text())
         rows = {lane["lane"]: lane["rows"] for file in manifest["files"] for lane in file["lanes"]}

@@ -56,8 +56,15 @@ class LinearTest(tiny.Runs):
         self.assertEqual({name: probe[name] for name in teacher}, teacher)
         self.assertEqual(set(probe) - set(teacher), {"head.weight", "head.bias"})
 
+    def test_a_body_that_learned_nothing_is_told(self):
+        run = self.folder / "control"
+        given = {key: value for key, value in self.settings.items() if key not in ("model.weights", "finetune.weights")}
+        self.launch(run, None, given | {"run.steps": 1})
+        self.assertIn("warning: without model.weights", (run / "log.txt").read_text())
+        self.assertNotIn("without model.weights", (self.reference / "log.txt").read_text())
+
     def test_what_has_no_effect_is_refused(self):
-        for key, value in (("model.drop_path", 0.1), ("distillation.type", "hard"), ("dino.outputs", 64)):
+        for key, value in (("model.drop_path", 0.1), ("optimizer.layer_decay", 0.7), ("distillation.type", "hard"), ("dino.outputs", 64)):
             with self.subTest(key=key):
                 self.assertIn(f"--{key}", self.refused(2, **{key.replace(".", "__"): value}))
         self.assertIn("finetune.train_only", self.refused(78, finetune__train_only="head.*"))

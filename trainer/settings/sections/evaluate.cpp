@@ -13,9 +13,7 @@ SettingCondition by_classifier() {
 // The only way to judge what learned no labels.
 SettingCondition by_neighbours() {
   return {"evaluate.protocol", "evaluate.protocol = knn, or a task.name without labels",
-          [](const Config& config) {
-            return config.evaluation.protocol == Protocol::knn || !learns_labels(config.task.name);
-          }};
+          judged_by_neighbours};
 }
 
 template <class Reach>
@@ -24,33 +22,34 @@ void add_neighbour_settings(const Section<Reach>& evaluate) {
                {.help = "images whose labels vote",
                 .placeholder = "SOURCE",
                 .absent = "data.train, or that of the checkpoint",
-                .when = {by_neighbours()}});
+                .when = {with_validation(), by_neighbours()}});
   evaluate.add("neighbours", &EvaluationConfig::neighbours, Effect::result,
                {.help = "how many neighbours vote (k)",
                 .bounds = from_to(1, 1e6),
-                .when = {by_neighbours(),
+                .when = {with_validation(),
+                         by_neighbours(),
                          {"evaluate.cross_validated", "evaluate.cross_validated = false",
                           [](const Config& config) { return !config.evaluation.cross_validated; }}}});
   evaluate.add(
       "cross_validated", &EvaluationConfig::cross_validated, Effect::result,
       {.help = "10, 15, 20, 25 or 30 neighbours vote, as the known images tell each other's labels best",
-       .when = {by_neighbours()}});
+       .when = {with_validation(), by_neighbours()}});
   evaluate.add(
       "retrieval", &EvaluationConfig::retrieval, Effect::result,
       {.help = "mean average precision of the ranking of all known images as well; with data.coarse also "
                "under the condition of coarse probabilities and of coarse classes",
-       .when = {by_neighbours()}});
+       .when = {with_validation(), by_neighbours()}});
   evaluate.add("temperature", &EvaluationConfig::temperature, Effect::result,
                {.help = "of the neighbours' votes, exp(cosine / temperature)",
                 .bounds = above(0),
-                .when = {by_neighbours()}});
+                .when = {with_validation(), by_neighbours()}});
   evaluate.add(
       "features", &EvaluationConfig::features, Effect::result,
       {.help = "of each image: what the head reads, the mean over patches, or the pooled outputs of the "
                "last N blocks side by side; both of the first in turn (head+mean); or the embedding that "
                "task.name = grafit learned (projection)",
        .placeholder = "head|mean|head+mean|last:N|projection",
-       .when = {by_neighbours()}},
+       .when = {with_validation(), by_neighbours()}},
       {"head, mean, head+mean, last:N or projection",
        [](const std::string& text) { return models::read_feature_choice(text).has_value(); }});
 }
@@ -95,12 +94,14 @@ void add_evaluate_settings(std::vector<Setting>& table) {
              .absent = "none"});
   alone.add("per_class", &EvaluationConfig::per_class, Effect::result,
             {.help = "images, top-1 and top-5 of each class as well; in JSON also what it was taken for",
-             .when = {by_classifier()}});
-  alone.choice(
+             .when = {with_validation(), by_classifier()}});
+  evaluate.choice(
       "protocol", &EvaluationConfig::protocol, {{Protocol::classifier, "classifier"}, {Protocol::knn, "knn"}},
       Effect::result,
       {.help = "how images are classified: by the model's own head, or by the labels of the images of "
-               "evaluate.known whose features are nearest (weighted k-NN)"});
+               "evaluate.known whose features are nearest (weighted k-NN); a run without labels has no "
+               "classifier",
+       .when = {with_validation()}});
   add_neighbour_settings(evaluate);
 }
 

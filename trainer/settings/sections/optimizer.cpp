@@ -1,3 +1,4 @@
+#include "trainer/settings/sections/conditions.hpp"
 #include "trainer/settings/sections/sections.hpp"
 
 namespace vitrail::trainer {
@@ -99,7 +100,8 @@ void add_optimizer_settings(std::vector<Setting>& table) {
   add_lamb_settings(optimizer);
   optimizer.add("layer_decay", &OptimizerConfig::layer_decay, Effect::result,
                 {.help = "learning rate of a layer over that of the next, down from the head's; 1: all alike",
-                 .bounds = above_to(0, 1)});
+                 .bounds = above_to(0, 1),
+                 .when = {with_learning_body()}});
 }
 
 }  // namespace vitrail::trainer

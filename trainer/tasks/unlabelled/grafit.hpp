@@ -31,7 +31,6 @@ class Grafit final : public Task {
   double teacher_momentum(std::int64_t step) const override;
   std::int64_t row_width() const override { return grafit_.head.outputs; }
   void begin_rows(sharding::SampleRows& rows) const override;
-  std::unique_ptr<Scorer> scorer() const override { return nullptr; }
   std::vector<std::string> log_lines() const override;
 
  private:

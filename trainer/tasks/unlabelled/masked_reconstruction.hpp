@@ -24,7 +24,6 @@ class MaskedReconstruction final : public Task {
 
   std::vector<datasets::ViewPlan> views() const override;
   at::Tensor lane_loss(const LaneInput& lane, std::span<double> shared) const override;
-  std::unique_ptr<Scorer> scorer() const override { return nullptr; }
   std::vector<std::string> log_lines() const override;
 
  private:

@@ -25,7 +25,6 @@ class SelfDistillation final : public Task {
                      TaskState& state) const override;
   double teacher_momentum(std::int64_t step) const override;
   TaskState initial_state() const override;
-  std::unique_ptr<Scorer> scorer() const override { return nullptr; }
   std::vector<std::string> log_lines() const override;
 
   double teacher_temperature(std::int64_t epoch) const;

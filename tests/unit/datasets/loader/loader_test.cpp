@@ -9,7 +9,6 @@
 #include <gtest/gtest.h>
 
 #include "datasets/augment/transform.hpp"
-#include "datasets/codec/jpeg_encoder.hpp"
 #include "datasets/loader/sampler.hpp"
 #include "datasets/pixels/normalise.hpp"
 #include "datasets/synthetic_dataset.hpp"
@@ -258,49 +257,6 @@ TEST(LoaderTest, FurtherViewsAreDrawnByThemselvesAndLeaveTheFirstAsItIs) {
       }
     }
   }
-}
-
-// One large JPEG again and again.
-class JpegDataset final : public Dataset {
- public:
-  std::int64_t size() const override { return 16; }
-  std::int64_t classes() const override { return 1; }
-  std::string class_name(std::int64_t) const override { return "noise"; }
-  std::int64_t label(std::int64_t) const override { return 0; }
-  std::optional<std::int64_t> tensor_image_size() const override { return std::nullopt; }
-  std::string fingerprint() const override { return std::string(32, '0'); }
-  std::string describe() const override { return "noise"; }
-  Sample read(std::int64_t) const override {
-    Sample sample;
-    sample.encoded.assign(file_.begin(), file_.end());
-    return sample;
-  }
-
- private:
-  static Image noise() {
-    Image image{256, 256, std::vector<std::uint8_t>(256 * 256 * 3)};
-    Philox draws(1, Purpose::test, 0, 0);
-    for (auto& v : image.rgb) v = static_cast<std::uint8_t>(draws.below(256));
-    return image;
-  }
-  std::vector<std::byte> file_ = encode_jpeg(noise(), 90);
-};
-
-// Of several views each is cut out of the one whole picture: decoding for itself, at an eighth of the size,
-// would give other pixels.
-TEST(LoaderTest, SeveralViewsAreOfOneDecoding) {
-  const auto first_view = [](bool dct_scaling, std::size_t views) {
-    TrainLoaderOptions plan = plan_of(2);
-    AugmentConfig& augment = plan.views.front().augment;
-    augment.mixup = augment.cutmix = 0;
-    augment.dct_scaling = dct_scaling;
-    plan.views.resize(views, plan.views.front());
-    TrainLoader loader(std::make_shared<JpegDataset>(), plan);
-    return loader.next().views.front();
-  };
-  const PixelBuffer whole = first_view(false, 1);
-  EXPECT_FALSE(first_view(true, 1) == whole);
-  EXPECT_TRUE(first_view(true, 10) == whole);
 }
 
 TEST(LoaderTest, SeveralViewsAreNotMixed) {

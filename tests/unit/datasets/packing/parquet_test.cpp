@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <parquet/api/writer.h>
 
+#include "datasets/dataset.hpp"
 #include "tests/unit/datasets/packing/archive_pack_fixture.hpp"
 
 namespace vitrail::datasets {
@@ -182,6 +183,21 @@ TEST_F(ParquetTest, SameBytesAtAnyNumberOfRanks) {
     ranks.clear();
     EXPECT_EQ(contents(o.output.filename().string()), bytes) << world;
   }
+}
+
+// Of a table without a column of labels, or in spite of it.
+TEST_F(ParquetTest, ImagesWithoutLabels) {
+  const std::vector<Row> rows = {
+      {jpeg_ + "1", "a.JPEG", 2}, {png_, "b.JPEG", {}}, {jpeg_ + "3", "c.JPEG", -1}};
+  for (const char* column : {"label", "other"}) {
+    write("d.parquet", rows, 2, nullptr, column);
+    PackOptions o = from("d.parquet");
+    o.labels = "none";
+    EXPECT_EQ(labels_of(o), (Labels{{"a.JPEG", 0}, {"b.JPEG", 0}, {"c.JPEG", 0}}));
+    EXPECT_TRUE(names_.empty());
+    EXPECT_EQ(open_dataset(path("pack"))->classes(), 0);
+  }
+  EXPECT_THAT(refusal("d.parquet").hint(), HasSubstr("--labels none"));
 }
 
 }  // namespace

@@ -108,8 +108,42 @@ TEST_F(KnnTest, TheNumberOfNeighboursIsTheOneThatKnownImagesTellByThemselves) {
       options.cross_validated = true;
       const auto scores = classify_by_neighbours(set_of("known", communicator), set_of("asked", communicator),
                                                  options, communicator);
-      EXPECT_EQ(scores["neighbours"], expected.at("k").get<double>());
+      EXPECT_EQ(scores.neighbours, expected.at("k").get<std::int64_t>());
       EXPECT_NEAR(scores["top1"], expected.at("top1").get<double>(), 1e-9);
+    });
+  }
+}
+
+// Whatever is made of its black picture.
+TEST_F(KnnTest, AnImageThatCannotBeDecodedHasNoSay) {
+  const auto damaged = [](const LaneFeatures& lane, std::size_t i) {
+    return (lane.lane + kLanesOfSets * static_cast<std::int64_t>(i)) % 5 == 0;
+  };
+  const auto scores_with = [&](sharding::Communicator& communicator, double looks, bool is_known,
+                               KnnOptions options) {
+    FeatureSet known = set_of("known", communicator), asked = set_of("asked", communicator);
+    for (LaneFeatures& lane : known.own) {
+      for (std::size_t i = 0; i < lane.labels.size(); ++i) {
+        if (!damaged(lane, i)) continue;
+        const at::Tensor like = rows("asked").mean(0);
+        lane.rows[static_cast<std::int64_t>(i)] = looks * like;
+        if (!is_known) lane.labels[i] = kNotKnown;
+      }
+    }
+    return classify_by_neighbours(known, asked, options, communicator);
+  };
+  for (const int ranks : {1, 3}) {
+    tests::run_world(ranks, [&](sharding::Communicator& communicator) {
+      KnnOptions all{kClassesOfSets};
+      all.retrieval = all.cross_validated = true;
+      const Scores near = scores_with(communicator, 1, false, all),
+                   far = scores_with(communicator, -1, false, all);
+      EXPECT_EQ(near.neighbours, far.neighbours);
+      for (const char* const name : {"top1", "top5", "map"}) EXPECT_EQ(near[name], far[name]) << name;
+      EXPECT_NE(near["map"], scores_with(communicator, 1, true, all)["map"]);
+      const KnnOptions votes{kClassesOfSets, 5};
+      EXPECT_NE(scores_with(communicator, 1, true, votes)["top1"],
+                scores_with(communicator, 1, false, votes)["top1"]);
     });
   }
 }

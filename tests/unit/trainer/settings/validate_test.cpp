@@ -104,9 +104,53 @@ TEST(Validate, ViewsWantImagesAndPartsOfThem) {
   begins(dino([](Config& c) { c.dino.local_min_area = 0.5; }),
          "78 dino.local_min_area = 0.5 is above dino.local_max_area = 0.4; ");
   begins(dino([](Config& c) { c.checkpoint.keep_best = BestBy::loss; }),
-         "78 checkpoint.keep_best = loss with task.name = dino: ");
+         "78 checkpoint.keep_best = loss with task.name = dino and evaluate.protocol = classifier: ");
   begins(dino([](Config& c) { c.model.name = "deit_s16_distilled"; }),
          "78 model.name = deit_s16_distilled: ");
+}
+
+// As the first step would end: networks of one size alone, and views without a whole patch.
+TEST(Validate, ViewsAreOfASizeThatTheNetworkCanLookAt) {
+  const auto dino = [](const std::string& model, std::int64_t local_size, std::int64_t views = 8) {
+    return rule_refusal([&](Config& c) {
+      c.task.name = TaskName::dino;
+      c.model.name = model;
+      c.dino.local_size = local_size;
+      c.dino.local_views = views;
+    });
+  };
+  for (const char* model : {"deit_s16", "xcit_s12_p16", "resnet50", "regnety_160", "vit_s16_hmlp"}) {
+    EXPECT_EQ(dino(model, 96), "") << model;
+    EXPECT_EQ(dino(model, 256), "") << model;
+  }
+  EXPECT_EQ(dino("resnet50", 8), "");
+  EXPECT_EQ(dino("deit_s16", 16), "");
+  EXPECT_EQ(dino("deit_s16", 15),
+            "78 dino.local_size = 15 with model.name = deit_s16: less than one patch of 16 px; set "
+            "dino.local_size = 16 or more");
+  EXPECT_EQ(dino("xcit_s12_p8", 7).substr(0, 23), "78 dino.local_size = 7 ");
+  EXPECT_EQ(dino("resmlp_s12", 96),
+            "78 dino.local_size = 96 with model.name = resmlp_s12 at 224 px: it looks at images of one size "
+            "alone; set dino.local_size = 224, or dino.local_views = 0");
+  for (const char* model : {"resmlp_s12", "cait_s24", "convit_s", "resnet50_attn", "patchconvnet_s60"}) {
+    EXPECT_NE(dino(model, 96), "") << model;
+    EXPECT_EQ(dino(model, 224), "") << model;
+    EXPECT_EQ(dino(model, 96, 0), "") << model;
+  }
+}
+
+TEST(Validate, NeighboursJudgeClassifiersToo) {
+  const auto judged = [](const std::function<void(Config&)>& change) {
+    return rule_refusal([&](Config& c) {
+      c.evaluation.protocol = Protocol::knn;
+      change(c);
+    });
+  };
+  EXPECT_EQ(judged([](Config&) {}), "");
+  EXPECT_EQ(judged([](Config& c) { c.checkpoint.keep_best = BestBy::loss; }),
+            "78 checkpoint.keep_best = loss with task.name = classification and evaluate.protocol = knn: "
+            "neighbours have no loss; set checkpoint.keep_best = top1");
+  EXPECT_NE(judged([](Config& c) { c.evaluation.features = "projection"; }), "");
 }
 
 TEST(Validate, OneKindOfClippingByParts) {

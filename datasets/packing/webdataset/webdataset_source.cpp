@@ -14,7 +14,7 @@
 #include "datasets/packing/sources/listed_source.hpp"
 #include "datasets/packing/sources/source_kinds.hpp"
 #include "datasets/packing/sources/source_path.hpp"
-#include "datasets/packing/sources/webdataset_tar.hpp"
+#include "datasets/packing/webdataset/webdataset_tar.hpp"
 #include "trainer/base/error.hpp"
 #include "trainer/base/files/atomic_file.hpp"
 
@@ -33,13 +33,12 @@ class WebDatasetSource final : public ListedSource {
       : paths_(tars_of(pattern)), open_(paths_.size()) {
     kind_ = "wds";
     if (!options.labels.empty()) selection_ = "labels: " + options.labels;
-    std::vector<WebTar> tars(paths_.size());
-    parallel_for(tars.size(), options.threads, [&](std::size_t i) {
-      auto tar = std::make_shared<const File>(paths_[i], File::Mode::read);
-      tars[i] = read_web_tar(*tar, {options.labels, options.labelled});
-      if (paths_.size() <= kTarsKeptOpen) open_[i] = std::move(tar);
-    });
-    number_classes(tars, options);
+    const bool has_none = options.labels == kNoLabels;
+    std::vector<WebTar> tars = read_tars(options, !has_none && options.labelled != Labels::unused);
+    const bool found = std::ranges::any_of(tars, [](const WebTar& tar) { return !tar.labels.met().empty(); });
+    if (!found && options.labelled == Labels::optional) tars = read_tars(options, false);
+    if (found) number_classes(tars, options);
+    if (!found && !has_none && options.labelled == Labels::needed) throw no_label(options.labels);
     add(tars);
     plan(options.source, options.shard_bytes);
   }
@@ -83,6 +82,24 @@ class WebDatasetSource final : public ListedSource {
     return paths;
   }
 
+  std::vector<WebTar> read_tars(const SourceOptions& options, bool labels_needed) {
+    std::vector<WebTar> tars(paths_.size());
+    parallel_for(tars.size(), options.threads, [&](std::size_t i) {
+      auto tar = std::make_shared<const File>(paths_[i], File::Mode::read);
+      tars[i] = read_web_tar(*tar, {options.labels, labels_needed});
+      if (paths_.size() <= kTarsKeptOpen) open_[i] = std::move(tar);
+    });
+    return tars;
+  }
+
+  static Error no_label(const std::string& field) {
+    return {ExitCode::bad_data,
+            fmt::format("no sample with a label{}",
+                        field.empty() ? "" : " in a field " + field + " of its .json"),
+            "a sample is x.jpg (or .jpeg, .png, .webp) and behind it x.cls, or x.json with a field label "
+            "(vitrail pack --labels names another; --labels none packs images without)"};
+  }
+
   // Labels as all tars have them, in the order of tars, then in that of samples: each tar's own numbers
   // become classes.
   void number_classes(std::vector<WebTar>& tars, const SourceOptions& options) {
@@ -92,15 +109,6 @@ class WebDatasetSource final : public ListedSource {
       for (const MetLabels::Met& met : tars[t].labels.met()) {
         number[t].push_back(all.add(met.label, [&] { return met.place; }));
       }
-    }
-    if (all.met().empty() && !options.labelled) return;
-    if (all.met().empty()) {
-      throw Error(
-          ExitCode::bad_data,
-          fmt::format("no sample with a label{}",
-                      options.labels.empty() ? "" : " in a field " + options.labels + " of its .json"),
-          "a sample is x.jpg (or .jpeg, .png, .webp) and behind it x.cls, or x.json with a field label "
-          "(vitrail pack --labels names another)");
     }
     KnownClasses known;
     const fs::path beside = paths_.front().parent_path() / kNamesFile;
@@ -113,7 +121,7 @@ class WebDatasetSource final : public ListedSource {
       }
     }
     classes_ = std::move(made.classes);
-    if (options.labelled) warnings_ = std::move(made.warnings);
+    if (options.labelled != Labels::unused) warnings_ = std::move(made.warnings);
   }
 
   struct Met {

@@ -30,7 +30,7 @@ struct WebTar {
 };
 
 struct WebLabels {
-  std::string field;   // of .json; empty: .cls, else "label" of .json
+  std::string field;   // of .json; empty: .cls, else "label" of .json; kNoLabels: none is looked for
   bool needed = true;  // else every image counts, of tars without any samples, too
 };
 WebTar read_web_tar(const File& tar, const WebLabels& labels);

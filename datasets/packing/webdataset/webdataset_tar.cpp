@@ -1,4 +1,4 @@
-#include "datasets/packing/sources/webdataset_tar.hpp"
+#include "datasets/packing/webdataset/webdataset_tar.hpp"
 
 #include <algorithm>
 #include <array>
@@ -95,6 +95,7 @@ class Group {
 
   std::optional<std::string> label_text() const {
     constexpr std::uint64_t kMostOfCls = 4096, kMostOfJson = std::uint64_t{1} << 20;
+    if (labels_.field == kNoLabels) return std::nullopt;
     std::string label;
     if (const ArchiveMember* cls = find("cls"); cls != nullptr && labels_.field.empty()) {
       label = text_of(*cls, kMostOfCls);
