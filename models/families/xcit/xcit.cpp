@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "models/families/make_declared.hpp"
 #include "models/features.hpp"
@@ -19,6 +20,8 @@ namespace vitrail::models {
 namespace {
 
 using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 // Sines and cosines of both coordinates of every patch: [T,64]. In fp32 also for an fp64 network, as the
 // authors' code computes them.
@@ -36,14 +39,46 @@ Tensor fourier_positions(std::int64_t side, const Tensor& like) {
   return at::cat({rows, rows.transpose(0, 1)}, 2).flatten(0, 1).to(like.scalar_type());
 }
 
-// Of channels of patches [B,H,T,d], how alike each of q's is to each of k's: [B,H,d,d]. Their lengths divide
-// the product, not what is multiplied: fewer passes, but halves would not hold it.
+constexpr double kSmallestLength = 1e-12;
+
+// Cosines of channels over patches, of q's [B,H,T,d] with k's: [B,H,d,d]. Lengths divide the product, not
+// what is multiplied, and backward adds what comes by a length to what comes by the product: fewer passes
+// over patches.
+class Cosines : public torch::autograd::Function<Cosines> {
+ public:
+  static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k) {
+    const Tensor q_lengths = lengths(q), k_lengths = lengths(k);
+    const Tensor over = (q_lengths.transpose(2, 3) * k_lengths).reciprocal_();
+    const Tensor cosines = at::matmul(q.transpose(2, 3), k).mul_(over);
+    ctx->save_for_backward({q, k, q_lengths, k_lengths, over, cosines});
+    return cosines;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &q = saved[0], &k = saved[1], &cosines = saved[5];
+    const Tensor of_product = gradients[0] * saved[4], by_length = gradients[0] * cosines;
+    Tensor of_q = at::matmul(k, of_product.transpose(2, 3)), of_k = at::matmul(q, of_product);
+    of_q.addcmul_(q, over_square(by_length.sum(3, true).transpose(2, 3), saved[2]), -1);
+    of_k.addcmul_(k, over_square(by_length.sum(2, true), saved[3]), -1);
+    return {of_q, of_k};
+  }
+
+ private:
+  static Tensor lengths(const Tensor& x) {
+    return x.square().sum(2, true).sqrt_().clamp_min_(kSmallestLength);
+  }
+
+  // A length that is held at the smallest one moves with nothing.
+  static Tensor over_square(const Tensor& sum, const Tensor& length) {
+    return (sum / (length * length)).masked_fill_(length <= kSmallestLength, 0);
+  }
+};
+
+// Halves would not hold a product that is not yet divided.
 Tensor likeness(const Tensor& q, const Tensor& k) {
-  constexpr double kSmallest = 1e-12;
-  if (at::isReducedFloatingType(q.scalar_type()))
-    return product(over_length(q.transpose(2, 3)), over_length(k.transpose(2, 3)).transpose(2, 3));
-  const auto length = [](const Tensor& x) { return x.norm(2, {2}, true).clamp_min(kSmallest); };
-  return product(q.transpose(2, 3), k) / (length(q).transpose(2, 3) * length(k));
+  if (!at::isReducedFloatingType(q.scalar_type())) return Cosines::apply(q, k);
+  return product(over_length(q.transpose(2, 3)), over_length(k.transpose(2, 3)).transpose(2, 3));
 }
 
 // A branch behind its norm: each channel attends to channels of its head, by their likeness over all patches.
