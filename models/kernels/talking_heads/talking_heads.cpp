@@ -21,7 +21,8 @@ void check_shape(const Tensor& x, const char* name, at::IntArrayRef expected) {
                                            format_shape(x.sizes().vec()), format_shape(expected.vec())));
 }
 
-void check(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix) {
+void check(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix,
+           const TalkingHeadsPasses& passes) {
   if (q.dim() != 4) {
     throw Error(ExitCode::crash, fmt::format("talking-heads attention: q is {}, must be [B, H, T, d]",
                                              format_shape(q.sizes().vec())));
@@ -39,7 +40,7 @@ void check(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads
                                              c10::toString(q.scalar_type()), q.device().str(),
                                              c10::toString(x.scalar_type()), x.device().str()));
   }
-  if (q.is_cuda()) return;  // its passes refuse what they cannot
+  if (passes.take_halves) return;  // a GPU's refuse by themselves what they cannot
   if (heads > kMaxTalkingHeads) {
     throw Error(ExitCode::refused, fmt::format("talking-heads attention takes at most {} heads, got {}: set "
                                                "model.heads",
@@ -98,7 +99,7 @@ class Attention : public torch::autograd::Function<Attention> {
 }  // namespace
 
 TalkingHeadsPasses passes_on(at::DeviceType device) {
-  if (device == at::kCUDA) return {talking_heads_forward_cuda, talking_heads_backward_cuda};
+  if (device == at::kCUDA) return {talking_heads_forward_cuda, talking_heads_backward_cuda, true};
   return {talking_heads_forward_cpu, talking_heads_backward_cpu};
 }
 
@@ -108,12 +109,12 @@ Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v
 
 Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix,
                                const TalkingHeadsPasses& passes) {
-  const auto type = (q.is_cpu() ? widened(q) : q).scalar_type();
+  const auto type = (passes.take_halves ? q : widened(q)).scalar_type();
   const auto compute = [type](const Tensor& x) { return x.to(type); };
   const TalkingHeads maps{compute(mix.logits_weight), compute(mix.logits_bias), compute(mix.weights_weight),
                           compute(mix.weights_bias)};
   const Tensor queries = compute(q), keys = compute(k), values = compute(v);
-  check(queries, keys, values, maps);
+  check(queries, keys, values, maps, passes);
   return Attention::apply(queries, keys, values, maps.logits_weight, maps.logits_bias, maps.weights_weight,
                           maps.weights_bias, passes)
       .to(q.scalar_type());

@@ -96,8 +96,10 @@ float* stats_of(const Tensor& row_stats, const Block& b) {
 Tensor products(const Tensor& a, const Tensor& b, std::int64_t heads) {
   const auto flat = [&](const Tensor& maps) { return maps.view({-1, heads, maps.size(1) * maps.size(2)}); };
   const Tensor columns = flat(b).transpose(1, 2);
-  const Tensor of_image =
-      a.scalar_type() == at::kFloat ? at::bmm(flat(a), columns) : at::bmm(flat(a), columns, at::kFloat);
+  // Where a GPU is the host, there is no product of halves into fp32.
+  const Tensor of_image = a.is_cuda() && a.scalar_type() != at::kFloat
+                              ? at::bmm(flat(a), columns, at::kFloat)
+                              : at::bmm(flat(a).to(at::kFloat), columns.to(at::kFloat));
   return of_image.sum(0);
 }
 

@@ -25,6 +25,7 @@ struct TalkingHeadsPasses {
   TalkingHeadsGradients (*backward)(const at::Tensor& out_gradient, const at::Tensor& q, const at::Tensor& k,
                                     const at::Tensor& v, const TalkingHeads& mix,
                                     const at::Tensor& row_stats);
+  bool take_halves = false;  // else they are widened before
 };
 
 TalkingHeadsPasses passes_on(at::DeviceType device);

@@ -145,6 +145,7 @@ TalkingHeadsGradients counted_backward(const at::Tensor& out_gradient, const at:
 TEST(TalkingHeadsPassesTest, BothPassesAreOfTheDevice) {
   EXPECT_EQ(passes_on(at::kCUDA).forward, &talking_heads_forward_cuda);
   EXPECT_EQ(passes_on(at::kCUDA).backward, &talking_heads_backward_cuda);
+  EXPECT_TRUE(passes_on(at::kCUDA).take_halves);
   EXPECT_EQ(passes_on(at::kCPU).forward, &talking_heads_forward_cpu);
   EXPECT_EQ(passes_on(at::kCPU).backward, &talking_heads_backward_cpu);
 }
