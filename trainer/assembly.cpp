@@ -10,6 +10,7 @@
 #include "sharding/state/weight_average.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/device_peak.hpp"
+#include "trainer/evaluation/known_images.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
@@ -46,17 +47,10 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
 
 // Whose labels vote.
 std::shared_ptr<const datasets::Dataset> known_images(const Config& config,
-                                                      const std::shared_ptr<const datasets::Dataset>& trained,
+                                                      const std::shared_ptr<const datasets::Dataset>& asked,
                                                       sharding::Communicator& communicator) {
-  if (!judged_by_neighbours(config) || config.data.val.empty()) return nullptr;
-  datasets::DataConfig data = config.data;
-  data.coarse.clear();
-  if (config.evaluation.known.empty())
-    return config.data.coarse.empty() ? trained : open_together(data, DataUse::training, communicator);
-  data.val = config.evaluation.known;
-  auto known = open_together(data, DataUse::evaluation, communicator, "evaluate.known");
-  check_evaluation_labels(data.val, known->classes(), "evaluate.known");
-  return known;
+  if (!judged_by_neighbours(config) || !asked) return nullptr;
+  return open_known_images(config, config.data, *asked, communicator);
 }
 
 // MPI's own sums know no half types.
@@ -118,7 +112,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       train_data(open_checked(config, DataUse::training, communicator)),
       validation_data(config.data.val.empty() ? nullptr
                                               : open_checked(config, DataUse::evaluation, communicator)),
-      known_data(known_images(config, train_data, communicator)),
+      known_data(known_images(config, validation_data, communicator)),
       steps_per_epoch(datasets::steps_per_epoch(train_data->size(), config.data.global_batch_size)),
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
       schedule(config, total_steps, steps_per_epoch),
@@ -138,11 +132,8 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
               communicator, where),
       frozen(specs, trained_parameters(specs, config.finetune.train_only), where.memory()),
       images(where.memory()) {
-  if (validation_data) {
-    check_same_classes(class_ids(known_data ? *known_data : *train_data),
-                       known_data ? known_data->describe() : "data.train = " + config.data.train,
-                       *validation_data);
-  }
+  if (validation_data && !known_data)
+    check_same_classes(class_ids(*train_data), "data.train = " + config.data.train, *validation_data);
   at::set_num_threads(static_cast<int>(config.run.threads));
   if (config.run.peak_tflops == 0) config.run.peak_tflops = peak_of_model(device, config.precision.compute);
   if (count_networks(config) > 1) {

@@ -24,6 +24,13 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
   return dataset;
 }
 
+Error no_votes(const datasets::DataConfig& data) {
+  return {
+      ExitCode::bad_data,
+      fmt::format("data.train = {}: no image has a label that could vote on those of data.val", data.train),
+      "set evaluate.known to images with labels, or leave data.val out"};
+}
+
 void check_training_labels(const Config& config, std::int64_t classes) {
   if (classes > 0) return;
   const std::string none = fmt::format("data.train = {}: no image has a label", config.data.train);
@@ -34,14 +41,14 @@ void check_training_labels(const Config& config, std::int64_t classes) {
                 "data.labels names a table of them; task.name = dino and mae learn without");
   }
   if (config.data.val.empty() || !config.evaluation.known.empty()) return;
-  throw Error(ExitCode::bad_data, none + " that could vote on those of data.val",
-              "set evaluate.known to images with labels, or leave data.val out");
+  throw no_votes(config.data);
 }
 
 void check_evaluation_labels(const std::string& source, std::int64_t classes, const std::string& key) {
   if (classes > 0) return;
-  throw Error(ExitCode::bad_data, fmt::format("{} = {}: no image has a label", key, source),
-              fmt::format("name images with labels, or leave {} out; `vitrail predict` wants none", key));
+  throw Error(
+      ExitCode::bad_data, fmt::format("{} = {}: no image has a label", key, source),
+      "name images with labels; a run can do without data.val, and `vitrail predict` wants no labels");
 }
 
 }  // namespace vitrail::trainer

@@ -19,6 +19,9 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
                                                        sharding::Communicator& communicator,
                                                        const std::string& key = "data.val");
 
+// Of a training set without labels, where its labels should vote.
+Error no_votes(const datasets::DataConfig& data);
+
 // Whether images have labels where the run looks at them; `classes`: of the data set, 0 for none. Throws:
 // Error(bad_data) naming the key.
 void check_training_labels(const Config& config, std::int64_t classes);

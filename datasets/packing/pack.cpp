@@ -88,6 +88,7 @@ void check_output(const PackOptions& options) {
                 "name a folder: a pack is several files");
   }
   if (!options.source.starts_with("folder:") && !options.source.starts_with("images:")) return;
+  if (options.source.ends_with(':')) return;  // no folder at all is said of the source
   const fs::path source = fs::weakly_canonical(options.source.substr(options.source.find(':') + 1));
   const fs::path output = fs::weakly_canonical(options.output);
   if (std::ranges::mismatch(source, output).in1 != source.end()) return;

@@ -92,6 +92,10 @@ void refuse_foreign_options(const Kind& kind, const SourceOptions& options) {
     throw Error(ExitCode::refused, fmt::format("not with {}", asked.option),
                 fmt::format(fmt::runtime(asked.hint), fmt::join(takers, ", ")));
   }
+  if (options.labels == kNoLabels && !options.class_names.empty()) {
+    throw Error(ExitCode::refused, "--class-names with --labels none: without labels there are no classes",
+                "leave one of them out");
+  }
 }
 
 }  // namespace

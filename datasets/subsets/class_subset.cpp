@@ -55,6 +55,9 @@ class ClassSubset final : public KeptSamples {
       : KeptSamples(std::move(base)),
         file_(file),
         label_of_(static_cast<std::size_t>(base_->classes()), kDropped) {
+    if (base_->classes() == 0)
+      throw Error(ExitCode::bad_data, fmt::format("data.classes: {} has no labels", base_->describe()),
+                  "leave data.classes out");
     std::map<std::string, std::int64_t> base_label;
     for (std::int64_t label = 0; label < base_->classes(); ++label) {
       base_label.emplace(base_->class_id(label), label);

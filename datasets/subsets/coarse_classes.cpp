@@ -84,8 +84,8 @@ class Coarsened final : public KeptSamples {
 
 CoarseClasses read_coarse_classes(const Dataset& dataset, const std::string& file) {
   if (dataset.classes() == 0)
-    throw Error(ExitCode::refused, fmt::format("data.coarse: {} has no labels", dataset.describe()),
-                "leave data.coarse out");
+    throw Error(ExitCode::bad_data, fmt::format("data.coarse: {} has no labels", dataset.describe()),
+                "name images with labels; data.labels names a table of labels for data.train");
   CoarseClasses classes;
   const std::map<std::string, std::int64_t> coarse_of = coarse_by_class(file, classes.names);
   for (std::int64_t label = 0; label < dataset.classes(); ++label) {

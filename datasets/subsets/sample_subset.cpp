@@ -81,9 +81,10 @@ class SampleSubset final : public KeptSamples {
   void keep_drawn(const Part& part) {
     const bool by_class = part.each > 0 || options_.balanced;
     if (by_class && base_->classes() == 0) {
-      throw Error(ExitCode::refused,
+      throw Error(ExitCode::bad_data,
                   fmt::format("wants so many images of each class, but {} has no labels", base_->describe()),
-                  "data.subset = P% without data.subset_balanced draws among all images");
+                  "data.labels names a table of labels; data.subset = P% without data.subset_balanced draws "
+                  "among all images, for a task that learns without");
     }
     std::vector<std::vector<Drawn>> groups(by_class ? static_cast<std::size_t>(base_->classes()) : 1);
     for (std::int64_t i = 0; i < base_->size(); ++i) {

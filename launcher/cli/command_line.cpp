@@ -113,13 +113,26 @@ class Settings {
     line_.config.model.image_size = models::image_size_of_name(line_.config.model.name);
   }
 
+  // data.val = '' switches evaluations off, whatever files say of them.
+  void drop_evaluations() {
+    const auto val = given_.find(find_option(options_, "data.val", *line_.command));
+    if (val == given_.end() || !val->second.value.empty()) return;
+    const CommandLine usual(*line_.command);
+    std::erase_if(given_, [&](const auto& given) {
+      const Option& option = *given.first;
+      const Condition* condition = option.used_by(*line_.command) ? option.unmet(line_) : nullptr;
+      if (given.second.is_flag || condition == nullptr || condition->key != "data.val") return false;
+      option.set(line_, option.get(usual).value_or(""));
+      return true;
+    });
+  }
+
   // A setting that changes nothing is a misunderstanding: better now than after a week of training.
   void refuse_unused() const {
     for (const auto& [option, setting] : given_) {
       const Condition* condition = option->used_by(*line_.command) ? option->unmet(line_) : nullptr;
       if (condition == nullptr) continue;
       const Option* decides = find_option(options_, condition->key, *line_.command);
-      if (!setting.is_flag && is_emptied(decides)) continue;
       const std::string where = fmt::format("{}: {}: nothing uses this", setting.place, setting.label());
       if (decides == nullptr) throw usage("{} without {}", where, condition->text);
       const std::string value = decides->get(line_).value_or("");
@@ -146,12 +159,6 @@ class Settings {
     if (other == nullptr) return false;
     const Option* option = find_option(options_, key, *other);
     return option != nullptr && option->used_by(*other);
-  }
-
-  // A flag that takes away what the file gives (--data.val '') takes along what the file says of it.
-  bool is_emptied(const Option* option) const {
-    const auto given = given_.find(option);
-    return given != given_.end() && given->second.is_flag && given->second.value.empty();
   }
 
   void pass_on(const Setting& setting) {
@@ -232,6 +239,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words, const Sett
   }
   take_arguments(line, given.arguments);
   settings.take_image_size_of_name(base);
+  settings.drop_evaluations();
   settings.refuse_unused();
   if (line.print_config) {
     line.answer = Answer{print_config(line)};

@@ -20,13 +20,15 @@ bool is_preview_file(const std::string& path) {
 
 std::vector<Option> preview_options() {
   FlagTable<PreviewFlags> flags;
-  flags.alias("data", "data.train",
-              {.help = "images to look at: a pack's folder; folder:DIR (a folder for each class, or images), "
-                       "wds:TARS (with labels or without), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
-                       "idx:IMAGES,LABELS or "
-                       "synthetic:IMAGES,CLASSES,SIZE; short for data.train",
-               .placeholder = "SOURCE",
-               .required = true});
+  flags.alias(
+      "data", "data.train",
+      {.help =
+           "images to look at: a pack's folder; folder:DIR (a folder for each class, or images), images:DIR, "
+           "wds:TARS (with labels or without), csv:LIST, flat:DIR,LABELS, inaturalist:JSON, "
+           "idx:IMAGES,LABELS or "
+           "synthetic:IMAGES,CLASSES,SIZE; short for data.train",
+       .placeholder = "SOURCE",
+       .required = true});
   flags.add(
       "output", &PreviewFlags::output,
       {.help = "a picture with a row for each image and a column for each draw (.jpg, .png), or the pixels "

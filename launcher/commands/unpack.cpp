@@ -17,7 +17,8 @@ std::vector<Option> unpack_options() {
   flags.add("output", &UnpackFlags::output, {.help = "new folder", .placeholder = "DIR", .required = true});
   flags.choice("format", &UnpackFlags::format,
                {{datasets::UnpackFormat::folder, "folder"}, {datasets::UnpackFormat::wds, "wds"}},
-               {.help = "a folder for each class, or WebDataset tars with the classes' names in classes.txt",
+               {.help = "a folder for each class, or WebDataset tars with the classes' names in classes.txt; "
+                        "without labels neither classes nor their names",
                 .placeholder = "FORM"});
   flags.add("threads", &UnpackFlags::threads,
             {.help = "threads, each on a shard; no byte depends on it",

@@ -102,9 +102,15 @@ std::vector<DataFacts> look_at_data_of(sharding::Communicator& ranks, const Envi
   const bool of_run = question.run.settings;
   std::vector<DataFacts> facts = {
       look_at_data(ranks, environment.host, question.config, trainer::DataUse::training, of_run, seconds)};
-  if (!question.config.data.val.empty())
-    facts.push_back(
-        look_at_data(ranks, environment.host, question.config, trainer::DataUse::evaluation, of_run, 0));
+  if (question.config.data.val.empty()) return facts;
+  facts.push_back(
+      look_at_data(ranks, environment.host, question.config, trainer::DataUse::evaluation, of_run, 0));
+  if (question.config.evaluation.known.empty()) return facts;
+  trainer::Config of_known = question.config;
+  of_known.data.val = question.config.evaluation.known;
+  of_known.data.coarse.clear();
+  facts.push_back(look_at_data(ranks, environment.host, of_known, trainer::DataUse::evaluation, of_run, 0,
+                               "evaluate.known"));
   return facts;
 }
 

@@ -11,6 +11,7 @@
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/tensor_type.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/task_network.hpp"
 
 namespace vitrail::trainer {
 
@@ -19,7 +20,7 @@ EvaluationOptions evaluation_options(const Config& config, c10::Device device) {
           config.evaluation.batch_size,
           config.data.workers,
           {config.model.image_size, config.evaluation.crop_ratio, config.data.normalisation,
-           config.evaluation.crops},
+           judged_by_neighbours(config) ? datasets::EvaluationCrops::centre : config.evaluation.crops},
           compute_type(config.precision.compute),
           device};
 }

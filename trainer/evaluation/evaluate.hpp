@@ -26,6 +26,7 @@ struct EvaluationOptions {
   c10::Device device = c10::kCPU;
 };
 
+// Features are of one picture of each image, answers of a classifier of evaluate.crops.
 EvaluationOptions evaluation_options(const Config& config, c10::Device device);
 
 // Shows all images of this rank's lanes to `take`, until it says no. `what` names the work to whoever waits.

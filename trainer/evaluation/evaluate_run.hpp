@@ -12,6 +12,6 @@ namespace vitrail::trainer {
 
 // `config`: how; its evaluations may differ from those that the run began with. `interrupted`: as evaluate().
 std::optional<Scores> evaluate_run(Assembly& run, const Config& config,
-                                   const std::function<bool()>& interrupted);
+                                   const std::function<bool()>& interrupted, Log& log);
 
 }  // namespace vitrail::trainer

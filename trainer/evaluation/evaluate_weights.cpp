@@ -20,8 +20,10 @@
 #include "trainer/evaluation/evaluate.hpp"
 #include "trainer/evaluation/features.hpp"
 #include "trainer/evaluation/knn.hpp"
+#include "trainer/evaluation/known_images.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
+#include "trainer/settings/settings.hpp"
 #include "trainer/settings/task_network.hpp"
 #include "trainer/tasks/classification_scorer.hpp"
 #include "trainer/tasks/same_classes.hpp"
@@ -75,39 +77,39 @@ datasets::DataConfig with_own_classes(datasets::DataConfig data) {
   return data;
 }
 
-// The images whose labels vote.
-std::string known_images(const Config& config, const std::string& checkpoint) {
-  if (!config.evaluation.known.empty()) return config.evaluation.known;
+// What the run of a checkpoint was trained on, as it cut and labelled that.
+datasets::DataConfig trained_data(const Config& config, const std::string& checkpoint) {
+  Config trained;
   if (!checkpoint.empty()) {
-    const auto settings = read_checkpoint_manifest(find_checkpoint(checkpoint)).settings;
-    const auto found = settings.find("data.train");
-    if (found != settings.end() && !found->second.empty()) return found->second;
+    for (const auto& [key, value] : read_checkpoint_manifest(find_checkpoint(checkpoint)).settings) {
+      const Setting* const setting = key.starts_with("data.") ? find_setting(key) : nullptr;
+      if (setting != nullptr) setting->set(trained, value);
+    }
   }
-  throw Error(ExitCode::refused, "evaluate.protocol = knn needs labelled images to find neighbours among",
-              "set evaluate.known = SOURCE, as data.train of the run");
+  if (trained.data.train.empty() && config.evaluation.known.empty()) {
+    throw Error(ExitCode::refused, "evaluate.protocol = knn needs labelled images to find neighbours among",
+                "set evaluate.known = SOURCE, as data.train of the run");
+  }
+  trained.data.classes = config.data.classes;
+  return trained.data;
 }
 
 // `used`: told who votes.
 std::unique_ptr<Scorer> knn_scorer(const Config& config, const WeightsRequest& request, const Loaded& loaded,
                                    const datasets::Dataset& asked, sharding::Communicator& communicator,
                                    UsedRecord& used) {
-  datasets::DataConfig data = with_own_classes(config.data);
-  data.val = known_images(config, loaded.checkpoint);
-  const auto known = open_together(data, DataUse::evaluation, communicator, "evaluate.known");
-  check_evaluation_labels(data.val, known->classes(), "evaluate.known");
-  check_same_classes(class_ids(*known), known->describe(), asked);
+  const datasets::DataConfig trained = trained_data(config, loaded.checkpoint);
+  const auto known = open_known_images(config, trained, asked, communicator);
   const models::FeatureChoice choice = features_wanted(config);
   auto looked_at = known_features(*loaded.model, known, evaluation_options(config, loaded.device),
                                   communicator, choice, [] { return false; });
   KnownFeatures& features = looked_at.value();
-  if (!features.damaged.empty() && communicator.rank() == 0) {
-    request.say(
-        fmt::format("warning: {} of the known images cannot be decoded and have no say; the first: {}",
-                    features.damaged.size(), features.damaged.begin()->second));
-  }
+  if (const std::string note = features.damage(); !note.empty() && communicator.rank() == 0)
+    request.say("warning: " + note);
   const EvaluationConfig& how = config.evaluation;
   const KnnOptions options = knn_options(config, *known);
-  used.knn = {data.val, known->fingerprint(), how.features, how.neighbours, how.temperature};
+  used.knn = {how.known.empty() ? trained.train : how.known, known->fingerprint(), how.features,
+              how.neighbours, how.temperature};
   return std::make_unique<KnnScorer>(std::move(features.set), asked.size(), choice, options);
 }
 
@@ -150,7 +152,8 @@ FeaturesWritten write_features(const Config& config, const WeightsRequest& reque
   const Loaded loaded = load(config, request, features_asked(config), communicator);
   const auto dataset = open_together(config.data, DataUse::evaluation, communicator);
   tell_warnings(*dataset, request, communicator);
-  const EvaluationOptions options = evaluation_options(config, loaded.device);
+  EvaluationOptions options = evaluation_options(config, loaded.device);
+  options.transform.crops = datasets::EvaluationCrops::centre;
   const models::FeatureChoice choice = features_wanted(config);
   const bool has_labels = dataset->classes() > 0;
   const std::int64_t images = dataset->size(), width = feature_width(*loaded.model, options, choice);

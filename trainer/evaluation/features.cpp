@@ -9,6 +9,7 @@
 #include "models/heads/logits.hpp"
 #include "models/layers/precision.hpp"
 #include "sharding/agreement/gather_text.hpp"
+#include "trainer/base/error.hpp"
 #include "trainer/device/tensor_type.hpp"
 
 namespace vitrail::trainer {
@@ -53,27 +54,23 @@ FeatureSet FeatureCollector::take() {
   return std::move(set_);
 }
 
-namespace {
-
-// Features are of one picture of each image.
-EvaluationOptions of_centre(EvaluationOptions options) {
-  options.transform.crops = datasets::EvaluationCrops::centre;
-  return options;
-}
-
-}  // namespace
-
 FeatureSet extract_features(const models::Model& model,
                             const std::shared_ptr<const datasets::Dataset>& dataset,
                             const EvaluationOptions& options, const sharding::Communicator& communicator,
                             const models::FeatureChoice& choice) {
   FeatureCollector collector(dataset->size(), options.lanes, feature_width(model, options, choice), choice);
-  look_at_images(dataset, of_centre(options), communicator, "features",
+  look_at_images(dataset, options, communicator, "features",
                  [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
                    collector.add(model, images, batch);
                    return true;
                  });
   return collector.take();
+}
+
+std::string KnownFeatures::damage() const {
+  if (damaged.empty()) return "";
+  return fmt::format("{} of the images that vote cannot be decoded and left out; the first: {}",
+                     damaged.size(), damaged.begin()->second);
 }
 
 std::optional<KnownFeatures> known_features(const models::Model& model,
@@ -86,7 +83,7 @@ std::optional<KnownFeatures> known_features(const models::Model& model,
   KnownFeatures known;
   std::vector<double> stops(1);
   look_at_images(
-      dataset, of_centre(options), communicator, "neighbours",
+      dataset, options, communicator, "neighbours",
       [&](const at::Tensor& images, const datasets::EvaluationBatch& batch) {
         collector.add(model, images, batch);
         known.damaged.insert(batch.damaged.begin(), batch.damaged.end());
@@ -98,7 +95,13 @@ std::optional<KnownFeatures> known_features(const models::Model& model,
   if (stops[0] > 0) return std::nullopt;
   for (const std::string& text : sharding::gather_text(communicator, datasets::to_text(known.damaged)))
     known.damaged.merge(datasets::parse_damage(text));
-  datasets::check_damage(known.damaged, static_cast<std::uint64_t>(dataset->size()), dataset->describe());
+  const auto allowed = datasets::damage_allowed(static_cast<std::uint64_t>(dataset->size()));
+  if (known.damaged.size() > allowed) {
+    throw Error(
+        ExitCode::bad_data,
+        fmt::format("{}: {}, at most {} may be", dataset->describe(), known.damage(), allowed),
+        "mend them, or set evaluate.known to other images; `vitrail verify PACK` lists what is damaged");
+  }
   known.set = collector.take();
   return known;
 }

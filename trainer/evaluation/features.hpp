@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -66,6 +67,8 @@ FeatureSet extract_features(const models::Model& model,
 struct KnownFeatures {
   FeatureSet set;
   datasets::DamageLedger damaged;  // of all ranks
+
+  std::string damage() const;  // a sentence; empty: none
 };
 // `interrupted`: as evaluate().
 std::optional<KnownFeatures> known_features(const models::Model& model,

@@ -83,6 +83,16 @@ void say_changes(const CheckpointManifest& stored, const SettingsMap& settings, 
   }
 }
 
+// The first setting that has changed of those that evaluations depend on; empty: none.
+std::string decides_scores(const SettingsMap& stored, const SettingsMap& settings) {
+  for (const auto& [key, unused] : merged_keys(stored, settings)) {
+    const bool is_one = key == "data.val" || key == "data.classes" || key == "checkpoint.keep_best" ||
+                        (key.starts_with("evaluate.") && !changes_silently(key));
+    if (is_one && value_of(stored, key) != value_of(settings, key)) return key;
+  }
+  return "";
+}
+
 // Ranks share the reading: file f is compared with its hash by rank f mod N.
 void verify_together(const CheckpointReader& checkpoint, sharding::Communicator& communicator) {
   const auto files = checkpoint.manifest().files.size();
@@ -203,6 +213,10 @@ std::optional<TrainState> restore(Assembly& run, const RunDirectory& directory, 
     sharding::agree(run.communicator, [&] {
       if (run.communicator.rank() == 0 && is_own && !damaged.empty()) set_aside_all(damaged, path);
     });
+    if (const std::string key = decides_scores(stored.settings, settings); !key.empty() && state.best) {
+      log.line(fmt::format("checkpoint.keep_best begins anew: {} is another, so scores do not compare", key));
+      state.best.reset();
+    }
     if (!is_own) state.metrics_bytes = 0;  // this run's metrics begin here
     log.line(fmt::format("resumed from {} (step {}, written by {} rank{})", path.string(), state.step,
                          checkpoint->manifest().world, checkpoint->manifest().world == 1 ? "" : "s"));

@@ -139,10 +139,13 @@ bool TrainLoop::evaluate_now() {
   run_.finish_publishing();
   run_.communicator.limit_wait({});
   services_.phases.enter(Phase::evaluate, state_.step);
-  const auto result = evaluate_run(run_, config, [&] {
-    services_.phases.enter(Phase::evaluate, state_.step);
-    return wants_to_stop();
-  });
+  const auto result = evaluate_run(
+      run_, config,
+      [&] {
+        services_.phases.enter(Phase::evaluate, state_.step);
+        return wants_to_stop();
+      },
+      services_.log);
   services_.phases.enter(Phase::none, state_.step);
   if (!result) return false;
   state_.evaluated_step = state_.step;

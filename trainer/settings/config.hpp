@@ -25,7 +25,7 @@ enum class LossName { ce, bce };
 enum class DistillationType { none, hard, soft };
 enum class WeightsUsed { raw, ema };
 enum class HeadStart { fresh, by_name };
-enum class Protocol { classifier, knn };
+enum class Protocol { of_task, classifier, knn };
 enum class BestBy { none, top1, loss };
 
 struct RunConfig {
@@ -156,7 +156,7 @@ struct EvaluationConfig {
   WeightsUsed weights = WeightsUsed::raw;
   std::string real_labels;  // file of several labels an image; empty: none
   bool per_class = false;   // accuracy of each class as well
-  Protocol protocol = Protocol::classifier;
+  Protocol protocol = Protocol::of_task;
   std::string known;              // knn: images whose labels vote; empty: data.train of the checkpoint
   std::int64_t neighbours = 20;   // of knn
   double temperature = 0.07;      // of their votes

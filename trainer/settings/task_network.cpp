@@ -7,7 +7,8 @@ bool learns_labels(TaskName task) { return task == TaskName::classification || t
 bool uses_labels(TaskName task) { return learns_labels(task) || task == TaskName::grafit; }
 
 bool judged_by_neighbours(const Config& config) {
-  return config.evaluation.protocol == Protocol::knn || !learns_labels(config.task.name);
+  if (config.evaluation.protocol == Protocol::of_task) return !learns_labels(config.task.name);
+  return config.evaluation.protocol == Protocol::knn;
 }
 
 models::EmbeddingConfig embedding_of(const GrafitConfig& grafit) {

@@ -185,6 +185,14 @@ void check_features(const Config& config) {
       find_setting("task.name")->get(config).value_or(""));
 }
 
+void check_protocol(const Config& config) {
+  if (learns_labels(config.task.name) || config.evaluation.protocol != Protocol::classifier) return;
+  throw refuse(
+      "evaluate.protocol = classifier with task.name = {}: it learns none; leave it out, and neighbours "
+      "judge",
+      find_setting("task.name")->get(config).value_or(""));
+}
+
 void check_probe(const Config& config) {
   if (config.task.name != TaskName::linear || config.finetune.train_only.empty()) return;
   throw refuse(
@@ -204,8 +212,8 @@ void check_clipping(const Config& config) {
 void check_best(const Config& config) {
   if (!judged_by_neighbours(config) || config.checkpoint.keep_best != BestBy::loss) return;
   throw refuse(
-      "checkpoint.keep_best = loss with task.name = {} and evaluate.protocol = {}: neighbours have no loss; "
-      "set checkpoint.keep_best = top1",
+      "checkpoint.keep_best = loss with task.name = {} and evaluate.protocol = {}: neighbours judge, which "
+      "have no loss; set checkpoint.keep_best = top1",
       find_setting("task.name")->get(config).value_or(""),
       find_setting("evaluate.protocol")->get(config).value_or(""));
 }
@@ -222,6 +230,7 @@ void validate(const Config& config) {
   check_loss(config);
   check_views(config);
   check_features(config);
+  check_protocol(config);
   check_probe(config);
   check_best(config);
   check_clipping(config);
@@ -233,6 +242,7 @@ void validate(const Config& config) {
 
 void validate_evaluation(const Config& config) {
   check_lanes(config.run);
+  check_protocol(config);
   if (config.evaluation.real_labels.empty() || config.data.classes.empty()) return;
   throw refuse(
       "evaluate.real_labels = {} with data.classes = {}: reassessed labels count all classes, in the order "

@@ -313,7 +313,9 @@ void WeightSource::refuse_fresh_head() const {
     throw Error(
         ExitCode::refused,
         fmt::format("{}: it has no head ({}): an untrained head knows nothing", stored_->name(), spec.name),
-        "train one first: vitrail train --model.weights FILE begins with a new head");
+        "train one first: vitrail train --model.weights FILE begins with a new head; or let neighbours "
+        "judge: "
+        "vitrail eval --evaluate.protocol knn --evaluate.known SOURCE");
   }
   throw Error(
       ExitCode::refused,

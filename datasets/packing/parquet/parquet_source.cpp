@@ -204,8 +204,8 @@ class ParquetSource final : public StreamSource {
     const LabelClasses made = classes_of(sorted.labels, known_, options_.source);
     SpoolContents contents;
     contents.identity = identity_;
-    contents.classes = made.classes;
-    contents.labels = has_labels_ ? made.index_of : std::vector<std::uint32_t>{0};  // of no class
+    if (has_labels_) contents.classes = made.classes;
+    contents.labels = has_labels_ ? made.index_of : std::vector<std::uint32_t>{0};
     if (!options_.labels.empty()) contents.selection = "labels: " + options_.labels;
     if (sorted.labels.met().empty() && has_labels_) {
       throw Error(ExitCode::bad_data, options_.source + ": no image with a label",

@@ -12,7 +12,7 @@ namespace vitrail::datasets {
 // A folder per class, in name order; every file below it is taken for an image, also in sub-folders.
 std::unique_ptr<Source> open_folder_source(const std::filesystem::path& folder, const SourceOptions& options);
 
-// Every file below a folder, in name order, without labels.
+// Every file below a folder, without labels.
 std::unique_ptr<Source> open_image_tree(const std::filesystem::path& folder, const SourceOptions& options);
 
 // FOLDER,LABELS: images of all classes in one folder, and a list of FILE,LABEL (label_list.hpp).

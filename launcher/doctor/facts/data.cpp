@@ -37,17 +37,17 @@ DataRate rate_of(const std::shared_ptr<const datasets::Dataset>& dataset, const 
 }  // namespace
 
 DataFacts look_at_data(sharding::Communicator& ranks, const std::string& host, const trainer::Config& config,
-                       trainer::DataUse use, bool of_run, double seconds) {
+                       trainer::DataUse use, bool of_run, double seconds, const std::string& key) {
   const bool training = use == trainer::DataUse::training;
   datasets::DataConfig data = config.data;
   data.stage_dir.clear();  // nothing is copied for a look
-  DataFacts facts{training ? "data.train" : "data.val", training ? data.train : data.val};
+  DataFacts facts{training ? "data.train" : key, training ? data.train : data.val};
   try {
-    const auto dataset = trainer::open_together(data, use, ranks);
+    const auto dataset = trainer::open_together(data, use, ranks, key);
     facts.images = dataset->size();
     facts.classes = dataset->classes();
     if (of_run && training) trainer::check_training_labels(config, facts.classes);
-    if (of_run && !training) trainer::check_evaluation_labels(data.val, facts.classes);
+    if (of_run && !training) trainer::check_evaluation_labels(data.val, facts.classes, key);
     facts.shards = shards_of(facts.source);
     facts.fingerprints = sharding::gather_text(ranks, dataset->fingerprint());
     if (seconds > 0) {

@@ -30,8 +30,9 @@ struct DataFacts {
 };
 
 // `of_run`: images have to have the labels that a run with these settings looks at. `seconds`: of each of the
-// two measurements; 0: none.
+// two measurements; 0: none. `key`: as open_together.
 DataFacts look_at_data(sharding::Communicator& ranks, const std::string& host, const trainer::Config& config,
-                       trainer::DataUse use, bool of_run, double seconds);
+                       trainer::DataUse use, bool of_run, double seconds,
+                       const std::string& key = "data.val");
 
 }  // namespace vitrail::launcher

@@ -23,7 +23,7 @@ class RegNet final : public Model {
         parameters_(std::move(parameters)) {}
 
  private:
-  std::optional<std::int64_t> smallest_view() const override { return RegNetConfig().smallest_view(); }
+  std::optional<std::int64_t> smallest_view() const override { return RegNetConfig::smallest_view(); }
   Features body(const Tensor& images, const Pass& pass) const override;
   Tensor block(const Tensor& x, int number, const Pass& pass) const;
 

@@ -35,7 +35,7 @@ struct RegNetConfig : NamedConfig {
   std::int64_t stem = 32, group = 112;  // channels of the stem; of a group of the 3x3 convolutions
   std::array<Stage, 4> stages = {};
 
-  std::optional<std::int64_t> smallest_view() const { return 1; }
+  static std::optional<std::int64_t> smallest_view() { return 1; }
   RegNetParameters declare(Declaration& d) const;  // multiply-accumulates: of convolutions and the head
 
   static std::vector<ModelNames> names();

@@ -44,6 +44,9 @@ class DinoTest(tiny.Runs):
         words = ("eval", "--checkpoint", self.reference, "--data", self.val, "--format", "json")
         found = harness.scores(self.vitrail(*words, "--evaluate.protocol", "knn")[0])
         self.assertEqual(found, evaluations[-1]["eval"])
+        self.assertIn("learns none", self.vitrail(*words, "--evaluate.protocol", "classifier", expect=78)[1])
+        for unused in (("evaluate.per_class", "true"), ("evaluate.real_labels", "none.json"), ("evaluate.crops", "five")):
+            self.assertIn("nothing uses this", self.vitrail(*words, f"--{unused[0]}", unused[1], expect=2)[1])
         self.assertNotIn("begins anew", self.vitrail(*words, "--evaluate.protocol", "knn")[1])  # no head is asked for
         student = harness.scores(self.vitrail(*words, "--evaluate.protocol", "knn", "--evaluate.weights", "raw")[0])
         self.assertNotEqual(student, found)
@@ -78,6 +81,8 @@ class DinoTest(tiny.Runs):
         self.assertIn("evaluate.known", said)
         self.assertIn(f"data.val = {pack}: no image has a label", self.refused(65, data__val=pack))
         self.assertIn(f"evaluate.known = {pack}: no image has a label", self.refused(65, evaluate__known=pack))
+        known = self.vitrail("doctor", *harness.flags(common | {"evaluate.known": pack, "run.dir": self.folder / "none"}), expect=78)[0]
+        self.assertIn(f"evaluate.known = {pack}: no image has a label", known.replace("\n", "").replace(" " * 36, " "))
         doctor = self.vitrail("doctor", *harness.flags(self.settings | {"data.train": pack, "run.dir": self.folder / "none"}), expect=78)[0]
         self.assertIn("no image has a label that could vote", " ".join(doctor.split()))
         labelled = self.body | {"run.lanes": 4, "run.steps": 2, "data.train": pack, "data.global_batch_size": 32, "run.dir": self.folder / "none"}
@@ -97,6 +102,58 @@ class DinoTest(tiny.Runs):
         found = harness.scores(self.vitrail("eval", "--checkpoint", run, "--data", self.val, "--format", "json")[0])
         self.assertEqual(found, evaluations[-1]["eval"])  # as the run's settings say
         self.assertIn("loss", self.vitrail("eval", "--checkpoint", run, "--data", self.val, "--evaluate.protocol", "classifier")[0])
+
+    def test_who_votes_is_what_was_trained_on(self):
+        """A part of the images with labels of a table; five crops that a classifier looked at; not fewer classes than are asked about."""
+        photos, table = self.folder / "voters", self.folder / "labels.csv"
+        self.vitrail("unpack", self.train, "--output", photos)
+        names = sorted(str(path.relative_to(photos)) for path in photos.rglob("*.png"))
+        table.write_text("image,label\n" + "".join(f"{name},{(int(name[0]) + 1) % 10}\n" for name in names[:90]))
+        run = self.folder / "part"
+        common = self.body | {"run.lanes": 4, "run.steps": 2, "data.global_batch_size": 32, "data.val": self.val}
+        self.launch(run, None, common | {"data.train": f"folder:{photos}", "data.labels": table, "data.subset": "50%",
+                                         "evaluate.protocol": "knn", "evaluate.neighbours": 5})
+        words = ("eval", "--checkpoint", run, "--data", self.val, "--format", "json")
+        found = harness.scores(self.vitrail(*words)[0])
+        self.assertEqual(found, harness.read_metrics(run)[1][-1]["eval"])
+        everyone = harness.scores(self.vitrail(*words, "--evaluate.known", f"folder:{photos}")[0])
+        self.assertNotEqual(everyone["top1"], found["top1"])
+        crops = self.folder / "crops"
+        self.launch(crops, None, common | {"data.train": self.train, "evaluate.crops": "five"})
+        plain = self.folder / "plain"
+        self.launch(plain, None, common | {"data.train": self.train})
+        by_neighbours = [harness.scores(self.vitrail("eval", "--checkpoint", trained, "--data", self.val, "--format", "json",
+                                                     "--evaluate.protocol", "knn")[0]) for trained in (crops, plain)]
+        self.assertEqual(*by_neighbours)
+        few = common | {"data.train": self.train, "evaluate.protocol": "knn", "evaluate.known": "synthetic:20,4,28", "run.dir": self.folder / "few"}
+        text = self.vitrail("train", *harness.flags(few), expect=78)[1]
+        self.assertRegex(text, "has no|has 10 classes|class")
+
+    def test_the_best_is_of_one_way_to_judge(self):
+        run = self.folder / "best"
+        given = self.body | {"run.lanes": 4, "run.steps": 6, "data.train": self.train, "data.val": self.val, "data.global_batch_size": 32,
+                             "evaluate.every": "2st", "checkpoint.every": "2st", "checkpoint.keep_best": "top1", "evaluate.protocol": "knn",
+                             "evaluate.neighbours": 5, "optimizer.lr": 1e-5}
+        job, _ = self.start_held(given | {"run.dir": run}, 2, 5)
+        job.kill()
+        classifier = {key: value for key, value in given.items() if not key.startswith("evaluate.")} | {"evaluate.every": "2st"}
+        self.launch(run, 2, classifier)
+        self.assertIn("checkpoint.keep_best begins anew: evaluate.", (run / "log.txt").read_text())
+        self.assertNotEqual((run / "checkpoints/best").resolve().name, "step-00000002")
+
+    def test_damaged_images_do_not_vote(self):
+        photos = self.folder / "damaged"
+        self.vitrail("unpack", self.train, "--output", photos)
+        images = sorted(photos.rglob("*.png"))
+        images[0].write_bytes(images[0].read_bytes()[:60])
+        common = self.settings | {"run.steps": 2, "evaluate.known": f"folder:{photos}"}
+        runs = [self.folder / f"voters-{ranks}" for ranks in (1, 4)]
+        for ranks, run in zip((1, 4), runs):
+            self.launch(run, ranks, common)
+            self.assertIn("warning: 1 of the images that vote cannot be decoded", (run / "log.txt").read_text())
+        self.assertEqual(harness.read_metrics(runs[0])[1][-1]["eval"], harness.read_metrics(runs[1])[1][-1]["eval"])
+        images[1].write_bytes(images[1].read_bytes()[:60])
+        self.assertIn("evaluate.known", self.launch(self.folder / "too-many", 2, common, expect=65)[1])
 
     def test_others_take_the_body(self):
         weights = self.folder / "teacher.safetensors"

@@ -87,7 +87,7 @@ TEST(CommandLineErrors, OfCommands) {
             "2 command line: `vitrail pack` needs --source SPEC: what to pack: " + datasets::source_forms());
   EXPECT_EQ(refusal({"train"}),
             "2 command line: `vitrail train` needs data.train SOURCE: images to train on: a pack's folder; "
-            "as they lie folder:DIR, wds:TARS, csv:LIST, flat:DIR,LABELS, inaturalist:JSON or "
+            "as they lie folder:DIR, images:DIR, wds:TARS, csv:LIST, flat:DIR,LABELS, inaturalist:JSON or "
             "idx:IMAGES,LABELS; tensor:FILE.safetensors or synthetic:IMAGES,CLASSES,SIZE");
   EXPECT_EQ(
       refusal({"pack", "--run.lanes", "4"}),
@@ -203,14 +203,25 @@ TEST(CommandLineErrors, SettingsThatNothingUses) {
           "cosine or linear)");
 }
 
-// What a file says of its data.val goes with it.
-TEST(CommandLineErrors, WhatAFlagEmptiesTakesItsSettingsAlong) {
-  const std::string file =
-      config_file("[data]\nval = packs/val\n[evaluate]\nevery = 2ep\ncrop_ratio = 0.9\n");
+// What files say of evaluations goes with data.val, and means nothing any more.
+TEST(CommandLineErrors, WithoutValidationWhatFilesSayOfItIsDropped) {
+  const std::string file = config_file(
+      "[data]\nval = packs/val\n[evaluate]\nevery = 2ep\nprotocol = knn\nfeatures = projection\nweights = "
+      "ema\n[checkpoint]\nkeep_best = loss\n");
   const auto with = [&](const std::vector<std::string>& more) {
     return refusal(minimal_training() + std::vector<std::string>{"--config", file} + more);
   };
   EXPECT_EQ(with({"--data.val", ""}), "");
+  const CommandLine line =
+      parse_command_line(minimal_training() + std::vector<std::string>{"--config", file, "--data.val", ""});
+  EXPECT_EQ(line.config.checkpoint.keep_best, trainer::BestBy::none);
+  EXPECT_EQ(line.config.evaluation.features, "head");
+  // Frozen, as sweeps have it, an empty line does the same; other keys do not.
+  const std::string frozen = config_file("[data]\nval =\n[evaluate]\nevery = 2ep\n", "frozen.cfg");
+  EXPECT_EQ(refusal(minimal_training() + std::vector<std::string>{"--config", frozen}), "");
+  const std::string start = config_file("[model]\nweights = w\n[finetune]\nweights = ema\n", "start.cfg");
+  EXPECT_NE(refusal(minimal_training() + std::vector<std::string>{"--config", start, "--model.weights", ""}),
+            "");
   EXPECT_EQ(with({"--data.val", "", "--evaluate.every", "1ep"}).substr(0, 36),
             "2 command line: --evaluate.every: no");
 }

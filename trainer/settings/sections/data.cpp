@@ -111,12 +111,13 @@ void add_data_settings(std::vector<Setting>& table) {
   const Section data(
       table, "data", [](auto& config) -> auto& { return config.data; });
   // Not identity: the same images may lie elsewhere. A run that goes on compares their fingerprints.
-  data.add("train", &DataConfig::train, Effect::result,
-           {.help = "images to train on: a pack's folder; as they lie folder:DIR, wds:TARS, csv:LIST, "
-                    "flat:DIR,LABELS, inaturalist:JSON or idx:IMAGES,LABELS; tensor:FILE.safetensors or "
-                    "synthetic:IMAGES,CLASSES,SIZE",
-            .placeholder = "SOURCE",
-            .required = true});
+  data.add(
+      "train", &DataConfig::train, Effect::result,
+      {.help = "images to train on: a pack's folder; as they lie folder:DIR, images:DIR, wds:TARS, csv:LIST, "
+               "flat:DIR,LABELS, inaturalist:JSON or idx:IMAGES,LABELS; tensor:FILE.safetensors or "
+               "synthetic:IMAGES,CLASSES,SIZE",
+       .placeholder = "SOURCE",
+       .required = true});
   data.add("val", &DataConfig::val, Effect::result,
            {.help = "images to evaluate on, in the same forms", .placeholder = "SOURCE", .absent = "none"});
   data.add("classes", &DataConfig::classes, Effect::result,

@@ -6,8 +6,8 @@ namespace vitrail::trainer {
 namespace {
 
 SettingCondition by_classifier() {
-  return {"evaluate.protocol", "evaluate.protocol = classifier",
-          [](const Config& config) { return config.evaluation.protocol == Protocol::classifier; }};
+  return {"evaluate.protocol", "evaluate.protocol = classifier, and a task with labels",
+          [](const Config& config) { return !judged_by_neighbours(config); }};
 }
 
 // The only way to judge what learned no labels.
@@ -91,16 +91,18 @@ void add_evaluate_settings(std::vector<Setting>& table) {
   alone.add("real_labels", &EvaluationConfig::real_labels, Effect::result,
             {.help = "ImageNet's reassessed labels: top-1 and top-5 where any of an image's labels is right",
              .placeholder = "real.json",
-             .absent = "none"});
+             .absent = "none",
+             .when = {with_validation(), by_classifier()}});
   alone.add("per_class", &EvaluationConfig::per_class, Effect::result,
             {.help = "images, top-1 and top-5 of each class as well; in JSON also what it was taken for",
              .when = {with_validation(), by_classifier()}});
   evaluate.choice(
-      "protocol", &EvaluationConfig::protocol, {{Protocol::classifier, "classifier"}, {Protocol::knn, "knn"}},
+      "protocol", &EvaluationConfig::protocol,
+      {{Protocol::of_task, "auto"}, {Protocol::classifier, "classifier"}, {Protocol::knn, "knn"}},
       Effect::result,
       {.help = "how images are classified: by the model's own head, or by the labels of the images of "
-               "evaluate.known whose features are nearest (weighted k-NN); a run without labels has no "
-               "classifier",
+               "evaluate.known whose features are nearest (weighted k-NN); auto: knn where task.name learns "
+               "no labels",
        .when = {with_validation()}});
   add_neighbour_settings(evaluate);
 }

@@ -83,6 +83,10 @@ TEST_F(UnlabelledTest, TarsWithoutLabels) {
   EXPECT_THAT(refused.hint(), HasSubstr("--labels none"));
   PackOptions o = options(source, "pack");
   o.labels = kNoLabels;
+  put("names", "a\n");
+  o.class_names = path("names");
+  EXPECT_EQ(error_of([&] { pack(o); }).code(), ExitCode::refused);
+  o.class_names = "";
   pack(o);
   expect_same_samples(source, 9);
   // Where some have labels, the others do not count; asked for none, a pack has all.
@@ -122,7 +126,7 @@ TEST_F(UnlabelledTest, WhatWantsLabelsIsRefused) {
   for (const std::string& source : {path("pack"), "images:" + path("photos"), "wds:" + path("t.tar")}) {
     for (const SubsetOptions& subset : {SubsetOptions{"2/class"}, SubsetOptions{"50%", true}}) {
       const Error error = error_of([&] { open_dataset(source, {.subset = subset}); });
-      EXPECT_EQ(error.code(), ExitCode::refused);
+      EXPECT_EQ(error.code(), ExitCode::bad_data);
       EXPECT_THAT(error.what(), HasSubstr("has no labels"));
     }
     put("coarse.csv", "a,b\n");
@@ -130,7 +134,7 @@ TEST_F(UnlabelledTest, WhatWantsLabelsIsRefused) {
                 HasSubstr("has no labels"));
     put("classes", "a\n");
     EXPECT_THAT(error_of([&] { open_dataset(source, {.classes = path("classes")}); }).what(),
-                HasSubstr("has no class a"));
+                HasSubstr("has no labels"));
   }
   EXPECT_EQ(open_dataset(path("pack"), {.subset = {"50%"}})->size(), 4);
 }
@@ -156,6 +160,9 @@ TEST_F(UnlabelledTest, AFolderWithoutClassesNamesTheWay) {
   fs::create_directories(dir_ / "empty");
   EXPECT_EQ(error_of([&] { open_dataset("images:" + path("empty")); }).code(), ExitCode::bad_data);
   EXPECT_EQ(error_of([&] { open_dataset("images:" + path("nowhere")); }).code(), ExitCode::io);
+  pack(options("images:" + path("photos"), "pack"));
+  EXPECT_THAT(error_of([&] { open_dataset("images:" + path("pack")); }).hint(),
+              HasSubstr("by its folder alone"));
 }
 
 }  // namespace

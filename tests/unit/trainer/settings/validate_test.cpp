@@ -104,7 +104,7 @@ TEST(Validate, ViewsWantImagesAndPartsOfThem) {
   begins(dino([](Config& c) { c.dino.local_min_area = 0.5; }),
          "78 dino.local_min_area = 0.5 is above dino.local_max_area = 0.4; ");
   begins(dino([](Config& c) { c.checkpoint.keep_best = BestBy::loss; }),
-         "78 checkpoint.keep_best = loss with task.name = dino and evaluate.protocol = classifier: ");
+         "78 checkpoint.keep_best = loss with task.name = dino and evaluate.protocol = auto: ");
   begins(dino([](Config& c) { c.model.name = "deit_s16_distilled"; }),
          "78 model.name = deit_s16_distilled: ");
 }
@@ -149,8 +149,21 @@ TEST(Validate, NeighboursJudgeClassifiersToo) {
   EXPECT_EQ(judged([](Config&) {}), "");
   EXPECT_EQ(judged([](Config& c) { c.checkpoint.keep_best = BestBy::loss; }),
             "78 checkpoint.keep_best = loss with task.name = classification and evaluate.protocol = knn: "
-            "neighbours have no loss; set checkpoint.keep_best = top1");
+            "neighbours judge, which have no loss; set checkpoint.keep_best = top1");
   EXPECT_NE(judged([](Config& c) { c.evaluation.features = "projection"; }), "");
+  EXPECT_EQ(judged([](Config& c) {
+              c.task.name = TaskName::mae;
+              c.model.name = "deit_b16";
+            }),
+            "");
+  const auto classified = [](Config& c) {
+    c.task.name = TaskName::dino;
+    c.model.name = "deit_s16";
+    c.evaluation.protocol = Protocol::classifier;
+  };
+  for (const auto check : {validate, validate_evaluation})
+    EXPECT_EQ(rule_refusal(classified, check).substr(0, 64),
+              "78 evaluate.protocol = classifier with task.name = dino: it lear");
 }
 
 TEST(Validate, OneKindOfClippingByParts) {

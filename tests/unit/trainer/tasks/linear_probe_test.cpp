@@ -135,7 +135,11 @@ TEST_F(LinearProbeTest, NothingButTheClassifierMoves) {
     EXPECT_EQ(part(false), body);
     EXPECT_NE(part(true), head);
     run.finish_publishing();
-    EXPECT_EQ(evaluate_run(run, config, [] { return false; })->list.size(), 3U);
+    Log silent(false);
+    EXPECT_EQ(evaluate_run(
+                  run, config, [] { return false; }, silent)
+                  ->list.size(),
+              3U);
   });
 }
 

@@ -178,8 +178,11 @@ TEST_F(DinoTest, NeighboursJudgeItAlikeOnAnyRanks) {
       Running running(config, ranks, folder_ / fmt::format("knn-{}", world));
       running.step();
       running.run().finish_publishing();
-      const auto scores = evaluate_run(running.run(), config, [] { return false; });
-      const auto stopped = evaluate_run(running.run(), config, [&] { return ranks.rank() == world - 1; });
+      Log silent(false);
+      const auto scores = evaluate_run(
+          running.run(), config, [] { return false; }, silent);
+      const auto stopped = evaluate_run(
+          running.run(), config, [&] { return ranks.rank() == world - 1; }, silent);
       EXPECT_FALSE(stopped.has_value());
       if (ranks.rank() == 0) found[world] = {(*scores)["top1"], (*scores)["top5"]};
     });
