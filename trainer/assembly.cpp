@@ -10,7 +10,6 @@
 #include "sharding/state/weight_average.hpp"
 #include "trainer/device/compute_device.hpp"
 #include "trainer/device/device_peak.hpp"
-#include "trainer/evaluation/known_images.hpp"
 #include "trainer/gradient_hooks.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
@@ -47,10 +46,14 @@ std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, Data
 
 // Whose labels vote.
 std::shared_ptr<const datasets::Dataset> known_images(const Config& config,
+                                                      const std::shared_ptr<const datasets::Dataset>& trained,
                                                       const std::shared_ptr<const datasets::Dataset>& asked,
                                                       sharding::Communicator& communicator) {
   if (!judged_by_neighbours(config) || !asked) return nullptr;
-  return open_known_images(config, config.data, *asked, communicator);
+  const bool are_trained = config.evaluation.known.empty() && config.data.coarse.empty();
+  auto known = are_trained ? trained : open_known_images(config, config.data, communicator);
+  check_known_classes(*known, *asked);
+  return known;
 }
 
 // MPI's own sums know no half types.
@@ -112,7 +115,7 @@ Assembly::Assembly(const Config& settings, sharding::Communicator& ranks, Comput
       train_data(open_checked(config, DataUse::training, communicator)),
       validation_data(config.data.val.empty() ? nullptr
                                               : open_checked(config, DataUse::evaluation, communicator)),
-      known_data(known_images(config, validation_data, communicator)),
+      known_data(known_images(config, train_data, validation_data, communicator)),
       steps_per_epoch(datasets::steps_per_epoch(train_data->size(), config.data.global_batch_size)),
       total_steps(trainer::total_steps(config.run, steps_per_epoch)),
       schedule(config, total_steps, steps_per_epoch),

@@ -19,13 +19,19 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
                                                        sharding::Communicator& communicator,
                                                        const std::string& key = "data.val");
 
-// Of a training set without labels, where its labels should vote.
-Error no_votes(const datasets::DataConfig& data);
-
 // Whether images have labels where the run looks at them; `classes`: of the data set, 0 for none. Throws:
 // Error(bad_data) naming the key.
 void check_training_labels(const Config& config, std::int64_t classes);
 void check_evaluation_labels(const std::string& source, std::int64_t classes,
                              const std::string& key = "data.val");
+
+// The images whose labels vote where neighbours judge: evaluate.known, or else those that a run is `trained`
+// on, as it cuts and labels them, by their own classes (data.coarse apart). Throws: Error(bad_data) for
+// images without labels.
+std::shared_ptr<const datasets::Dataset> open_known_images(const Config& config, datasets::DataConfig trained,
+                                                           sharding::Communicator& communicator);
+
+// Throws: Error(refused) where the known images have not all classes of those asked about, in their order.
+void check_known_classes(const datasets::Dataset& known, const datasets::Dataset& asked);
 
 }  // namespace vitrail::trainer

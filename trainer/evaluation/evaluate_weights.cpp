@@ -20,7 +20,6 @@
 #include "trainer/evaluation/evaluate.hpp"
 #include "trainer/evaluation/features.hpp"
 #include "trainer/evaluation/knn.hpp"
-#include "trainer/evaluation/known_images.hpp"
 #include "trainer/open_data.hpp"
 #include "trainer/settings/compute_type.hpp"
 #include "trainer/settings/settings.hpp"
@@ -99,7 +98,8 @@ std::unique_ptr<Scorer> knn_scorer(const Config& config, const WeightsRequest& r
                                    const datasets::Dataset& asked, sharding::Communicator& communicator,
                                    UsedRecord& used) {
   const datasets::DataConfig trained = trained_data(config, loaded.checkpoint);
-  const auto known = open_known_images(config, trained, asked, communicator);
+  const auto known = open_known_images(config, trained, communicator);
+  check_known_classes(*known, asked);
   const models::FeatureChoice choice = features_wanted(config);
   auto looked_at = known_features(*loaded.model, known, evaluation_options(config, loaded.device),
                                   communicator, choice, [] { return false; });
