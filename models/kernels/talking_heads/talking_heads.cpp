@@ -21,6 +21,11 @@ void check_shape(const Tensor& x, const char* name, at::IntArrayRef expected) {
                                            format_shape(x.sizes().vec()), format_shape(expected.vec())));
 }
 
+// The mixing is never in halves.
+at::ScalarType wide_type(const Tensor& q) {
+  return at::isReducedFloatingType(q.scalar_type()) ? at::kFloat : q.scalar_type();
+}
+
 void check(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix,
            const TalkingHeadsPasses& passes) {
   if (q.dim() != 4) {
@@ -34,8 +39,13 @@ void check(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads
   check_shape(mix.logits_bias, "logits_bias", {heads});
   check_shape(mix.weights_weight, "weights_weight", {heads, heads});
   check_shape(mix.weights_bias, "weights_bias", {heads});
-  for (const Tensor& x : {k, v, mix.logits_weight, mix.logits_bias, mix.weights_weight, mix.weights_bias}) {
-    if (x.scalar_type() == q.scalar_type() && x.device() == q.device()) continue;
+  const Tensor* const inputs[] = {
+      &k, &v, &mix.logits_weight, &mix.logits_bias, &mix.weights_weight, &mix.weights_bias};
+  for (const Tensor* const input : inputs) {
+    const Tensor& x = *input;
+    const bool is_row = input == &k || input == &v;
+    const auto type = is_row ? q.scalar_type() : wide_type(q);
+    if (x.scalar_type() == type && x.device() == q.device()) continue;
     throw Error(ExitCode::crash, fmt::format("talking-heads attention: q is {} on {}, another input {} on {}",
                                              c10::toString(q.scalar_type()), q.device().str(),
                                              c10::toString(x.scalar_type()), x.device().str()));
@@ -109,11 +119,11 @@ Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v
 
 Tensor talking_heads_attention(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads& mix,
                                const TalkingHeadsPasses& passes) {
-  const auto type = (passes.take_halves ? q : widened(q)).scalar_type();
-  const auto compute = [type](const Tensor& x) { return x.to(type); };
-  const TalkingHeads maps{compute(mix.logits_weight), compute(mix.logits_bias), compute(mix.weights_weight),
-                          compute(mix.weights_bias)};
-  const Tensor queries = compute(q), keys = compute(k), values = compute(v);
+  const auto type = passes.take_halves ? q.scalar_type() : wide_type(q);
+  const auto wide = [type = wide_type(q)](const Tensor& x) { return x.to(type); };
+  const TalkingHeads maps{wide(mix.logits_weight), wide(mix.logits_bias), wide(mix.weights_weight),
+                          wide(mix.weights_bias)};
+  const Tensor queries = q.to(type), keys = k.to(type), values = v.to(type);
   check(queries, keys, values, maps, passes);
   return Attention::apply(queries, keys, values, maps.logits_weight, maps.logits_bias, maps.weights_weight,
                           maps.weights_bias, passes)

@@ -41,13 +41,13 @@ std::vector<Block> blocks_of(const Tensor& q) {
   return blocks;
 }
 
-// The mixing in fp32, for the kernels.
+// The mixing as the kernels read it.
 struct Mixing {
   explicit Mixing(const TalkingHeads& mix)
-      : logits_weight(mix.logits_weight.to(at::kFloat).contiguous()),
-        logits_bias(mix.logits_bias.to(at::kFloat).contiguous()),
-        weights_weight(mix.weights_weight.to(at::kFloat).contiguous()),
-        weights_bias(mix.weights_bias.to(at::kFloat).contiguous()) {
+      : logits_weight(mix.logits_weight.contiguous()),
+        logits_bias(mix.logits_bias.contiguous()),
+        weights_weight(mix.weights_weight.contiguous()),
+        weights_bias(mix.weights_bias.contiguous()) {
     if (logits_bias.numel() <= cuda::kMaxHeads) return;
     throw Error(ExitCode::refused,
                 fmt::format("talking-heads attention takes at most {} heads on GPUs, got {}: set "
@@ -164,19 +164,17 @@ TalkingHeadsGradients fused_backward(const Tensor& out_gradient, const Tensor& q
   cuda::launch_sum_of_shares(shares.const_data_ptr<float>(), shape.blocks(), cuda::kMixingSums,
                              sums.mutable_data_ptr<float>(), stream);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
-  const auto type = mix.logits_weight.scalar_type();
   const Tensor weights = sums.narrow(0, 0, 2 * cuda::kSide * cuda::kSide)
                              .view({2, cuda::kSide, cuda::kSide})
                              .narrow(1, 0, heads)
-                             .narrow(2, 0, heads)
-                             .to(type);
+                             .narrow(2, 0, heads);
   return {of[0],
           of[1],
           of[2],
           {.logits_weight = weights[0],
            .logits_bias = at::zeros_like(mix.logits_bias),
            .weights_weight = weights[1],
-           .weights_bias = sums.narrow(0, 2 * cuda::kSide * cuda::kSide, heads).to(type)}};
+           .weights_bias = sums.narrow(0, 2 * cuda::kSide * cuda::kSide, heads)}};
 }
 
 }  // namespace
@@ -235,14 +233,13 @@ TalkingHeadsGradients talking_heads_backward_cuda(const Tensor& out_gradient, co
     q_gradient.queries(b).baddbmm_(maps, keys.tokens(b), 0, scale_of(q));
     k_gradient.tokens(b).baddbmm_(maps.transpose(1, 2), queries.queries(b), beta, scale_of(q));
   }
-  const auto type = mix.logits_weight.scalar_type();
   return {q_gradient.unflattened(),
           k_gradient.unflattened(),
           v_gradient.unflattened(),
-          {.logits_weight = logits_weight.to(type),
+          {.logits_weight = logits_weight,
            .logits_bias = at::zeros_like(mix.logits_bias),  // what all keys share does not move a softmax
-           .weights_weight = weights_weight.to(type),
-           .weights_bias = weights_bias.to(type)}};
+           .weights_weight = weights_weight,
+           .weights_bias = weights_bias}};
 }
 
 }  // namespace vitrail::models

@@ -42,8 +42,8 @@ TalkingHeadsGradients talking_heads_backward_cpu(const at::Tensor& out_gradient,
                                                  const at::Tensor& k, const at::Tensor& v,
                                                  const TalkingHeads& mix, const at::Tensor& row_stats);
 
-// On GPUs: fp32, fp16 or bf16, up to 16 heads; fp32 inside the maps' kernels. Throws Error(refused) in a
-// build without CUDA.
+// On GPUs: fp32, fp16 or bf16 with a mixing in fp32, up to 16 heads; fp32 inside the maps' kernels. Throws
+// Error(refused) in a build without CUDA.
 TalkingHeadsForward talking_heads_forward_cuda(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                                const TalkingHeads& mix);
 TalkingHeadsGradients talking_heads_backward_cuda(const at::Tensor& out_gradient, const at::Tensor& q,
