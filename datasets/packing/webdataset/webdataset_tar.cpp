@@ -10,6 +10,7 @@
 
 #include "datasets/archives/archive_reader.hpp"
 #include "datasets/pack/pack_format.hpp"
+#include "datasets/packing/pack_sources.hpp"
 #include "datasets/packing/sources/source_path.hpp"
 #include "trainer/base/error.hpp"
 
@@ -17,7 +18,7 @@ namespace vitrail::datasets {
 namespace {
 
 constexpr std::array kImageEndings = {"jpg", "jpeg", "png", "webp"};
-constexpr const char* kNoLabel = "-1";  // how timm's tars say so
+constexpr const char* kUnlabelled = "-1";  // how timm's tars say so
 
 // The members of one sample.
 class Group {
@@ -111,7 +112,7 @@ class Group {
       if (entry != value.end() && entry->is_number_integer()) label = entry->dump();
       if (entry != value.end() && entry->is_string()) label = entry->get<std::string>();
     }
-    return label.empty() || label == kNoLabel ? std::nullopt : std::optional(label);
+    return label.empty() || label == kUnlabelled ? std::nullopt : std::optional(label);
   }
 
   const File& tar_;
