@@ -17,8 +17,7 @@ class ImageFolder final : public Dataset {
  public:
   explicit ImageFolder(const std::filesystem::path& folder) : folder_(folder) {
     for (const TreeFile& file : files_below(folder, OddNames::kept)) {
-      const bool hidden = file.name.starts_with('.') || file.name.find("/.") != std::string::npos;
-      if ((file.is_file || file.is_dangling) && !hidden && !is_in_system_folder(file.name))
+      if ((file.is_file || file.is_dangling) && !is_hidden(file.name) && !is_in_system_folder(file.name))
         names_.push_back(file.name);
     }
     if (names_.empty()) throw Error(ExitCode::bad_data, fmt::format("{}: no files there", folder.string()));

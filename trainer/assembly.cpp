@@ -25,17 +25,15 @@ namespace {
 
 std::shared_ptr<const datasets::Dataset> open_checked(const Config& config, DataUse use,
                                                       sharding::Communicator& communicator) {
-  datasets::DataConfig data = config.data;
-  // Neighbours are judged by the classes themselves.
-  if (use == DataUse::evaluation && judged_by_neighbours(config)) data.coarse.clear();
-  auto dataset = open_together(data, use, communicator);
-  if (use == DataUse::training)
+  const bool is_training = use == DataUse::training;
+  auto dataset = open_together(is_training ? config.data : evaluated_data(config), use, communicator);
+  if (is_training)
     check_training_labels(config, dataset->classes());
   else
-    check_evaluation_labels(data.val, dataset->classes());
+    check_evaluation_labels(config.data.val, dataset->classes());
   const models::ModelConfig& model = config.model;
   if (learns_labels(config.task.name) && dataset->classes() > model.classes &&
-      (use == DataUse::training || !judged_by_neighbours(config))) {
+      (is_training || !judged_by_neighbours(config))) {
     throw Error(ExitCode::refused,
                 fmt::format("{} has {} classes, model.classes is {}", dataset->describe(), dataset->classes(),
                             model.classes),

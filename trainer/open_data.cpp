@@ -35,6 +35,12 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
   return dataset;
 }
 
+datasets::DataConfig evaluated_data(const Config& config) {
+  datasets::DataConfig data = config.data;
+  if (judged_by_neighbours(config)) data.coarse.clear();
+  return data;
+}
+
 void check_training_labels(const Config& config, std::int64_t classes) {
   if (classes > 0) return;
   const std::string none = fmt::format("data.train = {}: no image has a label", config.data.train);

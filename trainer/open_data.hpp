@@ -19,6 +19,9 @@ std::shared_ptr<const datasets::Dataset> open_together(const datasets::DataConfi
                                                        sharding::Communicator& communicator,
                                                        const std::string& key = "data.val");
 
+// As evaluations see it: neighbours are judged by the classes themselves, not by coarser ones.
+datasets::DataConfig evaluated_data(const Config& config);
+
 // Whether images have labels where the run looks at them; `classes`: of the data set, 0 for none. Throws:
 // Error(bad_data) naming the key.
 void check_training_labels(const Config& config, std::int64_t classes);

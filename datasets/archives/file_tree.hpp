@@ -27,6 +27,7 @@ enum class OddNames { refused, kept };  // that are not UTF-8: kept as they are
 // lost+found, @eaDir and the like. Those that begin with a dot are hidden anyway.
 bool is_system_folder(const std::string& name);
 bool is_in_system_folder(const std::string& path);  // of any of its folders
+bool is_hidden(const std::string& path);  // its name, or that of any of its folders, begins with a dot
 
 std::vector<TreeFile> files_below(const std::filesystem::path& folder, OddNames odd = OddNames::refused);
 

@@ -132,8 +132,8 @@ class Settings {
     for (const auto& [option, setting] : given_) {
       const Condition* condition = option->used_by(*line_.command) ? option->unmet(line_) : nullptr;
       if (condition == nullptr) continue;
-      const Option* decides = find_option(options_, condition->key, *line_.command);
       const std::string where = fmt::format("{}: {}: nothing uses this", setting.place, setting.label());
+      const Option* decides = find_option(options_, condition->key, *line_.command);
       if (decides == nullptr) throw usage("{} without {}", where, condition->text);
       const std::string value = decides->get(line_).value_or("");
       throw usage("{} when {}{}{} (it needs {})", where, decides->key, value.empty() ? " is empty" : " = ",

@@ -70,12 +70,6 @@ Asked features_asked(const Config& config) {
   return features_wanted(config).projection ? Asked::projection : Asked::features;
 }
 
-// Neighbours are judged by these.
-datasets::DataConfig with_own_classes(datasets::DataConfig data) {
-  data.coarse.clear();
-  return data;
-}
-
 // What the run of a checkpoint was trained on, as it cut and labelled that.
 datasets::DataConfig trained_data(const Config& config, const std::string& checkpoint) {
   Config trained;
@@ -133,8 +127,7 @@ Evaluated evaluate_weights(const Config& config, const WeightsRequest& request,
   const bool by_features = judged_by_neighbours(config);
   const Loaded loaded =
       load(config, request, by_features ? features_asked(config) : Asked::logits, communicator);
-  const auto dataset = open_together(by_features ? with_own_classes(config.data) : config.data,
-                                     DataUse::evaluation, communicator);
+  const auto dataset = open_together(evaluated_data(config), DataUse::evaluation, communicator);
   check_evaluation_labels(config.data.val, dataset->classes());
   tell_warnings(*dataset, request, communicator);
   UsedRecord used = used_record(config, loaded, *dataset, communicator);

@@ -31,7 +31,7 @@ std::vector<std::vector<std::uint32_t>> plan_shards(const Listing& listing, std:
 
 Flaw flaw_in_tree(const TreeFile& file, const std::string& key) {
   if (is_in_system_folder(file.name)) return Flaw::system_folder;
-  if (file.name.starts_with('.') || file.name.find("/.") != std::string::npos) return Flaw::hidden;
+  if (is_hidden(file.name)) return Flaw::hidden;
   return file.is_loop ? Flaw::link_loop : flaw_of(key, file.bytes, file.is_file);
 }
 

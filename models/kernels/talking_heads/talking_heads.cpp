@@ -39,17 +39,15 @@ void check(const Tensor& q, const Tensor& k, const Tensor& v, const TalkingHeads
   check_shape(mix.logits_bias, "logits_bias", {heads});
   check_shape(mix.weights_weight, "weights_weight", {heads, heads});
   check_shape(mix.weights_bias, "weights_bias", {heads});
-  const Tensor* const inputs[] = {
-      &k, &v, &mix.logits_weight, &mix.logits_bias, &mix.weights_weight, &mix.weights_bias};
-  for (const Tensor* const input : inputs) {
-    const Tensor& x = *input;
-    const bool is_row = input == &k || input == &v;
-    const auto type = is_row ? q.scalar_type() : wide_type(q);
-    if (x.scalar_type() == type && x.device() == q.device()) continue;
+  const auto expect = [&](const Tensor& x, at::ScalarType type) {
+    if (x.scalar_type() == type && x.device() == q.device()) return;
     throw Error(ExitCode::crash, fmt::format("talking-heads attention: q is {} on {}, another input {} on {}",
                                              c10::toString(q.scalar_type()), q.device().str(),
                                              c10::toString(x.scalar_type()), x.device().str()));
-  }
+  };
+  for (const Tensor& x : {k, v}) expect(x, q.scalar_type());
+  for (const Tensor& x : {mix.logits_weight, mix.logits_bias, mix.weights_weight, mix.weights_bias})
+    expect(x, wide_type(q));
   if (passes.take_halves) return;  // a GPU's refuse by themselves what they cannot
   if (heads > kMaxTalkingHeads) {
     throw Error(ExitCode::refused, fmt::format("talking-heads attention takes at most {} heads, got {}: set "
