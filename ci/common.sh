@@ -47,8 +47,11 @@ build() {
 run_tests() {
   local status=0
   ctest --test-dir "$1" --output-on-failure --no-tests=error -j "$((2 * $(nproc)))" || status=$?
+  local log=$1/Testing/Temporary/LastTest.log
   # ctest says what was skipped, but not why; tests do.
-  sed -n 's/^skipped: /not tested here: /p' "$1/Testing/Temporary/LastTest.log"
+  sed -n 's/^skipped: /not tested here: /p' "$log"
+  # Of a program with many tests, what failed without what passed.
+  ((status == 0)) || grep -E -A 15 ': Failure$|^FAIL|Traceback|ERROR: .*Sanitizer|runtime error:' "$log" | grep -vF '[       OK ]'
   return "$status"
 }
 

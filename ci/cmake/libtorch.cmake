@@ -22,6 +22,15 @@ endforeach()
 add_library(vitrail_torch INTERFACE)
 target_include_directories(vitrail_torch SYSTEM INTERFACE "${torch_include}" "${torch_include}/torch/csrc/api/include")
 target_link_libraries(vitrail_torch INTERFACE "${torch_lib_dir}/libtorch_cpu.so" "${torch_lib_dir}/libc10.so")
+# at::parallel_for is a template: serial in sources compiled without OpenMP. The runtime is LibTorch's own, so that there is one.
+target_compile_options(vitrail_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+file(GLOB torch_openmp "${torch_lib_dir}/libgomp*.so*")
+if(torch_openmp)
+  target_link_libraries(vitrail_torch INTERFACE ${torch_openmp})
+else()
+  find_package(OpenMP REQUIRED)
+  target_link_libraries(vitrail_torch INTERFACE OpenMP::OpenMP_CXX)
+endif()
 # Beside the program first: there slurm/requeue.sh puts copies.
 set(CMAKE_BUILD_RPATH "$ORIGIN/lib" "${torch_lib_dir}")
 target_link_options(vitrail_torch INTERFACE
