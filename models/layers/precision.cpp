@@ -91,22 +91,28 @@ Tensor product(const Tensor& a, const Tensor& b) {
 
 namespace {
 
-// Of one pixel: a linear layer on the pixels that the stride leaves.
-Tensor pointwise(const Tensor& x, const Affine& p, std::int64_t stride) {
-  Tensor rows = rows_of_map(x);
-  if (stride > 1) rows = rows.slice(1, 0, {}, stride).slice(2, 0, {}, stride).contiguous();
-  return map_of_rows(linear(rows, {p.weight.flatten(1), p.bias, p.as_on_gpu}));
+Tensor convolved_on_cpu(const Tensor& x, const Affine& p, const ConvolutionForm& form) {
+  const auto type = p.weight.scalar_type();
+  return convolved(widened(x.to(type)), widened(p.weight), p.bias, form).to(type);
+}
+
+// Of so many pixels, products of their channels are faster as oneDNN's convolutions.
+constexpr std::int64_t kLargeMap = 14 * 14;
+
+bool is_linear(const Tensor& x, const Tensor& weight, std::int64_t stride, std::int64_t padding,
+               std::int64_t groups) {
+  return weight.size(2) == 1 && stride == 1 && padding == 0 && groups == 1 &&
+         x.size(2) * x.size(3) < kLargeMap;
 }
 
 }  // namespace
 
 Tensor convolution(const Tensor& x, const Affine& p, std::int64_t stride, std::int64_t padding,
                    std::int64_t groups) {
+  if (x.is_cpu() && is_linear(x, p.weight, stride, padding, groups))
+    return map_of_rows(linear(rows_of_map(x), {p.weight.flatten(1), p.bias, p.as_on_gpu}));
+  if (x.is_cpu()) return convolved_on_cpu(x, p, {stride, padding, groups});
   const auto type = p.weight.scalar_type();
-  if (x.is_cpu() && groups == 1 && p.weight.size(2) == 1 && padding == 0) return pointwise(x, p, stride);
-  if (x.is_cpu()) {
-    return convolved(widened(x.to(type)), widened(p.weight), p.bias, {stride, padding, groups}).to(type);
-  }
   return at::conv2d(x.to(type), p.weight, p.bias.defined() ? p.bias.to(type) : p.bias, stride, padding, 1,
                     groups);
 }

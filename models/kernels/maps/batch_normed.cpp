@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/kernels/maps/maps.hpp"
@@ -83,14 +84,20 @@ Moments moments_of(const Tensor& x, const Parts& parts) {
   return moments;
 }
 
+struct Scaling {
+  Scaling(const Tensor& mean, const Tensor& rstd, const Tensor& gain, const Tensor& bias)
+      : scale(gain * rstd), shift(at::addcmul(bias, mean, scale, -1)) {}
+
+  Tensor scale, shift;  // [C]
+};
+
 template <class Number>
-Tensor normalized(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& gain,
-                  const Tensor& bias, const Tensor& added, bool rectified) {
+Tensor normalized(const Tensor& x, const Scaling& scaling, const Tensor& added, bool rectified) {
   const Parts parts(x);
-  const Tensor scale = gain * rstd, shift = at::addcmul(bias, mean, scale, -1);
   Tensor y = at::empty_like(x);
-  const Number *const from = x.const_data_ptr<Number>(), *const scales = scale.const_data_ptr<Number>(),
-                      *const shifts = shift.const_data_ptr<Number>();
+  const Number *const from = x.const_data_ptr<Number>(),
+                      *const scales = scaling.scale.const_data_ptr<Number>(),
+                      *const shifts = scaling.shift.const_data_ptr<Number>();
   const Number* const adds = added.defined() ? added.const_data_ptr<Number>() : nullptr;
   Number* const to = y.mutable_data_ptr<Number>();
   over_parts(parts, [&](std::int64_t part) {
@@ -102,8 +109,8 @@ Tensor normalized(const Tensor& x, const Tensor& mean, const Tensor& rstd, const
 }
 
 struct Kept {
-  Tensor x, y, mean, rstd, gain;  // rows; y undefined where nothing was rectified
-  bool added;
+  Tensor x, y, mean, rstd, gain, bias;  // rows; y undefined unless a sum was rectified
+  bool added, rectified;
 };
 
 struct Gradients {
@@ -113,15 +120,25 @@ struct Gradients {
 template <class Number>
 Gradients gradients_of(const Kept& kept, const Tensor& y_gradient) {
   const Parts parts(kept.x);
-  const auto rows = [&](std::int64_t part) {
+  const bool by_x = kept.rectified && !kept.added;
+  const Scaling scaling(kept.mean, kept.rstd, kept.gain, kept.bias);
+  Gradients of{at::empty_like(kept.x), Tensor(), Tensor(), kept.added ? y_gradient : Tensor()};
+  if (kept.y.defined()) of.added = at::empty_like(kept.x);
+  const auto rows = [&](std::int64_t part, const Tensor& gradient, const Tensor& y) {
     const std::int64_t at = parts.first(part) * parts.channels;
     return NormedMap<Number>{kept.x.const_data_ptr<Number>() + at,
-                             kept.y.defined() ? kept.y.const_data_ptr<Number>() + at : nullptr,
-                             y_gradient.const_data_ptr<Number>() + at, kept.mean.const_data_ptr<Number>()};
+                             y.defined() ? y.const_data_ptr<Number>() + at : nullptr,
+                             gradient.const_data_ptr<Number>() + at,
+                             kept.mean.const_data_ptr<Number>(),
+                             by_x ? scaling.scale.const_data_ptr<Number>() : nullptr,
+                             by_x ? scaling.shift.const_data_ptr<Number>() : nullptr};
   };
   Sums<Number> sums(parts);
   over_parts(parts, [&](std::int64_t part) {
-    map_kernels_of<Number>().gradient_sums(parts.shape(part), rows(part), sums.of(part, 0), sums.of(part, 1));
+    Number* const before =
+        kept.y.defined() ? of.added.mutable_data_ptr<Number>() + parts.first(part) * parts.channels : nullptr;
+    map_kernels_of<Number>().gradient_sums(parts.shape(part), rows(part, y_gradient, kept.y),
+                                           sums.of(part, 0), sums.of(part, 1), before);
   });
   const Tensor total = at::zeros({2, parts.channels}, at::kDouble);
   double* const totals = total.mutable_data_ptr<double>();
@@ -135,15 +152,13 @@ Gradients gradients_of(const Kept& kept, const Tensor& y_gradient) {
   const Tensor of_distance = scale * rstd * rstd * total[1] / -static_cast<double>(parts.all);
   const Tensor factors = at::stack({scale, of_distance, -scale * mean_of_gradient}).to(type);
   const Number* const factor = factors.const_data_ptr<Number>();
-  Gradients of{at::empty_like(kept.x), (total[1] * rstd).to(type), total[0].to(type), Tensor()};
-  if (kept.added) of.added = kept.y.defined() ? at::empty_like(kept.x) : y_gradient;
+  of.gain = (total[1] * rstd).to(type);
+  of.bias = total[0].to(type);
   Number* const to = of.x.mutable_data_ptr<Number>();
-  Number* const to_added = kept.added && kept.y.defined() ? of.added.mutable_data_ptr<Number>() : nullptr;
   over_parts(parts, [&](std::int64_t part) {
-    const std::int64_t at = parts.first(part) * parts.channels;
-    map_kernels_of<Number>().gradient(parts.shape(part), rows(part), factor, factor + parts.channels,
-                                      factor + 2 * parts.channels, to + at,
-                                      to_added == nullptr ? nullptr : to_added + at);
+    map_kernels_of<Number>().gradient(
+        parts.shape(part), rows(part, kept.added ? of.added : y_gradient, Tensor()), factor,
+        factor + parts.channels, factor + 2 * parts.channels, to + parts.first(part) * parts.channels);
   });
   return of;
 }
@@ -156,23 +171,28 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
                         const std::optional<Tensor>& added, bool rectified, const Tensor& mean,
                         const Tensor& rstd) {
     const Tensor rows = rows_of_map(x), added_rows = added ? rows_of_map(*added) : Tensor();
-    const Tensor y = x.scalar_type() == at::kFloat
-                         ? normalized<float>(rows, mean, rstd, gain, bias, added_rows, rectified)
-                         : normalized<double>(rows, mean, rstd, gain, bias, added_rows, rectified);
+    const Scaling scaling(mean, rstd, gain, bias);
+    const Tensor y = x.scalar_type() == at::kFloat ? normalized<float>(rows, scaling, added_rows, rectified)
+                                                   : normalized<double>(rows, scaling, added_rows, rectified);
     const Tensor map = map_of_rows(y);
-    context->save_for_backward({x, rectified ? map : Tensor(), mean, rstd, gain});
+    context->save_for_backward({x, rectified && added ? map : Tensor(), mean, rstd, gain, bias});
     context->saved_data["added"] = added.has_value();
+    context->saved_data["rectified"] = rectified;
     return map;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    // Views that know of none before them: autograd adds what joins into their memory, not into new one.
+    const at::AutoDispatchBelowADInplaceOrView no_autograd;
     const variable_list saved = context->get_saved_variables();
     const Kept kept{rows_of_map(saved[0]),
                     saved[1].defined() ? rows_of_map(saved[1]) : Tensor(),
                     saved[2],
                     saved[3],
                     saved[4],
-                    context->saved_data.at("added").toBool()};
+                    saved[5],
+                    context->saved_data.at("added").toBool(),
+                    context->saved_data.at("rectified").toBool()};
     const Tensor gradient = rows_of_map(gradients[0]);
     const Gradients of = kept.x.scalar_type() == at::kFloat ? gradients_of<float>(kept, gradient)
                                                             : gradients_of<double>(kept, gradient);

@@ -58,19 +58,24 @@ class WeightGradient {
 
  private:
   void add_lines(std::int64_t group, std::int64_t begin, std::int64_t end, Tensor& to) const {
+    const bool lies = is_pointwise();
     const std::int64_t row_bytes = seen_ * static_cast<std::int64_t>(x_.element_size());
     const std::int64_t product = std::max(kBlockBytes / row_bytes, kBlockPixels);
-    const std::int64_t step = std::min(end - begin, std::max<std::int64_t>(product / pixels_, 1));
-    const Tensor buffer = at::empty({step * pixels_, seen_}, x_.options());
+    const std::int64_t step = lies ? end - begin : std::min(end - begin, std::max<std::int64_t>(product / pixels_, 1));
+    const Tensor buffer = lies ? x_.view({lines_ * pixels_, -1}).narrow(1, group * in_, in_)
+                               : at::empty({step * pixels_, seen_}, x_.options());
     const Tensor gradient = y_gradient_.view({lines_ * pixels_, -1}).narrow(1, group * out_, out_);
     for (std::int64_t line = begin; line < end; line += step) {
       const std::int64_t count = std::min(step, end - line);
-      for (std::int64_t i = 0; i < count; ++i) lay_out(group, line + i, buffer, i);
+      for (std::int64_t i = 0; i < count && !lies; ++i) lay_out(group, line + i, buffer, i);
       const Tensor rows = gradient.narrow(0, line * pixels_, count * pixels_);
-      const Tensor seen = buffer.narrow(0, 0, count * pixels_);
+      const Tensor seen = buffer.narrow(0, lies ? line * pixels_ : 0, count * pixels_);
       at::addmm_out(to, to, rows.t(), seen, line == begin ? 0 : 1);
     }
   }
+
+  // It sees a pixel each as they lie.
+  bool is_pointwise() const { return taps_ == 1 && form_.stride == 1 && form_.padding == 0; }
 
   // What the kernel sees at each pixel of a line: [M,k,k,C/groups], zeros beyond the border.
   void lay_out(std::int64_t group, std::int64_t line, const Tensor& buffer, std::int64_t at) const {
@@ -136,10 +141,11 @@ class Convolution : public torch::autograd::Function<Convolution> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                         const std::optional<Tensor>& bias, const ConvolutionForm& form) {
-    context->save_for_backward({x, weight});
+    const Tensor seen = map_of_rows(rows_of_map(x));
+    context->save_for_backward({seen, weight});
     context->saved_data["form"] = std::vector<std::int64_t>{form.stride, form.padding, form.groups};
     context->saved_data["has_bias"] = bias.has_value();
-    return at::conv2d(x, weight, bias, form.stride, form.padding, 1, form.groups);
+    return at::conv2d(seen, weight, bias, form.stride, form.padding, 1, form.groups);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -163,8 +169,7 @@ class Convolution : public torch::autograd::Function<Convolution> {
 }  // namespace
 
 Tensor convolved(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvolutionForm& form) {
-  return Convolution::apply(map_of_rows(rows_of_map(x)), weight,
-                            bias.defined() ? std::optional(bias) : std::nullopt, form);
+  return Convolution::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt, form);
 }
 
 }  // namespace vitrail::models

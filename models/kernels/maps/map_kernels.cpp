@@ -63,16 +63,26 @@ struct Kernels {
     run(shape, x, scale, shift, added, y);
   }
 
-  template <bool kRectified>
-  static void sums_of_gradient(MapRows shape, const NormedMap<Number>& in, Number* sums, Number* products) {
+  enum class Zero { none, by_x, by_y };  // gradients of what was rectified
+
+  template <Zero kZero>
+  static void sums_of_gradient(MapRows shape, const NormedMap<Number>& in, Number* sums, Number* products,
+                               Number* __restrict before) {
     over_blocks(shape.channels, [&](Index first, auto count) {
-      Number sum[kBlock] = {}, product[kBlock] = {}, mean[kBlock] = {};
-      for (Index c = 0; c < count; ++c) mean[c] = in.mean[first + c];
+      Number sum[kBlock] = {}, product[kBlock] = {}, mean[kBlock] = {}, scale[kBlock] = {},
+             shift[kBlock] = {};
+      for (Index c = 0; c < count; ++c) {
+        mean[c] = in.mean[first + c];
+        if (kZero == Zero::by_x) scale[c] = in.scale[first + c], shift[c] = in.shift[first + c];
+      }
       for (Index r = 0; r < shape.rows; ++r) {
         const Index at = r * shape.channels + first;
         const Number *const x = in.x + at, *const y = in.y + at, *const gradient = in.y_gradient + at;
         for (Index c = 0; c < count; ++c) {
-          const Number g = kRectified && y[c] <= 0 ? 0 : gradient[c];
+          const bool zero =
+              (kZero == Zero::by_x && x[c] * scale[c] + shift[c] <= 0) || (kZero == Zero::by_y && y[c] <= 0);
+          const Number g = zero ? 0 : gradient[c];
+          if (kZero == Zero::by_y) before[at + c] = g;
           sum[c] += g;
           product[c] += g * (x[c] - mean[c]);
         }
@@ -84,35 +94,34 @@ struct Kernels {
     });
   }
 
-  static void gradient_sums(MapRows shape, const NormedMap<Number>& in, Number* sums, Number* products) {
-    (in.y != nullptr ? sums_of_gradient<true> : sums_of_gradient<false>)(shape, in, sums, products);
+  static void gradient_sums(MapRows shape, const NormedMap<Number>& in, Number* sums, Number* products,
+                            Number* before) {
+    const auto run = in.y != nullptr       ? sums_of_gradient<Zero::by_y>
+                     : in.scale != nullptr ? sums_of_gradient<Zero::by_x>
+                                           : sums_of_gradient<Zero::none>;
+    run(shape, in, sums, products, before);
   }
 
-  template <bool kRectified, bool kAdded>
+  template <Zero kZero>
   static void gradient_of_rows(MapRows shape, const NormedMap<Number>& in,
                                const Number* __restrict of_gradient, const Number* __restrict of_distance,
-                               const Number* __restrict constant, Number* __restrict x_gradient,
-                               Number* __restrict added_gradient) {
-    const Number* __restrict const mean = in.mean;
+                               const Number* __restrict constant, Number* __restrict x_gradient) {
+    const Number* const __restrict mean = in.mean, * const __restrict scale = in.scale, * const __restrict shift = in.shift;
     for (Index r = 0; r < shape.rows; ++r) {
       const Index at = r * shape.channels;
-      const Number *const x = in.x + at, *const y = in.y + at, *const gradient = in.y_gradient + at;
+      const Number *const x = in.x + at, *const gradient = in.y_gradient + at;
       for (Index c = 0; c < shape.channels; ++c) {
-        const Number g = kRectified && y[c] <= 0 ? 0 : gradient[c];
+        const bool zero = kZero == Zero::by_x && x[c] * scale[c] + shift[c] <= 0;
+        const Number g = zero ? 0 : gradient[c];
         x_gradient[at + c] = of_gradient[c] * g + of_distance[c] * (x[c] - mean[c]) + constant[c];
-        if (kAdded) added_gradient[at + c] = g;
       }
     }
   }
 
   static void gradient(MapRows shape, const NormedMap<Number>& in, const Number* of_gradient,
-                       const Number* of_distance, const Number* constant, Number* x_gradient,
-                       Number* added_gradient) {
-    const bool adds = added_gradient != nullptr;
-    const auto run = in.y != nullptr
-                         ? (adds ? gradient_of_rows<true, true> : gradient_of_rows<true, false>)
-                         : (adds ? gradient_of_rows<false, true> : gradient_of_rows<false, false>);
-    run(shape, in, of_gradient, of_distance, constant, x_gradient, added_gradient);
+                       const Number* of_distance, const Number* constant, Number* x_gradient) {
+    const auto run = in.scale != nullptr ? gradient_of_rows<Zero::by_x> : gradient_of_rows<Zero::none>;
+    run(shape, in, of_gradient, of_distance, constant, x_gradient);
   }
 
   // Of kLanes channels; the border's taps see zeros.

@@ -17,11 +17,12 @@ struct MapOfImage {  // x [N,N,C] -> y [N,N,C], 3x3, one pixel of zeros around
   const Number *x, *y_gradient;
 };
 
+// y is null where nothing was rectified, and where nothing joined the normed: x says there what was.
 template <class Number>
 struct NormedMap {
-  const Number *x, *y;       // y: null where nothing was rectified
-  const Number* y_gradient;  // of y
-  const Number* mean;        // [C]
+  const Number *x, *y, *y_gradient;
+  const Number* mean;           // [C]
+  const Number *scale, *shift;  // [C] of a normed map that was rectified; null elsewhere
 };
 
 template <class Number>
@@ -31,12 +32,12 @@ struct MapKernels {
   // y = scale * x + shift, plus `added` unless null, negative ones 0 where rectified.
   void (*normalize)(MapRows, const Number* x, const Number* scale, const Number* shift, const Number* added,
                     bool rectified, Number* y);
-  // sums [C] over rows of the gradient of what was rectified, and of it times x - mean.
-  void (*gradient_sums)(MapRows, const NormedMap<Number>&, Number* sums, Number* products);
-  // x_gradient = of_gradient * it + of_distance * (x - mean) + constant, all [C]; added_gradient, unless
-  // null, is it.
+  // sums [C] over rows of the gradient before it was rectified, and of it times x - mean; where y is known
+  // it is written to `before`.
+  void (*gradient_sums)(MapRows, const NormedMap<Number>&, Number* sums, Number* products, Number* before);
+  // x_gradient = of_gradient * that + of_distance * (x - mean) + constant, all [C]; y is not looked at.
   void (*gradient)(MapRows, const NormedMap<Number>&, const Number* of_gradient, const Number* of_distance,
-                   const Number* constant, Number* x_gradient, Number* added_gradient);
+                   const Number* constant, Number* x_gradient);
   // [9,C]: of a depthwise convolution's weight, by tap.
   void (*depthwise_weight_gradient)(const MapOfImage<Number>&, Number* weight_gradient);
 };
