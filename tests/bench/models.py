@@ -37,7 +37,7 @@ TIMM = {
 OF_CONVOLUTIONS = ("resnet50", "regnety_040", "patchconvnet_s60", "xcit_s12_p16")
 OURS = {  # as the program asks for by itself (launcher/ranks/environment.hpp)
     "MKL_CBWR": "AUTO",
-    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=2147483647",
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=2147483647:glibc.malloc.arena_max=1",
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 SIDES = ("eager", "compiled", "eager_last", "compiled_last")  # last: channels

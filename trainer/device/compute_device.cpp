@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <ATen/ATen.h>
@@ -95,6 +96,7 @@ ComputeDevice::ComputeDevice(const Config& config, sharding::Communicator& ranks
     : torch_(choose_device(config.run.device, promise, ranks)),
       exchanged_(ranks.size() > 1 ? "over MPI" : "") {
   if (torch_.is_cpu()) {
+    ::mallopt(M_ARENA_MAX, 1);  // what one thread's products gave back is there for all; loaders are few here
     memory_ = std::make_unique<sharding::HostDevice>(sharding::on_threads(config.run.threads));
   } else {
     memory_ = sharding::make_gpu_device(

@@ -58,24 +58,28 @@ class WeightGradient {
 
  private:
   void add_lines(std::int64_t group, std::int64_t begin, std::int64_t end, Tensor& to) const {
-    const bool lies = is_pointwise();
+    const Tensor gradient = y_gradient_.view({lines_ * pixels_, -1}).narrow(1, group * out_, out_);
+    const auto of_lines = [&](std::int64_t first, std::int64_t count) {
+      return gradient.narrow(0, first * pixels_, count * pixels_).t();
+    };
+    if (sees_pixels_as_they_lie()) {
+      const Tensor seen = x_.view({lines_ * pixels_, -1}).narrow(1, group * in_, in_);
+      at::mm_out(to, of_lines(begin, end - begin), seen.narrow(0, begin * pixels_, (end - begin) * pixels_));
+      return;
+    }
     const std::int64_t row_bytes = seen_ * static_cast<std::int64_t>(x_.element_size());
     const std::int64_t product = std::max(kBlockBytes / row_bytes, kBlockPixels);
-    const std::int64_t step = lies ? end - begin : std::min(end - begin, std::max<std::int64_t>(product / pixels_, 1));
-    const Tensor buffer = lies ? x_.view({lines_ * pixels_, -1}).narrow(1, group * in_, in_)
-                               : at::empty({step * pixels_, seen_}, x_.options());
-    const Tensor gradient = y_gradient_.view({lines_ * pixels_, -1}).narrow(1, group * out_, out_);
+    const std::int64_t step = std::min(end - begin, std::max<std::int64_t>(product / pixels_, 1));
+    const Tensor buffer = at::empty({step * pixels_, seen_}, x_.options());
     for (std::int64_t line = begin; line < end; line += step) {
       const std::int64_t count = std::min(step, end - line);
-      for (std::int64_t i = 0; i < count && !lies; ++i) lay_out(group, line + i, buffer, i);
-      const Tensor rows = gradient.narrow(0, line * pixels_, count * pixels_);
-      const Tensor seen = buffer.narrow(0, lies ? line * pixels_ : 0, count * pixels_);
-      at::addmm_out(to, to, rows.t(), seen, line == begin ? 0 : 1);
+      for (std::int64_t i = 0; i < count; ++i) lay_out(group, line + i, buffer, i);
+      at::addmm_out(to, to, of_lines(line, count), buffer.narrow(0, 0, count * pixels_),
+                    line == begin ? 0 : 1);
     }
   }
 
-  // It sees a pixel each as they lie.
-  bool is_pointwise() const { return taps_ == 1 && form_.stride == 1 && form_.padding == 0; }
+  bool sees_pixels_as_they_lie() const { return taps_ == 1 && form_.stride == 1 && form_.padding == 0; }
 
   // What the kernel sees at each pixel of a line: [M,k,k,C/groups], zeros beyond the border.
   void lay_out(std::int64_t group, std::int64_t line, const Tensor& buffer, std::int64_t at) const {

@@ -120,12 +120,13 @@ class MapsOnThreads : public ::testing::Test {
   }
 };
 
-// Those of one pixel are single matrix products, the other results oneDNN's: neither library promises it. In
-// fp32: MKL's products of fp64 depend on the number of threads on AMD's processors, whatever it is asked for.
+// Those of one pixel and small maps are single matrix products, the other results oneDNN's: neither library
+// promises it. In fp32: MKL's products of fp64 depend on the number of threads on AMD's processors, whatever
+// it is asked for.
 TEST_F(MapsOnThreads, WeightGradientsOfConvolutionsHaveTheSameBits) {
   constexpr std::size_t kOfWeight = 2;
   for (const Form& form : kForms) {
-    if (form.kernel == 1) continue;
+    if (form.kernel == 1 && form.side < 14) continue;
     SCOPED_TRACE(form.in);
     expect_same_bits([&] { return std::vector{convolved_by(form, at::kFloat, true)[kOfWeight]}; });
   }
