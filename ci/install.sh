@@ -15,7 +15,7 @@ run_packages=(
   libarchive-dev libjpeg-dev libpng-dev libwebp-dev zlib1g-dev libxxhash-dev nlohmann-json3-dev librandom123-dev
   dataset-fashion-mnist)
 test_packages=(
-  libgtest-dev libgmock-dev hdf5-tools clang clang-format clang-tidy shellcheck
+  libgtest-dev libgmock-dev hdf5-tools clang libomp-dev clang-format clang-tidy shellcheck
   slurmctld slurmd slurm-client munge iproute2 faketime)
 peer_packages=(chromium fonts-dejavu-core)
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
