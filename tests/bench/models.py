@@ -35,7 +35,7 @@ TIMM = {
     "convit_s": "convit_small",
 }
 OF_CONVOLUTIONS = ("resnet50", "regnety_040", "patchconvnet_s60", "xcit_s12_p16")
-OURS = {  # as the program asks for by itself (launcher/ranks/environment.hpp)
+OURS = {  # as the program asks for by itself (launcher/ranks/environment.hpp, trainer/device/compute_device.cpp)
     "MKL_CBWR": "AUTO",
     "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=2147483647:glibc.malloc.arena_max=1",
     "THP_MEM_ALLOC_ENABLE": "1",
